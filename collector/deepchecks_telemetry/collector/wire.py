@@ -1,0 +1,205 @@
+"""One OTLP logs request becomes rows of the catalogue's shape: nothing else comes out, and no other error than ours.
+
+What is refused is told by its place, never by its value: free text is neither stored nor repeated.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any, NamedTuple, TypeVar
+
+from deepchecks_telemetry.collector.errors import RequestError
+from deepchecks_telemetry.spool.catalogue import FIELDS, NUMBERS, Environment
+
+MAX_RECORDS = 10_000  # about what 4 MiB of our own records hold
+MAX_ATTRIBUTES = 128  # the default limit of OpenTelemetry's own SDKs
+MAX_COUNT = 10**10  # one event every 9 µs for a day; 900 million such rows still add up within SQLite's 64 bits
+MAX_AGE = timedelta(days=3653)  # ten years with their leap days
+MAX_AHEAD = timedelta(days=1)  # a sender's clock may be past midnight before ours
+REASONS_TOLD = 5
+
+SERVICE, SERVICE_NAME, PREFIX = "deepchecks", "service.name", "deepchecks."
+INSTALLATION, UID, COUNT = "app.installation.id", "log.record.uid", "deepchecks.event.count"
+KNOWN = frozenset({SERVICE_NAME, INSTALLATION, UID, COUNT, *(field.wire for field in FIELDS)})
+
+_EPOCH, _DAY_NS = date(1970, 1, 1), 86_400 * 10**9
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_INTEGER = re.compile(r"-?[0-9]{1,19}")
+
+Object = dict[str, Any]
+Taken = TypeVar("Taken")
+
+
+class Source(NamedTuple):
+    """Where a group of records comes from."""
+
+    environment: Environment
+    installation_id: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """So many events of one name on one UTC day (`YYYY-MM-DD`) in one place; `uid` is the same in every retry."""
+
+    uid: str
+    day: str
+    event: str
+    count: int
+    environment: Environment
+    installation_id: str
+
+
+class Decoded(NamedTuple):
+    """What a request holds: its rows, how many records were refused, and in words what was not kept ("" if nothing)."""
+
+    rows: tuple[Row, ...]
+    rejected: int
+    message: str
+
+
+class _RecordError(Exception):
+    """A record or resource that is not the catalogue's; the request goes on without it."""
+
+
+def parse_json(body: bytes) -> object:
+    """Give the value that the body writes in JSON; anything else is refused."""
+    try:
+        # Decoded here, as json.loads would guess UTF-16 and UTF-32 too.
+        return json.loads(body.decode(), parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise RequestError(400, "The body is not JSON in UTF-8.") from error
+
+
+def read(request: object, *, today: date) -> Decoded:
+    """Read an ExportLogsServiceRequest in its JSON mapping (which protobuf's `MessageToDict` gives too)."""
+    if not isinstance(request, dict):
+        raise RequestError(400, "The body is not an ExportLogsServiceRequest.")
+    rows: list[Row] = []
+    refused: list[str] = []
+    more = 0
+    for index, group in enumerate(_objects(request, "resourceLogs")):
+        records = [record for scope in _objects(group, "scopeLogs") for record in _objects(scope, "logRecords")]
+        if len(rows) + len(refused) + len(records) > MAX_RECORDS:
+            raise RequestError(413, f"The request holds more than {MAX_RECORDS} log records.")
+        source = _attempt(_source, group.get("resource"))
+        for number, record in enumerate(records):
+            row = source if isinstance(source, _RecordError) else _attempt(_row, record, source, today)
+            if isinstance(row, _RecordError):
+                refused.append(f"resourceLogs[{index}], log record {number}: {row}")
+            else:
+                rows.append(row)
+                more += _holds_more(record) or _holds_more(group["resource"])
+    return Decoded(tuple(rows), len(refused), _told(refused, more))
+
+
+def _attempt(act: Callable[..., Taken], *arguments: object) -> "Taken | _RecordError":
+    try:
+        return act(*arguments)
+    except _RecordError as reason:
+        return reason
+
+
+def _source(resource: object) -> Source:
+    values = _attributes(resource)
+    if _text(values, SERVICE_NAME) != SERVICE:
+        raise _RecordError(f"{SERVICE_NAME} is not {SERVICE}")
+    for field in FIELDS:
+        if not field.allowed.fullmatch(_text(values, field.wire)):
+            raise _RecordError(f"{field.wire} is not in the catalogue")
+    return Source(Environment(*(_text(values, field.wire) for field in FIELDS)), _uuid(values, INSTALLATION))
+
+
+def _row(record: Object, source: Source, today: date) -> Row:
+    name = record.get("eventName")
+    event = name.removeprefix(PREFIX) if isinstance(name, str) and name.startswith(PREFIX) else ""
+    if event not in NUMBERS:
+        raise _RecordError("eventName is not in the catalogue")
+    values = _attributes(record)
+    count = _integer(values.get(COUNT, {}).get("intValue"))
+    if count is None or not 1 <= count <= MAX_COUNT:
+        raise _RecordError(f"{COUNT} is not a number from 1 to {MAX_COUNT}")
+    return Row(_uuid(values, UID), _day(record, today), event, count, *source)
+
+
+def _day(record: Object, today: date) -> str:
+    """Tell the UTC day that begins at the record's time."""
+    time_ns = _integer(record.get("timeUnixNano"))
+    earliest, latest = ((day - _EPOCH).days for day in (today - MAX_AGE, today + MAX_AHEAD))
+    if time_ns is None or time_ns % _DAY_NS or not earliest <= time_ns // _DAY_NS <= latest:
+        raise _RecordError("timeUnixNano is not the start of a UTC day of the last ten years")
+    return (_EPOCH + timedelta(days=time_ns // _DAY_NS)).isoformat()
+
+
+def _attributes(holder: object) -> dict[str, Object]:
+    """Pick the attributes that the catalogue names, each with its AnyValue."""
+    pairs = (holder.get("attributes") or []) if isinstance(holder, dict) else []
+    if not isinstance(pairs, list) or len(pairs) > MAX_ATTRIBUTES:
+        raise _RecordError(f"attributes is not a list of at most {MAX_ATTRIBUTES}")
+    values: dict[str, Object] = {}
+    for pair in pairs:
+        key, value = (pair.get("key"), pair.get("value")) if isinstance(pair, dict) else (None, None)
+        if not isinstance(key, str):
+            raise _RecordError("an attribute has no key")
+        if key in values:
+            raise _RecordError(f"{key} is given twice")
+        if key in KNOWN:
+            values[key] = value if isinstance(value, dict) else {}
+    return values
+
+
+def _holds_more(holder: Object) -> bool:
+    """Whether a record or resource that was taken came with content that was left out."""
+    return holder.get("body") is not None or any(pair["key"] not in KNOWN for pair in holder.get("attributes") or [])
+
+
+def _text(values: dict[str, Object], key: str) -> str:
+    text = values.get(key, {}).get("stringValue")
+    if not isinstance(text, str):
+        raise _RecordError(f"{key} is missing or not a string")
+    return text
+
+
+def _uuid(values: dict[str, Object], key: str) -> str:
+    text = _text(values, key)
+    if not _UUID.fullmatch(text):
+        raise _RecordError(f"{key} is not the text of a UUID")
+    return text.lower()
+
+
+def _integer(value: object) -> int | None:
+    """Read an int64 of the JSON mapping, a string or a number; None is anything else."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, str):
+        return int(value) if _INTEGER.fullmatch(value) else None
+    if isinstance(value, float):
+        return int(value) if value.is_integer() else None
+    return value if isinstance(value, int) else None
+
+
+def _objects(holder: Object, key: str) -> Iterable[Object]:
+    """List the messages of a repeated field; null is the same as absent."""
+    items = holder.get(key)
+    if items is None:
+        return ()
+    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+        raise RequestError(400, f"{key} is not a list of objects.")
+    if len(items) > MAX_RECORDS:  # of groups too: five million empty ones fit into a small gzip, and take seconds
+        raise RequestError(413, f"{key} holds more than {MAX_RECORDS} objects.")
+    return items
+
+
+def _told(refused: list[str], more: int) -> str:
+    """Word the answer's errorMessage: the first reasons, and whether content was left out of what was taken."""
+    parts = refused[:REASONS_TOLD]
+    if len(refused) > REASONS_TOLD:
+        parts.append(f"and {len(refused) - REASONS_TOLD} more log records")
+    if more:
+        parts.append(f"left out what the catalogue does not name in {more} log records that were taken")
+    return "; ".join(parts)
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(name)  # NaN and Infinity are Python's, not JSON's

@@ -1,0 +1,22 @@
+"""Records what the real deepchecks does, without changing it: importing this room touches nothing until `attach()`."""
+
+from deepchecks_telemetry.hooks.attach import attach
+from deepchecks_telemetry.hooks.errors import HooksError
+from deepchecks_telemetry.hooks.optin import install_file, installed_file, remove_file
+from deepchecks_telemetry.hooks.seams import SEAMS, Seam
+from deepchecks_telemetry.hooks.survey import deepchecks_folder, missing_seams
+from deepchecks_telemetry.hooks.voice import old_user_id, remove_user_id
+
+__all__ = [
+    "SEAMS",
+    "HooksError",
+    "Seam",
+    "attach",
+    "deepchecks_folder",
+    "install_file",
+    "installed_file",
+    "missing_seams",
+    "old_user_id",
+    "remove_file",
+    "remove_user_id",
+]

@@ -1,0 +1,60 @@
+"""Names every place where this project touches deepchecks: what is not in `SEAMS` stays as it was released.
+
+Found by reading and running 0.19.1. A suite calls `run_logic`, never `run`, so its checks need no seam of their own.
+"""
+
+from typing import NamedTuple
+
+
+class Seam(NamedTuple):
+    """One place in deepchecks: a name in a module, how it is treated, and the event that it stands for, if any.
+
+    kind: `import` (the module itself), `run` (told at entry), `export` (told after success), `voice` (silenced).
+    """
+
+    kind: str
+    event: str
+    module: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.module}:{self.name}" if self.name else self.module
+
+
+ROOT = "deepchecks"
+NO_EVENT = ""
+
+
+def _runs(event: str, module: str, *classes: str) -> list[Seam]:
+    return [Seam("run", event, module, f"{owner}.run") for owner in classes]
+
+
+SEAMS = (
+    Seam("import", "package-import", ROOT, ""),
+    Seam("voice", NO_EVENT, "deepchecks.analytics.anonymous_telemetry", "ANALYTICS_DISABLED"),
+    *_runs(
+        "run-check",
+        "deepchecks.tabular.base_checks",
+        *("SingleDatasetCheck", "TrainTestCheck", "ModelOnlyCheck", "ModelComparisonCheck"),
+    ),
+    *_runs("run-check", "deepchecks.nlp.base_checks", "SingleDatasetCheck", "TrainTestCheck"),
+    *_runs("run-check", "deepchecks.vision.base_checks", "SingleDatasetCheck", "TrainTestCheck", "ModelOnlyCheck"),
+    *_runs("run-suite", "deepchecks.tabular.suite", "Suite"),
+    *_runs("run-suite", "deepchecks.tabular.model_base", "ModelComparisonSuite"),
+    *_runs("run-suite", "deepchecks.nlp.suite", "Suite"),
+    *_runs("run-suite", "deepchecks.vision.suite", "Suite"),
+    Seam("export", "check-to-html", "deepchecks.core.check_result", "CheckResult.save_as_html"),
+    Seam("export", "check-to-html", "deepchecks.core.check_result", "CheckFailure.save_as_html"),
+    Seam("export", "suite-to-html", "deepchecks.core.suite", "SuiteResult.save_as_html"),
+    Seam("export", "suite-to-json", "deepchecks.core.suite", "SuiteResult.to_json"),
+    Seam("export", "suite-to-wandb", "deepchecks.core.suite", "SuiteResult.to_wandb"),
+    # A window is filled through `save_as_html`: the export inside it is the library's own, not a person's.
+    Seam("export", NO_EVENT, "deepchecks.core.display", "DisplayableResult.show_in_window"),
+)
+# The root comes first: whoever waits for its import has waited for what it imports.
+MODULES = tuple(dict.fromkeys(seam.module for seam in SEAMS))
+
+
+def seams_of(module: str) -> list[Seam]:
+    """The seams that one module holds."""
+    return [seam for seam in SEAMS if seam.module == module]

@@ -1,0 +1,48 @@
+"""The user's choice: written whole or not at all, before anything else is changed because of it."""
+
+import os
+import time
+
+from deepchecks_telemetry.spool.consent import OFF
+from deepchecks_telemetry.spool.errors import Unusable
+from deepchecks_telemetry.spool.lock import hold
+from deepchecks_telemetry.spool.open import BUSY_TIMEOUT_S, opened
+from deepchecks_telemetry.spool.paths import Home
+from deepchecks_telemetry.spool.patience import writing
+
+
+def choose(home: Home, mode: str) -> None:
+    """Write the choice, and open the spool's fence again where it was closed; for `on` and `local`."""
+    write_private(home.mode, mode + "\n")
+    if mode == OFF or not os.path.exists(home.spool):
+        return
+    deadline = time.monotonic() + BUSY_TIMEOUT_S
+    with hold(home.lock, BUSY_TIMEOUT_S), opened(home) as connection, writing(connection, deadline):
+        connection.execute("UPDATE spool SET epoch = epoch + 1 WHERE epoch % 2 = 1")
+
+
+def write_private(path: str, text: str) -> None:
+    """Put `text` at `path` for this user alone (0600): a new file, fsynced, then renamed over the old one."""
+    folder = os.path.dirname(path)
+    temporary = f"{path}.{os.getpid()}.new"
+    try:
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+        descriptor = os.open(temporary, os.O_CREAT | os.O_WRONLY | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0), 0o600)
+        with open(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(descriptor)
+        os.replace(temporary, path)
+        sync_folder(folder)
+    except OSError as error:
+        raise Unusable(f"your choice cannot be written to {path} ({error.strerror or type(error).__name__})") from error
+
+
+def sync_folder(folder: str) -> None:
+    """Make a rename in `folder` outlive a power cut (POSIX; Windows has no such call)."""
+    if os.name == "posix":
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,95 @@
+"""Whether this process may record and send: the most private source wins, and a source that is unreadable means off.
+
+Reading the sources and deciding are apart: `resolve` is one pure function.
+"""
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
+
+from deepchecks_telemetry.spool.environment import is_test_run
+from deepchecks_telemetry.spool.paths import Home
+
+ON, LOCAL, OFF = "on", "local", "off"
+MODES = (ON, LOCAL, OFF)  # from the most open to the most private
+
+MODE_VARIABLE = "DEEPCHECKS_TELEMETRY"
+# deepchecks 0.19.1 reads these two itself: any text in them, "0" and "false" too, is true to it.
+LIBRARY_SWITCHES = ("DISABLE_DEEPCHECKS_ANONYMOUS_TELEMETRY", "DISABLE_LATEST_VERSION_CHECK")
+SWITCHES = (MODE_VARIABLE, "DO_NOT_TRACK", *LIBRARY_SWITCHES)
+
+POLICY, CHOICE, FENCE, DEFAULT, TEST_RUN = (
+    "the administrator's policy",
+    "your choice",
+    "an earlier disable",
+    "the default",
+    "a test run",
+)
+
+
+class Source(NamedTuple):
+    """One place that was asked, and its answer: a mode, or None where it has no opinion."""
+
+    name: str
+    mode: str | None
+
+
+class Decision(NamedTuple):
+    """The mode in force, the name of the source that decided, and everything that was asked."""
+
+    mode: str
+    decided_by: str
+    sources: tuple[Source, ...]
+
+
+def resolve(sources: Iterable[Source], *, test_run: bool = False) -> Decision:
+    """`off` anywhere is off, else `local` anywhere is local; with no opinion at all, on (in a test run off)."""
+    asked = tuple(sources)
+    opinions = [source for source in asked if source.mode is not None]
+    for mode in reversed(MODES):
+        for source in opinions:
+            if source.mode == mode:
+                return Decision(mode, source.name, asked)
+    return Decision(OFF, TEST_RUN, asked) if test_run else Decision(ON, DEFAULT, asked)
+
+
+def parse_mode(text: str) -> str:
+    """The mode that a word names; whatever else stands there, a cut file too, means off."""
+    word = text.strip().lower()
+    return word if word in MODES else OFF
+
+
+def read_mode(path: str) -> str | None:
+    """The mode in a file, None where there is none, off where it cannot be read."""
+    try:
+        with open(path, encoding="ascii", errors="replace") as file:
+            return parse_mode(file.read(64))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError:
+        return OFF
+
+
+def read_environ(environ: Mapping[str, str]) -> list[Source]:
+    """What the environment says; an empty variable is as good as none."""
+    mode = environ.get(MODE_VARIABLE)
+    untracked = environ.get("DO_NOT_TRACK", "").strip().lower() not in {"", "0", "false", "no"}
+    return [
+        Source(MODE_VARIABLE, parse_mode(mode) if mode else None),
+        Source("DO_NOT_TRACK", OFF if untracked else None),
+        *(Source(name, OFF if environ.get(name) else None) for name in LIBRARY_SWITCHES),
+    ]
+
+
+def decide(
+    home: Home, environ: Mapping[str, str] = os.environ, *, closed: Callable[[], bool] = lambda: False
+) -> Decision:
+    """The decision for this process now; `closed` tells whether the spool's own fence is down.
+
+    The fence speaks only where the user's choice is gone: after a `disable`, a deleted file is no change of mind.
+    """
+    choice = read_mode(home.mode)
+    fence = OFF if choice is None and closed() else None
+    sources = [Source(POLICY, read_mode(home.policy_mode)), *read_environ(environ)]
+    return resolve([*sources, Source(CHOICE, choice), Source(FENCE, fence)], test_run=is_test_run(environ, sys.modules))

@@ -1,0 +1,133 @@
+"""`disable`: after it nothing is recorded or sent, and no byte of what was recorded is left in any file of ours.
+
+The order is the guarantee: the choice first, on disk; then the fence, in one write transaction; then the rows; then
+VACUUM, which rewrites the file; then the TRUNCATE checkpoint, without which the WAL keeps every byte.
+"""
+
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from deepchecks_telemetry.spool.accounts import Accounts, read_accounts
+from deepchecks_telemetry.spool.catalogue import EVENTS
+from deepchecks_telemetry.spool.choice import choose
+from deepchecks_telemetry.spool.consent import OFF
+from deepchecks_telemetry.spool.errors import Busy, Damaged, Outdated
+from deepchecks_telemetry.spool.fold import checkpoint
+from deepchecks_telemetry.spool.lock import hold
+from deepchecks_telemetry.spool.open import BUSY_TIMEOUT_S, opened
+from deepchecks_telemetry.spool.paths import Home
+from deepchecks_telemetry.spool.patience import writing
+
+UPLOAD_WAIT_S = 45.0  # more than an upload's own total deadline
+READERS_WAIT_S = 10.0  # a reader in another process keeps the WAL from being cut
+TABLES = ("events", "folded", "rows", "batches", "environments", "tallies")
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """What `disable` took away, and the byte strings that must be found nowhere any more."""
+
+    before: Accounts
+    files: int
+    markers: tuple[bytes, ...]
+
+
+def erase(home: Home, *, on_wait: Callable[[], None] = lambda: None) -> Erased:
+    """Choose off and wipe, or raise `Busy`; `on_wait` is called before waiting for an upload in flight."""
+    choose(home, OFF)
+    if not os.path.lexists(home.spool):
+        # A process that is just making the spool reads the choice after it is made, and stops there.
+        return Erased(Accounts(), 0, ())
+    try:
+        return _erase(home, on_wait)
+    except (Damaged, Outdated):
+        with hold(home.lock, BUSY_TIMEOUT_S):
+            return Erased(Accounts(), _remove(home, _is_spool), ())
+
+
+def _erase(home: Home, on_wait: Callable[[], None]) -> Erased:
+    _close_fence(home)
+    with ExitStack() as held:
+        try:
+            held.enter_context(hold(home.upload_lock, 0))
+        except Busy:
+            on_wait()
+            held.enter_context(hold(home.upload_lock, UPLOAD_WAIT_S))
+        held.enter_context(hold(home.lock, BUSY_TIMEOUT_S))
+        before = read_accounts(home)
+        with opened(home) as connection:
+            markers = _read_markers(connection)
+            _wipe(connection)
+        return Erased(before, _remove(home, _is_leftover), markers)
+
+
+def _close_fence(home: Home) -> None:
+    with opened(home) as connection, writing(connection, time.monotonic() + BUSY_TIMEOUT_S):
+        connection.execute("UPDATE spool SET epoch = epoch + 1 WHERE epoch % 2 = 0")
+
+
+def _wipe(connection: sqlite3.Connection) -> None:
+    for pragma in ("secure_delete = ON", "temp_store = MEMORY"):
+        connection.execute(f"PRAGMA {pragma}")
+    with writing(connection, time.monotonic() + BUSY_TIMEOUT_S):
+        for table in TABLES:
+            connection.execute(f"DELETE FROM {table}")  # noqa: S608
+        connection.execute(
+            "UPDATE spool SET installation = NULL, installed_day = NULL, next_upload = NULL, retry_after = NULL, "
+            "failures = 0, endpoint = NULL"
+        )
+    connection.execute("VACUUM")
+    deadline = time.monotonic() + READERS_WAIT_S
+    while not checkpoint(connection):
+        if time.monotonic() >= deadline:
+            raise Busy("another process is reading the spool, so its last copy of the rows could not be cut off")
+        time.sleep(0.02)
+
+
+def _read_markers(connection: sqlite3.Connection) -> tuple[bytes, ...]:
+    found = connection.execute(
+        "SELECT uid FROM rows UNION SELECT installation FROM spool UNION SELECT sha256 FROM batches"
+    )
+    return tuple(value.encode() for (value,) in found if value)
+
+
+def _remove(home: Home, belongs: Callable[[str], bool]) -> int:
+    names = [name for name in os.listdir(home.state) if belongs(name)]
+    for name in names:
+        os.unlink(os.path.join(home.state, name))
+    return len(names)
+
+
+def _is_spool(name: str) -> bool:
+    return name.startswith("spool.db")
+
+
+def _is_leftover(name: str) -> bool:
+    """Half-made spools (`spool.db.new`) and quarantined ones (`spool.db.damaged…`)."""
+    return name.startswith("spool.db.")
+
+
+def find_residue(home: Home, markers: Iterable[bytes] = ()) -> tuple[int, list[str]]:
+    """How many files of ours were read, and the names of those in which an event's name or a marker still stands.
+
+    Never call it in a process that has the spool open: closing a file drops SQLite's locks on it, and another
+    process's acknowledged row is lost.
+    """
+    wanted = (*markers, *(event.name.encode() for event in EVENTS))
+    files = [
+        os.path.join(folder, name)
+        for top in (home.state, home.config)
+        for folder, _, names in os.walk(top)
+        for name in names
+    ]
+    return len(files), [os.path.basename(path) for path in files if _holds(path, wanted)]
+
+
+def _holds(path: str, markers: Iterable[bytes]) -> bool:
+    with open(path, "rb") as file:
+        content = file.read()
+    return any(marker in content for marker in markers)

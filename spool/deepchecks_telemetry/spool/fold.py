@@ -1,0 +1,43 @@
+"""Folding and checkpointing: raw events become counts, the WAL becomes short; the only place of both."""
+
+import sqlite3
+import time
+from contextlib import suppress
+
+from deepchecks_telemetry.spool.errors import Busy
+from deepchecks_telemetry.spool.lock import hold
+from deepchecks_telemetry.spool.paths import Home
+from deepchecks_telemetry.spool.patience import writing
+
+TIDY_DEADLINE_S = 0.05  # in the host; whoever comes by a thousand events later tries again
+
+
+def fold(connection: sqlite3.Connection) -> None:
+    """Turn the raw events into counts; inside a write transaction of the caller's.
+
+    The last event stays as an empty row, so that ids go on from it and the largest id remains the count of all.
+    """
+    (last,) = connection.execute("SELECT max(id) FROM events").fetchone()
+    if last is None:
+        return
+    connection.execute(
+        "INSERT INTO folded SELECT day, event, environment, count(*) FROM events WHERE event > 0 AND id <= ? "
+        "GROUP BY 1, 2, 3 ON CONFLICT DO UPDATE SET count = count + excluded.count",
+        (last,),
+    )
+    connection.execute("DELETE FROM events WHERE id < ?", (last,))
+    connection.execute("UPDATE events SET day = 0, event = 0, environment = 0 WHERE id = ?", (last,))
+
+
+def checkpoint(connection: sqlite3.Connection) -> bool:
+    """Move the WAL into the database and cut it to nothing; False (no error) where a reader was in the way."""
+    (busy, _, _) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    return not busy
+
+
+def tidy(home: Home, connection: sqlite3.Connection) -> None:
+    """Fold and checkpoint now if nobody else is at it; never raises for a lock."""
+    with suppress(Busy), hold(home.lock, timeout_s=0):
+        with writing(connection, time.monotonic() + TIDY_DEADLINE_S):
+            fold(connection)
+        checkpoint(connection)

@@ -1,0 +1,35 @@
+"""Keeps a connection open until the process is gone, past the interpreter's own shutdown.
+
+SQLite checkpoints when the last connection is closed: 1 to 5 ms with two fsyncs, at each short script's exit. And a
+connection that came through a fork must not be closed in the child at all. `SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE` is in
+reach only from Python 3.12, and would still close in the child. So the connections hang on an object that nothing ever
+collects: a `datetime` does not take part in garbage collection, so a cycle through its `tzinfo` lives for ever.
+"""
+
+import sqlite3
+from datetime import datetime, tzinfo
+
+
+class _Kept(tzinfo):
+    def __init__(self) -> None:
+        self.connections: list[sqlite3.Connection] = []
+        self.cycle = datetime(1970, 1, 1, tzinfo=self)
+
+    def _never(self, _: datetime | None) -> None:
+        """Never asked: the date is only there to hold on to us."""
+
+    dst = tzname = utcoffset = _never
+
+
+_kept = _Kept()
+
+
+def keep(connection: sqlite3.Connection) -> None:
+    """Never close `connection` on the way out; the system does it, and rolls nothing back that was acknowledged."""
+    _kept.connections.append(connection)
+
+
+def close(connection: sqlite3.Connection) -> None:
+    """Close a kept connection now, in the process that opened it."""
+    _kept.connections.remove(connection)
+    connection.close()

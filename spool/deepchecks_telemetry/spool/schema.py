@@ -1,0 +1,150 @@
+"""The spool's file: created whole under a temporary name, opened with the settings that everything else relies on."""
+
+import os
+import sqlite3
+import stat
+
+from deepchecks_telemetry.spool.errors import Busy, Damaged, Outdated, Unusable
+from deepchecks_telemetry.spool.lock import hold
+from deepchecks_telemetry.spool.paths import Home
+
+VERSION = 1  # PRAGMA user_version; a larger one is a newer client's
+APPLICATION_ID = 0x64637470  # "dctp", for file(1) and for us: any other database is put aside, never written
+
+# `spool.epoch` is the fence: even is open, odd is closed, and it only ever grows, so that whoever has read an older
+# number can no longer write. `events` keeps one row with event 0 after folding: the next id goes on from it, and the
+# largest id is a count of all that was recorded which no later step touches.
+TABLES = """
+CREATE TABLE spool (
+  id INTEGER PRIMARY KEY CHECK (id = 1), epoch INTEGER NOT NULL, installation TEXT, installed_day INTEGER,
+  next_upload INTEGER, retry_after INTEGER, failures INTEGER NOT NULL DEFAULT 0, endpoint TEXT
+);
+CREATE TABLE environments (
+  id INTEGER PRIMARY KEY, deepchecks_version TEXT NOT NULL, os_type TEXT NOT NULL, os_name TEXT NOT NULL,
+  os_version TEXT NOT NULL, python_name TEXT NOT NULL, python_version TEXT NOT NULL, runtime TEXT NOT NULL,
+  UNIQUE (deepchecks_version, os_type, os_name, os_version, python_name, python_version, runtime)
+);
+CREATE TABLE events (
+  id INTEGER PRIMARY KEY, day INTEGER NOT NULL, event INTEGER NOT NULL, environment INTEGER NOT NULL
+);
+CREATE TABLE folded (
+  day INTEGER, event INTEGER, environment INTEGER, count INTEGER NOT NULL, PRIMARY KEY (day, event, environment)
+) WITHOUT ROWID;
+CREATE TABLE batches (
+  id INTEGER PRIMARY KEY, state TEXT NOT NULL, sealed_at INTEGER NOT NULL, rows INTEGER NOT NULL,
+  events INTEGER NOT NULL, rejected INTEGER NOT NULL DEFAULT 0, packed BLOB, sha256 TEXT NOT NULL,
+  attempts INTEGER NOT NULL DEFAULT 0, tried_at INTEGER, outcome TEXT, endpoint TEXT
+);
+CREATE TABLE rows (
+  uid TEXT PRIMARY KEY, batch INTEGER NOT NULL, day INTEGER NOT NULL, event INTEGER NOT NULL,
+  environment INTEGER NOT NULL, count INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE tallies (name TEXT PRIMARY KEY, count INTEGER NOT NULL) WITHOUT ROWID;
+INSERT INTO spool (id, epoch) VALUES (1, 0);
+"""
+
+
+def check_ground(home: Home) -> None:
+    """Refuse a state folder that is not this user's alone: a link, another owner (sudo), writable by others."""
+    try:
+        found = os.lstat(home.state)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise Unusable(f"the state folder cannot be used ({type(error).__name__})") from error
+    if not stat.S_ISDIR(found.st_mode):
+        raise Unusable("the state folder is a link or a file")
+    if os.name == "posix" and found.st_uid != os.geteuid():
+        raise Unusable("the state folder belongs to another user")
+    if os.name == "posix" and found.st_mode & 0o022:
+        raise Unusable("the state folder can be written by other users")
+
+
+def create(home: Home, timeout_s: float) -> None:
+    """Create folder and spool if they are missing; of many processes one does it, the others find it done."""
+    try:
+        os.makedirs(home.state, mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise Unusable(f"the state folder cannot be made ({type(error).__name__})") from error
+    check_ground(home)
+    with hold(home.lock, timeout_s):
+        if not os.path.lexists(home.spool):
+            _build(home)
+
+
+def _build(home: Home) -> None:
+    # Under a temporary name until it is whole: `PRAGMA journal_mode=WAL` by several processes at once fails with
+    # "database is locked" in 1 of 10 whatever the timeout. No fsync: an empty spool is no loss after a power cut.
+    temporary = home.spool + ".new"
+    try:
+        for suffix in ("", "-journal", "-wal", "-shm"):
+            if os.path.lexists(temporary + suffix):
+                os.unlink(temporary + suffix)
+        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        connection = sqlite3.connect(temporary, isolation_level=None)
+        try:
+            connection.executescript(
+                "PRAGMA page_size = 1024; PRAGMA synchronous = OFF; PRAGMA journal_mode = WAL; BEGIN IMMEDIATE;"
+                f"{TABLES} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION}; COMMIT;"
+            )
+        finally:
+            connection.close()
+        os.rename(temporary, home.spool)
+    except (OSError, sqlite3.Error) as error:
+        raise Unusable(f"the spool cannot be made ({type(error).__name__})") from error
+
+
+def connect(home: Home, *, timeout_s: float = 0.0) -> sqlite3.Connection:
+    """Open the existing spool in autocommit; raise `FileNotFoundError`, `Unusable`, `Busy`, `Outdated` or `Damaged`.
+
+    `timeout_s` is SQLite's own busy handler: 0 in the host, where it makes the tail 5 to 15 times worse than our waits.
+    """
+    check_ground(home)
+    if not stat.S_ISREG(os.lstat(home.spool).st_mode):
+        raise Unusable("the spool is a link or no file")
+    try:
+        connection = sqlite3.connect(
+            _uri(home.spool), uri=True, isolation_level=None, timeout=timeout_s, check_same_thread=False
+        )
+        try:
+            _configure(connection)
+        except BaseException:
+            connection.close()
+            raise
+    except sqlite3.Error as error:
+        raise translate(error) from error
+    return connection
+
+
+def _configure(connection: sqlite3.Connection) -> None:
+    # wal_autocheckpoint: with automatic checkpoints the p99 of an append is 2 ms, and two at once can meet SQLite's
+    # WAL-reset bug (3.7.0 to 3.51.2). trusted_schema: a spool that was edited by hand runs no function of ours.
+    for pragma in ("synchronous = NORMAL", "wal_autocheckpoint = 0", "trusted_schema = OFF"):
+        connection.execute(f"PRAGMA {pragma}")
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if application != APPLICATION_ID:
+        raise Damaged("the spool's file is no spool of ours")
+    if version > VERSION:
+        raise Outdated(f"the spool is of version {version}, newer than this package's {VERSION}")
+
+
+def _uri(path: str) -> str:
+    # mode=rw: a missing file is an error, not a new empty database.
+    quoted = os.path.abspath(path).replace("\\", "/").replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+    return f"file:{'' if quoted.startswith('/') else '/'}{quoted}?mode=rw"
+
+
+def translate(error: sqlite3.Error) -> Busy | Damaged | Unusable:
+    """Our name for an error of SQLite; its text is told by class only, because it can hold a path."""
+    text = str(error)
+    if is_busy(error):
+        return Busy("the spool is locked by another process")
+    if "malformed" in text or "not a database" in text or "no such table" in text or "no such column" in text:
+        return Damaged("the spool's file is damaged or no spool of ours")
+    return Unusable(f"the spool cannot be used ({type(error).__name__})")
+
+
+def is_busy(error: sqlite3.Error) -> bool:
+    """Whether somebody else's lock is the reason (`sqlite_errorcode` is not there before Python 3.11)."""
+    return isinstance(error, sqlite3.OperationalError) and "locked" in str(error)

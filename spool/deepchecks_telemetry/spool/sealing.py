@@ -1,0 +1,99 @@
+"""Sealing: what waits becomes one batch of rows, each with a `uid` that never changes again, and the bytes to send."""
+
+import gzip
+import hashlib
+import sqlite3
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from deepchecks_telemetry.spool.catalogue import NAMES, Environment, is_allowed
+from deepchecks_telemetry.spool.fold import checkpoint, fold
+from deepchecks_telemetry.spool.identity import new_uuid
+from deepchecks_telemetry.spool.lock import hold
+from deepchecks_telemetry.spool.open import opened
+from deepchecks_telemetry.spool.paths import Home
+from deepchecks_telemetry.spool.patience import writing
+
+MAX_ROWS = 1000  # of some 300 bytes each: far below the 1 MiB that receivers commonly take
+LOCK_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A sealed count: `day` is a UTC day since 1970-01-01, `uid` OpenTelemetry's key against duplicates."""
+
+    uid: str
+    day: int
+    event: str
+    environment: Environment
+    count: int
+
+
+Render = Callable[[str, list[Row]], bytes]
+
+
+def seal(home: Home, render: Render, *, clock: Callable[[], float] = time.time) -> bool:
+    """Seal up to `MAX_ROWS` of the oldest counts, unless a batch still waits; True when a batch was made.
+
+    `render(installation_id, rows)` gives the body that is stored with the batch; a retry sends the same bytes.
+    """
+    with hold(home.lock, LOCK_S), opened(home) as connection:
+        with writing(connection, time.monotonic() + LOCK_S):
+            fold(connection)
+            made = not _waiting(connection) and _seal(connection, render, int(clock()))
+        checkpoint(connection)
+    return made
+
+
+def _waiting(connection: sqlite3.Connection) -> bool:
+    return connection.execute("SELECT 1 FROM batches WHERE state = 'sealed'").fetchone() is not None
+
+
+def _seal(connection: sqlite3.Connection, render: Render, now: int) -> bool:
+    (epoch, installation) = connection.execute("SELECT epoch, installation FROM spool").fetchone()
+    keys = connection.execute(
+        "SELECT day, event, environment, count FROM folded ORDER BY day, environment, event LIMIT ?", (MAX_ROWS,)
+    ).fetchall()
+    places = {place: Environment(*values) for place, *values in connection.execute("SELECT * FROM environments")}
+    # Whatever stands in the file, nothing outside the catalogue is sealed: the file may have been edited by hand.
+    good = [key for key in keys if key[1] in NAMES and is_allowed(places.get(key[2], ()))]
+    if epoch % 2 or installation is None or not keys:
+        return False
+    _discard(connection, [key for key in keys if key not in good])
+    rows = [Row(new_uuid(), day, NAMES[event], places[place], count) for day, event, place, count in good]
+    if rows:
+        _store(connection, rows, good, render(installation, rows), now)
+    connection.executemany("DELETE FROM folded WHERE (day, event, environment) = (?, ?, ?)", [key[:3] for key in keys])
+    return bool(rows)
+
+
+def _store(
+    connection: sqlite3.Connection, rows: list[Row], keys: list[tuple[int, int, int, int]], body: bytes, now: int
+) -> None:
+    batch = connection.execute(
+        "INSERT INTO batches (state, sealed_at, rows, events, packed, sha256) VALUES ('sealed', ?, ?, ?, ?, ?)",
+        (
+            now,
+            len(rows),
+            sum(row.count for row in rows),
+            gzip.compress(body, mtime=0),
+            hashlib.sha256(body).hexdigest(),
+        ),
+    ).lastrowid
+    connection.executemany(
+        "INSERT INTO rows (uid, batch, day, event, environment, count) VALUES (?, ?, ?, ?, ?, ?)",
+        [(row.uid, batch, *key) for row, key in zip(rows, keys, strict=True)],
+    )
+
+
+def _discard(connection: sqlite3.Connection, keys: list[tuple[int, int, int, int]]) -> None:
+    if keys:
+        add_tally(connection, "dropped:unknown", sum(count for *_, count in keys))
+
+
+def add_tally(connection: sqlite3.Connection, name: str, count: int) -> None:
+    """Add to one of the totals that outlive the rows they were counted from."""
+    connection.execute(
+        "INSERT INTO tallies VALUES (?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count", (name, count)
+    )

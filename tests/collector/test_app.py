@@ -1,0 +1,216 @@
+"""The endpoint answers as OTLP/HTTP says, over real HTTP to a real process, and a refused body stores nothing."""
+
+import asyncio
+import gzip
+import json
+import sqlite3
+import zlib
+from collections.abc import Callable, Iterator, MutableMapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+import requests
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from deepchecks_telemetry.collector import app, report
+from deepchecks_telemetry.collector import store as store_module
+from deepchecks_telemetry.collector.store import Store
+
+Build = Callable[..., Any]
+
+
+class Running(Protocol):
+    @property
+    def url(self) -> str: ...
+    @property
+    def store(self) -> Path: ...
+    @property
+    def session(self) -> requests.Session: ...
+    def post(self, body: object, **headers: str) -> requests.Response: ...
+
+
+def rows(collector: Running) -> int:
+    return report(collector.store).rows
+
+
+def compressed(request: object) -> bytes:
+    return gzip.compress(json.dumps(request).encode())
+
+
+def test_a_taken_request_is_stored_before_it_is_answered(collector: Running, record: Build, request_of: Build) -> None:
+    before = rows(collector)
+    answer = collector.post(request_of(record(), record("run-suite")))
+    assert (answer.status_code, answer.json()) == (200, {})
+    assert answer.headers["Content-Type"] == "application/json"
+    assert rows(collector) == before + 2
+
+
+def test_gzip_is_read(collector: Running, record: Build, request_of: Build) -> None:
+    before = rows(collector)
+    parts = json.dumps(request_of(record())).encode()
+    members = gzip.compress(parts[:50]) + gzip.compress(parts[50:])  # RFC 1952 allows several
+    assert collector.post(members, content_encoding="gzip").json() == {}
+    assert rows(collector) == before + 1
+
+
+def test_a_retry_is_answered_with_success_and_counted_once(
+    collector: Running, record: Build, request_of: Build
+) -> None:
+    request = request_of(record())
+    before = rows(collector)
+    assert [collector.post(request).json() for _ in range(3)] == [{}, {}, {}]
+    assert rows(collector) == before + 1
+
+
+def test_a_foreign_record_is_told_as_partial_success(collector: Running, record: Build, request_of: Build) -> None:
+    before = rows(collector)
+    answer = collector.post(request_of({**record(), "eventName": "other"}, record()))
+    message = "resourceLogs[0], log record 0: eventName is not in the catalogue"
+    assert answer.status_code == 200
+    assert answer.json() == {"partialSuccess": {"rejectedLogRecords": "1", "errorMessage": message}}
+    assert rows(collector) == before + 1
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "status"),
+    [
+        (b"<html>", {}, 400),
+        (b"[]", {}, 400),
+        (b"{}", {"content_encoding": "gzip"}, 400),
+        (gzip.compress(b"{}")[:-4], {"content_encoding": "gzip"}, 400),
+        (gzip.compress(b"{}"), {}, 400),
+        (b" " * (app.MAX_BODY_BYTES + 1), {}, 413),
+        (b" " * (8 * app.MAX_BODY_BYTES), {}, 413),
+        (gzip.compress(b" " * (app.MAX_EXPANDED_BYTES + 1)), {"content_encoding": "gzip"}, 413),
+        (b'{"resourceLogs":[{"scopeLogs":[{"logRecords":[{}' + b",{}" * 10_000 + b"]}]}]}", {}, 413),
+        (b"{}", {"content_type": "text/plain"}, 415),
+        (b"{}", {"content_type": ""}, 415),
+        (b"{}", {"content_encoding": "br"}, 415),
+    ],
+    ids=lambda value: repr(value)[:30],
+)
+def test_a_refused_body_is_answered_with_a_status_and_stores_nothing(
+    collector: Running, body: bytes, headers: dict[str, str], status: int
+) -> None:
+    before = rows(collector)
+    answer = collector.post(body, **headers)
+    assert answer.status_code == status
+    assert answer.json()["message"]
+    assert isinstance(answer.json()["code"], int)
+    assert rows(collector) == before
+
+
+def test_a_body_within_the_limits_is_taken(collector: Running) -> None:
+    assert collector.post(b"{}".ljust(app.MAX_BODY_BYTES)).status_code == 200
+    full = gzip.compress(b"{}".ljust(app.MAX_EXPANDED_BYTES))
+    assert collector.post(full, content_encoding="gzip").status_code == 200
+
+
+def test_a_body_without_a_length_is_limited_too(collector: Running) -> None:
+    chunks: Iterator[bytes] = iter([b" " * 2**20] * 6)
+    answer = collector.session.post(
+        f"{collector.url}/v1/logs", data=chunks, headers={"Content-Type": "application/json"}, timeout=20
+    )
+    assert answer.status_code == 413
+
+
+def test_an_unsupported_coding_is_told_what_is_supported(collector: Running) -> None:
+    assert collector.post(b"{}", content_encoding="zstd").headers["Accept-Encoding"] == "gzip"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [("GET", "/v1/logs", 405), ("PUT", "/v1/logs", 405), ("POST", "/v1/traces", 404), ("POST", "/v1/logs/", 404)],
+)
+def test_other_paths_and_methods_are_answered_with_a_status(
+    collector: Running, method: str, path: str, status: int
+) -> None:
+    answer = collector.session.request(method, collector.url + path, json={}, timeout=20, allow_redirects=False)
+    assert answer.status_code == status
+    assert "POST to /v1/logs" in answer.json()["message"]
+    assert answer.headers.get("Allow") == ("POST" if status == 405 else None)
+
+
+def test_it_says_that_it_is_healthy(collector: Running) -> None:
+    assert collector.session.get(f"{collector.url}/healthz", timeout=20).json() == {"status": "ok"}
+
+
+def test_nothing_of_the_sender_is_stored(collector: Running, record: Build, request_of: Build) -> None:
+    assert collector.post(request_of(record()), x_forwarded_for="203.0.113.7", user_agent="acme/7").status_code == 200
+    for file in collector.store.parent.iterdir():
+        content = file.read_bytes()
+        assert not any(trace in content for trace in (b"127.0.0.1", b"203.0.113.7", b"acme")), file
+
+
+@given(
+    body=st.binary(max_size=100)
+    | st.sampled_from([b'{"resourceLogs":[', b'{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"eventName":1}]}]}]}'])
+    | st.text(max_size=50).map(lambda text: json.dumps({"resourceLogs": [text]}).encode()),
+    pack=st.sampled_from([None, gzip.compress, zlib.compress]),
+    coding=st.sampled_from(["gzip", "identity"]),
+)
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_body_makes_a_server_error_or_a_row(
+    collector: Running, body: bytes, pack: Callable[[bytes], bytes] | None, coding: str
+) -> None:
+    before = rows(collector)
+    answer = collector.post(pack(body) if pack else body, content_encoding=coding)
+    assert answer.status_code in (200, 400)
+    assert isinstance(answer.json(), dict)
+    assert rows(collector) == before
+
+
+Message = MutableMapping[str, Any]
+
+
+def asked(store: Store, receive: Callable[[], Any]) -> list[Message]:
+    """What the application sends when `receive` gives the body: for moments that HTTP cannot be made to meet."""
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/v1/logs",
+        "query_string": b"",
+        "headers": [(b"content-type", b"application/json")],
+    }
+    asyncio.run(app.application(store)(scope, receive, send))
+    return sent
+
+
+def test_a_body_that_does_not_come_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app, "BODY_DEADLINE_S", 0.01)
+
+    async def never() -> Message:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    with closing(Store(tmp_path / "store.db")) as store:
+        start = asked(store, never)[0]
+    assert start["status"] == 408
+    assert (b"connection", b"close") in start["headers"]
+
+
+def test_a_store_that_cannot_be_written_asks_the_sender_to_come_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, record: Build, request_of: Build
+) -> None:
+    monkeypatch.setattr(store_module, "BUSY_S", 0.01)
+    path = tmp_path / "store.db"
+
+    async def whole() -> Message:
+        return {"type": "http.request", "body": json.dumps(request_of(record())).encode(), "more_body": False}
+
+    with closing(Store(path)) as store:
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            start, body = asked(store, whole)
+        assert asked(store, whole)[0]["status"] == 200
+    assert start["status"] == 503
+    assert (b"retry-after", b"30") in start["headers"]
+    assert json.loads(body["body"]) == {"code": 14, "message": "The store cannot be written now."}

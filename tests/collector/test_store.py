@@ -1,0 +1,154 @@
+"""What `append` acknowledged is in the store once, and nobody else's file is ever written to."""
+
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deepchecks_telemetry.collector.errors import StoreError
+from deepchecks_telemetry.collector.store import Store, reading
+from deepchecks_telemetry.collector.wire import Row
+from deepchecks_telemetry.spool.catalogue import Environment
+
+DAY = date(2025, 11, 24)
+ROW = Row(
+    "7a1b0f6e-52d3-4a39-8a0e-1f8b4a7f0d55",
+    "2025-11-20",
+    "run-check",
+    35,
+    Environment("0.19.1", "linux", "debian", "12", "cpython", "3.11", "script"),
+    "0b6ee9b4-1f59-4a0e-9f0e-3f0c5a1c7c11",
+)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "store.db"
+
+
+@pytest.fixture
+def store(path: Path) -> Iterator[Store]:
+    with closing(Store(path)) as opened:
+        yield opened
+
+
+def rows(path: Path) -> list[tuple[Any, ...]]:
+    with reading(path) as connection:
+        return connection.execute("SELECT uid, day, count, received_day FROM rows ORDER BY uid").fetchall()
+
+
+def test_a_row_is_kept_with_its_day_and_the_day_it_came(store: Store, path: Path) -> None:
+    assert store.append([ROW], received=DAY) == 1
+    assert rows(path) == [(ROW.uid, "2025-11-20", 35, "2025-11-24")]
+
+
+def test_the_first_row_of_a_uid_wins(store: Store, path: Path) -> None:
+    assert store.append([ROW, replace(ROW, count=99)], received=DAY) == 1
+    assert store.append([replace(ROW, count=98), replace(ROW, uid="b")], received=DAY) == 1
+    assert [(uid, count) for uid, _, count, _ in rows(path)] == [(ROW.uid, 35), ("b", 35)]
+
+
+def test_a_batch_is_kept_whole_or_not_at_all(store: Store, path: Path) -> None:
+    broken: Any = None
+    with pytest.raises(StoreError):
+        store.append([ROW, replace(ROW, uid="b", count=broken)], received=DAY)
+    assert rows(path) == []
+    assert store.append([ROW], received=DAY) == 1
+
+
+def test_an_acknowledged_row_outlives_the_process_that_took_it(path: Path) -> None:
+    script = (
+        "import os, signal, sys\n"
+        "from datetime import date\n"
+        "from pathlib import Path\n"
+        "from deepchecks_telemetry.collector.store import Store\n"
+        "from deepchecks_telemetry.collector.wire import Row\n"
+        "from deepchecks_telemetry.spool.catalogue import Environment\n"
+        f"row = {ROW!r}\n"
+        "Store(Path(sys.argv[1])).append([row], received=date(2025, 11, 24))\n"
+        "os._exit(9)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", script, path], timeout=60).returncode == 9
+    assert [uid for uid, *_ in rows(path)] == [ROW.uid]
+    with closing(Store(path)) as again:
+        assert again.append([ROW], received=DAY) == 0
+
+
+def test_every_commit_waits_for_the_disk(store: Store) -> None:
+    settings = [store._connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode", "synchronous")]
+    assert settings == ["wal", 2]
+
+
+def test_a_store_has_one_writer(store: Store, path: Path) -> None:
+    with pytest.raises(StoreError, match="in use by another collector"):
+        Store(path)
+
+
+def test_a_store_that_was_closed_can_be_opened_again(path: Path) -> None:
+    for new in (1, 0):
+        with closing(Store(path)) as store:
+            assert store.append([ROW], received=DAY) == new
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such modes")
+def test_only_its_owner_reads_a_store(store: Store, path: Path) -> None:
+    store.append([ROW], received=DAY)
+    assert {
+        file.name: file.stat().st_mode & 0o077 for file in path.parent.glob("store.db*") if file.suffix != ".lock"
+    } == {
+        "store.db": 0,
+        "store.db-shm": 0,
+        "store.db-wal": 0,
+    }
+
+
+def test_another_applications_database_is_left_alone(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("CREATE TABLE theirs (x)")
+    before = path.read_bytes()
+    with pytest.raises(StoreError, match="another application's"):
+        Store(path)
+    with pytest.raises(StoreError, match="not a collector's store"), reading(path):
+        pass
+    assert path.read_bytes() == before
+
+
+def test_a_file_that_is_no_database_is_left_alone(path: Path) -> None:
+    path.write_bytes(b"no database, however long it is" * 100)
+    with pytest.raises(StoreError, match="cannot be opened"):
+        Store(path)
+    with pytest.raises(StoreError, match="cannot be read"), reading(path):
+        pass
+    assert path.read_bytes().startswith(b"no database")
+
+
+def test_a_newer_releases_store_is_left_alone(path: Path) -> None:
+    Store(path).close()
+    with closing(sqlite3.connect(path)) as later:
+        later.execute("PRAGMA user_version = 2")
+    with pytest.raises(StoreError, match="newer release"):
+        Store(path)
+
+
+def test_a_path_that_cannot_be_a_file_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for path in (tmp_path, tmp_path / "file" / "store.db"):
+        with pytest.raises(StoreError, match="cannot be opened"):
+            Store(path)
+        with pytest.raises(StoreError, match="cannot be read"), reading(path):
+            pass
+
+
+def test_a_store_that_could_not_be_opened_is_not_held(path: Path) -> None:
+    path.write_bytes(b"no database" * 100)
+    with pytest.raises(StoreError):
+        Store(path)
+    path.unlink()
+    Store(path).close()

@@ -1,0 +1,100 @@
+"""Keeps every test at home: its own folders, its own opt-ins, and no socket that leaves loopback."""
+
+import ipaddress
+import os
+import shutil
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+from deepchecks_telemetry.spool import environment
+
+# A shared machine is slow at times: the timeout of each test is the limit, not hypothesis' 200 ms for each example.
+hypothesis.settings.register_profile("house", deadline=None)
+hypothesis.settings.load_profile("house")
+
+_OURS = ("DEEPCHECKS_", "DISABLE_DEEPCHECKS_", "DISABLE_LATEST_VERSION_CHECK", "DO_NOT_TRACK")
+_PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
+_NAMED = ("connect", "sendto", "sendmsg")
+_RESOLVED = ("getaddrinfo", "gethostbyname", "gethostbyaddr")
+
+
+class LeftLoopbackError(AssertionError):
+    """A test tried to reach another machine."""
+
+
+class Loopback:
+    """Refuses what would leave loopback, and remembers it: the code under test may have swallowed the refusal."""
+
+    def __init__(self) -> None:
+        self.refused: list[str] = []
+
+    def __call__(self, event: str, args: tuple[object, ...]) -> None:
+        room, _, act = event.partition(".")
+        if room == "socket" and act in (*_NAMED, *_RESOLVED):
+            host = _host(args[0], args[1]) if act in _NAMED else args[0]
+            if not is_local(host):
+                self.refused.append(f"{event} {host!r}")
+                raise LeftLoopbackError(self.refused[-1])
+
+
+def _host(sock: object, address: object) -> object:
+    inet = isinstance(sock, socket.socket) and sock.family in (socket.AF_INET, socket.AF_INET6)
+    return address[0] if inet and isinstance(address, tuple) else None
+
+
+def is_local(host: object) -> bool:
+    """Whether a host is this machine, told without asking a resolver."""
+    name = host.decode("ascii", "replace") if isinstance(host, bytes) else host
+    if name in (None, "", "localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(str(name)).is_loopback
+    except ValueError:
+        return False
+
+
+_LOOPBACK = Loopback()
+sys.addaudithook(_LOOPBACK)
+
+
+@pytest.fixture(autouse=True)
+def loopback() -> Iterator[Loopback]:
+    """Fail the test that reached out, even where its code swallowed the refusal."""
+    _LOOPBACK.refused.clear()
+    yield _LOOPBACK
+    assert _LOOPBACK.refused == []
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Answer the one folder under which everything of ours lies; no variable of the caller's reaches the test."""
+    for name in list(os.environ):
+        if name.upper().startswith(_OURS) or name.upper() in (*_PROXIES, *environment._CI):
+            monkeypatch.delenv(name)
+    user = tmp_path / "user"
+    for name in ("HOME", "USERPROFILE", "XDG_CONFIG_HOME", "XDG_CONFIG_DIRS", "XDG_STATE_HOME", "XDG_DATA_HOME"):
+        monkeypatch.setenv(name, str(user))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(user / "cache"))
+    monkeypatch.setenv("DEEPCHECKS_TELEMETRY_DIR", str(tmp_path / "home"))
+    monkeypatch.setenv("DEEPCHECKS_TELEMETRY", "on")  # the default of a test run is off
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def tool() -> Callable[[str], str]:
+    """Answer the path of a program from outside Python; without it skip, but fail in the gate, which installs it."""
+
+    def find(name: str) -> str:
+        path = shutil.which(name)
+        if path is None:
+            (pytest.fail if os.environ.get("GATE") else pytest.skip)(
+                f"{name} is not installed here; .ci/run installs it"
+            )
+        return path
+
+    return find

@@ -1,0 +1,105 @@
+"""Flushing: seal, send, settle, one batch after the other; nobody's spool lock is held across a request.
+
+The phases, and what a crash between them means, are told in docs/architecture.md, "Sending".
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from deepchecks_telemetry.spool.accounts import Accounts, read_accounts
+from deepchecks_telemetry.spool.consent import ON, decide
+from deepchecks_telemetry.spool.ledger import Batch, Verdict, batches, begin, settle
+from deepchecks_telemetry.spool.lock import hold
+from deepchecks_telemetry.spool.paths import Home
+from deepchecks_telemetry.spool.sealing import seal
+from deepchecks_telemetry.uploader import outcome, schedule
+from deepchecks_telemetry.uploader.endpoint import Endpoint
+from deepchecks_telemetry.uploader.errors import NotAllowed
+from deepchecks_telemetry.uploader.outcome import Answer, Outcome, classify
+from deepchecks_telemetry.uploader.payload import render
+from deepchecks_telemetry.uploader.transport import post
+
+Clock = Callable[[], float]
+Post = Callable[[Endpoint, bytes], Answer]
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """One try: the batch as it was, and what became of it."""
+
+    batch: Batch
+    outcome: Outcome
+
+
+def flush(
+    home: Home,
+    endpoint: Endpoint,
+    *,
+    parked: bool = False,
+    insist: bool = False,
+    post: Post = post,
+    clock: Clock = time.time,
+    lock_s: float = 0.0,
+) -> Iterator[Sent]:
+    """Send what waits, oldest first, until nothing is left or a try fails; one `Sent` for each request.
+
+    With `parked`, batches that were refused before are tried again; with `insist`, also before the moment that the
+    receiver asked for. Raises `NotAllowed`, or the spool's errors (`Busy` while another uploader is at work).
+    """
+    check_mode(home)
+    if not insist:
+        _heed(read_accounts(home).retry_after, clock())
+    with hold(home.upload_lock, lock_s):
+        seen: set[int] = set()
+        while batch := _next(home, seen, parked=parked, clock=clock):
+            seen.add(batch.id)
+            check_mode(home)
+            if not begin(home, batch, endpoint.url, clock=clock):
+                continue
+            tried = classify(post(endpoint, batch.packed), now=clock())
+            settle(home, batch, _verdict(batch, tried, read_accounts(home), clock()))
+            yield Sent(batch, tried)
+            if tried.kind == outcome.RETRY:
+                return
+
+
+def _heed(retry_after: int | None, now: float) -> None:
+    if retry_after is not None and now < retry_after <= now + outcome.LONGEST_WAIT_S:
+        raise NotAllowed(f"the receiver asked not to be called again for {int(retry_after - now)} s")
+
+
+def seal_next(home: Home, *, clock: Clock = time.time) -> Batch | None:
+    """The batch that would be sent next; sealed now if none waits yet. None when there is nothing to send."""
+    return _next(home, set(), parked=False, clock=clock)
+
+
+def check_mode(home: Home) -> None:
+    """Raise `NotAllowed`, naming the source, unless the mode is `on`."""
+    decision = decide(home)
+    if decision.mode != ON:
+        raise NotAllowed(f"telemetry is {decision.mode} here ({decision.decided_by})")
+
+
+def _next(home: Home, seen: set[int], *, parked: bool, clock: Clock) -> Batch | None:
+    states = ("sealed", "parked") if parked else ("sealed",)
+    for _ in range(2):
+        for batch in batches(home, states=states):
+            if batch.id not in seen:
+                return batch
+        if not seal(home, render, clock=clock):
+            return None
+    return None
+
+
+def _verdict(batch: Batch, tried: Outcome, books: Accounts, now: float) -> Verdict:
+    if tried.kind == outcome.RETRY:
+        wait = None if tried.wait_s is None else int(now) + tried.wait_s
+        return Verdict("sealed", tried.reason, next_upload=_retry_at(books, now, wait), retry_after=wait)
+    due = schedule.next_due(now, books.installation_id) if books.installation_id else None
+    refused = batch.rows if tried.kind == outcome.REJECTED else tried.rejected_rows
+    return Verdict(tried.kind, tried.reason, refused, next_upload=due)
+
+
+def _retry_at(books: Accounts, now: float, wait: int | None) -> int:
+    return max(wait or 0, schedule.retry_due(now, books.failures))
