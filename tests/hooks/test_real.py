@@ -61,7 +61,7 @@ def test_workers_count_their_runs_and_no_second_import(
     assert recorded() == done
 
 
-@pytest.mark.skipif(not has("textblob"), reason="deepchecks' NLP part is not installed")
+@pytest.mark.skipif(not has("textblob", "transformers", "seqeval"), reason="deepchecks' NLP part is not installed")
 @pytest.mark.parametrize("how", ["before", "file"])
 def test_everything_in_nlp_is_counted_once(
     run: Run, recorded: Callable[[], Counts], said: Said, interpreters: Callable[[str], str], how: str

@@ -27,4 +27,6 @@ class DeepchecksTelemetryAttach:
         return None
 
 
-sys.meta_path.insert(0, DeepchecksTelemetryAttach)  # type: ignore[arg-type]
+# `site` executes the files of a virtual environment twice (true of 3.10 to 3.13).
+if DeepchecksTelemetryAttach.__name__ not in [getattr(finder, "__name__", "") for finder in sys.meta_path]:
+    sys.meta_path.insert(0, DeepchecksTelemetryAttach)  # type: ignore[arg-type]

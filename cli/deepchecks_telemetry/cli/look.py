@@ -1,0 +1,185 @@
+"""`inspect`, `preview`, `sent`, `catalogue`: what waits, the exact next request, what was sent, what may ever be."""
+
+import hashlib
+
+import click
+
+from deepchecks_telemetry.cli.errors import Failure
+from deepchecks_telemetry.cli.show import day_text, json_option, say_json, say_table, time_text
+from deepchecks_telemetry.spool import catalogue as catalog
+from deepchecks_telemetry.spool.accounts import read_waiting
+from deepchecks_telemetry.spool.consent import OFF, decide
+from deepchecks_telemetry.spool.ledger import Batch, batches
+from deepchecks_telemetry.spool.paths import Home, find_home
+
+
+@click.command()
+@json_option
+def inspect(*, as_json: bool) -> None:
+    """What waits on this machine: counts by UTC day, event and environment.
+
+    \b
+    Examples:
+      deepchecks telemetry inspect
+      deepchecks telemetry inspect --json
+    """
+    waiting = read_waiting(find_home())
+    if as_json:
+        say_json(
+            [
+                {"day": day_text(row.day), "event": row.event, **row.environment._asdict(), "count": row.count}
+                | {"sealed": row.sealed}
+                for row in waiting
+            ]
+        )
+    elif not waiting:
+        click.echo("Nothing waits.")
+    else:
+        say_table(
+            ("day (UTC)", "event", "count", "deepchecks", "system", "python", "runtime", "state"),
+            [
+                (
+                    day_text(row.day),
+                    row.event,
+                    row.count,
+                    *_place(row.environment),
+                    "sealed" if row.sealed else "pending",
+                )
+                for row in waiting
+            ],
+        )
+
+
+@click.command()
+def preview() -> None:
+    """The exact body of the next request, alone on standard output; its digests on standard error.
+
+    What waits is sealed first, so the bytes are the ones that will be sent.
+
+    \b
+    Examples:
+      deepchecks telemetry preview
+      deepchecks telemetry preview | python -m json.tool
+    """
+    from deepchecks_telemetry.uploader.flushing import seal_next
+
+    home = find_home()
+    decision = decide(home)
+    if decision.mode == OFF:
+        raise Failure(f"Telemetry is off here ({decision.decided_by}). Turn it on with: deepchecks telemetry enable")
+    try:
+        batch = seal_next(home)
+    except FileNotFoundError:
+        batch = None
+    if batch is None:
+        click.echo("Nothing waits.", err=True)
+        return
+    _say_body(batch)
+
+
+@click.command()
+@click.argument("batch", type=int, required=False)
+@json_option
+def sent(*, batch: int | None, as_json: bool) -> None:
+    """The ledger of batches; with a BATCH number its exact body, as `preview` shows it.
+
+    \b
+    Examples:
+      deepchecks telemetry sent
+      deepchecks telemetry sent 1
+    """
+    ledger = _read_ledger(find_home())
+    if batch is not None:
+        chosen = [entry for entry in ledger if entry.id == batch]
+        if not chosen:
+            raise Failure(f"There is no batch {batch} in the ledger. See: deepchecks telemetry sent")
+        _say_body(chosen[0])
+    elif as_json:
+        say_json([_as_dict(entry) for entry in ledger])
+    elif not ledger:
+        click.echo("No batch was made yet.")
+    else:
+        say_table(
+            ("batch", "state", "events", "rows", "tries", "last try (UTC)", "outcome", "sha256"),
+            [
+                (
+                    entry.id,
+                    entry.state,
+                    entry.events,
+                    entry.rows,
+                    entry.attempts,
+                    time_text(entry.tried_at) or "never",
+                    entry.outcome or "",
+                    entry.sha256[:12],
+                )
+                for entry in ledger
+            ],
+        )
+
+
+@click.command()
+@json_option
+def catalogue(*, as_json: bool) -> None:
+    """Every event and every field that may ever be recorded, and this machine's values.
+
+    \b
+    Example:
+      deepchecks telemetry catalogue
+    """
+    from deepchecks_telemetry.spool import environment
+
+    here = environment.current()
+    if as_json:
+        fields = zip(catalog.FIELDS, here, strict=True)
+        say_json(
+            {
+                "events": [{"name": event.name, "when": event.when} for event in catalog.EVENTS],
+                "fields": [
+                    {"name": field.name, "opentelemetry": field.wire, "why": field.why, "here": value}
+                    for field, value in fields
+                ],
+            }
+        )
+        return
+    say_table(("event", "counted when"), [(event.name, event.when) for event in catalog.EVENTS])
+    click.echo()
+    say_table(
+        ("field", "OpenTelemetry's name", "here", "why"),
+        [(field.name, field.wire, value, field.why) for field, value in zip(catalog.FIELDS, here, strict=True)],
+    )
+    click.echo("\nBeside these: the UTC day, the count, and a random identifier of this installation.")
+
+
+def _place(here: catalog.Environment) -> tuple[str, ...]:
+    return (here.deepchecks_version, f"{here.os_name} {here.os_version}", here.python_version, here.runtime)
+
+
+def _read_ledger(home: Home) -> list[Batch]:
+    try:
+        return batches(home)
+    except FileNotFoundError:
+        return []
+
+
+def _say_body(batch: Batch) -> None:
+    body = batch.body
+    click.echo(body, nl=False)
+    click.echo(f"batch {batch.id}: {len(body)} bytes, sha256 {hashlib.sha256(body).hexdigest()}", err=True)
+    packed = hashlib.sha256(batch.packed).hexdigest()
+    click.echo(f"as sent (gzip): {len(batch.packed)} bytes, sha256 {packed}", err=True)
+
+
+def _as_dict(entry: Batch) -> dict[str, object]:
+    return {
+        "batch": entry.id,
+        "state": entry.state,
+        "events": entry.events,
+        "rejected": entry.rejected,
+        "rows": entry.rows,
+        "attempts": entry.attempts,
+        "sealed_at": time_text(entry.sealed_at),
+        "tried_at": time_text(entry.tried_at),
+        "outcome": entry.outcome,
+        "endpoint": entry.endpoint,
+        "sha256": entry.sha256,
+    }

@@ -1,0 +1,69 @@
+"""`flush`: send now what waits, one line a batch; the exit code is 0 only when nothing is left waiting."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from deepchecks_telemetry.cli.errors import Failure
+from deepchecks_telemetry.cli.show import count_text, json_option, say_json
+from deepchecks_telemetry.spool.accounts import Accounts, read_accounts
+from deepchecks_telemetry.spool.paths import find_home
+
+if TYPE_CHECKING:
+    from deepchecks_telemetry.uploader.flushing import Sent
+
+
+@click.command()
+@click.option("--now", "insist", is_flag=True, help="Do not wait even where the receiver asked for it.")
+@json_option
+def flush(*, insist: bool, as_json: bool) -> None:
+    """Send now what waits. Exits with 0 only when nothing is left waiting.
+
+    \b
+    Examples:
+      deepchecks telemetry flush
+      deepchecks telemetry flush --json
+    """
+    from deepchecks_telemetry.uploader.endpoint import find_endpoint
+    from deepchecks_telemetry.uploader.flushing import check_mode
+    from deepchecks_telemetry.uploader.flushing import flush as run
+
+    home = find_home()
+    check_mode(home)
+    books = read_accounts(home)
+    endpoint = find_endpoint(home, books.attached_endpoint)
+    if endpoint is None:
+        raise Failure("No endpoint is configured. Set one with: deepchecks telemetry enable --endpoint https://HOST")
+    tried = []
+    if books.pending or books.sealed:
+        for sent in run(home, endpoint, parked=True, insist=insist, lock_s=1.0):
+            tried.append(sent)
+            if not as_json:
+                click.echo(f"batch {sent.batch.id}: {count_text(sent.batch.events, 'event')}, {sent.outcome.reason}")
+    left = read_accounts(home)
+    if as_json:
+        say_json({"endpoint": endpoint.url, "batches": [_as_dict(sent) for sent in tried], "left": _left(left)})
+    elif not tried:
+        click.echo("Nothing waits.")
+    if _left(left):
+        click.get_current_context().exit(_complain(_left(left), as_json=as_json))
+
+
+def _left(books: Accounts) -> int:
+    return books.pending + books.sealed
+
+
+def _complain(left: int, *, as_json: bool) -> int:
+    if not as_json:
+        click.echo(f"{count_text(left, 'event')} still wait. Nothing is lost; try again later.", err=True)
+    return 1
+
+
+def _as_dict(sent: "Sent") -> dict[str, object]:
+    return {
+        "batch": sent.batch.id,
+        "events": sent.batch.events,
+        "outcome": sent.outcome.kind,
+        "reason": sent.outcome.reason,
+        "sha256": sent.batch.sha256,
+    }

@@ -1,0 +1,54 @@
+"""Running our own commands in a throwaway folder, as a person would type them, and showing what they say."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+
+from deepchecks_telemetry.cli.errors import Failure
+from deepchecks_telemetry.spool.consent import SWITCHES
+
+TIMEOUT_S = 120
+
+
+class Walk:
+    """The tour's own folder and environment, and a way to run a command in it as a person would."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.environ = {name: value for name, value in os.environ.items() if name not in SWITCHES} | {
+            "DEEPCHECKS_TELEMETRY_DIR": str(folder / "home"),
+            "NO_PROXY": "127.0.0.1",
+        }
+        self.environ.pop("DEEPCHECKS_TELEMETRY_ENDPOINT", None)
+
+    def say(self, text: str) -> None:
+        """Tell a line of the story."""
+        click.echo(text)
+
+    def run(self, *arguments: str, show: bool = True) -> bytes:
+        """Run `deepchecks telemetry ARGUMENTS`, show what it says, and return its standard output."""
+        click.secho(f"\n$ deepchecks telemetry {' '.join(arguments)}", fg="green")
+        command = [sys.executable, "-m", "deepchecks_telemetry.cli", "telemetry", *arguments]
+        done = self._start(command)
+        text = (done.stdout if show else b"") + done.stderr
+        click.echo(text.decode(errors="replace"), nl=False)
+        if done.returncode:
+            raise Failure(
+                f"The tour stopped: '{' '.join(arguments)}' ended with {done.returncode}. Its words stand above."
+            )
+        return done.stdout
+
+    def script(self, source: str) -> None:
+        """Run a program of the reader's kind."""
+        done = self._start([sys.executable, "-c", source])
+        if done.returncode:
+            click.echo(done.stderr.decode(errors="replace"), err=True)
+            raise Failure("The tour stopped: the program that records failed. Its words stand above.")
+
+    def _start(self, command: list[str]) -> "subprocess.CompletedProcess[bytes]":
+        return subprocess.run(
+            command, env=self.environ, cwd=self.folder, capture_output=True, timeout=TIMEOUT_S, check=False
+        )
