@@ -14,7 +14,7 @@ PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
 ROOMS = ["spool", "uploader", "hooks", "collector", "cli"]
 PROJECT = nox.project.load_toml("pyproject.toml")
 
-nox.needs_version = ">=2025.2.9"
+nox.needs_version = ">=2026.8.10"  # from here on a shim of pyenv that cannot run counts as no interpreter
 nox.options.error_on_missing_interpreters = False  # also where CI is set: "on the Pythons that it finds"
 nox.options.download_python = "never"
 nox.options.sessions = ["lint", "types", "imports", "docs", "tests", "wheel", "real"]

@@ -81,7 +81,7 @@ def test_only_the_outermost_call_is_told(told: list[str], monkeypatch: pytest.Mo
 
 
 def test_an_export_inside_a_run_is_a_persons_own(told: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    saving = count.counted_run(lambda self: Check().save(), "run-check")
+    saving = count.counted_run(lambda _: Check().save(), "run-check")
     assert saving(None) == "saved"
     assert told == ["run-check", "check-to-html"]
 
@@ -104,7 +104,7 @@ def test_threads_are_outermost_each_for_itself(told: list[str]) -> None:
         Check().run()
         wait_inside(None)
 
-    wait_inside = count.counted_run(lambda self: together.wait(10), "run-suite")
+    wait_inside = count.counted_run(lambda _: together.wait(10), "run-suite")
     threads = [threading.Thread(target=work) for _ in range(8)]
     for thread in threads:
         thread.start()
@@ -126,9 +126,10 @@ def test_a_keyboard_interrupt_is_the_hosts(monkeypatch: pytest.MonkeyPatch, told
     def interrupted(event: str) -> bool:
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch:
         patch.setattr(count, "_recorder", lambda: interrupted)
-        Check().run()
+        with pytest.raises(KeyboardInterrupt):
+            Check().run()
     Check().run()
     assert told == ["run-check"], "the interrupted run must not look as if it went on"
 
@@ -137,9 +138,8 @@ def test_signature_source_and_pickle_are_those_of_the_method(told: list[str]) ->
     assert inspect.signature(Check.run) == inspect.signature(PLAIN)
     assert inspect.getsource(Check.run) == inspect.getsource(PLAIN)
     assert Check.run.__doc__ == "Run the check."
-    # `Check` lives in a module that pytest made; what matters is what a bound method says of itself.
-    assert Check().run.__reduce__()[1][1] == "run"
-    assert pickle.dumps(len) is not None
+    # By name, as any function: so it comes back as whatever the reader's deepchecks has there.
+    assert b"deepchecks_telemetry" not in pickle.dumps(Check.run)
 
 
 def test_a_deprecation_still_points_at_the_users_line(told: list[str]) -> None:

@@ -88,7 +88,9 @@ def test_a_site_packages_that_is_not_writable_is_named_with_what_to_do(tmp_path:
     os.seteuid(user or 65534)
     try:
         for attempt, verb in ((install_file, "write"), (remove_file, "remove")):
-            with pytest.raises(HooksError, match=rf"^Cannot {verb} .*: Permission denied\. Run this again as") as raised:
+            with pytest.raises(
+                HooksError, match=rf"^Cannot {verb} .*: Permission denied\. Run this again as"
+            ) as raised:
                 attempt(tmp_path)
             assert str(path) in str(raised.value)
     finally:

@@ -45,7 +45,7 @@ def test_everything_in_tabular_is_counted_once(
     found = said(run("-W", "ignore", script, how, wandb, python=interpreters(how)))
     assert recorded() == found["done"]
     assert found["warned_at"] == [script]
-    assert (found["pickles"], found["bound"]) == (True, "run")
+    assert (found["pickles"], found["still_pickles"], found["bound"]) == (True, True, "run")
     # Attached after the import, deepchecks has already spoken; from then on it is silent, also when it is reloaded.
     assert found["at_import"] == (["open"] if how == "after" else [])
     assert (found["later"], found["new_variables"]) == ([], [])
@@ -111,7 +111,8 @@ def test_the_maintainers_one_line_is_enough(run: Run, recorded: Callable[[], Cou
     source = (copy / "__init__.py").read_text(encoding="utf-8")
     line = "from deepchecks_telemetry.hooks import attach; attach(endpoint='http://127.0.0.1:9')\n"
     (copy / "__init__.py").write_text(re.sub(r"(?m)^import matplotlib$", line + r"\g<0>", source), encoding="utf-8")
-    code = f"{QUIET}\nassert deepchecks.__file__.startswith({str(tmp_path)!r})\n" + (
+    code = (
+        f"{QUIET}\nassert deepchecks.__file__.startswith({str(tmp_path)!r})\n"
         "import pandas as pd; from deepchecks.tabular.checks import IsSingleValue\n"
         "IsSingleValue().run(pd.DataFrame({'a': [1, 2]}))"
     )
@@ -136,7 +137,7 @@ def test_a_seam_that_moved_is_reported(tmp_path: Path) -> None:
     folder = deepchecks_folder()
     assert folder is not None
     copy = tmp_path / "deepchecks"
-    shutil.copytree(folder, copy, ignore=lambda where, names: [n for n in names if n == "__pycache__"])
+    shutil.copytree(folder, copy, ignore=shutil.ignore_patterns("__pycache__"))
     moved = copy / "core" / "suite.py"
     moved.write_text(moved.read_text(encoding="utf-8").replace("def to_wandb(", "def to_weights("), encoding="utf-8")
     (copy / "vision" / "suite.py").unlink()

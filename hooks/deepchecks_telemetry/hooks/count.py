@@ -21,6 +21,10 @@ class _Depth(threading.local):
     running = False
     exporting = False
 
+    def __reduce__(self) -> str:
+        # cloudpickle takes a class whose module was reloaded by value, our wrapper and what it names included.
+        return "_inside"
+
 
 _inside = _Depth()
 

@@ -1,5 +1,7 @@
 """Runs checks and a suite of deepchecks' NLP part; prints what a person did."""
 
+# ruff: noqa: E402 - what is imported before and after attaching is the point
+
 import json
 import sys
 import types
@@ -27,14 +29,14 @@ labels = [0, 1, 0] * 5
 data = TextData(raw_text=["one text", "one text", "another"] * 5, label=labels, task_type="text_classification")
 
 
-class Length(SingleDatasetCheck):
+class Length(SingleDatasetCheck):  # type: ignore[misc]
     """The library's own checks of texts import numba and umap: these stand on the same bases."""
 
     def run_logic(self, context: Any, dataset_kind: Any) -> CheckResult:
         return CheckResult(len(context.get_data_by_kind(dataset_kind)))
 
 
-class Difference(TrainTestCheck):
+class Difference(TrainTestCheck):  # type: ignore[misc]
     """How many texts more."""
 
     def run_logic(self, context: Any) -> CheckResult:

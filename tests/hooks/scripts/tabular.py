@@ -1,5 +1,7 @@
 """Does everything that is counted, and what must not be, on the real deepchecks; prints what a person did."""
 
+# ruff: noqa: ARG002, E402 - what is imported before and after attaching is the point
+
 import importlib
 import json
 import os
@@ -51,18 +53,20 @@ if HOW == "after":
     attach()
     attach()
 
-from joblib.externals import cloudpickle
+import cloudpickle
 from sklearn.datasets import load_iris
 from sklearn.ensemble import RandomForestClassifier
 
 frame = load_iris(as_frame=True).frame
 train = Dataset(frame[::2], label="target", cat_features=[])
 test = Dataset(frame[1::2], label="target", cat_features=[])
-models = [RandomForestClassifier(n_estimators=n, random_state=0).fit(train.features_columns, train.label_col) for n in (2, 3)]
+models = [
+    RandomForestClassifier(n_estimators=n, random_state=0).fit(train.features_columns, train.label_col) for n in (2, 3)
+]
 done: Counter[str] = Counter({"package-import": 1})
 
 
-class Nested(SingleDatasetCheck):
+class Nested(SingleDatasetCheck):  # type: ignore[misc]
     """A user's check that uses two others and its parent's `run`."""
 
     def run(self, *arguments: Any, **options: Any) -> CheckResult:
@@ -73,7 +77,7 @@ class Nested(SingleDatasetCheck):
         return CheckResult(IsSingleValue().run(context.train).value)
 
 
-class Failing(SingleDatasetCheck):
+class Failing(SingleDatasetCheck):  # type: ignore[misc]
     """A user's check that raises."""
 
     def run_logic(self, context: Any, dataset_kind: Any) -> CheckResult:
@@ -127,6 +131,8 @@ if EXPORTS == "wandb":
     result.to_wandb()
     done["suite-to-wandb"] += 1
 
+PICKLED = cloudpickle.dumps([result, suite_result, Nested()])
+
 # A reload makes new classes; the import is not a second one.
 for name in ("deepchecks.tabular.base_checks", "deepchecks.core.suite", "deepchecks"):
     importlib.reload(importlib.import_module(name))
@@ -155,7 +161,8 @@ print(
             "at_import": AT_IMPORT,
             "later": SEEN[len(AT_IMPORT) :],
             "new_variables": NEW_VARIABLES,
-            "pickles": b"deepchecks_telemetry" not in cloudpickle.dumps([result, suite_result, Nested()]),
+            "pickles": b"deepchecks_telemetry" not in PICKLED,
+            "still_pickles": bool(cloudpickle.dumps(Nested())),
             "bound": pickle.loads(pickle.dumps(IsSingleValue().run)).__name__,
             "warned_at": sorted({warning.filename for warning in caught if "y_pred_test" in str(warning.message)}),
         }

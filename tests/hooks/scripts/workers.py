@@ -6,7 +6,7 @@ import os
 import sys
 from typing import Any
 
-import pandas as pd
+from sklearn.datasets import load_iris
 
 
 def work(_: int = 0) -> Any:
@@ -14,7 +14,7 @@ def work(_: int = 0) -> Any:
     from deepchecks.tabular import Dataset
     from deepchecks.tabular.checks import IsSingleValue
 
-    return IsSingleValue().run(Dataset(pd.DataFrame({"a": [1, 2]}), cat_features=[])).value
+    return IsSingleValue().run(Dataset(load_iris(as_frame=True).frame, cat_features=[])).value
 
 
 if __name__ == "__main__":
@@ -35,7 +35,7 @@ if __name__ == "__main__":
         from deepchecks.tabular.checks import IsSingleValue
         from joblib import Parallel, delayed
 
-        dataset = Dataset(pd.DataFrame({"a": [1, 2]}), cat_features=[])
+        dataset = Dataset(load_iris(as_frame=True).frame, cat_features=[])
         Parallel(n_jobs=2)(delayed(IsSingleValue().run)(dataset) for _ in range(4))
         RUNS += 4
     elif HOW == "os.fork":
