@@ -8,7 +8,9 @@ from deepchecks_telemetry.spool.errors import Busy, Damaged, Outdated, Unusable
 from deepchecks_telemetry.spool.lock import hold
 from deepchecks_telemetry.spool.paths import Home
 
-VERSION = 1  # PRAGMA user_version; a larger one is a newer client's
+# PRAGMA user_version is 1000 × a change that older clients cannot live with + additions that they need not know.
+BREAKING = 1000
+VERSION = 1000
 APPLICATION_ID = 0x64637470  # "dctp", for file(1) and for us: any other database is put aside, never written
 
 # `spool.epoch` is the fence: even is open, odd is closed, and it only ever grows, so that whoever has read an older
@@ -125,8 +127,8 @@ def _configure(connection: sqlite3.Connection) -> None:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if application != APPLICATION_ID:
         raise Damaged("the spool's file is no spool of ours")
-    if version > VERSION:
-        raise Outdated(f"the spool is of version {version}, newer than this package's {VERSION}")
+    if version // BREAKING != VERSION // BREAKING:
+        raise Outdated(f"the spool is of version {version}, which this package (version {VERSION}) cannot read")
 
 
 def _uri(path: str) -> str:
