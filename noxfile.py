@@ -5,6 +5,7 @@ its reason; `.ci/run` installs the tools and lets no such test be skipped.
 """
 
 import shutil
+import sys
 import zipfile
 from pathlib import Path
 
@@ -95,5 +96,15 @@ def check_contents(session: nox.Session, built: Path) -> None:
 def real(session: nox.Session) -> None:
     """Test with the real deepchecks and a real OpenTelemetry collector."""
     session.install("-e", ".[collector]", *group("test"), *group("real"))
-    session.env["MPLCONFIGDIR"] = session.create_tmp()  # tests have a HOME each: one font cache for all of them
+    scratch = Path(session.create_tmp()).resolve()
+    session.env["MPLCONFIGDIR"] = str(scratch / "matplotlib")  # tests have a HOME each: one font cache for all of them
+    session.env["OTHER_PYTHON"] = other_environment(session, scratch / "other")
     session.run("pytest", "-m", "real", *session.posargs)
+
+
+def other_environment(session: nox.Session, folder: Path) -> str:
+    """Answer the Python of a second virtual environment of this user, which shares nothing with the first but us."""
+    session.run("python", "-m", "venv", "--clear", str(folder))
+    python = str(folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python"))
+    session.run(python, "-m", "pip", "install", "--quiet", ".", external=True)
+    return python

@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import json
 import sqlite3
+import tracemalloc
 import zlib
 from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import closing
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 
 from deepchecks_telemetry.collector import app, report
 from deepchecks_telemetry.collector import store as store_module
+from deepchecks_telemetry.collector.errors import RequestError
 from deepchecks_telemetry.collector.store import Store
 
 Build = Callable[..., Any]
@@ -81,6 +83,7 @@ def test_a_foreign_record_is_told_as_partial_success(collector: Running, record:
         (b"[]", {}, 400),
         (b"{}", {"content_encoding": "gzip"}, 400),
         (gzip.compress(b"{}")[:-4], {"content_encoding": "gzip"}, 400),
+        (gzip.compress(b"{}")[:10] + b"\xff" * 20, {"content_encoding": "gzip"}, 400),
         (gzip.compress(b"{}"), {}, 400),
         (b" " * (app.MAX_BODY_BYTES + 1), {}, 413),
         (b" " * (8 * app.MAX_BODY_BYTES), {}, 413),
@@ -101,6 +104,17 @@ def test_a_refused_body_is_answered_with_a_status_and_stores_nothing(
     assert answer.json()["message"]
     assert isinstance(answer.json()["code"], int)
     assert rows(collector) == before
+
+
+def test_a_gzip_bomb_is_not_expanded_beyond_the_limit() -> None:
+    bomb = gzip.compress(bytes(8 * app.MAX_EXPANDED_BYTES))
+    tracemalloc.start()
+    try:
+        with pytest.raises(RequestError):
+            app.expanded(bomb)
+        assert tracemalloc.get_traced_memory()[1] < 3 * app.MAX_EXPANDED_BYTES
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_body_within_the_limits_is_taken(collector: Running) -> None:

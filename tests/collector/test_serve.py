@@ -70,6 +70,7 @@ def test_a_running_collector_takes_rows_until_the_block_ends(tmp_path: Path, rec
         assert url.startswith("http://127.0.0.1:")
         assert posted(url, request_of(record())) == 200
     assert refuses(url)
+    assert not (tmp_path / "store.db-wal").exists()  # it closed its store, and was not killed
     assert report(tmp_path / "store.db").rows == 1
 
 

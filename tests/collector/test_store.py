@@ -148,7 +148,8 @@ def test_a_path_that_cannot_be_a_file_is_told(tmp_path: Path) -> None:
 
 def test_a_store_that_could_not_be_opened_is_not_held(path: Path) -> None:
     path.write_bytes(b"no database" * 100)
-    with pytest.raises(StoreError):
+    with pytest.raises(StoreError) as held:  # keeps what is in the traceback alive
         Store(path)
     path.unlink()
     Store(path).close()
+    assert "cannot be opened" in str(held.value)

@@ -188,7 +188,7 @@ def test_only_the_first_reasons_are_told(record: Build, request_of: Build) -> No
         b'{"resourceLogs":[{"scopeLogs":"x"}]}',
         b'{"resourceLogs":[{"scopeLogs":[null]}]}',
         b'{"resourceLogs":[{"scopeLogs":[{"logRecords":[[]]}]}]}',
-        b'{"resourceLogs":NaN}',
+        b'{"later":NaN}',
         b"[" * 1_000_000,
         b"9" * 1_000_000,
         '{"resourceLogs":[]}'.encode("utf-16"),

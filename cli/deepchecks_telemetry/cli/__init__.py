@@ -1,9 +1,12 @@
 """The command line: `deepchecks telemetry …`; each command imports what it needs when it runs."""
 
+import io
+import os
 import sys
 
 import click
 
+from deepchecks_telemetry.cli.attach import attach, detach
 from deepchecks_telemetry.cli.choose import disable, enable, local
 from deepchecks_telemetry.cli.collect import collector
 from deepchecks_telemetry.cli.errors import Group
@@ -12,26 +15,47 @@ from deepchecks_telemetry.cli.send import flush
 from deepchecks_telemetry.cli.status import status
 from deepchecks_telemetry.cli.tour import tour
 
-__all__ = ["main"]
+__all__ = ["deepchecks", "main"]
 
 CONTEXT = {"help_option_names": ["-h", "--help"]}
+# In the order in which a new user needs them.
+COMMANDS: tuple[click.Command, ...] = (
+    *(status, inspect, preview, sent, catalogue),
+    *(enable, local, disable),
+    *(attach, detach),
+    *(flush, collector, tour),
+)
 
 
 @click.group(cls=Group, context_settings=CONTEXT)
 @click.version_option(package_name="deepchecks-telemetry")
 def deepchecks() -> None:
-    """What Deepchecks does beside checking."""
+    """What Deepchecks does beside checking.
+
+    \b
+    Example:
+      deepchecks telemetry status
+    """
 
 
 @deepchecks.group(cls=Group)
 def telemetry() -> None:
-    """Anonymous usage counts: see them, send them, turn them off."""
+    """Anonymous usage counts: see them, send them, turn them off.
+
+    \b
+    Examples:
+      deepchecks telemetry status
+      deepchecks telemetry disable
+    """
 
 
-for command in (status, enable, local, disable, catalogue, inspect, preview, flush, sent, collector, tour):
+for command in COMMANDS:
     telemetry.add_command(command)
 
 
 def main() -> None:
     """The console script; exits 0 when done, 1 when it could not, 2 for a usage error."""
-    sys.exit(deepchecks.main(prog_name="deepchecks", standalone_mode=True))
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal without UTF-8 shows less, but it shows
+    deepchecks.main(prog_name="deepchecks", color=False if os.environ.get("NO_COLOR") else None)

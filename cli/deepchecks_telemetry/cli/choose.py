@@ -1,13 +1,20 @@
 """`enable`, `local`, `disable`: the choice, for every environment of this user at once."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from deepchecks_telemetry.cli.errors import Failure
-from deepchecks_telemetry.cli.show import count_text, json_option, say_json
+from deepchecks_telemetry.cli.errors import Failure, sentence
+from deepchecks_telemetry.cli.show import count_text, json_option, plain, say_json
 from deepchecks_telemetry.spool.consent import LOCAL, ON, decide
+from deepchecks_telemetry.spool.errors import SpoolError
+from deepchecks_telemetry.spool.ledger import batches
 from deepchecks_telemetry.spool.paths import Home, find_home
+from deepchecks_telemetry.spool.schema import FINAL
+
+if TYPE_CHECKING:
+    from deepchecks_telemetry.spool.erasing import Erased
 
 
 @click.command()
@@ -25,12 +32,16 @@ def enable(*, endpoint: str | None, allow_http: bool, headers: Sequence[str]) ->
     """
     from deepchecks_telemetry.spool.choice import choose
     from deepchecks_telemetry.uploader.endpoint import configure
+    from deepchecks_telemetry.uploader.errors import BadEndpoint
 
     home = find_home()
     if endpoint is None and (headers or allow_http):
         raise click.UsageError("--header and --allow-http go with --endpoint.")
     if endpoint is not None:
-        url = configure(home, endpoint, allow_http=allow_http, headers=dict(map(_header, headers)))
+        try:
+            url = configure(home, endpoint, allow_http=allow_http, headers=dict(map(_header, headers)))
+        except BadEndpoint as error:
+            raise click.UsageError(sentence(error)) from error
         click.echo(f"Counts will be sent to {url}")
     choose(home, ON)
     _say_mode(home, ON)
@@ -54,9 +65,9 @@ def local() -> None:
 @click.command()
 @json_option
 def disable(*, as_json: bool) -> None:
-    """Record nothing more, and wipe what was recorded, the identifier included.
+    """Record nothing more, and wipe what was recorded.
 
-    It holds for all virtual environments of this user, at once, for running processes too.
+    The identifier is wiped too. It holds for all virtual environments of this user, at once, for running processes too.
 
     \b
     Example:
@@ -65,26 +76,56 @@ def disable(*, as_json: bool) -> None:
     from deepchecks_telemetry.spool.erasing import erase, find_residue
 
     home = find_home()
-    wait = "An upload is in flight; waiting for it to end."
-    erased = erase(home, on_wait=lambda: click.echo(wait, err=True))
+    receivers = _receivers(home)
+    erased = erase(home, on_wait=lambda: click.echo("An upload is in flight; waiting for it to end.", err=True))
     scanned, residue = find_residue(home, erased.markers)
-    before = erased.before
+    facts = {
+        "removed": _removed(erased),
+        "already_delivered": erased.before.delivered,
+        "delivered_to": receivers,
+        "scanned": scanned,
+        "residue": residue,
+    }
     if as_json:
-        removed = {"events": before.pending + before.sealed + before.exported, "rows": before.rows}
-        removed |= {"batches": before.batches, "identifier": int(bool(before.installation_id)), "files": erased.files}
-        say_json({"removed": removed, "already_delivered": before.delivered, "scanned": scanned, "residue": residue})
+        say_json(facts)
     else:
-        click.echo("Telemetry is off, for all environments of this user.")
-        click.echo(
-            f"Removed: {count_text(before.pending + before.sealed + before.exported, 'event')} in "
-            f"{count_text(before.rows, 'row')} and {count_text(before.batches, 'batch')}, "
-            f"{'the identifier' if before.installation_id else 'no identifier (there was none)'}."
-        )
-        if before.delivered:
-            click.echo(f"Sent before: {count_text(before.delivered, 'event')}; that cannot be taken back from here.")
-        click.echo(f"Scanned {count_text(scanned, 'file')} of ours: {'no trace is left' if not residue else 'FOUND'}.")
+        click.echo("\n".join(map(plain, _lines(facts))))
     if residue:
         raise Failure(f"A trace is left in {', '.join(residue)}. Close what has it open and run disable again.")
+
+
+def _receivers(home: Home) -> list[str]:
+    """Where the batches went of which the ledger still knows; a spool that cannot be read knows nothing."""
+    try:
+        told = {str(batch.endpoint) for batch in batches(home, states=FINAL)}
+    except (SpoolError, OSError):
+        return []
+    return sorted(told)
+
+
+def _removed(erased: "Erased") -> dict[str, int]:
+    before = erased.before
+    return {
+        "events": before.pending + before.sealed + before.exported,
+        "rows": before.rows,
+        "batches": before.batches,
+        "identifiers": int(before.installation_id is not None),
+        "files": erased.files,
+    }
+
+
+def _lines(facts: dict[str, Any]) -> list[str]:
+    removed = facts["removed"]
+    *nouns, last = [count_text(removed[noun], noun[:-1] if noun != "batches" else "batch") for noun in removed]
+    lines = [
+        "Telemetry is off, for all environments of this user.",
+        f"Removed: {', '.join(nouns)} and {last}.",
+    ]
+    if facts["already_delivered"]:
+        where = f" to {', '.join(facts['delivered_to'])}" if facts["delivered_to"] else ""
+        lines.append(f"Sent before{where}: {count_text(facts['already_delivered'], 'event')}; that stays there.")
+    found = "a trace was found" if facts["residue"] else "no trace is left"
+    return [*lines, f"Scanned {count_text(facts['scanned'], 'file')} of ours: {found}."]
 
 
 def _header(text: str) -> tuple[str, str]:
@@ -96,6 +137,8 @@ def _header(text: str) -> tuple[str, str]:
 
 def _say_mode(home: Home, wanted: str) -> None:
     decision = decide(home)
-    click.echo(f"Telemetry is {decision.mode}, for all environments of this user.")
-    if decision.mode != wanted:
-        click.echo(f"Your choice is kept as {wanted}, but {decision.decided_by} says {decision.mode}.", err=True)
+    if decision.mode == wanted:
+        click.echo(f"Telemetry is {wanted}, for all environments of this user.")
+    else:
+        click.echo(f"Your choice is {wanted}, for all environments of this user.")
+        click.echo(f"But here it is {decision.mode}: decided by {decision.decided_by}.", err=True)

@@ -12,7 +12,13 @@ STORE = click.Path(dir_okay=False, path_type=Path)
 
 @click.group(cls=Group)
 def collector() -> None:
-    """Receive and read counts on one machine or one isolated network."""
+    """Receive and read counts on one machine or one isolated network.
+
+    \b
+    Examples:
+      deepchecks telemetry collector serve
+      deepchecks telemetry collector report
+    """
 
 
 @collector.command()

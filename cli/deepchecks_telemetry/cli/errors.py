@@ -1,9 +1,11 @@
 """Every foreign error is told here as what happened and what to do, in one line, with exit code 1."""
 
+import errno
 from typing import Any
 
 import click
 
+from deepchecks_telemetry.cli.show import plain
 from deepchecks_telemetry.spool.errors import Busy, Damaged, Outdated, SpoolError, Unusable
 
 REMEDIES = {
@@ -17,11 +19,17 @@ REMEDIES = {
 class Failure(click.ClickException):
     """Something that could not be done: shown as `Error: what happened. What to do.`"""
 
+    def format_message(self) -> str:
+        """One line, whatever a path or a file put into it."""
+        return plain(self.message)
+
 
 def tell(error: Exception) -> Failure | None:
-    """The failure to show for an error of one of the rooms; None for one that is a bug."""
+    """The failure to show for an error of one of the rooms or of the system; None for one that is a bug."""
     if isinstance(error, SpoolError):
-        return Failure(f"{_sentence(error)} {REMEDIES.get(type(error), '')}".strip())
+        return Failure(f"{sentence(error)} {REMEDIES.get(type(error), '')}".strip())
+    if isinstance(error, OSError) and error.filename is not None and error.errno != errno.EPIPE:
+        return Failure(f"{error.strerror}: {error.filename}. Check its owner and its permissions, and the disk.")
     if type(error).__module__.startswith("deepchecks_telemetry."):
         return Failure(_advise(error))
     return None
@@ -31,24 +39,31 @@ def _advise(error: Exception) -> str:
     from deepchecks_telemetry.uploader.errors import BadEndpoint, NotAllowed
 
     if isinstance(error, BadEndpoint):
-        return f"{_sentence(error)} Set it with: deepchecks telemetry enable --endpoint https://HOST"
+        return f"{sentence(error)} Set it with: deepchecks telemetry enable --endpoint https://HOST"
     if isinstance(error, NotAllowed):
-        return f"{_sentence(error)} See: deepchecks telemetry status"
+        return f"{sentence(error)} See: deepchecks telemetry status"
     return str(error)
 
 
-def _sentence(error: Exception) -> str:
+def sentence(error: Exception) -> str:
+    """An error's text as a sentence."""
     text = str(error)
     return f"{text[:1].upper()}{text[1:]}."
 
 
 class Group(click.Group):
-    """A group whose commands fail in one line."""
+    """A group whose commands fail in one line, and are listed in the order in which they were added."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - the signature is click's
+        """The names, unsorted."""
+        return list(self.commands)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; an error of a room becomes a `Failure`, anything else stays as it is."""
         try:
             return super().invoke(ctx)
+        except click.ClickException:
+            raise
         except Exception as error:
             told = tell(error)
             if told is None:

@@ -1,6 +1,7 @@
 """`inspect`, `preview`, `sent`, `catalogue`: what waits, the exact next request, what was sent, what may ever be."""
 
 import hashlib
+import zlib
 
 import click
 
@@ -16,7 +17,7 @@ from deepchecks_telemetry.spool.paths import Home, find_home
 @click.command()
 @json_option
 def inspect(*, as_json: bool) -> None:
-    """What waits on this machine: counts by UTC day, event and environment.
+    """What waits on this machine, by UTC day, event and environment.
 
     \b
     Examples:
@@ -36,13 +37,13 @@ def inspect(*, as_json: bool) -> None:
         click.echo("Nothing waits.")
     else:
         say_table(
-            ("day (UTC)", "event", "count", "deepchecks", "system", "python", "runtime", "state"),
+            ("day (UTC)", "event", "count", "deepchecks, system, python, runtime", "state"),
             [
                 (
                     day_text(row.day),
                     row.event,
                     row.count,
-                    *_place(row.environment),
+                    _place(row.environment),
                     "sealed" if row.sealed else "pending",
                 )
                 for row in waiting
@@ -52,9 +53,10 @@ def inspect(*, as_json: bool) -> None:
 
 @click.command()
 def preview() -> None:
-    """The exact body of the next request, alone on standard output; its digests on standard error.
+    """The exact body of the next request, byte for byte.
 
-    What waits is sealed first, so the bytes are the ones that will be sent.
+    It stands alone on standard output, its digests on standard error. What waits is sealed first, so the bytes are the
+    ones that will be sent.
 
     \b
     Examples:
@@ -81,7 +83,9 @@ def preview() -> None:
 @click.argument("batch", type=int, required=False)
 @json_option
 def sent(*, batch: int | None, as_json: bool) -> None:
-    """The ledger of batches; with a BATCH number its exact body, as `preview` shows it.
+    """What became of each batch; with its number, its exact body.
+
+    The bytes stand alone on standard output, as with preview; those of the last finished batches are kept.
 
     \b
     Examples:
@@ -108,7 +112,7 @@ def sent(*, batch: int | None, as_json: bool) -> None:
                     entry.events,
                     entry.rows,
                     entry.attempts,
-                    time_text(entry.tried_at) or "never",
+                    (time_text(entry.tried_at) or "never").replace("T", " "),
                     entry.outcome or "",
                     entry.sha256[:12],
                 )
@@ -120,11 +124,12 @@ def sent(*, batch: int | None, as_json: bool) -> None:
 @click.command()
 @json_option
 def catalogue(*, as_json: bool) -> None:
-    """Every event and every field that may ever be recorded, and this machine's values.
+    """Every event and field that may ever be recorded, and why.
 
     \b
-    Example:
+    Examples:
       deepchecks telemetry catalogue
+      deepchecks telemetry catalogue --json
     """
     from deepchecks_telemetry.spool import environment
 
@@ -150,8 +155,9 @@ def catalogue(*, as_json: bool) -> None:
     click.echo("\nBeside these: the UTC day, the count, and a random identifier of this installation.")
 
 
-def _place(here: catalog.Environment) -> tuple[str, ...]:
-    return (here.deepchecks_version, f"{here.os_name} {here.os_version}", here.python_version, here.runtime)
+def _place(here: catalog.Environment) -> str:
+    # One column: it is what gives way on a narrow terminal, and it breaks between words.
+    return f"{here.deepchecks_version}, {here.os_name} {here.os_version}, {here.python_version}, {here.runtime}"
 
 
 def _read_ledger(home: Home) -> list[Batch]:
@@ -162,9 +168,15 @@ def _read_ledger(home: Home) -> list[Batch]:
 
 
 def _say_body(batch: Batch) -> None:
-    body = batch.body
+    try:
+        body = batch.body
+    except (OSError, EOFError, zlib.error, TypeError):
+        body = b""
+    digest = hashlib.sha256(body).hexdigest()
+    if digest != batch.sha256:
+        raise Failure(f"The bytes of batch {batch.id} are damaged. See: deepchecks telemetry sent")
     click.echo(body, nl=False)
-    click.echo(f"batch {batch.id}: {len(body)} bytes, sha256 {hashlib.sha256(body).hexdigest()}", err=True)
+    click.echo(f"batch {batch.id}: {len(body)} bytes, sha256 {digest}", err=True)
     packed = hashlib.sha256(batch.packed).hexdigest()
     click.echo(f"as sent (gzip): {len(batch.packed)} bytes, sha256 {packed}", err=True)
 

@@ -6,7 +6,7 @@ import click
 
 from deepchecks_telemetry.cli.errors import Failure
 from deepchecks_telemetry.cli.show import count_text, json_option, say_json
-from deepchecks_telemetry.spool.accounts import Accounts, read_accounts
+from deepchecks_telemetry.spool.accounts import read_accounts
 from deepchecks_telemetry.spool.paths import find_home
 
 if TYPE_CHECKING:
@@ -40,23 +40,14 @@ def flush(*, insist: bool, as_json: bool) -> None:
             tried.append(sent)
             if not as_json:
                 click.echo(f"batch {sent.batch.id}: {count_text(sent.batch.events, 'event')}, {sent.outcome.reason}")
-    left = read_accounts(home)
+    books = read_accounts(home)
+    left = books.pending + books.sealed
     if as_json:
-        say_json({"endpoint": endpoint.url, "batches": [_as_dict(sent) for sent in tried], "left": _left(left)})
-    elif not tried:
+        say_json({"endpoint": endpoint.url, "batches": [_as_dict(sent) for sent in tried], "left": left})
+    elif not tried and not left:
         click.echo("Nothing waits.")
-    if _left(left):
-        click.get_current_context().exit(_complain(_left(left), as_json=as_json))
-
-
-def _left(books: Accounts) -> int:
-    return books.pending + books.sealed
-
-
-def _complain(left: int, *, as_json: bool) -> int:
-    if not as_json:
-        click.echo(f"{count_text(left, 'event')} still wait. Nothing is lost; try again later.", err=True)
-    return 1
+    if left:
+        raise Failure(f"Still waiting: {count_text(left, 'event')}. Nothing is lost; try again later.")
 
 
 def _as_dict(sent: "Sent") -> dict[str, object]:

@@ -1,27 +1,58 @@
 """Showing things: tables for people, JSON for scripts, and no terminal control sequence from a stored text."""
 
 import json
+import shutil
+import sys
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta, timezone
 
 import click
 
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+GUTTER = 2
+NARROWEST = 6  # below, a column is one letter after the other
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for a script.")
 
 
 def say_json(value: object) -> None:
     """Print one JSON document, with its keys in their order."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=True))
+    # default: a spool that was edited by hand can hold bytes anywhere.
+    click.echo(json.dumps(value, indent=2, ensure_ascii=True, default=repr))
 
 
 def say_table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print an aligned table; every cell is printed as text, control characters as they are written in Python."""
-    from tabulate import tabulate
+    """Print an aligned table, within a terminal's width; every cell is text, control characters spelled out."""
+    import tabulate
 
-    shown = [[cell if isinstance(cell, int) else plain(str(cell)) for cell in row] for row in rows]
-    click.echo(tabulate(shown, headers=headers, tablefmt="simple", disable_numparse=True, colalign=_aligned(shown)))
+    tabulate.MIN_PADDING = 0  # else each header is two letters wider than its column needs
+    found = list(rows)
+    shown = [[plain(str(cell)) for cell in row] for row in found]
+    widths = fit([max(map(len, column)) for column in zip(headers, *shown, strict=True)], _limit())
+    click.echo(
+        tabulate.tabulate(
+            shown,
+            headers=headers,
+            tablefmt="simple",
+            disable_numparse=True,
+            colalign=_aligned(found),
+            maxcolwidths=widths,
+            maxheadercolwidths=widths,
+        )
+    )
+
+
+def fit(widths: Sequence[int], limit: int | None) -> list[int]:
+    """The widths, the widest made narrower until all of them and the gutters keep within the limit, if they can."""
+    fitted = list(widths)
+    while limit is not None and sum(fitted) + GUTTER * (len(fitted) - 1) > limit and max(fitted) > NARROWEST:
+        fitted[fitted.index(max(fitted))] -= 1
+    return fitted
+
+
+def _limit() -> int | None:
+    """The terminal's width; none in a pipe, where a line stays a line."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def plain(text: str) -> str:
@@ -34,13 +65,19 @@ def _aligned(rows: Sequence[Sequence[object]]) -> list[str] | None:
 
 
 def day_text(day: int) -> str:
-    """A UTC day, counted from 1970-01-01, as YYYY-MM-DD."""
-    return f"{EPOCH + timedelta(days=day):%Y-%m-%d}" if abs(day) < 2_000_000 else str(day)
+    """A UTC day, counted from 1970-01-01, as YYYY-MM-DD; as it stands where it is no such day."""
+    try:
+        return f"{EPOCH + timedelta(days=day):%Y-%m-%d}"
+    except (OverflowError, TypeError):  # a spool that was edited by hand can hold anything
+        return str(day)
 
 
 def time_text(seconds: int | None) -> str | None:
-    """A moment in Unix seconds as ISO 8601 in UTC."""
-    return None if seconds is None else f"{EPOCH + timedelta(seconds=seconds):%Y-%m-%dT%H:%M:%SZ}"
+    """A moment in Unix seconds as ISO 8601 in UTC; as it stands where it is no such moment."""
+    try:
+        return None if seconds is None else f"{EPOCH + timedelta(seconds=seconds):%Y-%m-%dT%H:%M:%SZ}"
+    except (OverflowError, TypeError):
+        return str(seconds)
 
 
 def count_text(number: int, singular: str) -> str:

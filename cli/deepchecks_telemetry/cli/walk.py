@@ -20,7 +20,10 @@ class Walk:
         self.folder = folder
         self.environ = {name: value for name, value in os.environ.items() if name not in SWITCHES} | {
             "DEEPCHECKS_TELEMETRY_DIR": str(folder / "home"),
-            "NO_PROXY": "127.0.0.1",
+            # Lower case is what curl and requests look at first.
+            **dict.fromkeys(("NO_PROXY", "no_proxy"), "127.0.0.1"),
+            # Where Linux keeps the administrator's policy, which may say off: nothing leaves this folder in any mode.
+            "XDG_CONFIG_DIRS": str(folder / "policy"),
         }
         self.environ.pop("DEEPCHECKS_TELEMETRY_ENDPOINT", None)
 
@@ -49,6 +52,9 @@ class Walk:
             raise Failure("The tour stopped: the program that records failed. Its words stand above.")
 
     def _start(self, command: list[str]) -> "subprocess.CompletedProcess[bytes]":
-        return subprocess.run(
-            command, env=self.environ, cwd=self.folder, capture_output=True, timeout=TIMEOUT_S, check=False
-        )
+        try:
+            return subprocess.run(
+                command, env=self.environ, cwd=self.folder, capture_output=True, timeout=TIMEOUT_S, check=False
+            )
+        except subprocess.TimeoutExpired as error:
+            raise Failure(f"The tour stopped: a step took more than {TIMEOUT_S} s. Run it again.") from error

@@ -6,7 +6,6 @@ Plain functions under `functools.wraps`: a wrapt proxy makes `check.run` unpickl
 import functools
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any, TypeVar
 
 Method = Callable[..., Any]
@@ -37,10 +36,12 @@ def _recorder() -> Callable[[str], bool]:
     return record
 
 
-def tell(event: str) -> None:
+def tell(event: str) -> bool:
     """Record the event, if it can be; whatever goes wrong stays here."""
-    with suppress(Exception):  # `record` never raises, but it may have been uninstalled under the host
-        _recorder()(event)
+    try:
+        return _recorder()(event)
+    except Exception:  # noqa: BLE001 - `record` never raises, but it may have been uninstalled under the host
+        return False
 
 
 def counted_run(method: Method, event: str) -> Method:

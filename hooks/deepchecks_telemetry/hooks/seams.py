@@ -30,8 +30,9 @@ def _runs(event: str, module: str, *classes: str) -> list[Seam]:
 
 
 SEAMS = (
-    Seam("import", "package-import", ROOT, ""),
+    # In this order: where another thread is importing deepchecks, its voice is silenced at once, then the rest waits.
     Seam("voice", NO_EVENT, "deepchecks.analytics.anonymous_telemetry", "ANALYTICS_DISABLED"),
+    Seam("import", "package-import", ROOT, ""),
     *_runs(
         "run-check",
         "deepchecks.tabular.base_checks",
@@ -51,7 +52,6 @@ SEAMS = (
     # A window is filled through `save_as_html`: the export inside it is the library's own, not a person's.
     Seam("export", NO_EVENT, "deepchecks.core.display", "DisplayableResult.show_in_window"),
 )
-# The root comes first: whoever waits for its import has waited for what it imports.
 MODULES = tuple(dict.fromkeys(seam.module for seam in SEAMS))
 
 

@@ -1,6 +1,5 @@
 """Tells which seams the installed deepchecks has, by reading its source: nothing of it is imported or executed."""
 
-import ast
 from pathlib import Path
 
 from deepchecks_telemetry.hooks.seams import ROOT, SEAMS, Seam
@@ -33,18 +32,18 @@ def _source(folder: Path, module: str) -> str | None:
 
 def _names(source: str | None) -> set[str]:
     """What a module defines: the empty name for itself, its variables, and `Class.method`."""
+    import ast  # here, because the host attaches and never surveys
+
+    def names_of(node: ast.stmt) -> list[str]:
+        if isinstance(node, ast.ClassDef):
+            return [f"{node.name}.{member.name}" for member in node.body if isinstance(member, ast.FunctionDef)]
+        if isinstance(node, ast.Assign):
+            return [target.id for target in node.targets if isinstance(target, ast.Name)]
+        return []
+
     if source is None:
         return set()
     try:
-        body = ast.parse(source).body
+        return {"", *(name for node in ast.parse(source).body for name in names_of(node))}
     except SyntaxError:
         return set()
-    return {"", *(name for node in body for name in _names_of(node))}
-
-
-def _names_of(node: ast.stmt) -> list[str]:
-    if isinstance(node, ast.ClassDef):
-        return [f"{node.name}.{member.name}" for member in node.body if isinstance(member, ast.FunctionDef)]
-    if isinstance(node, ast.Assign):
-        return [target.id for target in node.targets if isinstance(target, ast.Name)]
-    return []

@@ -2,10 +2,12 @@
 
 import sqlite3
 from dataclasses import dataclass, field
+from typing import Any
 
 from deepchecks_telemetry.spool.catalogue import NAMES, Environment
 from deepchecks_telemetry.spool.open import opened
 from deepchecks_telemetry.spool.paths import Home
+from deepchecks_telemetry.spool.upkeep import kept_up
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +49,13 @@ class Waiting:
 
 
 _SUM = {
-    # The largest id is a count that no later step touches; events that could not be stored were never given one.
+    # The largest id is a count that no later step touches. Events that could not be stored were never given one, nor
+    # were those that an earlier, damaged spool had recorded.
     "recorded": "coalesce((SELECT max(id) FROM events), 0) + coalesce((SELECT sum(count) FROM tallies "
-    "WHERE name = 'dropped:busy'), 0)",
+    "WHERE name IN ('dropped:busy', 'dropped:failed', 'recovered')), 0)",
     "pending": "(SELECT count(*) FROM events WHERE event > 0) + coalesce((SELECT sum(count) FROM folded), 0)",
-    "sealed": "coalesce((SELECT sum(count) FROM rows JOIN batches ON batches.id = batch "
-    "WHERE state IN ('sealed', 'parked')), 0)",
-    "exported": "coalesce((SELECT sum(count) FROM rows JOIN batches ON batches.id = batch "
-    "WHERE state = 'exported'), 0)",
+    "sealed": "coalesce((SELECT sum(events) FROM batches WHERE state IN ('sealed', 'parked')), 0)",
+    "exported": "coalesce((SELECT sum(events) FROM batches WHERE state = 'exported'), 0)",
     "delivered": "coalesce((SELECT count FROM tallies WHERE name = 'delivered'), 0)",
     "rejected": "coalesce((SELECT count FROM tallies WHERE name = 'rejected'), 0)",
     "batches": "(SELECT count(*) FROM batches WHERE state IN ('sealed', 'parked', 'exported'))",
@@ -72,14 +73,19 @@ SELECT day, event, deepchecks_version, os_type, os_name, os_version, python_name
 def read_accounts(home: Home) -> Accounts:
     """The books as they are at one moment; all zero where there is no spool."""
     try:
-        with opened(home) as connection:
-            connection.execute("BEGIN")  # one snapshot for all the sums
-            return _read(connection)
+        return kept_up(home, lambda: _read(home))
     except FileNotFoundError:
         return Accounts()
 
 
-def _read(connection: sqlite3.Connection) -> Accounts:
+def _read(home: Home) -> Accounts:
+    with opened(home) as connection:
+        connection.execute("BEGIN")  # one snapshot for all the sums
+        return read_books(connection)
+
+
+def read_books(connection: sqlite3.Connection) -> Accounts:
+    """The books through a connection that is open already."""
     columns = ", ".join(f"{query} AS {name}" for name, query in _SUM.items())
     cursor = connection.execute(f"SELECT {columns} FROM spool")  # noqa: S608
     sums = dict(zip([name for name, *_ in cursor.description], cursor.fetchone(), strict=True))
@@ -103,11 +109,15 @@ def _read(connection: sqlite3.Connection) -> Accounts:
 def read_waiting(home: Home) -> list[Waiting]:
     """What waits, oldest day first; empty where there is no spool."""
     try:
-        with opened(home) as connection:
-            found = connection.execute(_WAITING).fetchall()
+        found = kept_up(home, lambda: _read_rows(home))
     except FileNotFoundError:
         return []
     return [
         Waiting(day, NAMES.get(event, "unknown"), Environment(*place), count, bool(sealed))
         for day, event, *place, count, sealed in found
     ]
+
+
+def _read_rows(home: Home) -> list[tuple[Any, ...]]:
+    with opened(home) as connection:
+        return connection.execute(_WAITING).fetchall()

@@ -17,7 +17,7 @@ def choose(home: Home, mode: str) -> None:
     if mode == OFF or not os.path.exists(home.spool):
         return
     deadline = time.monotonic() + BUSY_TIMEOUT_S
-    with hold(home.lock, BUSY_TIMEOUT_S), opened(home) as connection, writing(connection, deadline):
+    with hold(home.lock, BUSY_TIMEOUT_S), opened(home, locked=True) as connection, writing(connection, deadline):
         connection.execute("UPDATE spool SET epoch = epoch + 1 WHERE epoch % 2 = 1")
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from deepchecks_telemetry.spool.accounts import Accounts, read_accounts
+from deepchecks_telemetry.spool.accounts import Accounts, read_books
 from deepchecks_telemetry.spool.catalogue import EVENTS
 from deepchecks_telemetry.spool.choice import choose
 from deepchecks_telemetry.spool.consent import OFF
@@ -24,7 +24,8 @@ from deepchecks_telemetry.spool.patience import writing
 
 UPLOAD_WAIT_S = 45.0  # more than an upload's own total deadline
 READERS_WAIT_S = 10.0  # a reader in another process keeps the WAL from being cut
-TABLES = ("events", "folded", "rows", "batches", "environments", "tallies")
+# Whatever a newer version has added is wiped too; `_…` is sqlite-utils' note of the migrations done.
+TABLES = "SELECT name FROM sqlite_master WHERE type = 'table' AND name != 'spool' AND name NOT GLOB '[_]*'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +59,8 @@ def _erase(home: Home, on_wait: Callable[[], None]) -> Erased:
             on_wait()
             held.enter_context(hold(home.upload_lock, UPLOAD_WAIT_S))
         held.enter_context(hold(home.lock, BUSY_TIMEOUT_S))
-        before = read_accounts(home)
-        with opened(home) as connection:
+        with opened(home, locked=True) as connection:
+            before = read_books(connection)
             markers = _read_markers(connection)
             _wipe(connection)
         return Erased(before, _remove(home, _is_leftover), markers)
@@ -74,7 +75,7 @@ def _wipe(connection: sqlite3.Connection) -> None:
     for pragma in ("secure_delete = ON", "temp_store = MEMORY"):
         connection.execute(f"PRAGMA {pragma}")
     with writing(connection, time.monotonic() + BUSY_TIMEOUT_S):
-        for table in TABLES:
+        for (table,) in connection.execute(TABLES).fetchall():
             connection.execute(f"DELETE FROM {table}")  # noqa: S608
         connection.execute(
             "UPDATE spool SET installation = NULL, installed_day = NULL, next_upload = NULL, retry_after = NULL, "

@@ -9,11 +9,10 @@ from dataclasses import dataclass, fields
 from deepchecks_telemetry.spool.open import BUSY_TIMEOUT_S, opened
 from deepchecks_telemetry.spool.paths import Home
 from deepchecks_telemetry.spool.patience import writing
-from deepchecks_telemetry.spool.sealing import add_tally
+from deepchecks_telemetry.spool.schema import FINAL, SEALED, STATES
+from deepchecks_telemetry.spool.tallies import add_tally
+from deepchecks_telemetry.spool.upkeep import kept_up
 
-SEALED, PARKED, EXPORTED, DELIVERED, REJECTED = "sealed", "parked", "exported", "delivered", "rejected"
-STATES = (SEALED, PARKED, EXPORTED, DELIVERED, REJECTED)
-FINAL = (DELIVERED, REJECTED)
 KEPT = 20  # some 30 KB each at most: finished batches whose bytes stay to be looked at
 
 
@@ -61,8 +60,12 @@ def batches(home: Home, *, states: tuple[str, ...] = STATES) -> list[Batch]:
     """The ledger, oldest first: all of it, or what is in one of `states`."""
     marks = ", ".join("?" * len(states))
     query = f"SELECT {_COLUMNS} FROM batches WHERE state IN ({marks}) ORDER BY id"  # noqa: S608
-    with opened(home) as connection:
-        return [Batch(*row) for row in connection.execute(query, states)]
+
+    def read() -> list[Batch]:
+        with opened(home) as connection:
+            return [Batch(*row) for row in connection.execute(query, states)]
+
+    return kept_up(home, read)
 
 
 def begin(home: Home, batch: Batch, endpoint: str, *, clock: Callable[[], float] = time.time) -> bool:

@@ -21,8 +21,8 @@ def patiently(act: Callable[[], Result], deadline: float) -> Result:
     while True:
         try:
             return act()
-        except sqlite3.OperationalError as error:
-            if not is_busy(error):
+        except (sqlite3.OperationalError, Busy) as error:
+            if not isinstance(error, Busy) and not is_busy(error):
                 raise
             if time.monotonic() >= deadline:
                 raise Busy("the spool is locked by another process") from error

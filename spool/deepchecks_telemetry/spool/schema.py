@@ -3,19 +3,29 @@
 import os
 import sqlite3
 import stat
+import time
 
 from deepchecks_telemetry.spool.errors import Busy, Damaged, Outdated, Unusable
 from deepchecks_telemetry.spool.lock import hold
 from deepchecks_telemetry.spool.paths import Home
+from deepchecks_telemetry.spool.quarantine import reunite
 
 # PRAGMA user_version is 1000 × a change that older clients cannot live with + additions that they need not know.
 BREAKING = 1000
-VERSION = 1000
+VERSION = 1001
+YOUNG_S = 0.5  # a state folder so young is being filled by the process that made it
+LONGEST_S = 0.001
+TURN_S = 0.02  # how long creating waits for the lock before it looks again whether it is still needed
 APPLICATION_ID = 0x64637470  # "dctp", for file(1) and for us: any other database is put aside, never written
 
 # `spool.epoch` is the fence: even is open, odd is closed, and it only ever grows, so that whoever has read an older
 # number can no longer write. `events` keeps one row with event 0 after folding: the next id goes on from it, and the
 # largest id is a count of all that was recorded which no later step touches.
+# What a batch can be: waiting to be sent, refused for now, carried away in a file, or done.
+SEALED, PARKED, EXPORTED, DELIVERED, REJECTED = "sealed", "parked", "exported", "delivered", "rejected"
+STATES = (SEALED, PARKED, EXPORTED, DELIVERED, REJECTED)
+FINAL = (DELIVERED, REJECTED)
+PLACE = "deepchecks_version, os_type, os_name, os_version, python_name, python_version, runtime"
 TABLES = """
 CREATE TABLE spool (
   id INTEGER PRIMARY KEY CHECK (id = 1), epoch INTEGER NOT NULL, installation TEXT, installed_day INTEGER,
@@ -42,6 +52,7 @@ CREATE TABLE rows (
   environment INTEGER NOT NULL, count INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE TABLE tallies (name TEXT PRIMARY KEY, count INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE salvaged (name TEXT PRIMARY KEY, at INTEGER NOT NULL, saved INTEGER NOT NULL, lost INTEGER NOT NULL);
 INSERT INTO spool (id, epoch) VALUES (1, 0);
 """
 
@@ -64,14 +75,41 @@ def check_ground(home: Home) -> None:
 
 def create(home: Home, timeout_s: float) -> None:
     """Create folder and spool if they are missing; of many processes one does it, the others find it done."""
+    deadline = time.monotonic() + timeout_s
     try:
-        os.makedirs(home.state, mode=0o700, exist_ok=True)
+        first = _make_folder(home.state)
+        check_ground(home)
+        if not first and abs(time.time() - os.stat(home.state).st_ctime) < YOUNG_S:
+            _await(home.spool, min(deadline, time.monotonic() + YOUNG_S))
     except OSError as error:
         raise Unusable(f"the state folder cannot be made ({type(error).__name__})") from error
-    check_ground(home)
-    with hold(home.lock, timeout_s):
-        if not os.path.lexists(home.spool):
-            _build(home)
+    # A hundred that each wait for their turn outlast any deadline; once the spool is there, none needs the lock.
+    while not os.path.lexists(home.spool):
+        try:
+            with hold(home.lock, TURN_S):
+                if not os.path.lexists(home.spool):
+                    _build(home)
+        except Busy:
+            if time.monotonic() >= deadline:
+                raise
+
+
+def _make_folder(path: str) -> bool:
+    """Make the folder, and what is missing above it, for this user alone; True when this call made it."""
+    try:
+        os.mkdir(path, 0o700)
+    except FileNotFoundError:
+        _make_folder(os.path.dirname(path))
+        return _make_folder(path)
+    except FileExistsError:
+        return False
+    return True
+
+
+def _await(path: str, deadline: float) -> None:
+    """Whoever made the folder is making the spool: to wait here spares a hundred processes the import of filelock."""
+    while not os.path.lexists(path) and time.monotonic() < deadline:
+        time.sleep(LONGEST_S)
 
 
 def _build(home: Home) -> None:
@@ -79,6 +117,7 @@ def _build(home: Home) -> None:
     # "database is locked" in 1 of 10 whatever the timeout. No fsync: an empty spool is no loss after a power cut.
     temporary = home.spool + ".new"
     try:
+        reunite(home)
         for suffix in ("", "-journal", "-wal", "-shm"):
             if os.path.lexists(temporary + suffix):
                 os.unlink(temporary + suffix)

@@ -14,6 +14,8 @@ from deepchecks_telemetry.spool.lock import hold
 from deepchecks_telemetry.spool.open import opened
 from deepchecks_telemetry.spool.paths import Home
 from deepchecks_telemetry.spool.patience import writing
+from deepchecks_telemetry.spool.tallies import add_tally
+from deepchecks_telemetry.spool.upkeep import kept_up
 
 MAX_ROWS = 1000  # of some 300 bytes each: far below the 1 MiB that receivers commonly take
 LOCK_S = 5.0
@@ -38,7 +40,11 @@ def seal(home: Home, render: Render, *, clock: Callable[[], float] = time.time) 
 
     `render(installation_id, rows)` gives the body that is stored with the batch; a retry sends the same bytes.
     """
-    with hold(home.lock, LOCK_S), opened(home) as connection:
+    return kept_up(home, lambda: _seal_under_lock(home, render, clock))
+
+
+def _seal_under_lock(home: Home, render: Render, clock: Callable[[], float]) -> bool:
+    with hold(home.lock, LOCK_S), opened(home, locked=True) as connection:
         with writing(connection, time.monotonic() + LOCK_S):
             fold(connection)
             made = not _waiting(connection) and _seal(connection, render, int(clock()))
@@ -55,7 +61,7 @@ def _seal(connection: sqlite3.Connection, render: Render, now: int) -> bool:
     keys = connection.execute(
         "SELECT day, event, environment, count FROM folded ORDER BY day, environment, event LIMIT ?", (MAX_ROWS,)
     ).fetchall()
-    places = {place: Environment(*values) for place, *values in connection.execute("SELECT * FROM environments")}
+    places = {place: Environment(*values) for place, *values in connection.execute(f"SELECT id, {PLACE} FROM environments")}
     # Whatever stands in the file, nothing outside the catalogue is sealed: the file may have been edited by hand.
     good = [key for key in keys if key[1] in NAMES and is_allowed(places.get(key[2], ()))]
     if epoch % 2 or installation is None or not keys:
@@ -90,10 +96,3 @@ def _store(
 def _discard(connection: sqlite3.Connection, keys: list[tuple[int, int, int, int]]) -> None:
     if keys:
         add_tally(connection, "dropped:unknown", sum(count for *_, count in keys))
-
-
-def add_tally(connection: sqlite3.Connection, name: str, count: int) -> None:
-    """Add to one of the totals that outlive the rows they were counted from."""
-    connection.execute(
-        "INSERT INTO tallies VALUES (?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count", (name, count)
-    )

@@ -14,27 +14,30 @@ from typing import Any
 from deepchecks_telemetry.spool import environment, kept
 from deepchecks_telemetry.spool.catalogue import is_allowed
 from deepchecks_telemetry.spool.consent import OFF, decide
-from deepchecks_telemetry.spool.errors import Busy, SpoolError
+from deepchecks_telemetry.spool.errors import Busy, Damaged, SpoolError
 from deepchecks_telemetry.spool.fold import tidy
 from deepchecks_telemetry.spool.identity import new_uuid
 from deepchecks_telemetry.spool.paths import Home
 from deepchecks_telemetry.spool.patience import patiently
-from deepchecks_telemetry.spool.schema import connect, create, is_busy
+from deepchecks_telemetry.spool.quarantine import LEASE_S, identity, put_aside
+from deepchecks_telemetry.spool.schema import PLACE, connect, create, is_busy, translate
 
 DEADLINE_S = 0.1  # the longest that one record waits for others
 FIRST_DEADLINE_S = 2.0  # the same where the spool must be made first, perhaps by a hundred processes at once
-LOOK_S = 0.01  # a change by hand (the choice edited, the spool removed) is noticed after this time at the latest
 REST_S = 1.0  # a spool that could not be opened is left alone for this time
 FOLD_EVERY = 1000  # events; keeps the WAL near 1 MB
 
 APPEND = "INSERT INTO events (day, event, environment) SELECT ?, ?, ? FROM spool WHERE epoch = ?"
 IDENTIFY = "UPDATE spool SET installation = ?, installed_day = ? WHERE installation IS NULL AND epoch = ?"
 REOPEN = "UPDATE spool SET epoch = epoch + 1 WHERE epoch = ?"
-_COLUMNS = "deepchecks_version, os_type, os_name, os_version, python_name, python_version, runtime"
-KNOWN = f"SELECT id FROM environments WHERE ({_COLUMNS}) = (?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
-REGISTER = f"INSERT OR IGNORE INTO environments ({_COLUMNS}) SELECT ?, ?, ?, ?, ?, ?, ? FROM spool WHERE epoch = ?"  # noqa: S608
-DROP = """INSERT INTO tallies SELECT 'dropped:busy', ? FROM spool WHERE epoch = ?
+KNOWN = f"SELECT id FROM environments WHERE ({PLACE}) = (?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
+REGISTER = f"INSERT OR IGNORE INTO environments ({PLACE}) SELECT ?, ?, ?, ?, ?, ?, ? FROM spool WHERE epoch = ?"  # noqa: S608
+DROP = """INSERT INTO tallies (name, count) SELECT 'dropped:' || ?, ? FROM spool WHERE epoch = ?
 ON CONFLICT DO UPDATE SET count = count + excluded.count"""
+BUSY, FAILED = "busy", "failed"  # reasons for a drop: a lock was held for too long, the system refused (a full disk …)
+
+# One for all threads of the process, and for a fork: no lock of SQLite's may be held by a thread that the child lacks.
+guard = allocate_lock()  # the same as threading's, without its import
 
 
 def today(clock: Callable[[], float] = time.time) -> int:
@@ -48,124 +51,165 @@ class Writer:
     def __init__(self, home: Home, environ: Mapping[str, str] = os.environ) -> None:
         self.home = home
         self._environ = environ
-        self._guard = allocate_lock()  # the same as threading's, without its import
         self._connection: sqlite3.Connection | None = None
         self._run: Callable[..., sqlite3.Cursor] = sqlite3.Cursor.execute  # replaced by _open()
-        self._epoch = self._place = self._dropped = 0
-        self._look_at = self._rest_until = 0.0
-        self._seen: tuple[object, ...] = ()
+        self._epoch = self._place = 0
+        self._deadline = self._look_at = self._rest_until = 0.0
+        self._choices: tuple[object, ...] = ()
+        self._file: tuple[int, int] | None = None
+        self._dropped: dict[str, int] = {}
 
     def append(self, number: int) -> bool:
         """Store one event: True means that it survives this process, False that it is not stored."""
-        deadline = time.monotonic() + DEADLINE_S
-        if not self._guard.acquire(timeout=DEADLINE_S):
-            self._dropped += 1
-            return False
+        self._deadline = time.monotonic() + DEADLINE_S
+        if not guard.acquire(timeout=DEADLINE_S):
+            return self._drop(BUSY)
         try:
-            return self._store(number, deadline)
+            return self._store(number)
         except Busy:
-            self._dropped += 1
-            return False
-        except (SpoolError, OSError, sqlite3.Error):
+            return self._drop(BUSY)
+        except (SpoolError, OSError, sqlite3.Error) as error:
+            if is_damage(error) and self._replace_spool():
+                return self._store_anew(number)
             self._rest()
-            return False
+            return self._drop(FAILED)
         finally:
-            self._guard.release()
+            guard.release()
 
-    def _store(self, number: int, deadline: float) -> bool:
-        if time.monotonic() >= self._look_at:
+    def close(self) -> None:
+        """Let go of the spool, for now or for good; the caller holds `guard`."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            kept.close(connection)
+
+    def _store(self, number: int) -> bool:
+        if self._connection is None or time.monotonic() >= self._look_at:
             self._look()
         for _ in range(3):
-            if self._connection is None and not self._open(deadline):
+            if self._connection is None and not self._open():
                 return False
-            stored = self._execute(APPEND, (today(), number, self._place, self._epoch), deadline)
+            stored = self._execute(APPEND, (today(), number, self._place, self._epoch))
             if stored.rowcount == 1:
-                self._keep_house(stored.lastrowid or 0, deadline)
+                # Past the lease the row may be in a file that was put aside: then nobody knows whether it was saved.
+                if time.monotonic() >= self._look_at and identity(self.home.spool) != self._file:
+                    return False
+                self._keep_house(stored.lastrowid or 0)
                 return True
-            self._abandon()  # the fence has moved, and all that this process knew went with it
+            self.close()  # the fence has moved, and all that this process knew went with it
         return False
 
-    def _execute(self, statement: str, values: tuple[Any, ...], deadline: float) -> sqlite3.Cursor:
+    def _execute(self, statement: str, values: tuple[Any, ...]) -> sqlite3.Cursor:
         try:
             return self._run(statement, values)
         except sqlite3.OperationalError as error:
             if not is_busy(error):
                 raise
-        return patiently(lambda: self._run(statement, values), deadline)
+        return patiently(lambda: self._run(statement, values), self._deadline)
 
     def _look(self) -> None:
         """See whether anybody edited a choice, or put another file (or none) where the spool was."""
-        now = time.monotonic()
-        self._look_at = now + LOOK_S
-        seen = tuple(map(_stamp, (self.home.mode, self.home.policy_mode))), _stamp(self.home.spool)[:2]
-        if seen != self._seen:
-            self._seen = seen
+        self._look_at = time.monotonic() + LEASE_S
+        choices = _stamp(self.home.mode), _stamp(self.home.policy_mode)
+        if choices != self._choices:
+            self._choices = choices
             self._rest_until = 0.0
-            self._abandon()
+            self.close()
+        if self._connection is not None and identity(self.home.spool) != self._file:
+            self.close()
 
-    def _open(self, deadline: float) -> bool:
+    def _open(self) -> bool:
         """Read the fence, then the choice: `disable` writes them the other way round, so none slips between."""
         if time.monotonic() < self._rest_until:
             return False
         here = environment.current()
-        if decide(self.home, self._environ).mode == OFF or not is_allowed(here):
+        if decide(self.home, self._environ).mode == OFF or not is_allowed(here) or kept.has_crossed():
             return self._rest()
-        connection = self._connect(deadline)
+        connection = self._connect()
         kept.keep(connection)
         self._connection = connection
         self._run = connection.cursor().execute  # one cursor for all: making one costs 0.5 of 8 µs
-        (self._epoch,) = self._execute("SELECT epoch FROM spool", (), deadline).fetchone()
+        self._epoch, installation = self._execute("SELECT epoch, installation FROM spool", ()).fetchone()
         if decide(self.home, self._environ, closed=self._is_closed).mode == OFF:
             return self._rest()
         if self._is_closed():  # and yet the choice is open: a person has changed it by hand since that disable
-            self._execute(REOPEN, (self._epoch,), deadline)
+            self._execute(REOPEN, (self._epoch,))
             self._epoch += 1
-        self._execute(IDENTIFY, (new_uuid(), today(), self._epoch), deadline)
-        return self._find_place(tuple(here), deadline)
+        if installation is None:
+            self._execute(IDENTIFY, (new_uuid(), today(), self._epoch))
+        return self._find_place(tuple(here))
 
-    def _connect(self, deadline: float) -> sqlite3.Connection:
-        try:
-            connection = patiently(lambda: connect(self.home), deadline)
-        except FileNotFoundError:
+    def _connect(self) -> sqlite3.Connection:
+        self._file = identity(self.home.spool)
+        if self._file is None:
             create(self.home, FIRST_DEADLINE_S)
-            connection = patiently(lambda: connect(self.home), deadline)
-        self._seen = (self._seen[0], _stamp(self.home.spool)[:2]) if self._seen else ()
-        return connection
+            self._file = identity(self.home.spool)
+        if abs(time.time() - os.stat(self.home.spool).st_ctime) < FIRST_DEADLINE_S:
+            # Just made: a hundred processes may have waited for that moment, and all of them come now.
+            self._deadline = time.monotonic() + FIRST_DEADLINE_S
+        self._look_at = time.monotonic() + LEASE_S
+        return patiently(lambda: connect(self.home), self._deadline)
 
     def _is_closed(self) -> bool:
         return self._epoch % 2 == 1
 
-    def _find_place(self, here: tuple[str, ...], deadline: float) -> bool:
+    def _find_place(self, here: tuple[str, ...]) -> bool:
         for _ in range(2):
-            found = self._execute(KNOWN, here, deadline).fetchone()
+            found = self._execute(KNOWN, here).fetchone()
             if found:
                 (self._place,) = found
                 return True
-            self._execute(REGISTER, (*here, self._epoch), deadline)
+            self._execute(REGISTER, (*here, self._epoch))
         return False
 
-    def _keep_house(self, last_id: int, deadline: float) -> None:
-        if self._dropped:
-            self._execute(DROP, (self._dropped, self._epoch), deadline)
-            self._dropped = 0
-        if last_id % FOLD_EVERY == 0 and self._connection is not None:
-            tidy(self.home, self._connection)
+    def _keep_house(self, last_id: int) -> None:
+        """Book what was dropped, and fold now and then; the event is stored by now, so nothing here may fail it."""
+        if not self._dropped and last_id % FOLD_EVERY:
+            return
+        try:
+            while self._dropped:
+                reason, count = self._dropped.popitem()
+                self._execute(DROP, (reason, count, self._epoch))
+            if last_id % FOLD_EVERY == 0 and self._connection is not None:
+                tidy(self.home, self._connection)
+        except (SpoolError, OSError, sqlite3.Error) as error:
+            if is_damage(error):
+                self._replace_spool()
 
-    def _abandon(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            kept.close(connection)
+    def _replace_spool(self) -> bool:
+        """Put the damaged spool aside, so that the next record makes a new one."""
+        self.close()
+        try:
+            put_aside(self.home, self._file)
+        except (SpoolError, OSError):
+            return False
+        return True
+
+    def _store_anew(self, number: int) -> bool:
+        try:
+            return self._store(number)
+        except (SpoolError, OSError, sqlite3.Error):
+            self._rest()
+            return self._drop(FAILED)
+
+    def _drop(self, reason: str) -> bool:
+        self._dropped[reason] = self._dropped.get(reason, 0) + 1
+        return False
 
     def _rest(self) -> bool:
-        self._abandon()
+        self.close()
         self._rest_until = time.monotonic() + REST_S
         return False
 
 
+def is_damage(error: Exception) -> bool:
+    """Whether an error tells that the file is broken, or no spool of ours."""
+    return isinstance(translate(error) if isinstance(error, sqlite3.Error) else error, Damaged)
+
+
 def _stamp(path: str) -> tuple[int, ...]:
-    """What tells one state of a file from another: which file it is, first, then its last change and size."""
+    """What tells one state of a file from another."""
     try:
         found = os.stat(path)
     except OSError as error:
-        return (-1, error.errno or 0)
+        return (error.errno or 0,)
     return (found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size)

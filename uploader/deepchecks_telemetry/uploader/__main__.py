@@ -14,9 +14,9 @@ from deepchecks_telemetry.uploader.flushing import flush
 from deepchecks_telemetry.uploader.notice import was_told
 
 
-def main(attached: str | None = None) -> None:
+def main(attached: str | None = None, *, life_s: float = LIFE_S) -> None:
     """Send what is due to the endpoint in force, or to `attached` where no other is set."""
-    watchdog = threading.Timer(LIFE_S, os._exit, (1,))
+    watchdog = threading.Timer(life_s, os._exit, (1,))
     watchdog.daemon = True
     watchdog.start()
     if hasattr(os, "nice"):

@@ -7,16 +7,18 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from contextlib import closing
 
 from deepchecks_telemetry.spool.consent import ON, decide
-from deepchecks_telemetry.spool.open import opened
 from deepchecks_telemetry.spool.paths import Home, find_home
-from deepchecks_telemetry.uploader.endpoint import find_endpoint
+from deepchecks_telemetry.spool.schema import connect
+from deepchecks_telemetry.uploader.endpoint import ATTACHED, Endpoint, find_endpoint
 from deepchecks_telemetry.uploader.notice import was_told
 from deepchecks_telemetry.uploader.schedule import CLAIM_S, first_due, is_sane
 
+NULL = subprocess.DEVNULL
 LIFE_S = 60.0  # of the child, whatever a server does
+WAIT_S = 0.1  # for the spool's lock, in the host; whoever imports deepchecks next looks again
 CLAIM = "UPDATE spool SET next_upload = ?, endpoint = coalesce(?, endpoint) WHERE next_upload IS ? AND epoch % 2 = 0"
 
 
@@ -24,28 +26,28 @@ def upload_if_due(endpoint: str | None = None) -> None:
     """Start the uploader if it is due; `endpoint` is what deepchecks itself was attached with. Never raises."""
     try:
         home = find_home()
-        if _claim(home, endpoint, time.time()):
-            _start(endpoint)
+        if due := _claim(home, endpoint, time.time()):
+            _start(due.url if due.source == ATTACHED else None)
     except Exception:  # noqa: BLE001, S110 - the host program must never see an error of ours, known or unknown
         pass
 
 
-def _claim(home: Home, attached: str | None, now: float, *, told: Callable[..., bool] = was_told) -> bool:
-    """Whether this process, of all that look at the same moment, is the one that starts the uploader."""
+def _claim(home: Home, attached: str | None, now: float) -> Endpoint | None:
+    """Where to send, for the one process, of all that look at the same moment, that starts the uploader."""
     if decide(home).mode != ON or not os.path.exists(home.spool):
-        return False
+        return None
     endpoint = find_endpoint(home, attached)
-    if endpoint is None or not told(home, endpoint):
-        return False
-    with opened(home) as connection:
+    if endpoint is None or not was_told(home, endpoint):
+        return None
+    with closing(connect(home, timeout_s=WAIT_S)) as connection:
         due, installation = connection.execute("SELECT next_upload, installation FROM spool").fetchone()
-        if installation is None:
-            return False
         fresh = due is None or not is_sane(due, now)
-        if not fresh and due > now:
-            return False
+        if installation is None or not (fresh or due <= now):
+            return None
         after = first_due(now, installation) if fresh else int(now) + CLAIM_S
-        return connection.execute(CLAIM, (after, attached, due)).rowcount == 1 and not fresh
+        named = endpoint.url if endpoint.source == ATTACHED else None  # checked, so it holds no password
+        claimed = connection.execute(CLAIM, (after, named, due)).rowcount == 1
+        return endpoint if claimed and not fresh else None
 
 
 def _start(endpoint: str | None) -> None:
@@ -55,11 +57,13 @@ def _start(endpoint: str | None) -> None:
     command = [sys.executable, "-m", "deepchecks_telemetry.uploader", *([endpoint] if endpoint else [])]
     # Its folder is the root, so that `-m` finds no module that happens to lie where the user works.
     folder = os.path.abspath(os.sep)
-    quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    if os.name == "nt":
-        flags = subprocess.CREATE_NO_WINDOW | subprocess.CREATE_NEW_PROCESS_GROUP  # type: ignore[attr-defined]
-        subprocess.Popen(command, cwd=folder, creationflags=flags, close_fds=True, **quiet)  # type: ignore[call-overload]
-        return
-    # The shell forks and is gone within 2 ms, so the child belongs to init: no zombie, no ResourceWarning in the host.
-    shell = ["/bin/sh", "-c", '"$@" &', "sh", *command]
-    subprocess.run(shell, cwd=folder, start_new_session=True, close_fds=True, timeout=5, check=False, **quiet)  # type: ignore[call-overload]
+    if sys.platform == "win32":
+        flags = subprocess.CREATE_NO_WINDOW | subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.IDLE_PRIORITY_CLASS
+        child = subprocess.Popen(command, cwd=folder, creationflags=flags, stdin=NULL, stdout=NULL, stderr=NULL)
+        child.returncode = 0  # nobody waits for it: without this its collection would warn in the host
+    else:
+        # The shell forks and is gone within 2 ms, so the child belongs to init: no zombie, no ResourceWarning.
+        shell = ["/bin/sh", "-c", '"$@" &', "sh", *command]
+        subprocess.run(
+            shell, cwd=folder, start_new_session=True, timeout=5, check=False, stdin=NULL, stdout=NULL, stderr=NULL
+        )

@@ -5,7 +5,7 @@ There is no built-in endpoint: with none configured nothing leaves the machine.
 
 import ipaddress
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
@@ -31,28 +31,31 @@ class Endpoint:
 
 def find_endpoint(home: Home, attached: str | None = None, environ: Mapping[str, str] = os.environ) -> Endpoint | None:
     """The endpoint in force, None where there is none; raises `BadEndpoint` naming the source of a wrong one."""
-    sources = (
-        (POLICY, _first_line(os.path.join(home.policy, "endpoint")), os.path.join(home.policy, "headers")),
-        (VARIABLE, environ.get(VARIABLE), None),
-        (CHOICE, _first_line(os.path.join(home.config, "endpoint")), os.path.join(home.config, "headers")),
-        (ATTACHED, attached, None),
+    sources: tuple[tuple[str, Callable[[], str | None], str | None], ...] = (
+        (POLICY, lambda: _first_line(home.policy), home.policy),
+        (VARIABLE, lambda: environ.get(VARIABLE), None),
+        (CHOICE, lambda: _first_line(home.config), home.config),
+        (ATTACHED, lambda: attached, None),
     )
-    for source, text, headers in sources:
-        if text:
-            return Endpoint(_parse_line(text, source), source, _read_headers(headers) if headers else {})
+    try:
+        for source, read, folder in sources:
+            if words := (read() or "").split():
+                return Endpoint(_parse_words(words), source, _read_headers(folder) if folder else {})
+    except BadEndpoint as error:
+        raise BadEndpoint(f"{error} (it comes from {source})") from None
     return None
 
 
 def configure(home: Home, url: str, *, allow_http: bool = False, headers: Mapping[str, str] | None = None) -> str:
-    """Keep the user's endpoint beside the choice (0600), and return the URL that will be posted to."""
+    """Keep the user's endpoint and its headers beside the choice (0600), and return the URL that will be posted to."""
     parsed = parse(url, allow_http=allow_http)
     for name, value in (headers or {}).items():
         _check_header(name, value)
+    kept = os.path.join(home.config, "headers")
+    write_private(kept, "")  # first, so that at no moment one receiver's token is another's
     write_private(os.path.join(home.config, "endpoint"), f"{url}{' ' + ALLOW_HTTP if allow_http else ''}\n")
-    if headers is not None:
-        write_private(
-            os.path.join(home.config, "headers"), "".join(f"{name}: {value}\n" for name, value in headers.items())
-        )
+    if headers:
+        write_private(kept, "".join(f"{name}: {value}\n" for name, value in headers.items()))
     return parsed
 
 
@@ -85,32 +88,33 @@ def _is_near(host: str) -> bool:
     if host == "localhost":
         return True
     try:
-        return ipaddress.ip_address(host).is_private
+        address = ipaddress.ip_address(host)
     except ValueError:
         return False
+    # Before Python 3.13 every IPv4 address in IPv6 clothes is "private".
+    return (getattr(address, "ipv4_mapped", None) or address).is_private
 
 
-def _parse_line(text: str, source: str) -> str:
-    url, *words = text.split()
+def _parse_words(words: list[str]) -> str:
+    url, *rest = words
+    if rest not in ([], [ALLOW_HTTP]):
+        raise BadEndpoint("the endpoint holds more than one URL or word")
+    return parse(url, allow_http=bool(rest))
+
+
+def _first_line(folder: str) -> str | None:
     try:
-        return parse(url, allow_http=words == [ALLOW_HTTP])
-    except BadEndpoint as error:
-        raise BadEndpoint(f"{error} (it comes from {source})") from None
-
-
-def _first_line(path: str) -> str | None:
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.readline(4096).strip() or None
+        with open(os.path.join(folder, "endpoint"), encoding="utf-8", errors="replace") as file:
+            return file.readline(4096)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError:
         raise BadEndpoint("the file with the endpoint cannot be read") from None
 
 
-def _read_headers(path: str) -> dict[str, str]:
+def _read_headers(folder: str) -> dict[str, str]:
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(os.path.join(folder, "headers"), encoding="utf-8") as file:
             lines = [line.partition(":") for line in file.read(65536).splitlines() if line.strip()]
     except (FileNotFoundError, NotADirectoryError):
         return {}

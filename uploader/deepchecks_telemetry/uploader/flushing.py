@@ -3,6 +3,7 @@
 The phases, and what a crash between them means, are told in docs/architecture.md, "Sending".
 """
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from deepchecks_telemetry.spool.consent import ON, decide
 from deepchecks_telemetry.spool.ledger import Batch, Verdict, batches, begin, settle
 from deepchecks_telemetry.spool.lock import hold
 from deepchecks_telemetry.spool.paths import Home
-from deepchecks_telemetry.spool.sealing import seal
+from deepchecks_telemetry.spool.sealing import MAX_ROWS, seal
 from deepchecks_telemetry.uploader import outcome, schedule
 from deepchecks_telemetry.uploader.endpoint import Endpoint
 from deepchecks_telemetry.uploader.errors import NotAllowed
@@ -48,12 +49,12 @@ def flush(
     receiver asked for. Raises `NotAllowed`, or the spool's errors (`Busy` while another uploader is at work).
     """
     check_mode(home)
+    if not os.path.exists(home.spool):
+        return  # and no folder is made for the lock
     if not insist:
         _heed(read_accounts(home).retry_after, clock())
     with hold(home.upload_lock, lock_s):
-        seen: set[int] = set()
-        while batch := _next(home, seen, parked=parked, clock=clock):
-            seen.add(batch.id)
+        for batch in _queue(home, parked=parked, clock=clock):
             check_mode(home)
             if not begin(home, batch, endpoint.url, clock=clock):
                 continue
@@ -71,7 +72,7 @@ def _heed(retry_after: int | None, now: float) -> None:
 
 def seal_next(home: Home, *, clock: Clock = time.time) -> Batch | None:
     """The batch that would be sent next; sealed now if none waits yet. None when there is nothing to send."""
-    return _next(home, set(), parked=False, clock=clock)
+    return next(_queue(home, parked=False, clock=clock), None) if os.path.exists(home.spool) else None
 
 
 def check_mode(home: Home) -> None:
@@ -81,15 +82,14 @@ def check_mode(home: Home) -> None:
         raise NotAllowed(f"telemetry is {decision.mode} here ({decision.decided_by})")
 
 
-def _next(home: Home, seen: set[int], *, parked: bool, clock: Clock) -> Batch | None:
-    states = ("sealed", "parked") if parked else ("sealed",)
-    for _ in range(2):
-        for batch in batches(home, states=states):
-            if batch.id not in seen:
-                return batch
-        if not seal(home, render, clock=clock):
-            return None
-    return None
+def _queue(home: Home, *, parked: bool, clock: Clock) -> Iterator[Batch]:
+    """What waits, oldest first, then what can be sealed now; what a host records meanwhile is for the next time."""
+    yield from batches(home, states=("sealed", "parked") if parked else ("sealed",))
+    full = True
+    while full and seal(home, render, clock=clock):
+        for batch in batches(home, states=("sealed",)):
+            full = batch.rows == MAX_ROWS
+            yield batch
 
 
 def _verdict(batch: Batch, tried: Outcome, books: Accounts, now: float) -> Verdict:

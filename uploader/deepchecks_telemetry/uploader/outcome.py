@@ -7,6 +7,7 @@ only a server that speaks OTLP can retire rows.
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timezone
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -61,35 +62,47 @@ def retry_after(headers: Mapping[str, str], now: float) -> int | None:
         seconds = int(text[:9])
     else:
         try:
-            seconds = int(parsedate_to_datetime(text).timestamp() - now) + 1
+            date = parsedate_to_datetime(text)
+            # HTTP's dates are UTC, also in the old form that names no zone.
+            seconds = int((date if date.tzinfo else date.replace(tzinfo=timezone.utc)).timestamp() - now) + 1
         except (ValueError, OverflowError, TypeError):
             return None
     return max(0, min(seconds, LONGEST_WAIT_S))
 
 
 def _judge_success(answer: Answer) -> Outcome:
-    said = _json(answer.body)
-    partial = said.get("partialSuccess") or {} if isinstance(said, dict) else None
-    if not isinstance(partial, dict):
-        # A captive portal says 200 to everything.
+    refused = _refused_rows(_json(answer.body))
+    if refused is None:
+        # A captive portal says 200 to everything, with HTML or with JSON of its own.
         return Outcome(RETRY, f"HTTP {answer.status}, but the answer is no OTLP")
-    rejected = _integer(partial.get("rejectedLogRecords", 0))
-    if rejected is None:
-        return Outcome(RETRY, f"HTTP {answer.status}, but the answer is no OTLP")
-    if rejected:
-        return Outcome(DELIVERED, f"delivered, {rejected} rows refused", rejected_rows=rejected)
+    if refused:
+        return Outcome(DELIVERED, f"delivered, {refused} rows refused", rejected_rows=refused)
     return Outcome(DELIVERED, "delivered")
 
 
+def _refused_rows(said: object) -> int | None:
+    """How many records an ExportLogsServiceResponse says were refused; None where it is no such answer."""
+    if not isinstance(said, dict) or (said and "partialSuccess" not in said):
+        return None
+    partial = said.get("partialSuccess")
+    if partial is not None and not isinstance(partial, dict):
+        return None
+    value = (partial or {}).get("rejectedLogRecords")  # protobuf's JSON writes a default as null, or not at all
+    return 0 if value is None else _integer(value)
+
+
 def _integer(value: object) -> int | None:
-    if isinstance(value, str) and value.isascii() and value.isdigit():
-        value = int(value[:18])
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20:
+        value = int(value)
+    return value if type(value) is int and 0 <= value < 2**63 else None
 
 
 def _is_status(said: object) -> bool:
-    """A google.rpc.Status: an object with a code or a message and nothing of another kind."""
-    return isinstance(said, dict) and bool(said) and set(said) <= {"code", "message", "details"}
+    """A google.rpc.Status: a code of gRPC's 17 or a message (OTLP lets the code out), and nothing of another kind."""
+    if not isinstance(said, dict) or not {"code", "message"} & set(said) or set(said) - {"code", "message", "details"}:
+        return False
+    code, message, details = said.get("code", 0), said.get("message", ""), said.get("details", [])
+    return type(code) is int and 0 <= code <= 16 and isinstance(message, str) and isinstance(details, list)
 
 
 def _json(body: bytes) -> Any:

@@ -54,10 +54,17 @@ def _post(endpoint: Endpoint, packed: bytes) -> Answer:
 
 
 def _read(response: "requests.Response") -> Answer:
-    # As it came over the wire: a compressed answer was not asked for, and could be a bomb.
-    body = response.raw.read(MAX_ANSWER + 1, decode_content=False)
+    from urllib3.exceptions import HTTPError
+
+    try:
+        # As it came over the wire: a compressed answer was not asked for, and could be a bomb.
+        body = response.raw.read(MAX_ANSWER + 1, decode_content=False)
+    except HTTPError:
+        return Answer(error="the answer broke off")
     if len(body) > MAX_ANSWER:
         return Answer(error="the answer is too long")
+    if response.raw.length_remaining:
+        return Answer(error="the answer broke off")
     return Answer(response.status_code, {name.lower(): value for name, value in response.headers.items()}, body)
 
 

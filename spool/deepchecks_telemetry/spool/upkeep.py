@@ -1,0 +1,72 @@
+"""Before the books are read or changed outside the host: the schema is up to date, and what was put aside is saved.
+
+The host does neither: it appends to every version, and a damaged spool is only renamed there.
+"""
+
+import os
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from deepchecks_telemetry.spool.errors import Damaged
+from deepchecks_telemetry.spool.lock import hold
+from deepchecks_telemetry.spool.open import BUSY_TIMEOUT_S, opened
+from deepchecks_telemetry.spool.paths import Home
+from deepchecks_telemetry.spool.patience import writing
+from deepchecks_telemetry.spool.quarantine import SETTLED_S, quarantined
+from deepchecks_telemetry.spool.schema import VERSION, create
+
+Result = TypeVar("Result")
+
+
+def kept_up(home: Home, act: Callable[[], Result]) -> Result:
+    """What `act` gives for a spool that is up to date; met with damage, it is called once more on the mended spool."""
+    try:
+        _keep_up(home)
+        return act()
+    except Damaged:  # it was put aside by whoever met it
+        _keep_up(home)
+        return act()
+
+
+def _keep_up(home: Home) -> None:
+    copies = quarantined(home)
+    if copies:
+        create(home, BUSY_TIMEOUT_S)
+    elif not os.path.exists(home.spool):
+        return
+    with opened(home) as connection:
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version < VERSION:
+        _migrate(home)
+    for copy in copies:
+        _salvage(home, copy)
+
+
+def _migrate(home: Home) -> None:
+    from deepchecks_telemetry.spool.migrations import migrate
+
+    with hold(home.lock, BUSY_TIMEOUT_S), opened(home, locked=True) as connection:
+        migrate(connection)
+
+
+def _salvage(home: Home, copy: str) -> None:
+    from deepchecks_telemetry.spool.salvage import discard, salvage
+
+    _let_settle(copy)
+    with hold(home.lock, BUSY_TIMEOUT_S):
+        if copy not in quarantined(home):
+            return
+        with opened(home, locked=True) as connection, writing(connection, time.monotonic() + BUSY_TIMEOUT_S):
+            salvage(connection, copy)
+        discard(copy)
+
+
+def _let_settle(copy: str) -> None:
+    """Wait until nobody can acknowledge a record in the copy any more; a clock that jumped costs one whole wait."""
+    try:
+        age_s = time.time() - os.stat(copy).st_ctime
+    except OSError:
+        return
+    if age_s < SETTLED_S:
+        time.sleep(min(SETTLED_S, SETTLED_S - age_s))

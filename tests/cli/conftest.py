@@ -1,0 +1,150 @@
+"""The command line as a person or a script meets it: real processes, a spool of the test's own, a receiver."""
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+import threading
+import venv
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from deepchecks_telemetry import cli
+from deepchecks_telemetry.spool import consent
+
+Done = subprocess.CompletedProcess[str]
+Run = Callable[..., Done]
+
+
+@pytest.fixture
+def python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run a Python with these arguments."""
+    # What decides here is the default, as with a new user; the child is no test run.
+    monkeypatch.delenv("DEEPCHECKS_TELEMETRY", raising=False)
+
+    def run(*arguments: str, python: str = sys.executable, **variables: str) -> Done:
+        environ = {**os.environ, "PYTHONIOENCODING": "utf-8", **variables}
+        return subprocess.run(
+            [python, *arguments], cwd=tmp_path, env=environ, capture_output=True, encoding="utf-8", timeout=60
+        )
+
+    return run
+
+
+@pytest.fixture
+def program(python: Run) -> Run:
+    """Run `deepchecks telemetry …` as a process of its own."""
+
+    def run(*arguments: str, **variables: str) -> Done:
+        return python("-m", "deepchecks_telemetry.cli", "telemetry", *arguments, **variables)
+
+    return run
+
+
+@pytest.fixture
+def deepchecks(monkeypatch: pytest.MonkeyPatch) -> Run:
+    """The same within the test's process, where nothing depends on that: a tenth of the time."""
+    monkeypatch.delenv("DEEPCHECKS_TELEMETRY", raising=False)
+    monkeypatch.setattr(consent, "is_test_run", lambda environ, modules: False)  # what decides is what a person's would
+
+    def run(*arguments: str, **variables: str) -> Done:
+        done = CliRunner().invoke(cli.deepchecks, ["telemetry", *arguments], prog_name="deepchecks", env=variables)
+        if done.exception is not None and not isinstance(done.exception, SystemExit):
+            raise done.exception
+        return subprocess.CompletedProcess(arguments, done.exit_code, done.stdout, done.stderr)
+
+    return run
+
+
+@pytest.fixture
+def record(python: Run) -> Callable[..., list[bool]]:
+    """Record these events in a process of their own, and answer what it was told of each."""
+
+    def run(*names: str, **variables: str) -> list[bool]:
+        script = f"import json\nfrom deepchecks_telemetry.spool import record\nprint([*map(record, {names!r})])"
+        done = python("-c", script, **variables)
+        assert (done.returncode, done.stderr) == (0, "")
+        told: list[bool] = json.loads(done.stdout.lower())
+        return told
+
+    return run
+
+
+@pytest.fixture
+def sql(home: Path) -> Callable[..., list[Any]]:
+    """Do what a person with an SQLite shell could do to the spool."""
+
+    def execute(statement: str, *values: object) -> list[Any]:
+        with closing(sqlite3.connect(home / "state" / "spool.db", isolation_level=None, timeout=10)) as connection:
+            return connection.execute(statement, values).fetchall()
+
+    return execute
+
+
+class Receiver(ThreadingHTTPServer):
+    """Answers every POST with `status` and `answer`, and keeps what it was sent."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Answering)
+        self.status = 200
+        self.answer = b"{}"
+        self.bodies: list[bytes] = []
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+class Answering(BaseHTTPRequestHandler):
+    server: Receiver
+
+    def do_POST(self) -> None:
+        self.server.bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
+        self.send_response(self.server.status)
+        self.send_header("Content-Length", str(len(self.server.answer)))
+        self.end_headers()
+        self.wfile.write(self.server.answer)
+
+    def log_message(self, *arguments: object) -> None:
+        """Keep the test's output clean."""
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """A receiver on a free port of loopback."""
+    with Receiver() as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> str:
+    """The interpreter of a virtual environment that sees what this one sees, but whose site-packages is the test's."""
+    folder = tmp_path / "environment"
+    venv.create(folder, with_pip=False, symlinks=os.name == "posix")
+    (packages,) = [*folder.glob("lib/python*/site-packages"), *folder.glob("Lib/site-packages")]
+    (packages / "what_the_tests_see.pth").write_text("\n".join(filter(os.path.isabs, sys.path)))
+    return str(folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python"))
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Callable[[], dict[str, bytes]]:
+    """Every file below the test's folder, read in a process that has no connection open."""
+
+    def read() -> dict[str, bytes]:
+        found = (path for path in tmp_path.rglob("*") if path.is_file())
+        return {path.relative_to(tmp_path).as_posix(): path.read_bytes() for path in found}
+
+    return read

@@ -1,0 +1,127 @@
+"""`status`: what a script and a person read, that looking changes nothing, and what is said when something is wrong."""
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import CompletedProcess
+from typing import Any
+
+import pytest
+
+Run = Callable[..., CompletedProcess[str]]
+Record = Callable[..., list[bool]]
+Sql = Callable[..., list[Any]]
+Files = Callable[[], dict[str, bytes]]
+
+COUNTS = {"recorded", "pending", "sealed", "delivered", "exported", "rejected", "dropped", "rows", "batches"}
+KEYS = COUNTS | {
+    *("mode", "decided_by", "attached", "endpoint", "endpoint_from", "dropped_by_reason", "installation_id", "spool"),
+    *("last_upload", "next_upload", "problem"),
+}
+
+
+def test_a_machine_that_never_recorded_is_all_zero_and_stays_as_it_was(program: Run, home: Path) -> None:
+    done = program("status", "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    facts = json.loads(done.stdout)
+    assert set(facts) == KEYS
+    assert {facts[name] for name in COUNTS} == {0}
+    assert (facts["mode"], facts["decided_by"]) == ("on", "the default")
+    assert (facts["endpoint"], facts["installation_id"], facts["last_upload"], facts["problem"]) == (None,) * 4
+    assert facts["attached"] is False
+    assert facts["spool"] == str(home / "state" / "spool.db")
+
+
+@pytest.mark.parametrize("arguments", ["status", "status --json", "inspect", "inspect --json", "sent", "catalogue"])
+def test_looking_makes_no_file_where_there_is_none(arguments: str, deepchecks: Run, files: Files) -> None:
+    assert deepchecks(*arguments.split()).returncode == 0
+    assert files() == {}
+
+
+@pytest.mark.parametrize("arguments", ["status", "inspect", "sent"])
+def test_looking_leaves_the_books_and_the_files_as_they_were(
+    arguments: str, deepchecks: Run, record: Record, files: Files
+) -> None:
+    assert record("run-check", "run-suite") == [True, True]
+    deepchecks("status")  # the last one to close may put the write-ahead log into the database
+    before = files()
+    assert deepchecks(arguments).returncode == 0
+    assert files() == before
+
+
+def test_the_counts_follow_an_event_to_the_receiver(deepchecks: Run, record: Record, receiver: Any) -> None:
+    assert record("run-check", "run-check", "run-suite") == [True] * 3
+    waiting = json.loads(deepchecks("status", "--json").stdout)
+    assert [waiting[name] for name in ("recorded", "pending", "sealed", "rows", "batches")] == [3, 3, 0, 2, 0]
+    assert len(waiting["installation_id"]) == 36
+    deepchecks("preview")
+    sealed = json.loads(deepchecks("status", "--json").stdout)
+    assert [sealed[name] for name in ("recorded", "pending", "sealed", "rows", "batches")] == [3, 0, 3, 2, 1]
+    deepchecks("enable", "--endpoint", receiver.url)
+    assert deepchecks("flush").returncode == 0
+    sent = json.loads(deepchecks("status", "--json").stdout)
+    assert [sent[name] for name in ("recorded", "sealed", "delivered", "rows", "batches")] == [3, 0, 3, 0, 0]
+    assert (sent["endpoint"], sent["endpoint_from"]) == (f"{receiver.url}/v1/logs", "your choice")
+    assert (sent["last_upload"]["outcome"], sent["last_upload"]["endpoint"]) == ("delivered", sent["endpoint"])
+    assert sent["next_upload"] > sent["last_upload"]["at"]
+    told = deepchecks("status").stdout
+    assert "Telemetry is on: decided by your choice.\n" in told
+    assert "  recorded      3 events\n" in told
+    assert f"  endpoint      {receiver.url}/v1/logs (your choice)\n" in told
+
+
+@pytest.mark.parametrize(
+    ("variables", "mode", "remedy"),
+    [
+        ({"DEEPCHECKS_TELEMETRY": "off"}, "off", "unset DEEPCHECKS_TELEMETRY"),
+        ({"DEEPCHECKS_TELEMETRY": "local"}, "local", "unset DEEPCHECKS_TELEMETRY"),
+        ({"DO_NOT_TRACK": "1"}, "off", "unset DO_NOT_TRACK"),
+        ({"DISABLE_LATEST_VERSION_CHECK": "0"}, "off", "unset DISABLE_LATEST_VERSION_CHECK"),
+    ],
+)
+def test_it_names_who_decided_and_what_to_type(
+    variables: dict[str, str], mode: str, remedy: str, deepchecks: Run
+) -> None:
+    (name,) = variables
+    told = deepchecks("status", **variables).stdout
+    assert told.startswith(f"Telemetry is {mode}: decided by {name}.\n")
+    assert told.splitlines()[-1].split(":  ")[-1].strip() == remedy
+    assert json.loads(deepchecks("status", "--json", **variables).stdout)["decided_by"] == name
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the policy's folder cannot be moved by the environment")
+def test_an_administrators_policy_is_named_and_nobody_is_told_to_enable(deepchecks: Run, tmp_path: Path) -> None:
+    policy = Path(os.environ["XDG_CONFIG_DIRS"], "deepchecks", "telemetry", "mode")
+    policy.parent.mkdir(parents=True)
+    policy.write_text("off\n")
+    told = deepchecks("status").stdout
+    assert told.startswith("Telemetry is off: decided by the administrator's policy.\n")
+    assert told.endswith("only your administrator can\n")
+
+
+def test_a_spool_that_cannot_be_read_is_told_with_what_to_do_and_no_count_is_made_up(
+    deepchecks: Run, home: Path
+) -> None:
+    home.mkdir()
+    (home / "state").mkdir(mode=0o700)
+    (home / "state" / "spool.db").mkdir()
+    done = deepchecks("status", "--json")
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: The spool is a link or no file. Check ")
+    assert done.stderr.count("\n") == 1
+    facts = json.loads(done.stdout)
+    assert set(facts) == KEYS
+    assert {facts[name] for name in COUNTS} == {None}
+    assert f"Error: {facts['problem']}\n" == done.stderr
+    assert "  recorded      unknown\n" in deepchecks("status").stdout
+
+
+def test_an_endpoint_that_is_no_url_is_told_with_who_named_it(deepchecks: Run, record: Record) -> None:
+    assert record("run-check") == [True]
+    done = deepchecks("status", "--json", DEEPCHECKS_TELEMETRY_ENDPOINT="collector.example.org")
+    assert done.returncode == 1
+    assert (json.loads(done.stdout)["recorded"], json.loads(done.stdout)["endpoint"]) == (1, None)
+    assert "(it comes from DEEPCHECKS_TELEMETRY_ENDPOINT). Set it with: " in done.stderr
+    assert done.stderr.count("\n") == 1

@@ -1,0 +1,112 @@
+"""`tour`: the product's story ends well whatever its reader has chosen, cleans up, and fails when a step is broken."""
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import CompletedProcess
+
+import pytest
+
+Run = Callable[..., CompletedProcess[str]]
+Files = Callable[[], dict[str, bytes]]
+
+# Each breaks one step, as a bug would.
+LOST_EVENT = "tour.THROUGH_RECORD = tour.THROUGH_RECORD.replace('{events!r}', '{events!r}[1:]')"
+OTHER_RECEIVER = """
+import contextlib, http.server, threading
+class Careless(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        self.rfile.read(int(self.headers['Content-Length']))
+        self.send_response(200)
+        self.send_header('Content-Length', '2')
+        self.end_headers()
+        self.wfile.write(b'{}')
+    def log_message(self, *arguments): pass
+@contextlib.contextmanager
+def careless(store):
+    with http.server.HTTPServer(('127.0.0.1', 0), Careless) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f'http://127.0.0.1:{server.server_port}'
+        server.shutdown()
+import deepchecks_telemetry.collector
+deepchecks_telemetry.collector.running = careless
+"""
+TRACE_IS_LEFT = """
+kept = tour._disable
+def leave(walk):
+    (walk.folder / 'home' / 'copy').write_text('run-check')
+    kept(walk)
+tour._disable = leave
+"""
+
+
+@pytest.fixture
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the tour makes its folder."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    for name in ("TMPDIR", "TEMP", "TMP"):
+        monkeypatch.setenv(name, str(folder))
+    return folder
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {},
+        {"DO_NOT_TRACK": "1", "DEEPCHECKS_TELEMETRY": "off", "DISABLE_LATEST_VERSION_CHECK": "1"},
+        {
+            "http_proxy": "http://127.0.0.1:9",
+            "no_proxy": "example.org",
+            "DEEPCHECKS_TELEMETRY_ENDPOINT": "http://127.0.0.1:9",
+        },
+    ],
+    ids=["a new user", "who opted out", "behind a proxy"],
+)
+def test_it_ends_well_and_leaves_nothing_behind(
+    variables: dict[str, str], program: Run, temporary: Path, home: Path
+) -> None:
+    started = time.monotonic()
+    done = program("tour", **variables)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert time.monotonic() - started < 20
+    assert done.stdout.count("checked: ") == 5
+    assert done.stdout.endswith("Done: recorded, shown, sent, compared, wiped; and the throwaway folder is gone.\n")
+    assert list(temporary.iterdir()) == []
+    assert not home.exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the policy's folder cannot be moved by the environment")
+def test_an_administrators_policy_does_not_count_inside_it(program: Run, temporary: Path) -> None:
+    policy = Path(os.environ["XDG_CONFIG_DIRS"], "deepchecks", "telemetry", "mode")
+    policy.parent.mkdir(parents=True)
+    policy.write_text("off\n")
+    assert program("tour").returncode == 0
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    ("broken", "said"),
+    [
+        (LOST_EVENT, "what waits is "),
+        (OTHER_RECEIVER, "'collector report "),
+        (TRACE_IS_LEFT, "files with a trace is ['copy']"),
+    ],
+    ids=["an event is lost", "the receiver stores nothing", "a trace is left"],
+)
+def test_it_fails_when_a_step_is_broken_and_still_cleans_up(
+    broken: str, said: str, python: Run, temporary: Path
+) -> None:
+    start = "from importlib import import_module\nfrom deepchecks_telemetry import cli\n"
+    start += "tour = import_module('deepchecks_telemetry.cli.tour')\n"
+    script = f"{start}{broken}\nimport sys\nsys.argv[1:] = ['telemetry', 'tour']\ncli.main()"
+    done = python("-c", script)
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: The tour stopped: ")
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert "Done:" not in done.stdout
+    assert list(temporary.iterdir()) == []

@@ -1,0 +1,33 @@
+"""The room's public face, and what an import of it costs the host."""
+
+import subprocess
+from collections.abc import Callable
+
+import deepchecks_telemetry.hooks as room
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def test_the_public_names_are_these() -> None:
+    assert room.__all__ == [
+        "SEAMS",
+        "HooksError",
+        "Seam",
+        "attach",
+        "deepchecks_folder",
+        "install_file",
+        "installed_file",
+        "missing_seams",
+        "old_user_id",
+        "remove_file",
+        "remove_user_id",
+    ]
+
+
+def test_attaching_loads_no_deepchecks_and_no_spool(run: Run) -> None:
+    code = (
+        "import sys; from deepchecks_telemetry.hooks import attach; attach()\n"
+        "print([n for n in sys.modules if n.split('.')[0] in ('deepchecks', 'sqlite3', 'requests', 'click', 'ast')\n"
+        "       or n.startswith('deepchecks_telemetry.') and not n.startswith('deepchecks_telemetry.hooks')])"
+    )
+    assert run("-c", code).stdout == "[]\n"

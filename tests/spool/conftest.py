@@ -1,0 +1,87 @@
+"""A spool of its own for each test, hands that can edit it, and other interpreters of this machine."""
+
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deepchecks_telemetry.spool import Home, Row, find_home, recording
+from deepchecks_telemetry.spool.writer import guard
+
+Run = Callable[..., str]
+Sql = Callable[..., list[Any]]
+
+
+@pytest.fixture(autouse=True)
+def _a_process_that_has_recorded_nothing_yet() -> Iterator[None]:
+    yield
+    with guard:
+        if recording._writer is not None:
+            recording._writer.close()
+        recording._writer = None
+
+
+@pytest.fixture
+def ours(home: Path) -> Home:
+    """The folders that this test records into."""
+    return find_home()
+
+
+@pytest.fixture
+def sql(ours: Home) -> Sql:
+    """Do what a person with an SQLite shell could do to the spool."""
+
+    def execute(statement: str, *values: object) -> list[Any]:
+        with closing(sqlite3.connect(ours.spool, isolation_level=None, timeout=10)) as connection:
+            return connection.execute(statement, values).fetchall()
+
+    return execute
+
+
+@pytest.fixture
+def render() -> Callable[[str, list[Row]], bytes]:
+    """A body that shows all it was given."""
+    return lambda installation, rows: "\n".join([installation, *map(repr, rows)]).encode()
+
+
+@pytest.fixture
+def run() -> Run:
+    """Run code in a process of its own and return what it said; it must end well."""
+
+    def run_python(code: str, *arguments: str, python: str = sys.executable, **variables: str) -> str:
+        done = subprocess.run(
+            [python, "-c", code, *arguments], env=os.environ | variables, capture_output=True, text=True, timeout=60
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    return run_python
+
+
+@pytest.fixture(scope="session")
+def sources() -> str:
+    """A PYTHONPATH with which any interpreter finds the rooms as they are here, and the pure Python that they need."""
+    rooms = [str(Path(folder).parent) for folder in import_module("deepchecks_telemetry").__path__]
+    needed = [str(Path(str(import_module(name).__file__)).parents[1]) for name in ("platformdirs", "filelock")]
+    return os.pathsep.join(dict.fromkeys([*rooms, *needed]))
+
+
+@pytest.fixture(scope="session")
+def pythons(sources: str) -> list[str]:
+    """Every interpreter of ours on this machine that runs what is installed for this one, which comes first."""
+    others = [shutil.which(f"python3.{minor}") for minor in range(10, 14) if minor != sys.version_info[1]]
+    return [sys.executable, *(path for path in others if path and _works(path, sources))]
+
+
+def _works(python: str, sources: str) -> bool:
+    needed = [python, "-c", "import sqlite3, filelock, platformdirs"]
+    environ = os.environ | {"PYTHONPATH": sources}
+    return subprocess.run(needed, env=environ, capture_output=True, timeout=30).returncode == 0

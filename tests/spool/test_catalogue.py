@@ -1,0 +1,82 @@
+"""Nothing but what the catalogue names gets in: no free text, no digit of another script, nothing that is no text."""
+
+import string
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from deepchecks_telemetry.spool.catalogue import (
+    EVENTS,
+    FIELDS,
+    NAMES,
+    NUMBERS,
+    OS_NAMES,
+    OS_TYPES,
+    PYTHON_NAMES,
+    RUNTIMES,
+    UNKNOWN,
+    Environment,
+    is_allowed,
+)
+
+GOOD = Environment("0.19.1", "linux", "debian", "12", "cpython", "3.11", "script")
+LISTED = {*OS_TYPES, *OS_NAMES, *PYTHON_NAMES, *RUNTIMES, UNKNOWN}
+NUMERIC = set(string.digits + ".abrcpostdev")
+INDEX = st.integers(0, len(FIELDS) - 1)
+
+
+def with_value(index: int, value: object) -> tuple[object, ...]:
+    return (*GOOD[:index], value, *GOOD[index + 1 :])
+
+
+def is_coarse(value: str) -> bool:
+    """A word of the catalogue, or a short number with nothing in it that could name somebody."""
+    return value in LISTED or (value[:1].isdigit() and value.isascii() and set(value) <= NUMERIC and len(value) < 50)
+
+
+def test_the_sample_is_allowed() -> None:
+    assert is_allowed(GOOD)
+
+
+def test_a_number_and_a_name_are_given_once_and_lead_to_each_other() -> None:
+    assert len(NUMBERS) == len(NAMES) == len(EVENTS) == 7
+    assert all(NAMES[NUMBERS[event.name]] == event.name for event in EVENTS)
+    assert 0 not in NAMES  # an emptied row carries it
+
+
+def test_a_number_once_given_stays() -> None:
+    names = "package-import run-check run-suite check-to-html suite-to-html suite-to-json suite-to-wandb"
+    assert [NAMES[number] for number in range(1, 8)] == names.split()
+
+
+def test_fields_and_environment_are_in_one_order_and_each_field_has_a_reason() -> None:
+    assert tuple(field.name for field in FIELDS) == Environment._fields
+    assert all(field.why and field.wire for field in FIELDS)
+
+
+@given(INDEX, st.text())
+def test_no_free_text_passes(index: int, text: str) -> None:
+    assert not is_allowed(with_value(index, text)) or is_coarse(text)
+
+
+@given(INDEX, st.integers(0, 20), st.characters())
+def test_no_sound_value_passes_with_one_strange_letter_put_in(index: int, place: int, letter: str) -> None:
+    text = GOOD[index][:place] + letter + GOOD[index][place:]
+    assert not is_allowed(with_value(index, text)) or is_coarse(text)
+
+
+@pytest.mark.parametrize("name", ["deepchecks_version", "os_version", "python_version"])
+@pytest.mark.parametrize("text", ["٣.١١", "３.11", "3.1१", "²", "3.11\n", "3.11 ", " 3.11", "3.11+acme.7", "3..11", ""])
+def test_a_version_is_made_of_ascii_digits(name: str, text: str) -> None:
+    assert not is_allowed(tuple(GOOD._replace(**{name: text})))
+
+
+@given(INDEX, st.one_of(st.none(), st.integers(), st.binary(), st.floats(), st.lists(st.text())))
+def test_what_is_no_text_does_not_pass(index: int, value: object) -> None:
+    assert not is_allowed(with_value(index, value))
+
+
+@pytest.mark.parametrize("values", [(), GOOD[:-1], (*GOOD, "script")])
+def test_an_environment_has_exactly_its_fields(values: tuple[object, ...]) -> None:
+    assert not is_allowed(values)

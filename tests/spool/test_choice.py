@@ -1,0 +1,80 @@
+"""The choice is written whole or not at all, for this user alone."""
+
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deepchecks_telemetry.spool import Home, Unusable, choose, record
+from deepchecks_telemetry.spool.choice import write_private
+from deepchecks_telemetry.spool.consent import read_mode
+
+posix = pytest.mark.skipif(os.name != "posix", reason="Windows has no such permissions")
+
+
+@pytest.mark.parametrize("mode", ["on", "local", "off"])
+def test_a_choice_is_one_word_in_a_file(ours: Home, mode: str) -> None:
+    choose(ours, mode)
+    assert Path(ours.mode).read_text() == mode + "\n"
+    assert read_mode(ours.mode) == mode
+    assert os.listdir(ours.config) == ["mode"]
+
+
+@posix
+def test_a_choice_is_for_this_user_alone_whatever_the_umask(ours: Home) -> None:
+    before = os.umask(0)
+    try:
+        choose(ours, "on")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(os.stat(ours.mode).st_mode) == 0o600
+    assert stat.S_IMODE(os.stat(ours.config).st_mode) == 0o700
+
+
+def test_a_choice_makes_no_spool(ours: Home) -> None:
+    choose(ours, "on")
+    assert not os.path.exists(ours.state)
+
+
+def test_the_old_choice_stands_where_the_new_one_cannot_be_put(ours: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    choose(ours, "off")
+
+    def fail(source: str, target: str) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", fail)
+    with pytest.raises(Unusable, match="No space left on device"):
+        choose(ours, "on")
+    assert read_mode(ours.mode) == "off"
+
+
+def test_a_folder_that_is_a_file_is_told_in_one_sentence(ours: Home) -> None:
+    os.makedirs(os.path.dirname(ours.config))
+    Path(ours.config).write_text("")
+    with pytest.raises(Unusable, match="your choice cannot be written"):
+        choose(ours, "off")
+
+
+@posix
+def test_a_link_at_the_temporary_name_is_not_followed(ours: Home, tmp_path: Path) -> None:
+    target = tmp_path / "target"
+    target.write_text("mine")
+    os.makedirs(ours.config)
+    os.symlink(target, f"{ours.mode}.{os.getpid()}.new")
+    with pytest.raises(Unusable):
+        write_private(ours.mode, "on\n")
+    assert target.read_text() == "mine"
+
+
+def test_enabling_opens_the_fence_and_only_a_closed_one(ours: Home, sql: Callable[..., list[Any]]) -> None:
+    assert record("run-check")
+    choose(ours, "on")
+    assert sql("SELECT epoch FROM spool") == [(0,)]
+    sql("UPDATE spool SET epoch = 1")
+    choose(ours, "local")
+    assert sql("SELECT epoch FROM spool") == [(2,)]
+    choose(ours, "local")
+    assert sql("SELECT epoch FROM spool") == [(2,)]

@@ -1,0 +1,169 @@
+"""What the uploader's tests share: a filled spool, a receiver that keeps what it is sent, servers that misbehave."""
+
+import queue
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from deepchecks_telemetry.spool import Home, find_home, record
+from deepchecks_telemetry.spool.open import opened
+from deepchecks_telemetry.uploader.endpoint import Endpoint
+from deepchecks_telemetry.uploader.outcome import Answer
+
+PATIENCE_S = 30  # for what must happen; nothing waits that long unless it fails
+Behave = Callable[[socket.socket, threading.Event], None]
+Fill = Callable[[int], None]
+
+
+class Request(NamedTuple):
+    """A request as it arrived: the body is what stood on the wire, names of headers are in lower case."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+
+class Receiver:
+    """A real HTTP server on loopback: it keeps every request, and answers as its `answer` says."""
+
+    def __init__(self) -> None:
+        self.answer: Callable[[Request], Answer] = lambda _: Answer(200, {}, b"{}")
+        self.arrived: queue.Queue[Request] = queue.Queue()
+        self.requests: list[Request] = []
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self.port = self._server.server_port
+        self.endpoint = Endpoint(f"http://127.0.0.1:{self.port}/v1/logs", "a test")
+
+    def bodies(self) -> list[bytes]:
+        return [request.body for request in self.requests]
+
+    def take(self, request: Request) -> Answer:
+        self.requests.append(request)
+        self.arrived.put(request)
+        return self.answer(request)
+
+    @contextmanager
+    def running(self) -> Iterator["Receiver"]:
+        thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield self
+        finally:
+            self._server.shutdown()
+            self._server.server_close()
+            thread.join(PATIENCE_S)
+
+
+def _handler(receiver: Receiver) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        def _reply(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            answer = receiver.take(Request(self.command, self.path, headers, body))
+            with suppress(OSError):  # whoever asked may be gone
+                self.send_response(answer.status or 500)
+                for name, value in answer.headers.items():
+                    self.send_header(name, value)
+                self.send_header("Content-Length", str(len(answer.body)))
+                self.end_headers()
+                self.wfile.write(answer.body)
+
+        do_POST = do_GET = do_CONNECT = _reply  # noqa: N815 - http.server finds them by these names
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    return Handler
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with Receiver().running() as running:
+        yield running
+
+
+class Hostile:
+    """A server on loopback that does as it likes with each connection, until it is told to let go."""
+
+    def __init__(self, behave: Behave) -> None:
+        self._behave = behave
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._threads = [threading.Thread(target=self._accept)]
+        self._open: list[socket.socket] = []
+        self.released = threading.Event()
+        self.accepted: queue.Queue[int] = queue.Queue()
+        self.endpoint = Endpoint(f"http://127.0.0.1:{self._listener.getsockname()[1]}/v1/logs", "a test")
+        self._threads[0].start()
+
+    def _accept(self) -> None:
+        while True:
+            connection, _ = self._listener.accept()
+            if self.released.is_set():
+                connection.close()
+                return
+            self._open.append(connection)
+            self._threads.append(threading.Thread(target=self._serve, args=(connection,)))
+            self._threads[-1].start()
+            self.accepted.put(len(self._open))
+
+    def _serve(self, connection: socket.socket) -> None:
+        with suppress(OSError), connection:
+            self._behave(connection, self.released)
+
+    def close(self) -> None:
+        self.released.set()
+        # A listener that is closed while another thread accepts stays open on Linux: wake that thread.
+        with socket.create_connection(self._listener.getsockname()):
+            pass
+        for connection in self._open:
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join(PATIENCE_S)
+        self._listener.close()
+
+
+@pytest.fixture
+def hostile() -> Iterator[Callable[[Behave], Hostile]]:
+    before = set(threading.enumerate())
+    servers: list[Hostile] = []
+
+    def start(behave: Behave) -> Hostile:
+        servers.append(Hostile(behave))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.close()
+    for thread in set(threading.enumerate()) - before:  # requests that were left behind at their deadline
+        thread.join(PATIENCE_S)
+        assert not thread.is_alive()
+
+
+@pytest.fixture
+def spool(home: Path) -> Home:
+    """A spool in which three events of today wait, in two rows."""
+    for name in ("package-import", "run-check", "run-check"):
+        assert record(name)
+    return find_home()
+
+
+@pytest.fixture
+def fill(spool: Home) -> Fill:
+    """Add as many rows of one event each, of days long ago."""
+
+    def add(rows: int) -> None:
+        events = [(10_000 + number // 7, number % 7 + 1) for number in range(rows)]
+        with opened(spool) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.executemany("INSERT INTO events (day, event, environment) VALUES (?, ?, 1)", events)
+            connection.execute("COMMIT")
+
+    return add

@@ -1,0 +1,387 @@
+"""Sending on a later import, with real processes: one of many starts one child, and the host notices nothing."""
+
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from deepchecks_telemetry.spool import Home, batches, choose, erase, find_home, read_accounts
+from deepchecks_telemetry.spool.consent import LOCAL, OFF, ON
+from deepchecks_telemetry.spool.open import opened
+from deepchecks_telemetry.uploader import background
+from deepchecks_telemetry.uploader.background import upload_if_due
+from deepchecks_telemetry.uploader.endpoint import VARIABLE, configure
+from deepchecks_telemetry.uploader.flushing import flush
+from deepchecks_telemetry.uploader.outcome import DELIVERED, Answer
+from deepchecks_telemetry.uploader.schedule import CLAIM_S, DAY_S, first_due
+
+if TYPE_CHECKING:
+    from tests.uploader.conftest import Behave, Hostile, Receiver
+
+PATIENCE_S = 30
+AWAY = "https://collector.example"  # never reached: where it is used, no child is started
+posix = pytest.mark.skipif(os.name != "posix", reason="pseudo-terminals, pipes with names and signals are POSIX")
+
+HOST = """
+import os, sys, threading
+from deepchecks_telemetry.uploader import upload_if_due
+sys.addaudithook(lambda event, _: event.startswith(("socket.", "_thread.")) and print(event))
+attached = sys.argv[1] or None
+if len(sys.argv) > 2:
+    sys.executable = sys.argv[2]
+if len(sys.argv) > 3:
+    print("ready", flush=True)
+    sys.stdin.readline()
+upload_if_due(attached)
+try:
+    print("a child of ours", os.waitpid(-1, os.WNOHANG))
+except ChildProcessError:
+    pass
+if threading.active_count() > 1:
+    print("a thread of ours")
+"""
+CLAIMS = """
+import sys
+from deepchecks_telemetry.uploader import background
+background._start = lambda endpoint: print("started", flush=True)
+print("ready", flush=True)
+sys.stdin.readline()
+background.upload_if_due()
+"""
+SHORT_LIFE = "from deepchecks_telemetry.uploader.__main__ import main; main(life_s=1.0)"
+
+
+def set_due(home: Home, due: "float | None") -> None:
+    with opened(home) as connection:
+        connection.execute("UPDATE spool SET next_upload = ?", (due,))
+
+
+def host(*arguments: str, cwd: "Path | None" = None, stderr: int = subprocess.PIPE) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-X", "dev", "-W", "error", "-c", *arguments]
+    return subprocess.Popen(command, cwd=cwd, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr)
+
+
+def run_at_once(*arguments: str, processes: int = 10) -> list[str]:
+    """Start them all, let them go together, and answer what each of them said."""
+    hosts = [host(*arguments) for _ in range(processes)]
+    for one in hosts:
+        assert one.stdout is not None
+        assert one.stdout.readline() == "ready\n"
+    for one in hosts:
+        assert one.stdin is not None
+        one.stdin.write("\n")
+        one.stdin.flush()
+    return ["".join(one.communicate(timeout=PATIENCE_S)) for one in hosts]
+
+
+class Children:
+    """A Python that says on a pipe when it starts and when it has ended, for `sys.executable` of a host."""
+
+    def __init__(self, folder: Path) -> None:
+        pipe, self.python = folder / "pipe", folder / "python-told"
+        os.mkfifo(pipe)
+        # Both ends, so that no writer ever waits for a reader.
+        self._pipe = os.fdopen(os.open(pipe, os.O_RDWR), "rb", buffering=0)
+        self.python.write_text(
+            f'#!/bin/sh\necho start "$@" >{pipe}\n{sys.executable} "$@" >>{folder}/said 2>&1\necho end $? >{pipe}\n'
+        )
+        self.python.chmod(0o700)
+        self._said = folder / "said"
+
+    def next(self) -> str:
+        line = b""
+        while not line.endswith(b"\n"):
+            assert select.select([self._pipe], [], [], PATIENCE_S)[0], "no child"
+            line += self._pipe.read(1)
+        return line.decode().strip()
+
+    def wait(self) -> list[str]:
+        """The arguments of a child that has ended well and silently."""
+        first, last = self.next(), self.next()
+        assert last == "end 0"
+        assert self._said.read_text() == ""
+        return first.split()[1:]
+
+    def more(self) -> bool:
+        return bool(select.select([self._pipe], [], [], 0)[0])
+
+    def close(self) -> None:
+        self._pipe.close()
+
+
+@pytest.fixture
+def children(tmp_path: Path) -> Iterator[Children]:
+    found = Children(tmp_path)
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list["str | None"]:
+    """What would have been started, in place of starting it."""
+    found: list[str | None] = []
+    monkeypatch.setattr(background, "_start", found.append)
+    return found
+
+
+@pytest.fixture
+def due(spool: Home) -> Home:
+    """A spool that is due, and would be sent somewhere."""
+    configure(spool, AWAY)
+    set_due(spool, time.time() - 1)
+    return spool
+
+
+def test_what_is_due_is_started_once_and_claimed_for_an_hour(due: Home, started: list["str | None"]) -> None:
+    before = int(time.time())
+    upload_if_due()
+    upload_if_due()
+    assert started == [None]
+    claimed = read_accounts(due).next_upload
+    assert claimed is not None
+    assert before + CLAIM_S <= claimed <= time.time() + CLAIM_S
+
+
+def test_what_is_not_due_is_left_alone(due: Home, started: list["str | None"]) -> None:
+    later = int(time.time()) + 3_600
+    set_due(due, later)
+    upload_if_due()
+    assert started == []
+    assert read_accounts(due).next_upload == later
+
+
+@pytest.mark.parametrize("moment", [None, 40_000 * DAY_S])
+def test_a_new_installation_or_one_whose_clock_jumped_back_waits_for_its_first_full_day(
+    due: Home, started: list["str | None"], moment: "int | None"
+) -> None:
+    set_due(due, moment)
+    before = time.time()
+    upload_if_due()
+    assert started == []
+    books = read_accounts(due)
+    assert books.installation_id is not None
+    assert books.next_upload in {
+        first_due(before, books.installation_id),
+        first_due(time.time(), books.installation_id),
+    }
+
+
+@pytest.mark.parametrize("mode", [LOCAL, OFF, "what?"])
+def test_in_another_mode_than_on_nothing_is_started(
+    due: Home, started: list["str | None"], mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DEEPCHECKS_TELEMETRY", mode)
+    upload_if_due()
+    monkeypatch.setenv("DEEPCHECKS_TELEMETRY", ON)
+    choose(due, mode)
+    upload_if_due()
+    assert started == []
+    choose(due, ON)
+    upload_if_due()
+    assert started == [None]
+
+
+def test_after_a_disable_nothing_is_started_even_where_the_choice_is_changed_by_hand(
+    due: Home, started: list["str | None"]
+) -> None:
+    erase(due)
+    set_due(due, 0)
+    Path(due.mode).write_text("on\n")
+    upload_if_due()
+    assert started == []
+
+
+@pytest.mark.parametrize("endpoint", ["", "hunter2", "https://me:hunter2@collector.example"])
+def test_without_a_sound_endpoint_nothing_is_started_and_nothing_raised(
+    spool: Home, started: list["str | None"], endpoint: str
+) -> None:
+    set_due(spool, 0)
+    choose(spool, ON)
+    upload_if_due(endpoint)
+    assert started == []
+
+
+def test_without_a_spool_nothing_is_started_or_made(home: Path, started: list["str | None"]) -> None:
+    upload_if_due(AWAY)
+    assert started == []
+    assert not home.exists()
+
+
+def test_deepchecks_own_endpoint_is_handed_on_and_noted_only_where_it_is_the_one_in_force(
+    spool: Home, started: list["str | None"], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    choose(spool, ON)
+    set_due(spool, 0)
+    monkeypatch.setenv(VARIABLE, AWAY)
+    upload_if_due("https://me:hunter2@collector.example")
+    assert (started, read_accounts(spool).attached_endpoint) == ([None], None)
+    monkeypatch.delenv(VARIABLE)
+    set_due(spool, 0)
+    upload_if_due("https://attached.example")
+    noted = "https://attached.example/v1/logs"
+    assert (started, read_accounts(spool).attached_endpoint) == ([None, noted], noted)
+
+
+def test_a_spool_that_another_process_holds_does_not_keep_an_import_waiting(
+    due: Home, started: list["str | None"]
+) -> None:
+    with opened(due) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        began = time.monotonic()
+        upload_if_due()
+        assert time.monotonic() - began < 2
+        connection.execute("ROLLBACK")
+    assert started == []
+    upload_if_due()
+    assert started == [None]
+
+
+def test_a_program_that_embeds_python_is_not_started_again(due: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("started")
+
+    monkeypatch.setattr(sys, "executable", "/opt/editor/editor")
+    monkeypatch.setattr(subprocess, "run", refuse)
+    monkeypatch.setattr(subprocess, "Popen", refuse)
+    background._start(None)
+
+
+def test_of_ten_processes_that_import_at_once_one_starts_the_uploader(due: Home) -> None:
+    assert sorted(run_at_once(CLAIMS)) == [""] * 9 + ["started\n"]
+
+
+@posix
+def test_ten_processes_that_import_at_once_are_one_request_and_their_programs_notice_nothing(
+    spool: Home, receiver: "Receiver", children: Children
+) -> None:
+    configure(spool, receiver.endpoint.url)
+    set_due(spool, time.time() - 1)
+    receiver.answer = lambda _: Answer(503, {}, b"")  # what waits still waits: a second child would send it again
+    assert run_at_once(HOST, "", str(children.python), "together") == [""] * 10
+    assert children.wait() == ["-m", "deepchecks_telemetry.uploader"]
+    assert not children.more()
+    assert len(receiver.requests) == 1
+    books = read_accounts(spool)
+    assert (books.sealed, books.failures, books.balance) == (3, 1, 0)
+
+
+@posix
+def test_the_child_sends_what_waits_whatever_lies_in_the_hosts_folder(
+    spool: Home, receiver: "Receiver", children: Children, tmp_path: Path
+) -> None:
+    configure(spool, receiver.endpoint.url)
+    set_due(spool, time.time() - 1)
+    folder = tmp_path / "project"
+    folder.mkdir()
+    for name in ("requests", "filelock", "json"):
+        (folder / f"{name}.py").write_text("raise SystemExit('a module of the project')\n")
+    (folder / "deepchecks_telemetry").mkdir()
+    one = host(HOST, "", str(children.python), cwd=folder)
+    assert one.communicate(timeout=PATIENCE_S) == ("", "")
+    children.wait()
+    assert len(receiver.requests) == 1
+    books = read_accounts(spool)
+    assert (books.delivered, books.balance) == (3, 0)
+    assert books.next_upload is not None
+    assert books.next_upload > time.time()
+
+
+@posix
+@pytest.mark.parametrize("mode", [LOCAL, OFF])
+def test_a_child_that_finds_another_mode_sends_nothing(spool: Home, receiver: "Receiver", mode: str) -> None:
+    configure(spool, receiver.endpoint.url)
+    choose(spool, mode)
+    done = subprocess.run(
+        [sys.executable, "-m", "deepchecks_telemetry.uploader"], timeout=PATIENCE_S, capture_output=True
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+    assert receiver.requests == []
+    assert read_accounts(spool).pending == 3
+
+
+def test_a_child_on_a_machine_without_a_spool_ends_well(home: Path, receiver: "Receiver") -> None:
+    configure(find_home(), receiver.endpoint.url)
+    done = subprocess.run(
+        [sys.executable, "-m", "deepchecks_telemetry.uploader"], timeout=PATIENCE_S, capture_output=True
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+    assert not Path(find_home().state).exists()
+
+
+def never_answer(connection: socket.socket, released: threading.Event) -> None:
+    connection.recv(65_536)
+    released.wait()
+
+
+def test_the_child_dies_within_its_life_against_a_server_that_never_answers(
+    spool: Home, receiver: "Receiver", hostile: "Callable[[Behave], Hostile]"
+) -> None:
+    server = hostile(never_answer)
+    configure(spool, server.endpoint.url)
+    child = subprocess.Popen([sys.executable, "-c", SHORT_LIFE])
+    server.accepted.get(timeout=PATIENCE_S)
+    assert child.wait(timeout=8) == 1  # a read timeout would be 10 s
+    assert_nothing_lost(spool, receiver)
+
+
+@posix
+def test_a_child_that_is_killed_while_it_waits_leaves_no_lock_and_loses_nothing(
+    spool: Home, receiver: "Receiver", hostile: "Callable[[Behave], Hostile]"
+) -> None:
+    server = hostile(never_answer)
+    configure(spool, server.endpoint.url)
+    child = subprocess.Popen([sys.executable, "-m", "deepchecks_telemetry.uploader"])
+    server.accepted.get(timeout=PATIENCE_S)
+    assert os.getpriority(os.PRIO_PROCESS, child.pid) == 19
+    child.send_signal(signal.SIGKILL)
+    assert child.wait(timeout=PATIENCE_S) == -signal.SIGKILL
+    assert_nothing_lost(spool, receiver)
+
+
+def assert_nothing_lost(home: Home, receiver: "Receiver") -> None:
+    (waiting,) = batches(home)
+    assert (read_accounts(home).sealed, read_accounts(home).balance, waiting.attempts) == (3, 0, 1)
+    assert [sent.outcome.kind for sent in flush(home, receiver.endpoint)] == [DELIVERED]
+    assert receiver.bodies() == [waiting.packed]
+    assert (read_accounts(home).delivered, read_accounts(home).balance) == (3, 0)
+
+
+@posix
+def test_deepchecks_own_endpoint_is_told_once_on_a_terminal_before_anything_is_sent_to_it(
+    spool: Home, receiver: "Receiver", children: Children
+) -> None:
+    url = receiver.endpoint.url
+    set_due(spool, time.time() - 1)
+    unseen = host(HOST, url, str(children.python))
+    assert unseen.communicate(timeout=PATIENCE_S) == ("", "")  # nobody looks: not told, not recorded
+    assert not Path(spool.config, "told").exists()
+    assert url in on_a_terminal(HOST, url, str(children.python))
+    assert Path(spool.config, "told").read_text() == f"{url}\n"
+    assert (children.more(), receiver.requests) == (False, [])
+    assert on_a_terminal(HOST, url, str(children.python)) == ""
+    assert children.wait() == ["-m", "deepchecks_telemetry.uploader", url]
+    assert len(receiver.requests) == 1
+    assert (read_accounts(spool).delivered, read_accounts(spool).attached_endpoint) == (3, url)
+
+
+def on_a_terminal(*arguments: str) -> str:
+    """What a host says on its standard error where that is a terminal."""
+    import pty
+
+    ours, theirs = pty.openpty()
+    try:
+        one = host(*arguments, stderr=theirs)
+        assert one.communicate(timeout=PATIENCE_S)[0] == ""
+        return os.read(ours, 65_536).decode() if select.select([ours], [], [], 0)[0] else ""
+    finally:
+        os.close(theirs)
+        os.close(ours)
