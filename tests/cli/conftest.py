@@ -52,7 +52,7 @@ def program(python: Run) -> Run:
 def deepchecks(monkeypatch: pytest.MonkeyPatch) -> Run:
     """The same within the test's process, where nothing depends on that: a tenth of the time."""
     monkeypatch.delenv("DEEPCHECKS_TELEMETRY", raising=False)
-    monkeypatch.setattr(consent, "is_test_run", lambda environ, modules: False)  # what decides is what a person's would
+    monkeypatch.setattr(consent, "is_test_run", lambda *_: False)  # what decides is what a person's would
 
     def run(*arguments: str, **variables: str) -> Done:
         done = CliRunner().invoke(cli.deepchecks, ["telemetry", *arguments], prog_name="deepchecks", env=variables)

@@ -55,12 +55,13 @@ def test_a_bug_is_not_dressed_up_as_a_failure(error: Exception) -> None:
     assert tell(error) is None
 
 
-def test_a_failure_keeps_what_it_says_through_nested_groups() -> None:
+@pytest.mark.parametrize("error", [click.UsageError("Not like this."), Failure("Not now. Try again.")])
+def test_what_is_told_already_passes_through_nested_groups_as_it_is(error: click.ClickException) -> None:
     outer, inner = Group("outer"), Group("inner")
     outer.add_command(inner)
 
     @inner.command()
     def fail() -> None:
-        raise click.UsageError("Not like this.")
+        raise error
 
-    assert CliRunner().invoke(outer, ["inner", "fail"]).exit_code == 2
+    assert CliRunner().invoke(outer, ["inner", "fail"], standalone_mode=False).exception is error

@@ -69,10 +69,7 @@ def preview() -> None:
     decision = decide(home)
     if decision.mode == OFF:
         raise Failure(f"Telemetry is off here ({decision.decided_by}). Turn it on with: deepchecks telemetry enable")
-    try:
-        batch = seal_next(home)
-    except FileNotFoundError:
-        batch = None
+    batch = seal_next(home) if read_waiting(home) else None
     if batch is None:
         click.echo("Nothing waits.", err=True)
         return

@@ -21,7 +21,8 @@ def fold(connection: sqlite3.Connection) -> None:
     if last is None:
         return
     connection.execute(
-        "INSERT INTO folded (day, event, environment, count) SELECT day, event, environment, count(*) FROM events WHERE event > 0 AND id <= ? "
+        "INSERT INTO folded (day, event, environment, count) "
+        "SELECT day, event, environment, count(*) FROM events WHERE event > 0 AND id <= ? "
         "GROUP BY 1, 2, 3 ON CONFLICT DO UPDATE SET count = count + excluded.count",
         (last,),
     )

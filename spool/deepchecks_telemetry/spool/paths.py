@@ -47,7 +47,7 @@ def find_home(environ: Mapping[str, str] = os.environ) -> Home:
     # 16 ms in a bare interpreter, so even here it is loaded only when it is asked.
     import platformdirs
 
-    policy = os.path.join(platformdirs.site_config_dir(APP, appauthor=False), "telemetry")
+    policy = _find_policy(platformdirs.site_config_dir(APP, appauthor=False, multipath=True))
     if root:
         root = os.path.abspath(root)
         return Home(os.path.join(root, "state"), os.path.join(root, "config"), policy)
@@ -56,3 +56,9 @@ def find_home(environ: Mapping[str, str] = os.environ) -> Home:
         os.path.join(platformdirs.user_config_dir(APP, appauthor=False), "telemetry"),
         policy,
     )
+
+
+def _find_policy(folders: str) -> str:
+    """The first that exists: some desktops put a folder of their own before /etc/xdg, where administrators write."""
+    candidates = [os.path.join(folder, "telemetry") for folder in folders.split(os.pathsep)]
+    return next(filter(os.path.isdir, candidates), candidates[0])

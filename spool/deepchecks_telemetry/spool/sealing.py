@@ -14,6 +14,7 @@ from deepchecks_telemetry.spool.lock import hold
 from deepchecks_telemetry.spool.open import opened
 from deepchecks_telemetry.spool.paths import Home
 from deepchecks_telemetry.spool.patience import writing
+from deepchecks_telemetry.spool.schema import PLACE
 from deepchecks_telemetry.spool.tallies import add_tally
 from deepchecks_telemetry.spool.upkeep import kept_up
 
@@ -61,7 +62,8 @@ def _seal(connection: sqlite3.Connection, render: Render, now: int) -> bool:
     keys = connection.execute(
         "SELECT day, event, environment, count FROM folded ORDER BY day, environment, event LIMIT ?", (MAX_ROWS,)
     ).fetchall()
-    places = {place: Environment(*values) for place, *values in connection.execute(f"SELECT id, {PLACE} FROM environments")}
+    found = connection.execute(f"SELECT id, {PLACE} FROM environments")  # noqa: S608
+    places = {place: Environment(*values) for place, *values in found}
     # Whatever stands in the file, nothing outside the catalogue is sealed: the file may have been edited by hand.
     good = [key for key in keys if key[1] in NAMES and is_allowed(places.get(key[2], ()))]
     if epoch % 2 or installation is None or not keys:
