@@ -54,13 +54,13 @@ def render() -> Callable[[str, list[Row]], bytes]:
 
 @pytest.fixture
 def run() -> Run:
-    """Run code in a process of its own and return what it said; it must end well."""
+    """Run code in a process of its own and return what it printed; it must end well and say nothing else."""
 
     def run_python(code: str, *arguments: str, python: str = sys.executable, **variables: str) -> str:
         done = subprocess.run(
             [python, "-c", code, *arguments], env=os.environ | variables, capture_output=True, text=True, timeout=60
         )
-        assert done.returncode == 0, done.stdout + done.stderr
+        assert (done.returncode, done.stderr) == (0, ""), done.stdout + done.stderr
         return done.stdout
 
     return run_python

@@ -32,9 +32,16 @@ AWAY = "https://collector.example"  # never reached: where it is used, no child 
 posix = pytest.mark.skipif(os.name != "posix", reason="pseudo-terminals, pipes with names and signals are POSIX")
 
 HOST = """
-import os, sys, threading
+import os, subprocess, sys, threading
 from deepchecks_telemetry.uploader import upload_if_due
 sys.addaudithook(lambda event, _: event.startswith(("socket.", "_thread.")) and print(event))
+run = subprocess.run
+def run_and_tell(*command, **how):
+    try:
+        return run(*command, **how)
+    except subprocess.TimeoutExpired:
+        print("the host waited for its child")
+subprocess.run = run_and_tell
 attached = sys.argv[1] or None
 if len(sys.argv) > 2:
     sys.executable = sys.argv[2]
@@ -255,6 +262,38 @@ def test_a_program_that_embeds_python_is_not_started_again(due: Home, monkeypatc
     background._start(None)
 
 
+def between(monkeypatch: pytest.MonkeyPatch, act: "Callable[[], object]") -> None:
+    """Let `act` happen once, after the first process has looked and before it claims."""
+    acts = [act]
+
+    def look(_: int, __: float) -> bool:
+        if acts:
+            acts.pop()()
+        return True
+
+    monkeypatch.setattr(background, "is_sane", look)
+
+
+def test_of_two_that_look_before_either_claims_one_starts_the_uploader(
+    due: Home, started: list["str | None"], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    between(monkeypatch, upload_if_due)
+    upload_if_due()
+    assert started == [None]
+
+
+def test_a_fence_that_falls_after_the_look_stops_the_claim(
+    due: Home, started: list["str | None"], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def close() -> None:
+        with opened(due) as connection:
+            connection.execute("UPDATE spool SET epoch = epoch + 1")
+
+    between(monkeypatch, close)
+    upload_if_due()
+    assert started == []
+
+
 def test_of_ten_processes_that_import_at_once_one_starts_the_uploader(due: Home) -> None:
     assert sorted(run_at_once(CLAIMS)) == [""] * 9 + ["started\n"]
 
@@ -285,8 +324,11 @@ def test_the_child_sends_what_waits_whatever_lies_in_the_hosts_folder(
     for name in ("requests", "filelock", "json"):
         (folder / f"{name}.py").write_text("raise SystemExit('a module of the project')\n")
     (folder / "deepchecks_telemetry").mkdir()
+    gone = threading.Event()
+    receiver.answer = lambda _: Answer(200 if gone.wait(PATIENCE_S) else 500, {}, b"{}")
     one = host(HOST, "", str(children.python), cwd=folder)
     assert one.communicate(timeout=PATIENCE_S) == ("", "")
+    gone.set()
     children.wait()
     assert len(receiver.requests) == 1
     books = read_accounts(spool)
@@ -306,6 +348,13 @@ def test_a_child_that_finds_another_mode_sends_nothing(spool: Home, receiver: "R
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
     assert receiver.requests == []
     assert read_accounts(spool).pending == 3
+
+
+def test_a_child_that_finds_its_owner_untold_sends_nothing(spool: Home, receiver: "Receiver") -> None:
+    command = [sys.executable, "-m", "deepchecks_telemetry.uploader", receiver.endpoint.url]
+    done = subprocess.run(command, timeout=PATIENCE_S, capture_output=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+    assert receiver.requests == []
 
 
 def test_a_child_on_a_machine_without_a_spool_ends_well(home: Path, receiver: "Receiver") -> None:

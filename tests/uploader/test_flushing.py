@@ -207,6 +207,17 @@ def test_a_failed_try_leaves_the_later_batches_for_another_time(
     assert (books(spool).sealed, books(spool).pending) == (1_000, 503)
 
 
+def test_a_failed_try_is_the_last_of_several_that_wait(spool: Home, receiver: "Receiver") -> None:
+    receiver.answer = always(403)
+    assert kinds(spool, receiver) == [PARKED]
+    assert record("run-suite")
+    assert kinds(spool, receiver) == [PARKED]
+    receiver.answer = always(503)
+    assert kinds(spool, receiver, parked=True) == [RETRY]
+    assert len(receiver.requests) == 3
+    assert books(spool).sealed == 4
+
+
 def test_a_host_that_records_all_the_time_does_not_keep_the_uploader_at_work(spool: Home, receiver: "Receiver") -> None:
     def answer(_: "Request") -> Answer:
         assert len(receiver.requests) < 5

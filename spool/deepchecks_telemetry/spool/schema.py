@@ -4,6 +4,7 @@ import os
 import sqlite3
 import stat
 import time
+from contextlib import suppress
 
 from deepchecks_telemetry.spool.errors import Busy, Damaged, Outdated, Unusable
 from deepchecks_telemetry.spool.lock import hold
@@ -85,13 +86,11 @@ def create(home: Home, timeout_s: float) -> None:
         raise Unusable(f"the state folder cannot be made ({type(error).__name__})") from error
     # A hundred that each wait for their turn outlast any deadline; once the spool is there, none needs the lock.
     while not os.path.lexists(home.spool):
-        try:
-            with hold(home.lock, TURN_S):
-                if not os.path.lexists(home.spool):
-                    _build(home)
-        except Busy:
-            if time.monotonic() >= deadline:
-                raise
+        with suppress(Busy), hold(home.lock, TURN_S):
+            if not os.path.lexists(home.spool):
+                _build(home)
+        if time.monotonic() >= deadline and not os.path.lexists(home.spool):
+            raise Busy("another process holds the lock of the spool")
 
 
 def _make_folder(path: str) -> bool:

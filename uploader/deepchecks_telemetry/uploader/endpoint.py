@@ -88,11 +88,9 @@ def _is_near(host: str) -> bool:
     if host == "localhost":
         return True
     try:
-        address = ipaddress.ip_address(host)
+        return ipaddress.ip_address(host).is_private
     except ValueError:
         return False
-    # Before Python 3.13 every IPv4 address in IPv6 clothes is "private".
-    return (getattr(address, "ipv4_mapped", None) or address).is_private
 
 
 def _parse_words(words: list[str]) -> str:

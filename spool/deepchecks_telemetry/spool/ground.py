@@ -1,0 +1,66 @@
+"""What the spool stands on: a folder that is this user's alone, and whether its file system can be trusted with a WAL."""
+
+import os
+import stat
+from collections.abc import Iterable
+
+from deepchecks_telemetry.spool.errors import Unusable
+from deepchecks_telemetry.spool.paths import Home
+
+MOUNTS = "/proc/self/mountinfo"
+# A WAL needs memory that all processes share, and here they may be on different machines (sqlite.org/wal.html); fuse
+# stands for sshfs and its many kin. overlay and tmpfs are local.
+REMOTE = frozenset(
+    "9p afs beegfs ceph cephfs cifs coda davfs fuse fuse.sshfs fuse.s3fs gcsfuse gfs2 glusterfs lustre ncpfs nfs nfs4 "
+    "ocfs2 orangefs prl_fs smb3 smbfs vboxsf virtiofs vmhgfs".split()
+)
+
+
+def check_ground(home: Home) -> None:
+    """Refuse a state folder that is not this user's alone: a link, another owner (sudo), writable by others."""
+    try:
+        found = os.lstat(home.state)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise Unusable(f"the state folder cannot be used ({type(error).__name__})") from error
+    if not stat.S_ISDIR(found.st_mode):
+        raise Unusable("the state folder is a link or a file")
+    if os.name == "posix" and found.st_uid != os.geteuid():
+        raise Unusable("the state folder belongs to another user")
+    if os.name == "posix" and found.st_mode & 0o022:
+        raise Unusable("the state folder can be written by other users")
+
+
+def is_remote(path: str) -> bool:
+    """Whether `path` lies on a file system that other machines may write too; unknown systems count as local."""
+    if os.name == "nt":
+        return path.startswith("\\\\")
+    try:
+        with open(MOUNTS, encoding="utf-8", errors="surrogateescape") as file:
+            return type_of_mount(os.path.realpath(path), file) in REMOTE
+    except OSError:
+        return False  # not Linux
+
+
+def type_of_mount(path: str, mounts: Iterable[str]) -> str:
+    """The file system type at `path` by the lines of mountinfo(5); the last of the longest mount points holds."""
+    best, kind = "", ""
+    for line in mounts:
+        before, _, after = line.partition(" - ")
+        point = _unescape(before.split()[4])
+        inside = path == point or path.startswith(point.rstrip("/") + "/")
+        if inside and len(point) >= len(best):
+            best, kind = point, after.split()[0]
+    return kind if not kind.startswith("fuse.") else _fuse(kind)
+
+
+def _fuse(kind: str) -> str:
+    """Every FUSE file system may be remote; the few that are a local disk's driver are not."""
+    return kind if kind in {"fuse.ntfs-3g", "fuse.exfat", "fuse.lxcfs"} else "fuse"
+
+
+def _unescape(point: str) -> str:
+    for code, letter in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
+        point = point.replace(code, letter)
+    return point
