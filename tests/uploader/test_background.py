@@ -96,10 +96,10 @@ class Children:
     def __init__(self, folder: Path) -> None:
         pipe, self.python = folder / "pipe", folder / "python-told"
         os.mkfifo(pipe)
-        # Both ends, so that no writer ever waits for a reader.
+        # Both ends are opened on both sides, so that nobody ever waits for the other to come, or to be still there.
         self._pipe = os.fdopen(os.open(pipe, os.O_RDWR), "rb", buffering=0)
         self.python.write_text(
-            f'#!/bin/sh\necho start "$@" >{pipe}\n{sys.executable} "$@" >>{folder}/said 2>&1\necho end $? >{pipe}\n'
+            f'#!/bin/sh\necho start "$@" 1<>{pipe}\n{sys.executable} "$@" >>{folder}/said 2>&1\necho end $? 1<>{pipe}\n'
         )
         self.python.chmod(0o700)
         self._said = folder / "said"

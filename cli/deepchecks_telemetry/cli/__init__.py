@@ -9,6 +9,7 @@ import click
 from deepchecks_telemetry.cli.attach import attach, detach
 from deepchecks_telemetry.cli.choose import disable, enable, local
 from deepchecks_telemetry.cli.collect import collector
+from deepchecks_telemetry.cli.doctor import doctor
 from deepchecks_telemetry.cli.errors import Group
 from deepchecks_telemetry.cli.look import catalogue, inspect, preview, sent
 from deepchecks_telemetry.cli.send import flush
@@ -20,7 +21,7 @@ __all__ = ["deepchecks", "main"]
 CONTEXT = {"help_option_names": ["-h", "--help"]}
 # In the order in which a new user needs them.
 COMMANDS: tuple[click.Command, ...] = (
-    *(status, inspect, preview, sent, catalogue),
+    *(status, inspect, preview, sent, catalogue, doctor),
     *(enable, local, disable),
     *(attach, detach),
     *(flush, collector, tour),

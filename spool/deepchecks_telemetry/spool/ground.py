@@ -1,7 +1,8 @@
-"""What the spool stands on: a folder that is this user's alone, and whether its file system can be trusted with a WAL."""
+"""What the spool stands on: a folder that is this user's alone, and a file system that may not be fit for a WAL."""
 
 import os
 import stat
+import sys
 from collections.abc import Iterable
 
 from deepchecks_telemetry.spool.errors import Unusable
@@ -26,15 +27,15 @@ def check_ground(home: Home) -> None:
         raise Unusable(f"the state folder cannot be used ({type(error).__name__})") from error
     if not stat.S_ISDIR(found.st_mode):
         raise Unusable("the state folder is a link or a file")
-    if os.name == "posix" and found.st_uid != os.geteuid():
+    if sys.platform != "win32" and found.st_uid != os.geteuid():
         raise Unusable("the state folder belongs to another user")
-    if os.name == "posix" and found.st_mode & 0o022:
+    if sys.platform != "win32" and found.st_mode & 0o022:
         raise Unusable("the state folder can be written by other users")
 
 
 def is_remote(path: str) -> bool:
     """Whether `path` lies on a file system that other machines may write too; unknown systems count as local."""
-    if os.name == "nt":
+    if sys.platform == "win32":
         return path.startswith("\\\\")
     try:
         with open(MOUNTS, encoding="utf-8", errors="surrogateescape") as file:

@@ -1,0 +1,67 @@
+"""`doctor`: everything that can be wrong, a line each, with the remedy; exit code 1 when something is."""
+
+import dataclasses
+from collections.abc import Iterator
+
+import click
+
+from deepchecks_telemetry.cli.show import json_option, say_json
+from deepchecks_telemetry.spool.health import OK, WARNING, WRONG, Finding, examine
+from deepchecks_telemetry.spool.paths import Home, find_home
+
+MARKS = {OK: ("ok", "green"), WARNING: ("note", "yellow"), WRONG: ("WRONG", "red")}
+
+
+@click.command()
+@json_option
+def doctor(*, as_json: bool) -> None:
+    """Look for what is wrong, and say what to do. Exits with 1 when something is.
+
+    \b
+    Examples:
+      deepchecks telemetry doctor
+      deepchecks telemetry doctor --json
+    """
+    home = find_home()
+    findings = [*examine(home), *_endpoint(home), *_hooks()]
+    if as_json:
+        say_json([dataclasses.asdict(finding) for finding in findings])
+    else:
+        for finding in findings:
+            mark, colour = MARKS[finding.level]
+            remedy = f" To do: {finding.remedy}." if finding.remedy else ""
+            click.echo(f"{click.style(f'{mark:5}', fg=colour)}  {finding.name}: {finding.text}.{remedy}")
+    if any(finding.level == WRONG for finding in findings):
+        click.get_current_context().exit(1)
+
+
+def _endpoint(home: Home) -> Iterator[Finding]:
+    from deepchecks_telemetry.uploader.endpoint import find_endpoint
+    from deepchecks_telemetry.uploader.errors import BadEndpoint
+
+    try:
+        found = find_endpoint(home)
+    except BadEndpoint as error:
+        yield Finding("endpoint", WRONG, str(error), "deepchecks telemetry enable --endpoint https://HOST")
+    else:
+        yield Finding("endpoint", OK, f"named by {found.source}" if found else "none, so nothing leaves this machine")
+
+
+def _hooks() -> Iterator[Finding]:
+    """What the installed deepchecks, if any, offers to hang on to."""
+    from deepchecks_telemetry.hooks import SEAMS, deepchecks_folder, missing_seams, old_user_id
+
+    if deepchecks_folder() is None:
+        yield Finding("deepchecks", OK, "not installed in this environment")
+        return
+    missing = missing_seams()
+    if missing:
+        names = ", ".join(f"{seam.module}.{seam.name}" for seam in missing)
+        yield Finding(
+            "seams", WARNING, f"{len(missing)} of {len(SEAMS)} not found in the installed deepchecks: {names}"
+        )
+    else:
+        yield Finding("seams", OK, f"all {len(SEAMS)} found in the installed deepchecks")
+    if old_user_id() is not None:
+        remedy = "delete .user_id in the folder of the installed deepchecks"
+        yield Finding("old identifier", WARNING, "deepchecks' own earlier call has left its identifier", remedy)

@@ -1,0 +1,87 @@
+"""Campaigns: many rounds against chance, in a quick form by default and in full with `--long`."""
+
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from deepchecks_telemetry.spool import Home, find_home
+
+Until = Callable[..., None]
+
+
+class Python(NamedTuple):
+    """An interpreter, and what must run in it before anything of ours."""
+
+    path: str
+    first: str = ""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add `--long`; it is known where this folder is named: `pytest tests/campaigns --long`."""
+    parser.addoption("--long", action="store_true", help="run the campaigns in full: some 20 minutes")
+
+
+@pytest.fixture
+def in_full(request: pytest.FixtureRequest) -> bool:
+    """Whether to run the long form."""
+    return bool(request.config.getoption("--long", False))
+
+
+@pytest.fixture
+def ours(home: Path) -> Home:
+    """The folders that all processes of this campaign share."""
+    return find_home()
+
+
+@pytest.fixture
+def until() -> Until:
+    """Wait for another process, but not for ever."""
+
+    def wait(condition: Callable[[], bool], *, timeout_s: float = 30.0) -> None:
+        deadline = time.monotonic() + timeout_s
+        while not condition():
+            assert time.monotonic() < deadline, "another process did not come that far"
+            threading.Event().wait(0.002)
+
+    return wait
+
+
+@pytest.fixture
+def pythons(in_full: bool, tmp_path: Path) -> list[Python]:
+    """This interpreter alone; in full a virtual environment for each Python of ours, one of them with another SQLite."""
+    if not in_full:
+        return [Python(sys.executable)]
+    found = [path for minor in range(10, 14) if (path := shutil.which(f"python3.{minor}")) and _runs(path)]
+    if len(found) < 2:
+        pytest.skip(f"needs two Python versions of ours; found {found}")
+    environments = [_environment(path, tmp_path / f"venv{number}") for number, path in enumerate(found)]
+    other = _environment(found[-1], tmp_path / "other-sqlite", "pysqlite3-binary")
+    first = "import pysqlite3, sys\nsys.modules['sqlite3'] = pysqlite3\n"
+    return [*map(Python, environments), Python(other, first)]
+
+
+def _runs(path: str) -> bool:
+    return subprocess.run([path, "-c", "import sqlite3, venv"], capture_output=True, timeout=60).returncode == 0
+
+
+def _environment(python: str, folder: Path, *more: str) -> str:
+    subprocess.run([python, "-m", "venv", folder], check=True, timeout=120)
+    made = str(folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python"))
+    needed = ["filelock>=3.30", "platformdirs>=4.2", *more]
+    install = [made, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *needed]
+    if subprocess.run(install, capture_output=True, timeout=300).returncode:
+        pytest.skip(f"pip cannot install {needed} here")
+    query = [made, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
+    packages = Path(subprocess.run(query, capture_output=True, text=True, check=True, timeout=60).stdout.strip())
+    rooms = [str(Path(room).parent) for room in import_module("deepchecks_telemetry").__path__]
+    (packages / "rooms.pth").write_text("\n".join(rooms))
+    return made
