@@ -57,7 +57,7 @@ def until() -> Until:
 
 @pytest.fixture
 def pythons(in_full: bool, tmp_path: Path) -> list[Python]:
-    """This interpreter alone; in full a virtual environment for each Python of ours, one of them with another SQLite."""
+    """This interpreter alone; in full a virtual environment for each Python of ours, and one with another SQLite."""
     if not in_full:
         return [Python(sys.executable)]
     found = [path for minor in range(10, 14) if (path := shutil.which(f"python3.{minor}")) and _runs(path)]

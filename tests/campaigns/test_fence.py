@@ -46,14 +46,14 @@ UPLOAD = (
     + """
 from deepchecks_telemetry.spool import SpoolError, find_home
 from deepchecks_telemetry.uploader.endpoint import Endpoint
-from deepchecks_telemetry.uploader.errors import UploaderError
+from deepchecks_telemetry.uploader.errors import UploadError
 from deepchecks_telemetry.uploader.flushing import flush
 endpoint = Endpoint(sys.argv[3], "the campaign")
 while True:
     try:
         for _ in flush(find_home(), endpoint, insist=True):
             done += 1
-    except (SpoolError, UploaderError, FileNotFoundError):
+    except (SpoolError, UploadError, FileNotFoundError):
         time.sleep(0.0005)
     tries += 1
     note(tries, done)
