@@ -40,7 +40,9 @@ def collector(tmp_path: Path) -> Iterator[tuple[str, Path]]:
     debug = ("--debug-log", "logs", "--debug-log-verbosity", "detailed", "--exporter", "blackhole")
     files = ("--pid-file", str(tmp_path / "rotel.pid"), "--log-file", str(tmp_path / "rotel.log"))
     with output.open("wb") as out:
-        child = subprocess.Popen([str(rotel.agent.agent_path), "start", *addresses, *debug, *files], stdout=out, stderr=out)
+        child = subprocess.Popen(
+            [str(rotel.agent.agent_path), "start", *addresses, *debug, *files], stdout=out, stderr=out
+        )
     try:
         _wait_for(ports[0], child)
         yield f"http://127.0.0.1:{ports[0]}", output

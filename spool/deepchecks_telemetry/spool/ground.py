@@ -35,8 +35,8 @@ def check_ground(home: Home) -> None:
 
 def is_remote(path: str) -> bool:
     """Whether `path` lies on a file system that other machines may write too; unknown systems count as local."""
-    if sys.platform == "win32":
-        return path.startswith("\\\\")
+    if path.startswith("\\\\"):
+        return True  # a share's name on Windows
     try:
         with open(MOUNTS, encoding="utf-8", errors="surrogateescape") as file:
             return type_of_mount(os.path.realpath(path), file) in REMOTE

@@ -2,9 +2,11 @@
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 
 from deepchecks_telemetry.spool.errors import Damaged
+from deepchecks_telemetry.spool.ground import is_remote
+from deepchecks_telemetry.spool.lock import hold
 from deepchecks_telemetry.spool.paths import Home
 from deepchecks_telemetry.spool.quarantine import identity, put_aside
 from deepchecks_telemetry.spool.schema import connect, translate
@@ -16,11 +18,13 @@ BUSY_TIMEOUT_S = 5.0
 def opened(home: Home, *, locked: bool = False) -> Iterator[sqlite3.Connection]:
     """The spool's connection, closed at the end; foreign errors leave as the room's own.
 
-    A spool that turns out damaged is put aside before `Damaged` leaves; `locked` tells that the file lock is held.
+    A spool that turns out damaged is put aside before `Damaged` leaves; `locked` tells that the file lock is held,
+    which on a network file system every access needs.
     """
     file = identity(home.spool)
+    alone = nullcontext() if locked or file is None or not is_remote(home.state) else hold(home.lock, BUSY_TIMEOUT_S)
     try:
-        with closing(connect(home, timeout_s=BUSY_TIMEOUT_S)) as connection:
+        with alone, closing(connect(home, timeout_s=BUSY_TIMEOUT_S)) as connection:
             yield connection
     except (sqlite3.Error, Damaged) as error:
         told = translate(error) if isinstance(error, sqlite3.Error) else error

@@ -7,6 +7,7 @@ import time
 from contextlib import suppress
 
 from deepchecks_telemetry.spool.errors import Busy, Damaged, Outdated, Unusable
+from deepchecks_telemetry.spool.ground import check_ground, is_remote
 from deepchecks_telemetry.spool.lock import hold
 from deepchecks_telemetry.spool.paths import Home
 from deepchecks_telemetry.spool.quarantine import reunite
@@ -56,22 +57,6 @@ CREATE TABLE tallies (name TEXT PRIMARY KEY, count INTEGER NOT NULL) WITHOUT ROW
 CREATE TABLE salvaged (name TEXT PRIMARY KEY, at INTEGER NOT NULL, saved INTEGER NOT NULL, lost INTEGER NOT NULL);
 INSERT INTO spool (id, epoch) VALUES (1, 0);
 """
-
-
-def check_ground(home: Home) -> None:
-    """Refuse a state folder that is not this user's alone: a link, another owner (sudo), writable by others."""
-    try:
-        found = os.lstat(home.state)
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        raise Unusable(f"the state folder cannot be used ({type(error).__name__})") from error
-    if not stat.S_ISDIR(found.st_mode):
-        raise Unusable("the state folder is a link or a file")
-    if os.name == "posix" and found.st_uid != os.geteuid():
-        raise Unusable("the state folder belongs to another user")
-    if os.name == "posix" and found.st_mode & 0o022:
-        raise Unusable("the state folder can be written by other users")
 
 
 def create(home: Home, timeout_s: float) -> None:
@@ -124,7 +109,7 @@ def _build(home: Home) -> None:
         connection = sqlite3.connect(temporary, isolation_level=None)
         try:
             connection.executescript(
-                "PRAGMA page_size = 1024; PRAGMA synchronous = OFF; PRAGMA journal_mode = WAL; BEGIN IMMEDIATE;"
+                f"PRAGMA page_size = 1024; PRAGMA synchronous = OFF; PRAGMA journal_mode = {_journal(home)}; BEGIN IMMEDIATE;"
                 f"{TABLES} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION}; COMMIT;"
             )
         finally:
@@ -134,10 +119,15 @@ def _build(home: Home) -> None:
         raise Unusable(f"the spool cannot be made ({type(error).__name__})") from error
 
 
+def _journal(home: Home) -> str:
+    return "DELETE" if is_remote(home.state) else "WAL"
+
+
 def connect(home: Home, *, timeout_s: float = 0.0) -> sqlite3.Connection:
     """Open the existing spool in autocommit; raise `FileNotFoundError`, `Unusable`, `Busy`, `Outdated` or `Damaged`.
 
     `timeout_s` is SQLite's own busy handler: 0 in the host, where it makes the tail 5 to 15 times worse than our waits.
+    On a network file system the caller holds the file lock, here and for every statement.
     """
     check_ground(home)
     if not stat.S_ISREG(os.lstat(home.spool).st_mode):
@@ -147,7 +137,7 @@ def connect(home: Home, *, timeout_s: float = 0.0) -> sqlite3.Connection:
             _uri(home.spool), uri=True, isolation_level=None, timeout=timeout_s, check_same_thread=False
         )
         try:
-            _configure(connection)
+            _configure(connection, home)
         except BaseException:
             connection.close()
             raise
@@ -156,7 +146,7 @@ def connect(home: Home, *, timeout_s: float = 0.0) -> sqlite3.Connection:
     return connection
 
 
-def _configure(connection: sqlite3.Connection) -> None:
+def _configure(connection: sqlite3.Connection, home: Home) -> None:
     # wal_autocheckpoint: with automatic checkpoints the p99 of an append is 2 ms, and two at once can meet SQLite's
     # WAL-reset bug (3.7.0 to 3.51.2). trusted_schema: a spool that was edited by hand runs no function of ours.
     for pragma in ("synchronous = NORMAL", "wal_autocheckpoint = 0", "trusted_schema = OFF"):
@@ -167,6 +157,8 @@ def _configure(connection: sqlite3.Connection) -> None:
         raise Damaged("the spool's file is no spool of ours")
     if version // BREAKING != VERSION // BREAKING:
         raise Outdated(f"the spool is of version {version}, which this package (version {VERSION}) cannot read")
+    if is_remote(home.state):
+        connection.execute("PRAGMA journal_mode = DELETE")  # it may have been made on a local disk, and moved
 
 
 def _uri(path: str) -> str:

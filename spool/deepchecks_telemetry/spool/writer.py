@@ -16,9 +16,11 @@ from deepchecks_telemetry.spool.catalogue import is_allowed
 from deepchecks_telemetry.spool.consent import OFF, decide
 from deepchecks_telemetry.spool.errors import Busy, Damaged, SpoolError
 from deepchecks_telemetry.spool.fold import tidy
+from deepchecks_telemetry.spool.ground import is_remote
 from deepchecks_telemetry.spool.identity import new_uuid
+from deepchecks_telemetry.spool.lock import hold
 from deepchecks_telemetry.spool.paths import Home
-from deepchecks_telemetry.spool.patience import patiently
+from deepchecks_telemetry.spool.patience import Result, patiently
 from deepchecks_telemetry.spool.quarantine import LEASE_S, identity, put_aside
 from deepchecks_telemetry.spool.schema import PLACE, connect, create, is_busy, translate
 
@@ -58,6 +60,7 @@ class Writer:
         self._choices: tuple[object, ...] = ()
         self._file: tuple[int, int] | None = None
         self._dropped: dict[str, int] = {}
+        self._remote = False
 
     def append(self, number: int) -> bool:
         """Store one event: True means that it survives this process, False that it is not stored."""
@@ -99,12 +102,19 @@ class Writer:
         return False
 
     def _execute(self, statement: str, values: tuple[Any, ...]) -> sqlite3.Cursor:
+        if self._remote:
+            return self._alone(lambda: self._run(statement, values))
         try:
             return self._run(statement, values)
         except sqlite3.OperationalError as error:
             if not is_busy(error):
                 raise
         return patiently(lambda: self._run(statement, values), self._deadline)
+
+    def _alone(self, act: Callable[[], Result]) -> Result:
+        """Act under the file lock: SQLite's own cannot be trusted between machines."""
+        with hold(self.home.lock, max(0.0, self._deadline - time.monotonic())):
+            return patiently(act, self._deadline)
 
     def _look(self) -> None:
         """See whether anybody edited a choice, or put another file (or none) where the spool was."""
@@ -147,6 +157,9 @@ class Writer:
             # Just made: a hundred processes may have waited for that moment, and all of them come now.
             self._deadline = time.monotonic() + FIRST_DEADLINE_S
         self._look_at = time.monotonic() + LEASE_S
+        self._remote = is_remote(self.home.state)
+        if self._remote:
+            return self._alone(lambda: connect(self.home))
         return patiently(lambda: connect(self.home), self._deadline)
 
     def _is_closed(self) -> bool:
