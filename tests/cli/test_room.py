@@ -39,7 +39,20 @@ def test_the_public_names_are_sorted_and_pinned() -> None:
 def test_the_commands_are_the_faces_own() -> None:
     found = {" ".join(path[1:]) for path in TREE if path[:1] == ("telemetry",)}
     assert found == {
-        *("", "attach", "catalogue", "detach", "disable", "enable", "flush", "inspect", "local", "preview", "sent"),
+        *(
+            "",
+            "attach",
+            "catalogue",
+            "detach",
+            "disable",
+            "doctor",
+            "enable",
+            "flush",
+            "inspect",
+            "local",
+            "preview",
+            "sent",
+        ),
         *("status", "tour", "collector", "collector serve", "collector report"),
     }
 

@@ -8,10 +8,7 @@ import click
 from deepchecks_telemetry.cli.errors import Failure, sentence
 from deepchecks_telemetry.cli.show import count_text, json_option, plain, say_json
 from deepchecks_telemetry.spool.consent import LOCAL, ON, decide
-from deepchecks_telemetry.spool.errors import SpoolError
-from deepchecks_telemetry.spool.ledger import batches
 from deepchecks_telemetry.spool.paths import Home, find_home
-from deepchecks_telemetry.spool.schema import FINAL
 
 if TYPE_CHECKING:
     from deepchecks_telemetry.spool.erasing import Erased
@@ -76,13 +73,12 @@ def disable(*, as_json: bool) -> None:
     from deepchecks_telemetry.spool.erasing import erase, find_residue
 
     home = find_home()
-    receivers = _receivers(home)
     erased = erase(home, on_wait=lambda: click.echo("An upload is in flight; waiting for it to end.", err=True))
     scanned, residue = find_residue(home, erased.markers)
     facts = {
         "removed": _removed(erased),
         "already_delivered": erased.before.delivered,
-        "delivered_to": receivers,
+        "delivered_to": list(erased.receivers),
         "scanned": scanned,
         "residue": residue,
     }
@@ -92,15 +88,6 @@ def disable(*, as_json: bool) -> None:
         click.echo("\n".join(map(plain, _lines(facts))))
     if residue:
         raise Failure(f"A trace is left in {', '.join(residue)}. Close what has it open and run disable again.")
-
-
-def _receivers(home: Home) -> list[str]:
-    """Where the batches went of which the ledger still knows; a spool that cannot be read knows nothing."""
-    try:
-        told = {str(batch.endpoint) for batch in batches(home, states=FINAL)}
-    except (SpoolError, OSError):
-        return []
-    return sorted(told)
 
 
 def _removed(erased: "Erased") -> dict[str, int]:

@@ -9,7 +9,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from deepchecks_telemetry.spool.accounts import Accounts, read_books
 from deepchecks_telemetry.spool.catalogue import EVENTS
@@ -21,6 +21,8 @@ from deepchecks_telemetry.spool.lock import hold
 from deepchecks_telemetry.spool.open import BUSY_TIMEOUT_S, opened
 from deepchecks_telemetry.spool.paths import Home
 from deepchecks_telemetry.spool.patience import writing
+from deepchecks_telemetry.spool.quarantine import LEASE_S
+from deepchecks_telemetry.spool.schema import FINAL
 
 UPLOAD_WAIT_S = 45.0  # more than an upload's own total deadline
 READERS_WAIT_S = 10.0  # a reader in another process keeps the WAL from being cut
@@ -30,24 +32,24 @@ TABLES = "SELECT name FROM sqlite_master WHERE type = 'table' AND name != 'spool
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """What `disable` took away, and the byte strings that must be found nowhere any more."""
+    """What `disable` took away, byte strings that must be found nowhere any more, and who had received batches."""
 
-    before: Accounts
-    files: int
-    markers: tuple[bytes, ...]
+    before: Accounts = field(default_factory=Accounts)
+    files: int = 0
+    markers: tuple[bytes, ...] = ()
+    receivers: tuple[str, ...] = ()
 
 
 def erase(home: Home, *, on_wait: Callable[[], None] = lambda: None) -> Erased:
     """Choose off and wipe, or raise `Busy`; `on_wait` is called before waiting for an upload in flight."""
     choose(home, OFF)
-    if not os.path.lexists(home.spool):
-        # A process that is just making the spool reads the choice after it is made, and stops there.
-        return Erased(Accounts(), 0, ())
     try:
         return _erase(home, on_wait)
+    except FileNotFoundError:
+        # A process that is just making the spool reads the choice after it is made, and stops there.
+        return Erased(files=_remove_all(home))
     except (Damaged, Outdated):
-        with hold(home.lock, BUSY_TIMEOUT_S):
-            return Erased(Accounts(), _remove(home, _is_spool), ())
+        return Erased(files=_remove_all(home))
 
 
 def _erase(home: Home, on_wait: Callable[[], None]) -> Erased:
@@ -61,9 +63,9 @@ def _erase(home: Home, on_wait: Callable[[], None]) -> Erased:
         held.enter_context(hold(home.lock, BUSY_TIMEOUT_S))
         with opened(home, locked=True) as connection:
             before = read_books(connection)
-            markers = _read_markers(connection)
+            markers, receivers = _read_markers(connection), _read_receivers(connection)
             _wipe(connection)
-        return Erased(before, _remove(home, _is_leftover), markers)
+        return Erased(before, _remove(home, _is_leftover), markers, receivers)
 
 
 def _close_fence(home: Home) -> None:
@@ -94,6 +96,22 @@ def _read_markers(connection: sqlite3.Connection) -> tuple[bytes, ...]:
         "SELECT uid FROM rows UNION SELECT installation FROM spool UNION SELECT sha256 FROM batches"
     )
     return tuple(value.encode() for (value,) in found if value)
+
+
+def _read_receivers(connection: sqlite3.Connection) -> tuple[str, ...]:
+    marks = ", ".join("?" * len(FINAL))
+    found = connection.execute(f"SELECT DISTINCT endpoint FROM batches WHERE state IN ({marks}) ORDER BY 1", FINAL)  # noqa: S608
+    return tuple(str(endpoint) for (endpoint,) in found if endpoint)
+
+
+def _remove_all(home: Home) -> int:
+    """Where there is no spool that could be wiped, its files and copies go; then nobody holds them any more."""
+    if not os.path.isdir(home.state):
+        return 0
+    with hold(home.lock, BUSY_TIMEOUT_S):
+        removed = _remove(home, _is_spool)
+    time.sleep(2 * LEASE_S)  # by then each process that had the file open has seen that it is gone
+    return removed
 
 
 def _remove(home: Home, belongs: Callable[[str], bool]) -> int:

@@ -64,7 +64,11 @@ def _files(home: Home) -> Iterator[Finding]:
     if copies:
         remedy = "any command that reads the spool brings back what can be saved: deepchecks telemetry inspect"
         yield Finding("damaged copies", WARNING, f"{len(copies)} put aside", remedy)
-    strays = [name for name in names if name not in OURS and not name.startswith("spool.db.damaged-")]
+    if "spool.db.unreadable" in names:
+        yield Finding("unreadable file", WARNING, "put aside, and nothing could be read from it", "remove it by hand")
+    strays = [
+        name for name in names if name not in OURS and not name.startswith(("spool.db.damaged-", "spool.db.unre"))
+    ]
     if strays:
         yield Finding("left-over files", WARNING, f"{len(strays)} not ours, or half made", "remove them by hand")
 

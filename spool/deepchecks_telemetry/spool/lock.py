@@ -3,6 +3,7 @@
 Older versions of filelock let two holders overlap now and then: nothing that is done under it may be wrong without.
 """
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -17,6 +18,8 @@ def hold(path: str, timeout_s: float) -> Iterator[None]:
     # 40 ms in a bare interpreter: the hot path never comes here.
     from filelock import FileLock, Timeout
 
+    if not os.path.isdir(os.path.dirname(path)):
+        raise FileNotFoundError(os.path.dirname(path))  # filelock would make it, readable for others
     # A soft lock is a file that a crash leaves behind for ever; where no native lock works we do without.
     lock = FileLock(path, mode=0o600, thread_local=False, fallback_to_soft=False, poll_interval=POLL_S)
     try:

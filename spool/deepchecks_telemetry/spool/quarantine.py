@@ -59,6 +59,17 @@ def _rename(path: str, aside: str) -> None:
             os.rename(path + suffix, aside + suffix)
 
 
+def dismiss(home: Home, copy: str, *, saved: bool) -> None:
+    """After the salvage: remove the copy, or keep the newest of those that nothing could be read from.
+
+    It may be somebody else's file, that was put in our place by mistake. `disable` removes it all the same.
+    """
+    kept = home.spool + ".unreadable"
+    for suffix in ("", *SIDE_FILES):
+        if os.path.lexists(copy + suffix):
+            os.unlink(copy + suffix) if saved else os.replace(copy + suffix, kept + suffix)
+
+
 def reunite(home: Home) -> None:
     """Take away the WAL of a spool that is gone, or SQLite would play it into the new one; under the file lock.
 

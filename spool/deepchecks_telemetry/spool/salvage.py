@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from deepchecks_telemetry.spool.catalogue import NAMES, is_allowed
-from deepchecks_telemetry.spool.quarantine import SIDE_FILES
 from deepchecks_telemetry.spool.schema import FINAL, PLACE, STATES
 from deepchecks_telemetry.spool.tallies import add_tally
 
@@ -56,11 +55,12 @@ class Salvaged:
         return max(self.saved, self.last_id + sum(self.tallies[name] for name in UNNUMBERED))
 
 
-def salvage(connection: sqlite3.Connection, copy: str) -> None:
-    """Bring back what `copy` still holds, in the caller's write transaction; a copy that is known is left alone."""
+def salvage(connection: sqlite3.Connection, copy: str) -> bool:
+    """Bring back once what `copy` holds, in the caller's write transaction; False where nothing could be read."""
     name = os.path.basename(copy)
-    if connection.execute("SELECT 1 FROM salvaged WHERE name = ?", (name,)).fetchone():
-        return
+    known = connection.execute("SELECT saved FROM salvaged WHERE name = ?", (name,)).fetchone()
+    if known:
+        return bool(known[0])
     found = read(copy)
     _bring_back(connection, found)
     lost = found.claimed - found.saved
@@ -70,13 +70,7 @@ def salvage(connection: sqlite3.Connection, copy: str) -> None:
     connection.execute(
         "INSERT INTO salvaged (name, at, saved, lost) VALUES (?, ?, ?, ?)", (name, int(time.time()), found.saved, lost)
     )
-
-
-def discard(copy: str) -> None:
-    """Remove a copy and what stands beside it."""
-    for suffix in ("", *SIDE_FILES):
-        if os.path.lexists(copy + suffix):
-            os.unlink(copy + suffix)
+    return found.saved > 0
 
 
 def read(copy: str) -> Salvaged:

@@ -5,6 +5,7 @@ import sqlite3
 import stat
 import time
 from contextlib import suppress
+from typing import Any
 
 from deepchecks_telemetry.spool.errors import Busy, Damaged, Outdated, Unusable
 from deepchecks_telemetry.spool.ground import check_ground, is_remote
@@ -109,7 +110,8 @@ def _build(home: Home) -> None:
         connection = sqlite3.connect(temporary, isolation_level=None)
         try:
             connection.executescript(
-                f"PRAGMA page_size = 1024; PRAGMA synchronous = OFF; PRAGMA journal_mode = {_journal(home)}; BEGIN IMMEDIATE;"
+                "PRAGMA page_size = 1024; PRAGMA synchronous = OFF; "
+                f"PRAGMA journal_mode = {_journal(home)}; BEGIN IMMEDIATE;"
                 f"{TABLES} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION}; COMMIT;"
             )
         finally:
@@ -165,6 +167,16 @@ def _uri(path: str) -> str:
     # mode=rw: a missing file is an error, not a new empty database.
     quoted = os.path.abspath(path).replace("\\", "/").replace("%", "%25").replace("?", "%3f").replace("#", "%23")
     return f"file:{'' if quoted.startswith('/') else '/'}{quoted}?mode=rw"
+
+
+HEAD = "SELECT epoch, installation FROM spool"
+
+
+def check_head(row: tuple[Any, ...] | None) -> tuple[int, str | None]:
+    """The fence and the installation id out of what `HEAD` gave; `Damaged` where that is not what we wrote."""
+    if row is None or not isinstance(row[0], int) or not isinstance(row[1], str | None):
+        raise Damaged("the spool's file has lost its first row")
+    return row[0], row[1]
 
 
 def translate(error: sqlite3.Error) -> Busy | Damaged | Unusable:

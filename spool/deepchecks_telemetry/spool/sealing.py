@@ -14,7 +14,7 @@ from deepchecks_telemetry.spool.lock import hold
 from deepchecks_telemetry.spool.open import opened
 from deepchecks_telemetry.spool.paths import Home
 from deepchecks_telemetry.spool.patience import writing
-from deepchecks_telemetry.spool.schema import PLACE
+from deepchecks_telemetry.spool.schema import HEAD, PLACE, check_head
 from deepchecks_telemetry.spool.tallies import add_tally
 from deepchecks_telemetry.spool.upkeep import kept_up
 
@@ -58,7 +58,7 @@ def _waiting(connection: sqlite3.Connection) -> bool:
 
 
 def _seal(connection: sqlite3.Connection, render: Render, now: int) -> bool:
-    (epoch, installation) = connection.execute("SELECT epoch, installation FROM spool").fetchone()
+    epoch, installation = check_head(connection.execute(HEAD).fetchone())
     keys = connection.execute(
         "SELECT day, event, environment, count FROM folded ORDER BY day, environment, event LIMIT ?", (MAX_ROWS,)
     ).fetchall()

@@ -13,7 +13,7 @@ from deepchecks_telemetry.spool.lock import hold
 from deepchecks_telemetry.spool.open import BUSY_TIMEOUT_S, opened
 from deepchecks_telemetry.spool.paths import Home
 from deepchecks_telemetry.spool.patience import writing
-from deepchecks_telemetry.spool.quarantine import SETTLED_S, quarantined
+from deepchecks_telemetry.spool.quarantine import SETTLED_S, dismiss, quarantined
 from deepchecks_telemetry.spool.schema import VERSION, create
 
 Result = TypeVar("Result")
@@ -51,15 +51,15 @@ def _migrate(home: Home) -> None:
 
 
 def _salvage(home: Home, copy: str) -> None:
-    from deepchecks_telemetry.spool.salvage import discard, salvage
+    from deepchecks_telemetry.spool.salvage import salvage
 
     _let_settle(copy)
     with hold(home.lock, BUSY_TIMEOUT_S):
         if copy not in quarantined(home):
             return
         with opened(home, locked=True) as connection, writing(connection, time.monotonic() + BUSY_TIMEOUT_S):
-            salvage(connection, copy)
-        discard(copy)
+            saved = salvage(connection, copy)
+        dismiss(home, copy, saved=saved)
 
 
 def _let_settle(copy: str) -> None:

@@ -22,7 +22,7 @@ from deepchecks_telemetry.spool.lock import hold
 from deepchecks_telemetry.spool.paths import Home
 from deepchecks_telemetry.spool.patience import Result, patiently
 from deepchecks_telemetry.spool.quarantine import LEASE_S, identity, put_aside
-from deepchecks_telemetry.spool.schema import PLACE, connect, create, is_busy, translate
+from deepchecks_telemetry.spool.schema import HEAD, PLACE, check_head, connect, create, is_busy, translate
 
 DEADLINE_S = 0.1  # the longest that one record waits for others
 FIRST_DEADLINE_S = 2.0  # the same where the spool must be made first, perhaps by a hundred processes at once
@@ -138,7 +138,7 @@ class Writer:
         kept.keep(connection)
         self._connection = connection
         self._run = connection.cursor().execute  # one cursor for all: making one costs 0.5 of 8 µs
-        self._epoch, installation = self._execute("SELECT epoch, installation FROM spool", ()).fetchone()
+        self._epoch, installation = check_head(self._execute(HEAD, ()).fetchone())
         if decide(self.home, self._environ, closed=self._is_closed).mode == OFF:
             return self._rest()
         if self._is_closed():  # and yet the choice is open: a person has changed it by hand since that disable

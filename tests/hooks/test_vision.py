@@ -1,0 +1,30 @@
+"""Vision, which needs torch and so has a nox session of its own: every event exactly once, however it is attached."""
+
+import importlib.util
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+Counts = dict[str, int]
+Said = Callable[[subprocess.CompletedProcess[str]], Any]
+
+SCRIPT = str(Path(__file__).with_name("scripts") / "vision.py")
+NEEDED = ("deepchecks", "torch", "ignite", "cv2", "skimage")
+pytestmark = [
+    pytest.mark.real,
+    pytest.mark.skipif(not all(map(importlib.util.find_spec, NEEDED)), reason="`nox -s vision` installs torch"),
+]
+
+
+@pytest.mark.parametrize("how", ["before", "after", "file"])
+def test_everything_in_vision_is_counted_once(
+    run: Run, recorded: Callable[[], Counts], said: Said, request: pytest.FixtureRequest, how: str
+) -> None:
+    python = request.getfixturevalue("opted_in") if how == "file" else sys.executable
+    done = said(run("-W", "ignore", SCRIPT, how, python=python))
+    assert recorded() == done
