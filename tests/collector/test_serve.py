@@ -197,11 +197,10 @@ def test_an_ipv6_address_is_announced_in_brackets(started: Started) -> None:
     assert posted(url, {}) == 200
 
 
+@pytest.mark.skipif("sys.version_info < (3, 11)", reason="PYTHONSAFEPATH came with Python 3.11")
 def test_what_lies_in_the_current_folder_stands_in_for_no_module(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if sys.version_info < (3, 11):
-        pytest.skip("PYTHONSAFEPATH came with Python 3.11")
     (tmp_path / "uvicorn.py").write_text("raise SystemExit('taken over')")
     monkeypatch.chdir(tmp_path)
     with running(tmp_path / "store.db") as url:
