@@ -66,6 +66,8 @@ def parse(text: str, *, allow_http: bool = False) -> str:
     try:
         url = urlsplit(text)
         host, _ = url.hostname, url.port
+        if "[" in url.netloc:
+            ipaddress.IPv6Address(host or "")  # not checked by urlsplit before Python 3.11
     except ValueError:
         raise BadEndpoint("the endpoint is no URL") from None
     if url.scheme not in {"https", "http"} or not host:
