@@ -159,7 +159,8 @@ def test_nothing_is_stored_sent_or_left_after_disable_returned(
         crowd.end()
     print(
         f"\nfence campaign: {rounds} rounds in {time.monotonic() - begun:.0f} s; {sum(tries[:-1])} records tried, "
-        f"{sum(done[:-1])} stored and wiped, {done[-1]} requests, the last one begun {nearest * 1000:.0f} ms before disable returned"
+        f"{sum(done[:-1])} stored and wiped, {done[-1]} requests, "
+        f"the last one begun {nearest * 1000:.0f} ms before disable returned"
     )
 
 

@@ -140,7 +140,7 @@ def test_an_endpoint_is_kept_with_its_header_for_this_user_alone(deepchecks: Run
     done = deepchecks("enable", "--endpoint", "http://8.8.8.8", "--allow-http", "--header", "X-Token=abc=d")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("Counts will be sent to http://8.8.8.8/v1/logs\n")
-    assert "X-Token: abc=d" in (home / "config" / "headers").read_text()
+    assert "X-Token: abc=d" in (home / "config" / "endpoint").read_text()
     if os.name == "posix":
         assert {path.stat().st_mode & 0o777 for path in (home / "config").iterdir()} == {0o600}
     assert "abc=d" not in deepchecks("status").stdout + deepchecks("status", "--json").stdout

@@ -54,6 +54,7 @@ def test_the_commands_are_the_faces_own() -> None:
             "sent",
         ),
         *("status", "tour", "collector", "collector serve", "collector report"),
+        *("export", "deliver", "settle"),
     }
 
 

@@ -1,17 +1,23 @@
 """A report's numbers equal an independent count of what was appended."""
 
+import base64
+import csv
+import hashlib
+import io
 import json
 import random
 from collections import Counter
 from contextlib import closing
+from dataclasses import replace
 from datetime import date, timedelta
+from html.parser import HTMLParser
 from pathlib import Path
 from uuid import UUID
 
 import pytest
 
 import deepchecks_telemetry.collector as room
-from deepchecks_telemetry.collector import CollectorError, report
+from deepchecks_telemetry.collector import Cell, CollectorError, as_csv, as_html, report
 from deepchecks_telemetry.collector.store import Store
 from deepchecks_telemetry.collector.wire import Row
 from deepchecks_telemetry.spool.catalogue import NUMBERS, Environment
@@ -54,31 +60,142 @@ def test_a_report_agrees_with_an_independent_count(tmp_path: Path) -> None:
         store.append(rows[:1_200], received=DAY)
         store.append(rows[800:], received=DAY)
         found = report(tmp_path / "store.db")
-    assert found.as_dict() == {
-        "events": sum(row.count for row in rows),
-        "rows": 2_000,
-        "installations": len({row.installation_id for row in rows}),
-        "by_event": counted([(row.event, row.count) for row in rows]),
-        "by_day": counted([(row.day, row.count) for row in rows]),
-        "by_version": counted([(row.environment.deepchecks_version, row.count) for row in rows]),
-        "by_os": counted([(row.environment.os_name, row.count) for row in rows]),
-        "by_python": counted([(row.environment.python_version, row.count) for row in rows]),
-        "by_runtime": counted([(row.environment.runtime, row.count) for row in rows]),
+    by = {
+        "event": [row.event for row in rows],
+        "day": [row.day for row in rows],
+        "version": [row.environment.deepchecks_version for row in rows],
+        "os": [row.environment.os_name for row in rows],
+        "python": [row.environment.python_version for row in rows],
+        "runtime": [row.environment.runtime for row in rows],
     }
-    assert json.loads(json.dumps(found.as_dict())) == found.as_dict()
+    told = found.as_dict()
+    everyone = len({row.installation_id for row in rows})
+    assert (told["events"], told["rows"], told["installations"]) == (sum(row.count for row in rows), 2_000, everyone)
+    for name, values in by.items():
+        assert told[f"by_{name}"] == counted([(value, row.count) for value, row in zip(values, rows, strict=True)])
+        seen = {(value, row.installation_id) for value, row in zip(values, rows, strict=True)}
+        assert told["installations_by"][name] == counted([(value, 1) for value, _ in seen])
+    assert json.loads(json.dumps(told)) == told
+
+
+def late(days: int) -> str:
+    bounds = ((1, "0-1 days"), (7, "2-7 days"), (30, "8-30 days"), (90, "31-90 days"))
+    return next((name for bound, name in bounds if days <= bound), "over 90 days")
+
+
+def test_lateness_is_told_by_the_day_of_receipt(tmp_path: Path) -> None:
+    rows = some_rows(300)
+    expected: Counter[str] = Counter()
+    with closing(Store(tmp_path / "store.db")) as store:
+        for shift, part in ((-1, rows[:100]), (0, rows[100:200]), (70, rows[200:])):
+            received = DAY + timedelta(days=shift)
+            store.append(part, received=received)
+            for row in part:
+                expected[late((received - date.fromisoformat(row.day)).days)] += row.count
+    assert report(tmp_path / "store.db").as_dict()["by_lateness"] == dict(expected)
+    assert len(expected) == 5
+
+
+def test_retention_counts_those_who_come_back_week_by_week(tmp_path: Path) -> None:
+    rows = some_rows(150)
+    weeks: dict[str, set[date]] = {}
+    for row in rows:
+        day = date.fromisoformat(row.day)
+        weeks.setdefault(row.installation_id, set()).add(day - timedelta(days=day.weekday()))
+    expected: dict[str, list[int | None]] = {}
+    for first in sorted({min(seen) for seen in weeks.values()}):
+        cohort = [seen for seen in weeks.values() if min(seen) == first]
+        last = max((max(seen) - first).days // 7 for seen in cohort)
+        later = (first + timedelta(days=7 * week) for week in range(last + 1))
+        expected[first.isoformat()] = [sum(week in seen for seen in cohort) for week in later]
+    with closing(Store(tmp_path / "store.db")) as store:
+        store.append(rows, received=DAY)
+    assert report(tmp_path / "store.db").retention == expected
+
+
+def test_no_exported_cell_stands_for_fewer_installations_than_agreed(tmp_path: Path) -> None:
+    rows = some_rows(60)
+    with closing(Store(tmp_path / "store.db")) as store:
+        store.append(rows, received=DAY)
+    whole, folded = (report(tmp_path / "store.db", min_cell=least) for least in (1, 5))
+    assert "other" in folded.by["day"]
+    assert any(cell.installations < 5 for cell in whole.by["day"].values())
+    for name, cells in folded.by.items():
+        assert all(cell.installations >= 5 for cell in cells.values()), name
+        assert sum(cell.events for cell in cells.values()) == whole.total.events
+        assert sum(cell.rows for cell in cells.values()) == 60
+    for text in (as_csv(folded), as_html(folded), json.dumps(folded.as_dict())):
+        assert not any(day in text for day, cell in whole.by["day"].items() if cell.installations < 5)
+
+
+def test_a_sheet_has_the_same_columns_in_every_line(tmp_path: Path) -> None:
+    with closing(Store(tmp_path / "store.db")) as store:
+        store.append(some_rows(200), received=DAY)
+    found = report(tmp_path / "store.db")
+    lines = list(csv.DictReader(io.StringIO(as_csv(found)), strict=True))
+    assert all(None not in line and None not in line.values() for line in lines)
+    assert {line["by"] for line in lines} == {"total", "retention", *found.by}
+    events = {line["value"]: int(line["events"]) for line in lines if line["by"] == "event"}
+    assert events == found.as_dict()["by_event"]
+
+
+class Page(HTMLParser):
+    """The tags and attributes of a page, and its text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.names: set[str] = set()
+        self.text = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.names |= {name for name, _ in attrs}
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def test_a_page_loads_nothing_runs_nothing_and_allows_only_its_own_style(tmp_path: Path) -> None:
+    with closing(Store(tmp_path / "store.db")) as store:
+        store.append(some_rows(200), received=DAY)
+    text = as_html(report(tmp_path / "store.db"))
+    page = Page(text)
+    assert page.tags & {"script", "link", "img", "iframe", "object", "form", "a"} == set()
+    assert page.names & {"src", "href", "style", "action"} == set()
+    style = text.partition("<style>")[2].partition("</style>")[0]
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    assert f"default-src 'none'; style-src 'sha256-{digest}'" in text
+    assert "prefers-color-scheme: dark" in style
+    assert "run-check" in page.text
+
+
+def test_a_page_shows_what_a_changed_store_holds_as_text(tmp_path: Path) -> None:
+    evil = "<script>alert(1)</script>\"'&"
+    with closing(Store(tmp_path / "store.db")) as store:
+        store.append([replace(row, event=evil) for row in some_rows(3)], received=DAY)
+    page = Page(as_html(report(tmp_path / "store.db")))
+    assert "script" not in page.tags
+    assert evil in page.text
 
 
 def test_days_are_in_order_and_events_most_frequent_first(tmp_path: Path) -> None:
     with closing(Store(tmp_path / "store.db")) as store:
         store.append(some_rows(500), received=DAY)
     found = report(tmp_path / "store.db")
-    assert list(found.by_day) == sorted(found.by_day)
-    assert list(found.by_event.values()) == sorted(found.by_event.values(), reverse=True)
+    assert list(found.by["day"]) == sorted(found.by["day"])
+    events = [cell.events for cell in found.by["event"].values()]
+    assert events == sorted(events, reverse=True)
 
 
 def test_an_empty_store_is_reported_as_empty(tmp_path: Path) -> None:
     Store(tmp_path / "store.db").close()
-    assert report(tmp_path / "store.db") == (0, 0, 0, {}, {}, {}, {}, {}, {})
+    found = report(tmp_path / "store.db", min_cell=5)
+    assert (found.total, found.retention) == (Cell(), {})
+    assert not any(found.by.values())
+    assert Page(as_html(found)).text
+    assert as_csv(found).count("\n") == 2
 
 
 def test_a_store_that_is_not_there_is_told_and_not_made(tmp_path: Path) -> None:
@@ -88,4 +205,7 @@ def test_a_store_that_is_not_there_is_told_and_not_made(tmp_path: Path) -> None:
 
 
 def test_the_rooms_public_names_are_these() -> None:
-    assert room.__all__ == ["HOST", "PORT", "CollectorError", "Report", "report", "running", "serve"]
+    assert room.__all__ == [
+        *("HOST", "MIN_CELL", "PORT", "TOKEN_VARIABLE", "Cell", "CollectorError", "Loaded", "Report", "Share"),
+        *("as_csv", "as_html", "load", "report", "running", "serve"),
+    ]

@@ -2,21 +2,24 @@
 
 import json
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
 import venv
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from deepchecks_telemetry.hooks import install_file
+from deepchecks_telemetry.hooks import deepchecks_folder, install_file
 from deepchecks_telemetry.spool.catalogue import NAMES
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 Counts = dict[str, int]
+Ask = Callable[[str], list[Any]]
 
 # What would change a child's mode, its endpoint or what it sends by itself. CI is kept out so that a run here is the
 # same everywhere.
@@ -41,9 +44,12 @@ def environ(tmp_path: Path) -> dict[str, str]:
 def run(tmp_path: Path, environ: dict[str, str]) -> Run:
     """Run Python code, or a file, in a process of its own; a failure shows what the process said."""
 
-    def run_python(*arguments: str, python: str = sys.executable, **variables: str) -> subprocess.CompletedProcess[str]:
+    def run_python(
+        *arguments: str, python: str = sys.executable, stdin: str = "", **variables: str
+    ) -> subprocess.CompletedProcess[str]:
+        command, chosen = [python, *arguments], environ | variables
         done = subprocess.run(
-            [python, *arguments], cwd=tmp_path, env=environ | variables, capture_output=True, text=True, timeout=110
+            command, cwd=tmp_path, env=chosen, input=stdin, capture_output=True, text=True, timeout=110
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done
@@ -52,19 +58,24 @@ def run(tmp_path: Path, environ: dict[str, str]) -> Run:
 
 
 @pytest.fixture
-def recorded(tmp_path: Path) -> Callable[[], Counts]:
-    """How often each event stands in the spool."""
+def ask(tmp_path: Path) -> Ask:
+    """Ask the spool of this test; nothing, where there is none."""
 
-    def read() -> Counts:
+    def read(query: str) -> list[Any]:
         path = tmp_path / "home" / "state" / "spool.db"
         if not path.exists():
-            return {}
-        connection = sqlite3.connect(path)
-        found = connection.execute("SELECT event, count(*) FROM events WHERE event > 0 GROUP BY event").fetchall()
-        connection.close()
-        return {NAMES[number]: count for number, count in found}
+            return []
+        with closing(sqlite3.connect(path)) as connection:
+            return connection.execute(query).fetchall()
 
     return read
+
+
+@pytest.fixture
+def recorded(ask: Ask) -> Callable[[], Counts]:
+    """How often each event stands in the spool."""
+    query = "SELECT event, count(*) FROM events WHERE event > 0 GROUP BY event"
+    return lambda: {NAMES[number]: count for number, count in ask(query)}
 
 
 @pytest.fixture
@@ -90,18 +101,28 @@ def bare(environment: Path) -> str:
     return interpreter_of(environment)
 
 
+@pytest.fixture
+def interpreter(request: pytest.FixtureRequest) -> Callable[[str], str]:
+    """The interpreter that a way of attaching needs."""
+    return lambda how: request.getfixturevalue("opted_in") if how == "file" else sys.executable
+
+
+@pytest.fixture
+def released(tmp_path: Path) -> Path:
+    """A copy of the released deepchecks: what is written beside its code is written here."""
+    folder = deepchecks_folder()
+    assert folder is not None
+    unwanted = shutil.ignore_patterns("__pycache__", ".user_id")
+    return Path(shutil.copytree(folder, tmp_path / "copy" / "deepchecks", ignore=unwanted))
+
+
 def interpreter_of(packages: Path) -> str:
     """The Python that a site-packages folder belongs to."""
     root = packages.parents[1] if os.name == "nt" else packages.parents[2]
     return str(root / ("Scripts/python.exe" if os.name == "nt" else "bin/python"))
 
 
-def last_json(done: subprocess.CompletedProcess[str]) -> Any:
-    """What a script printed on its last line."""
-    return json.loads(done.stdout.splitlines()[-1])
-
-
 @pytest.fixture
 def said() -> Callable[[subprocess.CompletedProcess[str]], Any]:
     """What a script printed on its last line, as JSON."""
-    return last_json
+    return lambda done: json.loads(done.stdout.splitlines()[-1])

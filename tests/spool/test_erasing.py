@@ -34,14 +34,20 @@ Run = Callable[..., str]
 Sql = Callable[..., list[Any]]
 Render = Callable[[str, list[Row]], bytes]
 
-# Everything that a spool can hold at once: delivered, parked, sealed, folded and raw events.
+# Everything that a spool can hold at once: delivered, parked, sealed, folded and raw events. What was delivered had so
+# many rows that whole pages are free since. It tells the identifiers that were ever there.
 LIVE = """
-from deepchecks_telemetry.spool import Verdict, batches, find_home, record, seal, settle
-home = find_home()
+import itertools
+from deepchecks_telemetry.spool import Verdict, batches, find_home, record, seal, settle, writer
+from deepchecks_telemetry.spool.catalogue import EVENTS
+home, names = find_home(), [event.name for event in EVENTS]
 def render(installation, rows):
+    print(installation, *[row.uid for row in rows])
     return repr((installation, rows)).encode()
-for state in ("delivered", "parked", "sealed"):
-    assert all(record(name) for name in ["run-check", "run-suite"] * 50)
+for state, days in (("delivered", 60), ("parked", 1), ("sealed", 1)):
+    for day, name in itertools.product(range(days), names):
+        writer.today = lambda: day
+        assert record(name)
     assert seal(home, render)
     assert settle(home, batches(home)[-1], Verdict(state, "told"))
 assert all(record("suite-to-html") for _ in range(1200))
@@ -49,6 +55,13 @@ assert all(record("suite-to-html") for _ in range(1200))
 ERASE = """
 from deepchecks_telemetry.spool import erase, find_home
 print(*[marker.decode() for marker in erase(find_home()).markers])
+"""
+SCAN = """
+import pathlib, sys
+wanted = [word.encode() for word in sys.argv[2:]]
+for path in pathlib.Path(sys.argv[1]).rglob("*"):
+    if path.is_file() and any(word in path.read_bytes() for word in wanted):
+        print(path.name)
 """
 OTHER_SQLITE = "import pysqlite3, sys\nsys.modules['sqlite3'] = pysqlite3\n"
 CARELESS = """
@@ -73,22 +86,27 @@ def test_no_byte_of_a_full_spool_is_left(ours: Home, run: Run, first: str) -> No
     """Debian's SQLite overwrites what is deleted, others do not; pysqlite3's is such a one."""
     if first == OTHER_SQLITE:
         pytest.importorskip("pysqlite3", reason="pysqlite3-binary is not installed here")
-    run(first + LIVE)
-    assert residue(ours, [])
-    markers = [word.encode() for word in run(first + ERASE).split()]
-    assert len(markers) > 4
-    assert residue(ours, markers) == []
+    markers = [word.encode() for word in run(first + LIVE).split()]
+    assert residue(ours, []) != []
+    told = [word.encode() for word in run(first + ERASE).split()]
+    assert len(told) > 4
+    assert residue(ours, [*markers, *told]) == []
     assert find_residue(ours, markers)[1] == []
 
 
-def test_no_byte_is_left_while_another_process_has_the_spool_open(ours: Home, run: Run) -> None:
-    code = f"""{LIVE}
+@pytest.mark.parametrize("first", ["", CARELESS], ids=["sqlite3", "careless"])
+def test_no_byte_is_left_while_another_process_has_the_spool_open(ours: Home, run: Run, first: str) -> None:
+    code = f"""{first}{LIVE}
 import subprocess, sys
-print(subprocess.run([sys.executable, "-c", sys.argv[1]], capture_output=True, text=True, check=True).stdout)
+def other(*arguments):
+    return subprocess.run([sys.executable, "-c", *arguments], capture_output=True, text=True, check=True).stdout
+told = other(sys.argv[1]).split()
+assert len(told) > 4
+print("left:", *other(sys.argv[2], sys.argv[3], "run-check", "suite-to-html", *told).split())
 assert not record("run-check")
 """
-    markers = [word.encode() for word in run(code, ERASE).split()]
-    assert residue(ours, markers) == []
+    assert run(code, first + ERASE, SCAN, ours.state).splitlines()[-1] == "left:"
+    assert residue(ours, []) == []
 
 
 def test_a_trace_is_found_where_there_is_one(ours: Home, tmp_path: Path) -> None:

@@ -127,7 +127,7 @@ class Spool(RuleBasedStateMachine):
     def send(self, data: st.DataObject, state: str) -> None:
         batch = data.draw(st.sampled_from(batches(self.home, states=("sealed", "parked", "exported"))))
         before, rows = self.waiting[batch.sha256]
-        assert begin(self.home, batch, "https://collector.example.org") is (before != "exported")
+        assert begin(self.home, batch, "https://collector.example.org")
         if state == "crash" or (state == "sealed" and self.is_sealed() and before != "sealed"):
             return
         refused = len(rows) if state == "rejected" else data.draw(st.integers(0, len(rows) + 1))

@@ -30,6 +30,7 @@ if pid == 0:
         os._exit(0)
     finally:
         os._exit(1)
+os.close(ready[1])
 os.read(ready[0], 1)
 if recording._writer:
     recording._writer.close()

@@ -280,3 +280,16 @@ def writer_rests_no_more() -> None:
 
     assert recording._writer is not None
     recording._writer._rest_until = 0.0
+
+
+def test_an_opening_that_was_cut_short_by_a_lock_is_begun_anew(ours: Home, run: Callable[..., str], sql: Sql) -> None:
+    """Half opened, it would append with an environment, an epoch and a choice that it never read."""
+    run("from deepchecks_telemetry.spool import record; assert record('run-check')", CI="1")
+    with closing(sqlite3.connect(ours.spool, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert not record("run-suite")
+        other.execute("ROLLBACK")
+    assert record("run-suite")
+    assert current() in [waiting.environment for waiting in read_waiting(ours)]
+    assert sql("SELECT count(*) FROM events WHERE environment NOT IN (SELECT id FROM environments)") == [(0,)]
+    assert (read_accounts(ours).dropped, read_accounts(ours).balance) == ({"busy": 1}, 0)

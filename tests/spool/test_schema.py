@@ -2,8 +2,8 @@
 
 import os
 import sqlite3
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from deepchecks_telemetry.spool import (
     find_home,
     read_accounts,
     record,
+    schema,
     seal,
     settle,
 )
@@ -58,6 +59,24 @@ def test_to_create_it_again_changes_nothing(ours: Home) -> None:
     assert os.stat(ours.spool).st_ino == before
     with closing(connect(ours)) as connection:
         assert connection.execute("SELECT count(*) FROM events").fetchone() == (1,)
+
+
+def test_a_spool_that_was_made_while_we_waited_for_the_lock_is_not_made_again(
+    ours: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[int] = []
+
+    @contextmanager
+    def after_another(path: str, timeout_s: float) -> Iterator[None]:
+        monkeypatch.undo()
+        create(ours, 1.0)
+        made.append(os.stat(ours.spool).st_ino)
+        yield
+
+    os.makedirs(ours.state, mode=0o700)
+    monkeypatch.setattr(schema, "hold", after_another)
+    create(ours, 0.0)
+    assert [os.stat(ours.spool).st_ino] == made
 
 
 def test_what_a_crash_left_half_made_is_made_anew(ours: Home) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import stat
+import threading
 from pathlib import Path
 
 import pytest
@@ -65,7 +66,10 @@ WRONG = [
     "https:///v1/logs",
     "https:a.example",
     "ftp://a.example",
-    "file:///srv/drop",
+    "file://srv/drop",
+    "file:///",
+    "file:srv",
+    "file:///srv?x=hunter2",
     "javascript:alert(1)",
     "https://user@a.example",
     "https://user:hunter2@a.example",
@@ -172,9 +176,10 @@ def test_what_was_configured_is_found_and_every_user_but_its_owner_is_kept_out(f
     assert found == Endpoint(url, CHOICE, {"Authorization": SECRET, "X-Team_1": ""})
     if os.name == "posix":
         modes = {
-            name: stat.S_IMODE(os.stat(os.path.join(folders.config, name)).st_mode) for name in ("endpoint", "headers")
+            name: stat.S_IMODE(os.stat(os.path.join(folders.config, name)).st_mode)
+            for name in os.listdir(folders.config)
         }
-        assert modes == {"endpoint": 0o600, "headers": 0o600}
+        assert modes == {"endpoint": 0o600}
 
 
 def test_no_text_of_an_endpoint_shows_its_headers(folders: Home) -> None:
@@ -199,11 +204,46 @@ def test_one_receivers_token_is_not_sent_to_the_next(folders: Home) -> None:
 
 
 def test_an_administrators_headers_go_with_the_administrators_endpoint(folders: Home) -> None:
-    write(folders.policy, "https://policy.example")
-    write(folders.policy, f"authorization:{SECRET}\n\n", "headers")
+    write(folders.policy, f"https://policy.example\nauthorization:{SECRET}\n\n")
     assert find_endpoint(folders, None, {}) == Endpoint(
         "https://policy.example/v1/logs", POLICY, {"authorization": SECRET}
     )
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows writes its folders in another way")
+@pytest.mark.parametrize(
+    ("text", "url", "folder"),
+    [
+        ("file:///srv/drop", "file:///srv/drop", "/srv/drop"),
+        ("FILE:///srv/drop/", "file:///srv/drop", "/srv/drop"),
+        ("file:///srv/a%20b", "file:///srv/a%20b", "/srv/a b"),
+    ],
+)
+def test_a_folder_is_an_endpoint_too(text: str, url: str, folder: str) -> None:
+    assert parse(text) == parse(url) == url
+    assert Endpoint(url, CHOICE).folder == folder
+    assert Endpoint("https://a.example/v1/logs", CHOICE).folder is None
+
+
+def test_whoever_reads_while_it_is_set_anew_never_pairs_one_receivers_token_with_anothers_url(folders: Home) -> None:
+    configure(folders, "https://a.example", headers={"X-Of": "a"})
+    ended = threading.Event()
+
+    def change() -> None:
+        for turn in range(200):
+            name = "ab"[turn % 2]
+            configure(folders, f"https://{name}.example", headers={"X-Of": name})
+        ended.set()
+
+    writer = threading.Thread(target=change)
+    writer.start()
+    seen = set()
+    while not ended.is_set():
+        found = find_endpoint(folders, None, {})
+        assert found is not None
+        seen.add((found.url, *found.headers.items()))
+    writer.join()
+    assert seen == {("https://a.example/v1/logs", ("X-Of", "a")), ("https://b.example/v1/logs", ("X-Of", "b"))}
 
 
 @pytest.mark.parametrize("allowed", [True, False])
@@ -237,8 +277,7 @@ def test_a_header_that_http_does_not_know_is_refused_before_anything_is_written(
     with pytest.raises(BadEndpoint):
         configure(folders, "https://a.example", headers={name: value})
     assert not os.path.exists(folders.config)
-    write(folders.config, "https://a.example")
-    write(folders.config, f"{name}: {value}", "headers")
+    write(folders.config, f"https://a.example\n{name}: {value}\n")
     if "\n" not in name + value and ":" not in name:
         with pytest.raises(BadEndpoint, match=CHOICE):
             find_endpoint(folders, None, {})

@@ -22,9 +22,10 @@ from deepchecks_telemetry.spool import (
 )
 from deepchecks_telemetry.spool.consent import LOCAL, OFF, ON
 from deepchecks_telemetry.spool.open import opened
+from deepchecks_telemetry.spool.sealing import MAX_PARKED
 from deepchecks_telemetry.uploader.endpoint import Endpoint
 from deepchecks_telemetry.uploader.errors import NotAllowed
-from deepchecks_telemetry.uploader.flushing import flush, seal_next
+from deepchecks_telemetry.uploader.flushing import PARDON_S, flush, is_stale, seal_next
 from deepchecks_telemetry.uploader.outcome import DELIVERED, LONGEST_WAIT_S, PARKED, REJECTED, RETRY, Answer
 from deepchecks_telemetry.uploader.schedule import DAY_S
 
@@ -342,3 +343,60 @@ def test_a_gateways_token_is_sent_and_kept_nowhere_in_the_spool(spool: Home, rec
     assert receiver.requests[0].headers["x-token"] == "hush-hush"
     with opened(spool) as connection:
         assert "hush-hush" not in "".join(connection.iterdump())
+
+
+def test_a_refused_batch_is_tried_again_unasked_once_a_week_and_where_it_gets_through_so_are_the_others(
+    spool: Home, receiver: "Receiver"
+) -> None:
+    receiver.answer = always(403)
+    now = NOW
+    for _ in range(3):
+        assert record("run-suite")
+        assert [sent.outcome.kind for sent in flush(spool, receiver.endpoint, clock=lambda: now)] == [PARKED]
+        now += 60
+    tried: list[int] = []
+    for _ in range(4):
+        now += PARDON_S
+        tried += [sent.batch.id for sent in flush(spool, receiver.endpoint, clock=lambda: now)]
+    assert tried == [1, 2, 3, 1]
+    now += 3_600
+    assert list(flush(spool, receiver.endpoint, clock=lambda: now)) == []
+    receiver.answer = always(200)
+    now += PARDON_S
+    assert [sent.batch.id for sent in flush(spool, receiver.endpoint, clock=lambda: now)] == [2, 3, 1]
+    assert (books(spool).delivered, books(spool).sealed) == (6, 0)
+
+
+@pytest.mark.parametrize(
+    ("tried_at", "stale"),
+    [(None, True), (NOW, False), (NOW - PARDON_S + 1, False), (NOW - PARDON_S, True), (NOW + 90_000, True)],
+)
+def test_a_week_is_counted_by_a_clock_that_may_have_jumped(tried_at: int | None, stale: bool) -> None:
+    assert is_stale(tried_at, NOW) is stale
+
+
+def test_years_of_refusals_stay_within_bounds_and_no_event_is_lost(
+    spool: Home, fill: "Fill", receiver: "Receiver"
+) -> None:
+    receiver.answer = always(403)
+    fill(12_000)
+    kinds(spool, receiver)
+    refused = batches(spool)
+    assert [batch.state for batch in refused] == [PARKED] * MAX_PARKED
+    assert kinds(spool, receiver) == []
+    found = books(spool)
+    assert (found.sealed, found.pending) == (sum(batch.events for batch in refused), 12_003 - found.sealed)
+    receiver.answer = always(200)
+    kinds(spool, receiver, parked=True)
+    assert (books(spool).delivered, books(spool).pending) == (12_003, 0)
+
+
+def test_a_thousand_counts_that_are_not_ours_do_not_hide_those_behind_them(spool: Home, receiver: "Receiver") -> None:
+    with opened(spool) as connection:
+        connection.execute(
+            "WITH RECURSIVE days (day) AS (SELECT 1 UNION ALL SELECT day + 1 FROM days WHERE day < 1500) "
+            "INSERT INTO events (day, event, environment) SELECT day, 99, 1 FROM days"
+        )
+    assert kinds(spool, receiver) == [DELIVERED]
+    found = books(spool)
+    assert (found.delivered, found.pending, found.dropped) == (3, 0, {"unknown": 1500})

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from deepchecks_telemetry.spool.consent import CHOICE, LOCAL, OFF, ON, POLICY
+from deepchecks_telemetry.spool.errors import Unusable
 from deepchecks_telemetry.spool.paths import Home
 from deepchecks_telemetry.uploader.endpoint import ATTACHED, VARIABLE, Endpoint
 from deepchecks_telemetry.uploader.notice import needs_telling, was_told
@@ -63,6 +64,27 @@ def test_where_nobody_looks_nothing_is_said_and_nothing_recorded(folders: Home) 
         assert not was_told(folders, Endpoint(URL, ATTACHED), stream=stream)
     assert stream.getvalue() == ""
     assert not os.path.exists(folders.config)
+
+
+def test_where_the_telling_cannot_be_recorded_nobody_is_told_again_and_again(folders: Home) -> None:
+    Path(folders.config).write_text("a file in the folder's place")
+    stream = Terminal()
+    with pytest.raises(Unusable):
+        was_told(folders, Endpoint(URL, ATTACHED), stream=stream)
+    assert stream.getvalue() == ""
+
+
+def test_a_notice_that_could_not_be_shown_counts_as_none(folders: Home) -> None:
+    closed = Terminal()
+    closed.write = broken  # type: ignore[method-assign]
+    with pytest.raises(BrokenPipeError):
+        was_told(folders, Endpoint(URL, ATTACHED), stream=closed)
+    assert os.listdir(folders.config) == []
+    assert not was_told(folders, Endpoint(URL, ATTACHED), stream=io.StringIO())
+
+
+def broken(_: str) -> int:
+    raise BrokenPipeError
 
 
 @pytest.mark.parametrize("record", ["", "\x00", URL[:-1], "https://a.example", URL + "/x"])

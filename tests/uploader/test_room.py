@@ -9,15 +9,20 @@ from deepchecks_telemetry import uploader
 
 NAMES = [
     "BadEndpoint",
+    "BadFile",
+    "CannotWrite",
     "Endpoint",
     "NotAllowed",
     "Sent",
     "UploadError",
     "configure",
+    "deliver",
+    "export",
     "find_endpoint",
     "flush",
     "render",
     "seal_next",
+    "settle_receipt",
     "upload_if_due",
 ]
 

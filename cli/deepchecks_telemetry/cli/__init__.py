@@ -9,6 +9,7 @@ import click
 from deepchecks_telemetry.cli.attach import attach, detach
 from deepchecks_telemetry.cli.choose import disable, enable, local
 from deepchecks_telemetry.cli.collect import collector
+from deepchecks_telemetry.cli.courier import deliver, export, settle
 from deepchecks_telemetry.cli.doctor import doctor
 from deepchecks_telemetry.cli.errors import Group
 from deepchecks_telemetry.cli.look import catalogue, inspect, preview, sent
@@ -24,7 +25,8 @@ COMMANDS: tuple[click.Command, ...] = (
     *(status, inspect, preview, sent, catalogue, doctor),
     *(enable, local, disable),
     *(attach, detach),
-    *(flush, collector, tour),
+    *(flush, export, deliver, settle),
+    *(collector, tour),
 )
 
 

@@ -1,13 +1,31 @@
-"""`collector serve` and `collector report`: the embedded receiver, and what it counted."""
+"""`collector serve`, `load` and `report`: the embedded receiver, and what it counted."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from deepchecks_telemetry.cli.errors import Group
-from deepchecks_telemetry.cli.show import json_option, say_json, say_table
+from deepchecks_telemetry.cli.errors import Failure, Group
+from deepchecks_telemetry.cli.show import count_text, json_option, plain, say_json, say_table
 
-STORE = click.Path(dir_okay=False, path_type=Path)
+if TYPE_CHECKING:
+    from deepchecks_telemetry.collector import Report
+
+FILE = click.Path(dir_okay=False, path_type=Path)
+STORE = click.option(
+    "--store", type=FILE, default=Path("collector.db"), show_default=True, help="The collector's SQLite file."
+)
+MIN_CELL = 5
+PROBLEMS_SHOWN = 10
+TITLES = {
+    "event": "event",
+    "version": "deepchecks",
+    "os": "system",
+    "python": "Python",
+    "runtime": "runtime",
+    "lateness": "arrived after its day",
+    "day": "day (UTC)",
+}
 
 
 @click.group(cls=Group)
@@ -24,8 +42,14 @@ def collector() -> None:
 @collector.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", default=4318, show_default=True, help="The port to listen on; 0 takes a free one.")
-@click.option("--store", type=STORE, default=Path("collector.db"), show_default=True, help="The SQLite file to fill.")
-def serve(*, host: str, port: int, store: Path) -> None:
+@STORE
+@click.option(
+    "--token",
+    envvar="DEEPCHECKS_COLLECTOR_TOKEN",
+    show_envvar=True,
+    help="Take only what comes with this bearer token; best given in the variable, which other users cannot read.",
+)
+def serve(*, host: str, port: int, store: Path, token: str | None) -> None:
     """Receive OTLP/HTTP logs until it is stopped, and store each row once.
 
     \b
@@ -34,28 +58,81 @@ def serve(*, host: str, port: int, store: Path) -> None:
     """
     from deepchecks_telemetry.collector import serve as run
 
-    run(store, host=host, port=port, announce=lambda url: click.echo(f"Listening on {url}"))
+    run(store, host=host, port=port, token=token, announce=lambda url: click.echo(f"Listening on {url}"))
 
 
 @collector.command()
-@click.option("--store", type=STORE, default=Path("collector.db"), show_default=True, help="The SQLite file to read.")
-@json_option
-def report(*, store: Path, as_json: bool) -> None:
-    """What was received: events by name and by day.
+@click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path), metavar="PATH...")
+@STORE
+def load(*, paths: tuple[Path, ...], store: Path) -> None:
+    """Take in courier files, and those in folders; each row once.
+
+    A line that is no request is told and left out; the exit code is then 1.
 
     \b
     Example:
-      deepchecks telemetry collector report --store counts.db
+      deepchecks telemetry collector load /media/usb --store counts.db
     """
-    from deepchecks_telemetry.collector import report as read
+    from deepchecks_telemetry.collector import load as take
 
-    found = read(store).as_dict()
+    found = take(store, paths)
+    rows = f"{count_text(found.new, 'new row')}, {found.repeated:,} that were here already, {found.refused:,} refused"
+    click.echo(f"{count_text(found.files, 'file')}: {rows}")
+    for problem in found.problems[:PROBLEMS_SHOWN]:
+        click.echo(plain(problem), err=True)
+    if found.problems:
+        raise Failure(f"{count_text(len(found.problems), 'line')} held what was not kept. See above.")
+
+
+@collector.command()
+@STORE
+@json_option
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV for a spreadsheet.")
+@click.option("--html", "as_html", is_flag=True, help="Print a page for a browser.")
+@click.option(
+    "--min-cell",
+    type=click.IntRange(min=1),
+    help=f"Fold what fewer installations stand for into 'other'. [default: {MIN_CELL} with --json, --csv, --html]",
+)
+def report(*, store: Path, as_json: bool, as_csv: bool, as_html: bool, min_cell: int | None) -> None:
+    """What was received: events and installations by all that is known.
+
+    \b
+    Examples:
+      deepchecks telemetry collector report --store counts.db
+      deepchecks telemetry collector report --html > report.html
+    """
+    from deepchecks_telemetry import collector as room
+
+    if as_json + as_csv + as_html > 1:
+        raise click.UsageError("Choose one of --json, --csv and --html.")
+    exported = as_json or as_csv or as_html
+    found = room.report(store, min_cell=min_cell or (MIN_CELL if exported else 1))
     if as_json:
-        say_json(found)
-        return
-    click.echo(f"{found['events']:,} events in {found['rows']:,} rows from {found['installations']:,} installations")
-    for key, title in (("by_event", "event"), ("by_day", "day (UTC)")):
-        counts = found[key]
-        if isinstance(counts, dict) and counts:
+        say_json(found.as_dict())
+    elif exported:
+        click.echo(room.as_csv(found) if as_csv else room.as_html(found), nl=False)
+    else:
+        _say(found)
+
+
+def _say(found: "Report") -> None:
+    total = found.total
+    click.echo(f"{total.events:,} events in {total.rows:,} rows from {total.installations:,} installations")
+    for name, title in TITLES.items():
+        if cells := found.by[name]:
             click.echo()
-            say_table((title, "events"), list(counts.items()))
+            lines = [(value, cell.events, cell.installations) for value, cell in cells.items()]
+            say_table((title, "events", "installations"), lines)
+    if found.retention:
+        _say_retention(found.retention)
+
+
+def _say_retention(cohorts: dict[str, list[int | None]]) -> None:
+    click.echo("\nInstallations first seen in a week, and seen again so many weeks later")
+    weeks = max(map(len, cohorts.values()))
+    lines = [
+        (cohort, *("" if seen is None else seen for seen in row), *[""] * (weeks - len(row)))
+        for cohort, row in cohorts.items()
+    ]
+    say_table(("week of", *(f"+{week}" for week in range(weeks))), lines)

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option("--now", "insist", is_flag=True, help="Do not wait even where the receiver asked for it.")
+@click.option("--exported", is_flag=True, help="Also what was exported and is not settled: its file was lost.")
 @json_option
-def flush(*, insist: bool, as_json: bool) -> None:
+def flush(*, insist: bool, exported: bool, as_json: bool) -> None:
     """Send now what waits. Exits with 0 only when nothing is left waiting.
 
     \b
@@ -35,8 +36,8 @@ def flush(*, insist: bool, as_json: bool) -> None:
     if endpoint is None:
         raise Failure("No endpoint is configured. Set one with: deepchecks telemetry enable --endpoint https://HOST")
     tried = []
-    if books.pending or books.sealed:
-        for sent in run(home, endpoint, parked=True, insist=insist, lock_s=1.0):
+    if books.pending or books.sealed or (exported and books.exported):
+        for sent in run(home, endpoint, parked=True, exported=exported, insist=insist, lock_s=1.0):
             tried.append(sent)
             if not as_json:
                 click.echo(f"batch {sent.batch.id}: {count_text(sent.batch.events, 'event')}, {sent.outcome.reason}")

@@ -1,11 +1,12 @@
 """`python -m deepchecks_telemetry.collector` serves one store and says its base URL on stdout."""
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
 from deepchecks_telemetry.collector.errors import CollectorError
-from deepchecks_telemetry.collector.serve import HOST, PORT, serve
+from deepchecks_telemetry.collector.serve import HOST, PORT, TOKEN_VARIABLE, serve
 
 
 def main() -> int:
@@ -14,10 +15,13 @@ def main() -> int:
     parser.add_argument("--store", type=Path, required=True, help="the SQLite file that keeps the rows")
     parser.add_argument("--host", default=HOST, help="the address to listen on (%(default)s)")
     parser.add_argument("--port", type=int, default=PORT, help="the port; 0 is any that is free (%(default)s)")
+    # In a variable, as every user of a machine can read its processes' arguments.
+    parser.add_argument("--token", default=os.environ.get(TOKEN_VARIABLE), help=f"or in {TOKEN_VARIABLE}")
     parser.add_argument("--lifeline", action="store_true", help="stop when standard input ends, as with its parent")
     asked = parser.parse_args()
     try:
-        serve(asked.store, host=asked.host, port=asked.port, announce=_say, lifeline=0 if asked.lifeline else None)
+        lifeline = 0 if asked.lifeline else None
+        serve(asked.store, host=asked.host, port=asked.port, token=asked.token, announce=_say, lifeline=lifeline)
     except CollectorError as error:
         sys.stderr.write(f"Error: {error}\n")
         return 1

@@ -1,6 +1,7 @@
 """Every error of this room, so that a caller can catch one name.
 
 CollectorError
+├── LoadError       a courier file cannot be read
 ├── RequestError    a request is answered with an HTTP status and stores nothing
 ├── StartError      the server cannot start
 └── StoreError      the store cannot be opened, read or written
@@ -9,6 +10,10 @@ CollectorError
 
 class CollectorError(Exception):
     """The one base of this room's errors; its text says what happened and what to do."""
+
+
+class LoadError(CollectorError):
+    """A courier file cannot be read."""
 
 
 class RequestError(CollectorError):

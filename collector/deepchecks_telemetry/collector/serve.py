@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import uvicorn
 
 HOST, PORT = "127.0.0.1", 4318  # OTLP/HTTP's registered port, on loopback
+TOKEN_VARIABLE = "DEEPCHECKS_COLLECTOR_TOKEN"  # noqa: S105 — the name, no token
 GRACE_S = 5
 START_S = 20.0
 
@@ -28,15 +29,18 @@ def serve(
     *,
     host: str = HOST,
     port: int = PORT,
+    token: str | None = None,
     announce: Callable[[str], None] = print,
     lifeline: int | None = None,
 ) -> None:
     """Receive until SIGTERM or SIGINT, or until the file descriptor `lifeline` ends; call it from the main thread.
 
-    `announce` gets the base URL as soon as it can be posted to; with port 0 the system chooses a free one.
+    `announce` gets the base URL as soon as it can be posted to; with port 0 the system chooses a free one. With a
+    `token`, only who sends it as a bearer token may post.
     """
+    _check_token(token)
     with closing(Store(store)) as opened, _listening(host, port) as listener:
-        server = _server(opened)
+        server = _server(opened, token)
         with _stopped_by_signals(server):
             if lifeline is not None:
                 threading.Thread(target=_stop_at_end, args=(lifeline, server), daemon=True).start()
@@ -68,19 +72,26 @@ def running(store: Path, *, start_s: float = START_S) -> Iterator[str]:
             _end(child)
 
 
-def _server(store: Store) -> "uvicorn.Server":
+def _check_token(token: str | None) -> None:
+    # An empty one, from a variable that was not set, would let everybody in or nobody.
+    if token is not None and not (token.isascii() and token.isprintable() and token == token.strip() != ""):
+        raise StartError("The token is empty or holds what no HTTP header may. Choose letters and digits.")
+
+
+def _server(store: Store, token: str | None) -> "uvicorn.Server":
     try:
         import uvicorn
 
         from deepchecks_telemetry.collector.app import application
+        from deepchecks_telemetry.collector.connection import Connection
     except ImportError as error:
         what_to_do = "Run: pip install 'deepchecks-telemetry[collector]'"
         raise StartError(f"The collector's extra is missing. {what_to_do}") from error
     return uvicorn.Server(
         uvicorn.Config(
-            application(store),
+            application(store, token=token),
             # The one pair that is always installed and tested, whatever else is there.
-            http="h11",
+            http=Connection,
             loop="asyncio",
             ws="none",
             lifespan="off",

@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta, timezone
 from typing import Any, NamedTuple, TypeVar
 
 from deepchecks_telemetry.collector.errors import RequestError
@@ -63,6 +63,11 @@ class _RecordError(Exception):
     """A record or resource that is not the catalogue's; the request goes on without it."""
 
 
+def utc_today() -> date:
+    """Say which UTC day it is."""
+    return datetime.now(timezone.utc).date()
+
+
 def parse_json(body: bytes) -> object:
     """Give the value that the body writes in JSON; anything else is refused."""
     try:
@@ -73,7 +78,7 @@ def parse_json(body: bytes) -> object:
 
 
 def read(request: object, *, today: date) -> Decoded:
-    """Read an ExportLogsServiceRequest in its JSON mapping (which protobuf's `MessageToDict` gives too)."""
+    """Read an ExportLogsServiceRequest in its JSON mapping (into which `encoding` brings protobuf)."""
     if not isinstance(request, dict):
         raise RequestError(400, "The body is not an ExportLogsServiceRequest.")
     rows: list[Row] = []

@@ -66,6 +66,7 @@ SELECT day, event, deepchecks_version, os_type, os_name, os_version, python_name
     SELECT day, event, environment, count(*) AS count, 0 AS sealed FROM events WHERE event > 0 GROUP BY 1, 2, 3
     UNION ALL SELECT day, event, environment, count, 0 FROM folded
     UNION ALL SELECT day, event, environment, count, 1 FROM rows
+      WHERE batch IN (SELECT id FROM batches WHERE state IN ('sealed', 'parked'))
   ) JOIN environments ON environments.id = environment GROUP BY day, event, environment, sealed ORDER BY 1, 2, 3
 """
 

@@ -16,6 +16,7 @@ from deepchecks_telemetry.spool.catalogue import EVENTS
 from deepchecks_telemetry.spool.choice import choose
 from deepchecks_telemetry.spool.consent import OFF
 from deepchecks_telemetry.spool.errors import Busy, Damaged, Outdated
+from deepchecks_telemetry.spool.exports import read_exports, remove_exports
 from deepchecks_telemetry.spool.fold import checkpoint
 from deepchecks_telemetry.spool.lock import hold
 from deepchecks_telemetry.spool.open import BUSY_TIMEOUT_S, opened
@@ -32,12 +33,16 @@ TABLES = "SELECT name FROM sqlite_master WHERE type = 'table' AND name != 'spool
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """What `disable` took away, byte strings that must be found nowhere any more, and who had received batches."""
+    """What `disable` took away, byte strings that must be found nowhere any more, and who had received batches.
+
+    `carried` are the paths of exports that were not ours any more, or not there: carried away, or edited.
+    """
 
     before: Accounts = field(default_factory=Accounts)
     files: int = 0
     markers: tuple[bytes, ...] = ()
     receivers: tuple[str, ...] = ()
+    carried: tuple[str, ...] = ()
 
 
 def erase(home: Home, *, on_wait: Callable[[], None] = lambda: None) -> Erased:
@@ -64,8 +69,10 @@ def _erase(home: Home, on_wait: Callable[[], None]) -> Erased:
         with opened(home, locked=True) as connection:
             before = read_books(connection)
             markers, receivers = _read_markers(connection), _read_receivers(connection)
+            # Before the rows, which know their paths: a disable that is killed here is run again and finds them.
+            gone, carried = remove_exports(read_exports(connection))
             _wipe(connection)
-        return Erased(before, _remove(home, _is_leftover), markers, receivers)
+        return Erased(before, gone + _remove(home, _is_leftover), markers, receivers, carried)
 
 
 def _close_fence(home: Home) -> None:

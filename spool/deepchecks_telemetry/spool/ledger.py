@@ -73,14 +73,17 @@ def begin(home: Home, batch: Batch, endpoint: str, *, clock: Callable[[], float]
     with opened(home) as connection, writing(connection, time.monotonic() + BUSY_TIMEOUT_S):
         tried = connection.execute(
             "UPDATE batches SET attempts = attempts + 1, tried_at = ?, endpoint = ? WHERE id = ? AND sha256 = ? "
-            "AND state IN ('sealed', 'parked') AND (SELECT epoch % 2 FROM spool) = 0",
+            "AND state IN ('sealed', 'parked', 'exported') AND (SELECT epoch % 2 FROM spool) = 0",
             (int(clock()), endpoint, batch.id, batch.sha256),
         )
         return tried.rowcount == 1
 
 
-def settle(home: Home, batch: Batch, verdict: Verdict) -> bool:
-    """Book what became of `batch`; False when it was already settled or wiped, and then nothing is changed."""
+def settle(home: Home, batch: Batch, verdict: Verdict, *, carried: bool = False) -> bool:
+    """Book what became of `batch`; False when it was already settled or wiped, and then nothing is changed.
+
+    `carried`: told by a receipt, so the schedule of our own requests stays as it is.
+    """
     with opened(home) as connection, writing(connection, time.monotonic() + BUSY_TIMEOUT_S):
         rejected = _rejected_events(connection, batch, verdict.rejected_rows)
         settled = connection.execute(
@@ -90,7 +93,8 @@ def settle(home: Home, batch: Batch, verdict: Verdict) -> bool:
         )
         if settled.rowcount != 1:
             return False
-        _schedule(connection, verdict)
+        if not carried:
+            _schedule(connection, verdict)
         if verdict.state in FINAL:
             _close(connection, batch, rejected)
         return True
@@ -118,7 +122,8 @@ def _schedule(connection: sqlite3.Connection, verdict: Verdict) -> None:
 def _close(connection: sqlite3.Connection, batch: Batch, rejected: int) -> None:
     add_tally(connection, "delivered", batch.events - rejected)
     add_tally(connection, "rejected", rejected)
-    connection.execute("DELETE FROM rows WHERE batch = ?", (batch.id,))
+    for table in ("rows", "exports"):
+        connection.execute(f"DELETE FROM {table} WHERE batch = ?", (batch.id,))  # noqa: S608
     connection.execute(
         "DELETE FROM batches WHERE state IN ('delivered', 'rejected') AND id NOT IN "
         "(SELECT id FROM batches WHERE state IN ('delivered', 'rejected') ORDER BY id DESC LIMIT ?)",

@@ -11,11 +11,11 @@ from deepchecks_telemetry.spool.errors import Busy, Damaged, Outdated, Unusable
 from deepchecks_telemetry.spool.ground import check_ground, is_remote
 from deepchecks_telemetry.spool.lock import hold
 from deepchecks_telemetry.spool.paths import Home
-from deepchecks_telemetry.spool.quarantine import reunite
+from deepchecks_telemetry.spool.quarantine import identity, reunite
 
 # PRAGMA user_version is 1000 × a change that older clients cannot live with + additions that they need not know.
 BREAKING = 1000
-VERSION = 1001
+VERSION = 1002
 YOUNG_S = 0.5  # a state folder so young is being filled by the process that made it
 LONGEST_S = 0.001
 TURN_S = 0.02  # how long creating waits for the lock before it looks again whether it is still needed
@@ -56,6 +56,9 @@ CREATE TABLE rows (
 ) WITHOUT ROWID;
 CREATE TABLE tallies (name TEXT PRIMARY KEY, count INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE salvaged (name TEXT PRIMARY KEY, at INTEGER NOT NULL, saved INTEGER NOT NULL, lost INTEGER NOT NULL);
+CREATE TABLE exports (
+  batch INTEGER NOT NULL, path TEXT NOT NULL, part TEXT NOT NULL, sha256 TEXT NOT NULL, PRIMARY KEY (batch, path)
+);
 INSERT INTO spool (id, epoch) VALUES (1, 0);
 """
 
@@ -132,7 +135,8 @@ def connect(home: Home, *, timeout_s: float = 0.0) -> sqlite3.Connection:
     On a network file system the caller holds the file lock, here and for every statement.
     """
     check_ground(home)
-    if not stat.S_ISREG(os.lstat(home.spool).st_mode):
+    before = os.lstat(home.spool)
+    if not stat.S_ISREG(before.st_mode):
         raise Unusable("the spool is a link or no file")
     try:
         connection = sqlite3.connect(
@@ -140,6 +144,9 @@ def connect(home: Home, *, timeout_s: float = 0.0) -> sqlite3.Connection:
         )
         try:
             _configure(connection, home)
+            if identity(home.spool) != (before.st_dev, before.st_ino):
+                # Put aside between two steps of SQLite: this may be the old file with the new one's WAL.
+                raise Busy("the spool was replaced a moment ago")
         except BaseException:
             connection.close()
             raise

@@ -64,9 +64,10 @@ class Writer:
 
     def append(self, number: int) -> bool:
         """Store one event: True means that it survives this process, False that it is not stored."""
-        self._deadline = time.monotonic() + DEADLINE_S
+        deadline = time.monotonic() + DEADLINE_S
         if not guard.acquire(timeout=DEADLINE_S):
             return self._drop(BUSY)
+        self._deadline = deadline
         try:
             return self._store(number)
         except Busy:
@@ -128,6 +129,14 @@ class Writer:
             self.close()
 
     def _open(self) -> bool:
+        """Open the spool wholly or not at all: half open, it would append with a place, a fence and a choice unread."""
+        try:
+            return self._enter()
+        except BaseException:
+            self.close()
+            raise
+
+    def _enter(self) -> bool:
         """Read the fence, then the choice: `disable` writes them the other way round, so none slips between."""
         if time.monotonic() < self._rest_until:
             return False
@@ -179,9 +188,11 @@ class Writer:
         if not self._dropped and last_id % FOLD_EVERY:
             return
         try:
-            while self._dropped:
-                reason, count = self._dropped.popitem()
+            for reason, count in list(self._dropped.items()):
                 self._execute(DROP, (reason, count, self._epoch))
+                left = self._dropped.pop(reason) - count  # another thread may have dropped one meanwhile
+                if left:
+                    self._dropped[reason] = left
             if last_id % FOLD_EVERY == 0 and self._connection is not None:
                 tidy(self.home, self._connection)
         except (SpoolError, OSError, sqlite3.Error) as error:

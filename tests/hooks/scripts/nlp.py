@@ -8,6 +8,8 @@ import types
 from importlib.machinery import ModuleSpec
 from typing import Any
 
+import refusal  # noqa: F401 - for what it does
+
 HOW = sys.argv[1]
 # Its import names torch, for a property that is not computed here; torch itself is a matter of gigabytes.
 torch = sys.modules["torch"] = sys.modules["torch.cuda"] = types.ModuleType("torch")

@@ -13,19 +13,9 @@ from collections import Counter
 from contextlib import suppress
 from typing import Any
 
-SEEN: list[str] = []
+import old_numpy  # noqa: F401 - for what it does
+from refusal import SEEN
 
-
-def hear(event: str, arguments: tuple[Any, ...]) -> None:
-    """Note and refuse deepchecks' own call: its look-up of a host, and the file that it writes beside its code."""
-    if (event == "socket.getaddrinfo" and "deepchecks" in str(arguments[0])) or (
-        event == "open" and str(arguments[0]).endswith(".user_id")
-    ):
-        SEEN.append(event)
-        raise OSError("refused by the test")
-
-
-sys.addaudithook(hear)
 HOW, EXPORTS = sys.argv[1:3]
 VARIABLES = set(os.environ)
 

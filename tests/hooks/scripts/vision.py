@@ -10,6 +10,7 @@ from importlib.machinery import ModuleSpec
 from typing import Any
 
 import numpy as np
+import refusal  # noqa: F401 - for what it does
 import torch
 
 HOW = sys.argv[1]

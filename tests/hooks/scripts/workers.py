@@ -6,6 +6,7 @@ import os
 import sys
 from typing import Any
 
+import old_numpy  # noqa: F401 - for what it does
 from sklearn.datasets import load_iris
 
 

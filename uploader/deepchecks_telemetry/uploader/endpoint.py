@@ -1,13 +1,14 @@
 """Where to send, and who said so: the administrator, the environment, the user, or deepchecks itself, in this order.
 
-There is no built-in endpoint: with none configured nothing leaves the machine.
+There is no built-in endpoint: with none configured nothing leaves the machine. A URL and its headers stand in one file,
+so that nobody ever reads one receiver's token with another's URL.
 """
 
 import ipaddress
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from urllib.parse import SplitResult, urlsplit, urlunsplit
+from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 from deepchecks_telemetry.spool.choice import write_private
 from deepchecks_telemetry.spool.consent import CHOICE, POLICY
@@ -28,19 +29,28 @@ class Endpoint:
     source: str
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
+    @property
+    def folder(self) -> str | None:
+        """The folder of a `file:///folder`, into which batches are exported; None for a receiver."""
+        if not self.url.startswith("file:"):
+            return None
+        path = unquote(urlsplit(self.url).path)
+        return path.lstrip("/") if os.name == "nt" else path
+
 
 def find_endpoint(home: Home, attached: str | None = None, environ: Mapping[str, str] = os.environ) -> Endpoint | None:
     """The endpoint in force, None where there is none; raises `BadEndpoint` naming the source of a wrong one."""
-    sources: tuple[tuple[str, Callable[[], str | None], str | None], ...] = (
-        (POLICY, lambda: _first_line(home.policy), home.policy),
-        (VARIABLE, lambda: environ.get(VARIABLE), None),
-        (CHOICE, lambda: _first_line(home.config), home.config),
-        (ATTACHED, lambda: attached, None),
+    sources: tuple[tuple[str, Callable[[], str | None]], ...] = (
+        (POLICY, lambda: _read(home.policy)),
+        (VARIABLE, lambda: environ.get(VARIABLE)),
+        (CHOICE, lambda: _read(home.config)),
+        (ATTACHED, lambda: attached),
     )
     try:
-        for source, read, folder in sources:
-            if words := (read() or "").split():
-                return Endpoint(_parse_words(words), source, _read_headers(folder) if folder else {})
+        for source, read in sources:
+            first, _, rest = (read() or "").partition("\n")
+            if words := first.split():
+                return Endpoint(_parse_words(words), source, read_headers(rest))
     except BadEndpoint as error:
         raise BadEndpoint(f"{error} (it comes from {source})") from None
     return None
@@ -49,13 +59,11 @@ def find_endpoint(home: Home, attached: str | None = None, environ: Mapping[str,
 def configure(home: Home, url: str, *, allow_http: bool = False, headers: Mapping[str, str] | None = None) -> str:
     """Keep the user's endpoint and its headers beside the choice (0600), and return the URL that will be posted to."""
     parsed = parse(url, allow_http=allow_http)
+    lines = [f"{url} {ALLOW_HTTP}" if allow_http else url]
     for name, value in (headers or {}).items():
         _check_header(name, value)
-    kept = os.path.join(home.config, "headers")
-    write_private(kept, "")  # first, so that at no moment one receiver's token is another's
-    write_private(os.path.join(home.config, "endpoint"), f"{url}{' ' + ALLOW_HTTP if allow_http else ''}\n")
-    if headers:
-        write_private(kept, "".join(f"{name}: {value}\n" for name, value in headers.items()))
+        lines.append(f"{name}: {value}")
+    write_private(os.path.join(home.config, "endpoint"), "\n".join(lines) + "\n")
     return parsed
 
 
@@ -70,9 +78,11 @@ def parse(text: str, *, allow_http: bool = False) -> str:
             ipaddress.IPv6Address(host or "")  # not checked by urlsplit before Python 3.11
     except ValueError:
         raise BadEndpoint("the endpoint is no URL") from None
-    if url.scheme not in {"https", "http"} or not host:
-        raise BadEndpoint("the endpoint is no URL that begins with https:// or http://")
     _check_parts(url)
+    if url.scheme == "file" and not url.netloc and url.path.startswith("/") and url.path.strip("/"):
+        return urlunsplit(("file", "", url.path.rstrip("/"), "", ""))
+    if url.scheme not in {"https", "http"} or not host:
+        raise BadEndpoint("the endpoint is no URL that begins with https://, http:// or file:///")
     if url.scheme == "http" and not allow_http and not _is_near(host):
         raise BadEndpoint("the endpoint is http:// and not on this machine or a private network")
     path = url.path.rstrip("/")
@@ -102,24 +112,19 @@ def _parse_words(words: list[str]) -> str:
     return parse(url, allow_http=bool(rest))
 
 
-def _first_line(folder: str) -> str | None:
+def _read(folder: str) -> str | None:
     try:
         with open(os.path.join(folder, "endpoint"), encoding="utf-8", errors="replace") as file:
-            return file.readline(4096)
+            return file.read(65536)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError:
         raise BadEndpoint("the file with the endpoint cannot be read") from None
 
 
-def _read_headers(folder: str) -> dict[str, str]:
-    try:
-        with open(os.path.join(folder, "headers"), encoding="utf-8") as file:
-            lines = [line.partition(":") for line in file.read(65536).splitlines() if line.strip()]
-    except (FileNotFoundError, NotADirectoryError):
-        return {}
-    except (OSError, UnicodeDecodeError):
-        raise BadEndpoint("the file with the endpoint's headers cannot be read") from None
+def read_headers(text: str) -> dict[str, str]:
+    """The headers in lines of `NAME: VALUE`."""
+    lines = [line.partition(":") for line in text.splitlines() if line.strip()]
     headers = {name.strip(): value.strip() for name, _, value in lines}
     for name, value in headers.items():
         _check_header(name, value)

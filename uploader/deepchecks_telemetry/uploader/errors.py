@@ -2,6 +2,8 @@
 
 UploadError
 ├── BadEndpoint   the text is no endpoint that we would send to
+├── BadFile       a courier's file or a receipt is not what we wrote
+├── CannotWrite   a file outside our own folders cannot be written
 └── NotAllowed    the mode, or a notice that was not given yet, forbids to send
 """
 
@@ -12,6 +14,14 @@ class UploadError(Exception):
 
 class BadEndpoint(UploadError):
     """The text is no endpoint that we would send to."""
+
+
+class BadFile(UploadError):
+    """A courier's file or a receipt is not what we wrote; the text says in what."""
+
+
+class CannotWrite(UploadError):
+    """A file outside our own folders cannot be written; the text says which and why."""
 
 
 class NotAllowed(UploadError):

@@ -13,14 +13,17 @@ from deepchecks_telemetry.spool.consent import ON, decide
 from deepchecks_telemetry.spool.ledger import Batch, Verdict, batches, begin, settle
 from deepchecks_telemetry.spool.lock import hold
 from deepchecks_telemetry.spool.paths import Home
+from deepchecks_telemetry.spool.schema import EXPORTED, PARKED, SEALED
 from deepchecks_telemetry.spool.sealing import MAX_ROWS, seal
 from deepchecks_telemetry.uploader import outcome, schedule
 from deepchecks_telemetry.uploader.endpoint import Endpoint
 from deepchecks_telemetry.uploader.errors import NotAllowed
+from deepchecks_telemetry.uploader.exporting import deposit
 from deepchecks_telemetry.uploader.outcome import Answer, Outcome, classify
 from deepchecks_telemetry.uploader.payload import render
 from deepchecks_telemetry.uploader.transport import post
 
+PARDON_S = 7 * 86_400  # after it, a refused batch is tried again unasked: a gateway's settings may have been mended
 Clock = Callable[[], float]
 Post = Callable[[Endpoint, bytes], Answer]
 
@@ -38,6 +41,7 @@ def flush(
     endpoint: Endpoint,
     *,
     parked: bool = False,
+    exported: bool = False,
     insist: bool = False,
     post: Post = post,
     clock: Clock = time.time,
@@ -45,8 +49,9 @@ def flush(
 ) -> Iterator[Sent]:
     """Send what waits, oldest first, until nothing is left or a try fails; one `Sent` for each request.
 
-    With `parked`, batches that were refused before are tried again; with `insist`, also before the moment that the
-    receiver asked for. Raises `NotAllowed`, or the spool's errors (`Busy` while another uploader is at work).
+    With `parked`, all batches that were refused before are tried again, else one a week; with `exported`, those too
+    that were exported and are not settled yet; with `insist`, also before the moment that the receiver asked for.
+    Raises `NotAllowed`, or the spool's errors (`Busy` while another uploader is at work).
     """
     check_mode(home)
     if not os.path.exists(home.spool):
@@ -54,15 +59,21 @@ def flush(
     if not insist:
         _heed(read_accounts(home).retry_after, clock())
     with hold(home.upload_lock, lock_s):
-        for batch in _queue(home, parked=parked, clock=clock):
+        for batch in _queue(home, parked=parked, exported=exported, clock=clock):
             check_mode(home)
             if not begin(home, batch, endpoint.url, clock=clock):
                 continue
-            tried = classify(post(endpoint, batch.packed), now=clock())
+            tried = _try(home, batch, endpoint, post, clock)
             settle(home, batch, _verdict(batch, tried, read_accounts(home), clock()))
             yield Sent(batch, tried)
             if tried.kind == outcome.RETRY:
                 return
+
+
+def _try(home: Home, batch: Batch, endpoint: Endpoint, post: Post, clock: Clock) -> Outcome:
+    if endpoint.folder is not None:
+        return deposit(home, batch, endpoint.folder)
+    return classify(post(endpoint, batch.packed), now=clock())
 
 
 def _heed(retry_after: int | None, now: float) -> None:
@@ -72,7 +83,7 @@ def _heed(retry_after: int | None, now: float) -> None:
 
 def seal_next(home: Home, *, clock: Clock = time.time) -> Batch | None:
     """The batch that would be sent next; sealed now if none waits yet. None when there is nothing to send."""
-    return next(_queue(home, parked=False, clock=clock), None) if os.path.exists(home.spool) else None
+    return next(_fresh(home, clock), None) if os.path.exists(home.spool) else None
 
 
 def check_mode(home: Home) -> None:
@@ -82,23 +93,48 @@ def check_mode(home: Home) -> None:
         raise NotAllowed(f"telemetry is {decision.mode} here ({decision.decided_by})")
 
 
-def _queue(home: Home, *, parked: bool, clock: Clock) -> Iterator[Batch]:
+def _queue(home: Home, *, parked: bool, exported: bool, clock: Clock) -> Iterator[Batch]:
     """What waits, oldest first, then what can be sealed now; what a host records meanwhile is for the next time."""
-    yield from batches(home, states=("sealed", "parked") if parked else ("sealed",))
+    states = (SEALED, *((PARKED,) if parked else ()), *((EXPORTED,) if exported else ()))
+    yield from (batch for batch in batches(home, states=states) if batch.packed)
+    if not parked:
+        yield from _pardoned(home, clock)
+    yield from _fresh(home, clock)
+
+
+def _fresh(home: Home, clock: Clock) -> Iterator[Batch]:
+    yield from batches(home, states=(SEALED,))
     full = True
     while full and seal(home, render, clock=clock):
-        for batch in batches(home, states=("sealed",)):
+        for batch in batches(home, states=(SEALED,)):
             full = batch.rows == MAX_ROWS
             yield batch
 
 
+def _pardoned(home: Home, clock: Clock) -> Iterator[Batch]:
+    """The parked batch that was tried longest ago, once a week; where it gets through, those after it too."""
+    while stale := [batch for batch in batches(home, states=(PARKED,)) if is_stale(batch.tried_at, clock())]:
+        probe = min(stale, key=lambda batch: batch.tried_at or 0)
+        yield probe
+        if probe.id in {batch.id for batch in batches(home, states=(PARKED,))}:
+            return
+
+
+def is_stale(tried_at: int | None, now: float) -> bool:
+    """Whether a try is a week ago, or at a moment that a clock has jumped back from."""
+    return tried_at is None or not now - PARDON_S < tried_at <= now + 86_400
+
+
 def _verdict(batch: Batch, tried: Outcome, books: Accounts, now: float) -> Verdict:
+    # A file of an exported batch is on its way: what is not delivered now stays exported.
+    kept = EXPORTED if batch.state == EXPORTED else None
     if tried.kind == outcome.RETRY:
         wait = None if tried.wait_s is None else int(now) + tried.wait_s
-        return Verdict("sealed", tried.reason, next_upload=_retry_at(books, now, wait), retry_after=wait)
+        return Verdict(kept or SEALED, tried.reason, next_upload=_retry_at(books, now, wait), retry_after=wait)
     due = schedule.next_due(now, books.installation_id) if books.installation_id else None
     refused = batch.rows if tried.kind == outcome.REJECTED else tried.rejected_rows
-    return Verdict(tried.kind, tried.reason, refused, next_upload=due)
+    state = kept or PARKED if tried.kind == outcome.PARKED else tried.kind
+    return Verdict(state, tried.reason, refused, next_upload=due)
 
 
 def _retry_at(books: Accounts, now: float, wait: int | None) -> int:

@@ -33,9 +33,18 @@ def was_told(home: Home, endpoint: Endpoint, *, stream: TextIO | None = None) ->
         return True
     stream = stream or sys.stderr
     if stream is not None and (stream.isatty() or "ipykernel.kernelapp" in sys.modules):
-        stream.write(TEXT.format(url=endpoint.url))
-        write_private(_record(home), endpoint.url + "\n")
+        _tell(home, endpoint, stream)
     return False
+
+
+def _tell(home: Home, endpoint: Endpoint, stream: TextIO) -> None:
+    # Where the record cannot be kept nobody is told, and so nothing is ever sent: else each import would tell it again.
+    write_private(_record(home), endpoint.url + "\n")
+    try:
+        stream.write(TEXT.format(url=endpoint.url))
+    except BaseException:
+        os.unlink(_record(home))
+        raise
 
 
 def _record(home: Home) -> str:

@@ -11,8 +11,11 @@ from datetime import timezone
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-DELIVERED, RETRY, PARKED, REJECTED = "delivered", "retry", "parked", "rejected"
+DELIVERED, RETRY, PARKED, REJECTED, EXPORTED = "delivered", "retry", "parked", "rejected", "exported"
 RETRYABLE = frozenset({429, 502, 503, 504})
+# Said by something on the way (a proxy that wants a password, a gateway that lost patience, a network that wants a
+# log-in), so nothing is said of this batch.
+ON_THE_WAY = frozenset({407, 408, 511})
 LONGEST_WAIT_S = 7 * 86_400  # no server may silence a client for more than a week
 
 
@@ -48,6 +51,8 @@ def classify(answer: Answer, *, now: float) -> Outcome:
     reason = f"HTTP {answer.status}"
     if answer.status in RETRYABLE:
         return Outcome(RETRY, reason, wait_s=retry_after(answer.headers, now))
+    if answer.status in ON_THE_WAY:
+        return Outcome(RETRY, f"{reason}, from something on the way")
     if 300 <= answer.status < 400:
         return Outcome(RETRY, f"{reason}, a redirect, which is never followed")
     if answer.status == 400 and _is_status(_json(answer.body)):
@@ -71,6 +76,9 @@ def retry_after(headers: Mapping[str, str], now: float) -> int | None:
 
 
 def _judge_success(answer: Answer) -> Outcome:
+    # Against the specification, but real: Loki and Grafana Cloud say 204, VictoriaLogs says 200 with no body.
+    if not answer.body and answer.status in (200, 204):
+        return Outcome(DELIVERED, "delivered, with an empty answer")
     refused = _refused_rows(_json(answer.body))
     if refused is None:
         # A captive portal says 200 to everything, with HTML or with JSON of its own.

@@ -1,7 +1,9 @@
 """One POST, within one total deadline, to an answer: nothing is raised, followed, remembered or read from ~/.netrc."""
 
+import gzip
 import queue
 import threading
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from deepchecks_telemetry.uploader.endpoint import Endpoint
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
 CONNECT_S, READ_S = 5.0, 10.0
 DEADLINE_S = 20.0  # for all of it: a server that drips a byte a second never meets a read timeout
 MAX_ANSWER = 65_536
+UNSUPPORTED = 415
 
 
 def post(endpoint: Endpoint, packed: bytes, *, deadline_s: float = DEADLINE_S) -> Answer:
@@ -21,28 +24,38 @@ def post(endpoint: Endpoint, packed: bytes, *, deadline_s: float = DEADLINE_S) -
     # No timeout of requests covers name resolution, headers and body together, so the whole call runs in a thread that
     # is left behind at the deadline; as a daemon it ends with this process, which is never the host's.
     answers: queue.SimpleQueue[Answer] = queue.SimpleQueue()
-    threading.Thread(target=lambda: answers.put(_post(endpoint, packed)), daemon=True).start()
+    threading.Thread(target=lambda: answers.put(_send(endpoint, packed)), daemon=True).start()
     try:
         return answers.get(timeout=deadline_s)
     except queue.Empty:
         return Answer(error="timeout")
 
 
-def _post(endpoint: Endpoint, packed: bytes) -> Answer:
+def _send(endpoint: Endpoint, packed: bytes) -> Answer:
+    answer = _post(endpoint, packed, {"Content-Encoding": "gzip"})
+    if answer.status == UNSUPPORTED:  # a receiver that knows no gzip
+        return _post(endpoint, gzip.decompress(packed), {})
+    return answer
+
+
+def _post(endpoint: Endpoint, body: bytes, encoding: Mapping[str, str]) -> Answer:
     import requests
+
+    from deepchecks_telemetry.uploader.trust import Trusting
 
     headers = {
         "Content-Type": "application/json",
-        "Content-Encoding": "gzip",
+        **encoding,
         "Accept-Encoding": "identity",
         "User-Agent": f"deepchecks-telemetry/{SCOPE['version']}",
     }
     with requests.Session() as session:
         session.auth = _no_netrc
+        session.mount("https://", Trusting())
         try:
             with session.post(
                 endpoint.url,
-                data=packed,
+                data=body,
                 headers={**endpoint.headers, **headers},
                 timeout=(CONNECT_S, READ_S),
                 allow_redirects=False,  # requests would turn the POST into a GET

@@ -1,0 +1,164 @@
+"""What the embedded collector takes, beside rotel in the same run: rows a second, memory, with slow clients attached.
+
+    pip install ".[collector]" rotel; python benchmarks/collector.py [FILE]     # Linux; a minute; prints one JSON document
+
+Rotel answers when it has a request in memory, ours when its rows are on the disk, each uid once: not the same work.
+"""
+
+import gzip
+import http.client
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+CLIENTS, BATCHES, ROWS = 4, 30, 1_000
+SLOW, SLOW_BYTES = 200, 256 * 1024
+RESOURCE = {
+    "service.name": "deepchecks",
+    "service.version": "0.19.1",
+    "app.installation.id": "0b6ee9b4-1f59-4a0e-9f0e-3f0c5a1c7c11",
+    "os.type": "linux",
+    "os.name": "debian",
+    "os.version": "12",
+    "process.runtime.name": "cpython",
+    "process.runtime.version": "3.11",
+    "deepchecks.runtime": "script",
+}
+Server = Callable[[Path], Any]  # a context of the process's id and its port
+
+
+def main() -> None:
+    """Measure both, with and without slow clients, one after the other."""
+    bodies = [[gzip.compress(_body()) for _ in range(BATCHES)] for _ in range(CLIENTS)]
+    figures: dict[str, Any] = {"clients": CLIENTS, "rows_a_batch": ROWS, "rows": CLIENTS * BATCHES * ROWS}
+    figures["slow_clients"] = {"number": SLOW, "bytes_of_a_body_each": SLOW_BYTES}
+    for name, server in (("ours", _ours), ("rotel", _rotel)):
+        figures[name] = {"alone": _measure(server, bodies, 0), "with_slow_clients": _measure(server, bodies, SLOW)}
+    written = json.dumps(figures, indent=2)
+    print(written)
+    if sys.argv[1:]:
+        Path(sys.argv[1]).write_text(written + "\n", "utf-8")
+
+
+def _measure(server: Server, bodies: list[list[bytes]], slow: int) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory() as folder, server(Path(folder)) as (process, port), ExitStack() as stack:
+        _post(port, bodies[0][:1])  # what is loaded with the first request is not the load's
+        idle = _memory(process, "VmRSS")
+        for _ in range(slow):
+            stack.enter_context(_slow(port))
+        threads = [threading.Thread(target=_post, args=(port, its)) for its in bodies]
+        start = time.perf_counter()
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        taken = time.perf_counter() - start
+        return {
+            "rows_a_second": round(CLIENTS * BATCHES * ROWS / taken),
+            "idle_mib": idle,
+            "peak_mib": _memory(process, "VmHWM"),
+        }
+
+
+def _post(port: int, bodies: list[bytes]) -> None:
+    headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=60)) as client:
+        for body in bodies:
+            client.request("POST", "/v1/logs", body, headers)
+            answer = client.getresponse()
+            said = json.loads(answer.read())
+            if answer.status != 200 or said.get("partialSuccess"):
+                raise SystemExit(f"Error: {answer.status} {said}. The benchmark counts nothing but success.")
+
+
+def _slow(port: int) -> socket.socket:
+    """A client in the middle of a body; whether the server reads it is the server's choice."""
+    client = socket.create_connection(("127.0.0.1", port), timeout=10)
+    client.setblocking(False)
+    head = "POST /v1/logs HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 4000000\r\n\r\n"
+    with suppress(BlockingIOError):
+        client.send(head.encode() + b" " * SLOW_BYTES)
+    return client
+
+
+@contextmanager
+def _ours(folder: Path) -> Iterator[tuple[int, int]]:
+    command = [
+        sys.executable,
+        "-m",
+        "deepchecks_telemetry.collector",
+        "--port",
+        "0",
+        "--store",
+        str(folder / "store.db"),
+    ]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        yield child.pid, int(child.stdout.readline().strip().rpartition(":")[2])
+        child.terminate()
+
+
+@contextmanager
+def _rotel(folder: Path) -> Iterator[tuple[int, int]]:
+    import rotel.agent
+
+    ports = _free_ports(2)
+    here = ("--otlp-http-endpoint", f"127.0.0.1:{ports[0]}", "--otlp-grpc-endpoint", f"127.0.0.1:{ports[1]}")
+    more = ("--exporter", "blackhole", "--pid-file", str(folder / "pid"), "--log-file", str(folder / "log"))
+    command = [str(Path(rotel.agent.__file__).with_name("rotel-agent")), "start", *here, *more]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as child:
+        while child.poll() is None and not _listens(ports[0]):
+            time.sleep(0.01)
+        yield child.pid, ports[0]
+        child.terminate()
+
+
+def _free_ports(number: int) -> list[int]:
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(number)]
+    ports = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _memory(process: int, name: str) -> float:
+    found = re.search(rf"{name}:\s+(\d+) kB", Path(f"/proc/{process}/status").read_text())
+    return round(int(found[1]) / 1024, 1) if found else 0.0
+
+
+def _body() -> bytes:
+    day_ns = str(int(time.time()) // 86_400 * 86_400 * 10**9)
+    records = [
+        {
+            "attributes": [
+                {"key": "log.record.uid", "value": {"stringValue": str(uuid.UUID(bytes=os.urandom(16)))}},
+                {"key": "deepchecks.event.count", "value": {"intValue": "7"}},
+            ],
+            "eventName": "deepchecks.run-check",
+            "timeUnixNano": day_ns,
+        }
+        for _ in range(ROWS)
+    ]
+    attributes = [{"key": key, "value": {"stringValue": value}} for key, value in RESOURCE.items()]
+    group = {"scopeLogs": [{"logRecords": records}], "resource": {"attributes": attributes}}
+    return json.dumps({"resourceLogs": [group]}, separators=(",", ":")).encode()
+
+
+if __name__ == "__main__":
+    main()

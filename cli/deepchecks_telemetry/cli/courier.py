@@ -1,0 +1,205 @@
+"""`export`, `deliver`, `settle`: the way of a count from a machine without a network, in files that are carried."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from deepchecks_telemetry.cli.errors import Failure, sentence
+from deepchecks_telemetry.cli.show import count_text, json_option, plain, say_json
+from deepchecks_telemetry.spool.paths import find_home
+
+if TYPE_CHECKING:
+    from deepchecks_telemetry.uploader.courier import Request
+    from deepchecks_telemetry.uploader.delivering import Delivered
+    from deepchecks_telemetry.uploader.endpoint import Endpoint
+    from deepchecks_telemetry.uploader.settling import Settled
+
+UNITS = {"": 1, "K": 1024, "M": 1024**2}
+
+
+def size(text: str) -> int:
+    """A number of bytes, or a usage error."""
+    digits, unit = (text[:-1], text[-1:].upper()) if text[-1:].isalpha() else (text, "")
+    if not (digits.isascii() and digits.isdigit() and int(digits) and unit in UNITS):
+        raise click.BadParameter("a size is written 500000, 500K or 5M")
+    return int(digits) * UNITS[unit]
+
+
+@click.command()
+@click.argument("path", type=click.Path())
+@click.option("--split", type=size, metavar="SIZE", help="Start a new file at this size, as 500K or 5M.")
+@click.option("--again", is_flag=True, help="Also what was exported before and is not settled yet.")
+@json_option
+def export(*, path: str, split: int | None, again: bool, as_json: bool) -> None:
+    """Write what waits to a file that can be carried.
+
+    PATH is a folder, in which each file gets a name of its own that holds its digest, or a new file. On a connected
+    machine `deliver` sends it; what then comes back is for `settle`.
+
+    \b
+    Examples:
+      deepchecks telemetry export /media/stick
+      deepchecks telemetry export counts.jsonl --split 5M
+    """
+    from deepchecks_telemetry.uploader.exporting import export as run
+
+    files = []
+    for file in run(find_home(), path, split_bytes=split, again=again, lock_s=1.0):
+        files.append(file)
+        if not as_json:
+            batches = count_text(len(file.batches), "batch")
+            click.echo(f"{plain(file.path)}: {count_text(file.events, 'event')} in {batches}")
+    if as_json:
+        say_json(
+            [
+                {"path": file.path, "sha256": file.sha256, "bytes": file.size_bytes}
+                | {"batches": list(file.batches), "events": file.events}
+                for file in files
+            ]
+        )
+    elif not files:
+        click.echo("Nothing waits.")
+
+
+@click.command()
+@click.argument("files", type=click.Path(), nargs=-1, required=True, metavar="FILE...")
+@click.option("--endpoint", metavar="URL", help="Where to send; else the endpoint that is configured here.")
+@click.option("--allow-http", is_flag=True, help="Accept http:// beyond this machine and private networks.")
+@click.option("--headers", metavar="HFILE", type=click.Path(), help="A file with lines NAME: VALUE, for a gateway.")
+@click.option("--receipt", metavar="PATH", type=click.Path(), help="Where to write it; else beside the first FILE.")
+@click.option("--ledger", metavar="PATH", type=click.Path(), help="What was delivered before; else one of this user.")
+@json_option
+def deliver(
+    *,
+    files: Sequence[str],
+    endpoint: str | None,
+    allow_http: bool,
+    headers: str | None,
+    receipt: str | None,
+    ledger: str | None,
+    as_json: bool,
+) -> None:
+    """Send files that were carried here, and write a receipt.
+
+    It works in every mode, since the counts are those of other machines. A batch that was delivered before is not sent
+    again. Exits with 0 only when all of it was delivered.
+
+    \b
+    Examples:
+      deepchecks telemetry deliver /media/stick/*.jsonl
+      deepchecks telemetry deliver counts.jsonl --endpoint https://collector.example.org
+    """
+    from deepchecks_telemetry.uploader import delivering
+    from deepchecks_telemetry.uploader.receipt import write
+
+    home = find_home()
+    target = _target(endpoint, headers, allow_http=allow_http)
+    requests, refused = _read(files)
+    done = []
+    for each in delivering.deliver(requests, target, ledger or delivering.find_ledger(home)):
+        done.append(each)
+        if not as_json:
+            click.echo(f"batch {len(done)}: {count_text(each.request.events, 'event')}, {each.outcome.reason}")
+    entries = [each.entry for each in done if each.entry]
+    written = write(entries, receipt or str(Path(files[0]).parent)) if entries else None
+    left = len(requests) - len(entries)
+    if as_json:
+        say_json({"endpoint": target.url, "batches": _as_dicts(done), "left": left, "receipt": written})
+    elif written:
+        click.echo(f"receipt: {plain(written)}")
+    if left or refused:
+        _fail(left, refused)
+
+
+@click.command()
+@click.argument("receipts", type=click.Path(), nargs=-1, required=True, metavar="RECEIPT...")
+@json_option
+def settle(*, receipts: Sequence[str], as_json: bool) -> None:
+    """Book what a receipt says was delivered.
+
+    A batch is settled once; batches of other installations are passed over. Exits with 1 where none is of this one.
+
+    \b
+    Example:
+      deepchecks telemetry settle /media/stick/deepchecks-telemetry-receipt-*.json
+    """
+    from deepchecks_telemetry.uploader.receipt import read
+    from deepchecks_telemetry.uploader.settling import settle_receipt
+
+    home = find_home()
+    entries = [entry for receipt in receipts for entry in read(receipt)]
+    settled = settle_receipt(home, entries)
+    if as_json:
+        say_json([_settled_dict(each) for each in settled])
+    else:
+        click.echo("".join(map(_settled_line, settled)), nl=False)
+    if not any(each.batch for each in settled):
+        raise Failure(
+            "No batch of this installation is in the receipt. It is another machine's, or was wiped by disable, or was "
+            "settled long ago."
+        )
+
+
+def _target(url: str | None, headers: str | None, *, allow_http: bool) -> "Endpoint":
+    from deepchecks_telemetry.uploader.endpoint import Endpoint, find_endpoint, parse, read_headers
+    from deepchecks_telemetry.uploader.errors import BadEndpoint
+
+    more = read_headers(Path(headers).read_text("utf-8", "replace")) if headers else {}
+    if url is None:
+        found = find_endpoint(find_home())
+        if found is None:
+            raise Failure("No endpoint is configured here. Name one with: --endpoint https://HOST")
+        return replace(found, headers={**found.headers, **more})
+    try:
+        return Endpoint(parse(url, allow_http=allow_http), "--endpoint", more)
+    except BadEndpoint as error:
+        raise click.UsageError(sentence(error)) from error
+
+
+def _read(files: Iterable[str]) -> "tuple[list[Request], int]":
+    """The requests of all files that are as they were written, each once; the others are told, and not sent."""
+    from deepchecks_telemetry.uploader.courier import read_file
+    from deepchecks_telemetry.uploader.errors import BadFile
+
+    requests: dict[str, Request] = {}
+    refused = 0
+    for path in files:
+        try:
+            requests.update({request.sha256: request for request in read_file(path)})
+        except BadFile as error:
+            refused += 1
+            click.echo(f"Refused: {plain(sentence(error))} Nothing of it was sent; export it again.", err=True)
+    return list(requests.values()), refused
+
+
+def _fail(left: int, refused: int) -> None:
+    said = [f"{count_text(refused, 'file')} refused"] if refused else []
+    said += [f"{count_text(left, 'batch')} not delivered"] if left else []
+    raise Failure(f"{' and '.join(said)}. Nothing is lost; run the same command again when that is mended.")
+
+
+def _as_dicts(done: "Iterable[Delivered]") -> list[dict[str, object]]:
+    return [
+        {"sha256": each.request.sha256, "events": each.request.events}
+        | {"outcome": each.outcome.kind, "reason": each.outcome.reason}
+        for each in done
+    ]
+
+
+def _settled_line(each: "Settled") -> str:
+    if each.batch is None:
+        return f"{each.entry.sha256[:12]}: none of this installation\n"
+    news = each.entry.outcome if each.news else f"settled before ({each.batch.state})"
+    return f"batch {each.batch.id}: {count_text(each.batch.events, 'event')}, {news}\n"
+
+
+def _settled_dict(each: "Settled") -> dict[str, object]:
+    return {
+        "batch": each.batch and each.batch.id,
+        "sha256": each.entry.sha256,
+        "outcome": each.entry.outcome,
+        "settled": each.news,
+    }

@@ -1,0 +1,73 @@
+"""Courier files become rows as requests do: each line is an OTLP request in JSON, and a file read twice counts once.
+
+A courier file is what `export` of ours, the OpenTelemetry Collector's file exporter, or a folder endpoint wrote.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from datetime import date
+from pathlib import Path
+from typing import NamedTuple
+
+from deepchecks_telemetry.collector.errors import LoadError, RequestError
+from deepchecks_telemetry.collector.store import Store
+from deepchecks_telemetry.collector.wire import parse_json, read, utc_today
+
+MAX_LINE_BYTES = 8 * 2**20  # as much as the endpoint takes
+ENDINGS = (".jsonl", ".json")
+
+
+class Loaded(NamedTuple):
+    """What was found: `new` and `repeated` rows, the records that were refused, and in words what was not kept."""
+
+    files: int
+    new: int
+    repeated: int
+    refused: int
+    problems: tuple[str, ...]
+
+
+def load(store: Path, paths: Sequence[Path], *, today: Callable[[], date] = utc_today) -> Loaded:
+    """Take courier files, and those in folders, into a store that no collector serves now."""
+    files = [file for path in paths for file in _files(path)]
+    new = repeated = refused = 0
+    problems: list[str] = []
+    with closing(Store(store)) as opened:
+        for file in files:
+            for number, line in _lines(file):
+                try:
+                    decoded = read(parse_json(line), today=today())
+                except RequestError as error:
+                    problems.append(f"{file.name}, line {number}: {error}")
+                    continue
+                added = opened.append(decoded.rows, received=today())
+                new, repeated = new + added, repeated + len(decoded.rows) - added
+                refused += decoded.rejected
+                problems += [f"{file.name}, line {number}: {decoded.message}"] if decoded.message else []
+    return Loaded(len(files), new, repeated, refused, tuple(problems))
+
+
+def _files(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    # Hidden ones are being written: they get their name when they are whole.
+    return sorted(
+        file for file in path.rglob("*") if file.suffix in ENDINGS and file.is_file() and not file.name.startswith(".")
+    )
+
+
+def _lines(file: Path) -> Iterator[tuple[int, bytes]]:
+    """Number the lines; one that is longer than a request may be is refused by its first part."""
+    try:
+        with file.open("rb") as opened:
+            number = 0
+            while line := opened.readline(MAX_LINE_BYTES + 1):
+                number += 1
+                if len(line) > MAX_LINE_BYTES:
+                    raise LoadError(
+                        f"{file.name}, line {number} is longer than {MAX_LINE_BYTES} bytes. Split the file."
+                    )
+                if line.strip():
+                    yield number, line
+    except OSError as error:
+        raise LoadError(f"{file.name} cannot be read ({error.strerror}). Name a courier file or a folder.") from error

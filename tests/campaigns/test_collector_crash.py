@@ -1,0 +1,126 @@
+"""Crash campaign: the collector is killed at random under load; what it answered with success is stored, once."""
+
+import http.client
+import json
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from contextlib import closing, suppress
+from datetime import datetime, timezone
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from deepchecks_telemetry.collector import report
+
+pytestmark = [
+    pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no SIGKILL"),
+    pytest.mark.timeout(3600),
+]
+SEED = 20_241
+ROUNDS, ROUNDS_IN_FULL = 4, 200
+SENDERS, ROWS = 3, 20
+RESOURCE = {
+    "service.name": "deepchecks",
+    "service.version": "0.19.1",
+    "app.installation.id": "0b6ee9b4-1f59-4a0e-9f0e-3f0c5a1c7c11",
+    "os.type": "linux",
+    "os.name": "debian",
+    "os.version": "12",
+    "process.runtime.name": "cpython",
+    "process.runtime.version": "3.11",
+    "deepchecks.runtime": "script",
+}
+
+
+class Sender(threading.Thread):
+    """Posts batch after batch, the unanswered one again first; knows what it tried and what was answered."""
+
+    def __init__(self, place: str) -> None:
+        super().__init__(daemon=True)
+        self.place = place
+        self.ended = False
+        self.tried: set[str] = set()
+        self.answered: set[str] = set()
+        self.waiting: list[list[str]] = []
+
+    def run(self) -> None:
+        client = http.client.HTTPConnection(self.place, timeout=20)
+        with closing(client), suppress(OSError, http.client.HTTPException):  # the collector was killed
+            while not self.ended:
+                self._send(client)
+
+    def _send(self, client: http.client.HTTPConnection) -> None:
+        if not self.waiting:
+            self.waiting.append([str(uuid.uuid4()) for _ in range(ROWS)])
+        self.tried.update(self.waiting[0])
+        client.request("POST", "/v1/logs", body(self.waiting[0]), {"Content-Type": "application/json"})
+        answer = client.getresponse()
+        if answer.status == 200 and json.loads(answer.read()) == {}:
+            self.answered.update(self.waiting.pop(0))
+
+
+def body(uids: list[str]) -> bytes:
+    day_ns = int(datetime.now(timezone.utc).timestamp()) // 86_400 * 86_400 * 10**9
+    records = [
+        {
+            "timeUnixNano": str(day_ns),
+            "eventName": "deepchecks.run-check",
+            "attributes": [
+                {"key": "log.record.uid", "value": {"stringValue": uid}},
+                {"key": "deepchecks.event.count", "value": {"intValue": "1"}},
+            ],
+        }
+        for uid in uids
+    ]
+    attributes = [{"key": key, "value": {"stringValue": value}} for key, value in RESOURCE.items()]
+    group = {"resource": {"attributes": attributes}, "scopeLogs": [{"logRecords": records}]}
+    return json.dumps({"resourceLogs": [group]}).encode()
+
+
+def one_round(store: Path, chance: random.Random, unanswered: list[list[str]]) -> tuple[set[str], set[str]]:
+    """Serve, load, kill; the batches that got no answer go on into the next round."""
+    command = [sys.executable, "-m", "deepchecks_telemetry.collector", "--port", "0", "--store", str(store)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        place = urlsplit(child.stdout.readline().strip()).netloc
+        senders = [Sender(place) for _ in range(SENDERS)]
+        for sender in senders:
+            sender.waiting += unanswered[:1]
+            del unanswered[:1]
+            sender.start()
+        end = time.monotonic() + chance.uniform(0.02, 0.4)
+        while time.monotonic() < end:
+            threading.Event().wait(0.005)
+        child.kill()
+    for sender in senders:
+        sender.ended = True
+        sender.join(30)
+        unanswered += sender.waiting
+    return set().union(*(s.tried for s in senders)), set().union(*(s.answered for s in senders))
+
+
+def test_a_killed_collector_has_what_it_answered_once(tmp_path: Path, in_full: bool) -> None:
+    store, chance = tmp_path / "store.db", random.Random(SEED)
+    tried: set[str] = set()
+    answered: set[str] = set()
+    unanswered: list[list[str]] = []
+    rounds = ROUNDS_IN_FULL if in_full else ROUNDS
+    for _ in range(rounds):
+        more_tried, more_answered = one_round(store, chance, unanswered)
+        tried |= more_tried
+        answered |= more_answered
+        with closing(sqlite3.connect(store)) as connection:
+            stored = [uid for (uid,) in connection.execute("SELECT uid FROM rows")]
+            assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        assert len(stored) == len(set(stored))
+        assert answered <= set(stored) <= tried
+    assert answered
+    assert report(store).total.events == len(stored)
+    print(f"\n{rounds} kills: {len(answered)} rows answered, {len(tried)} tried, {len(stored)} stored")

@@ -1,0 +1,173 @@
+"""Fuzzing: whatever is posted, the collector answers as OTLP says, and nothing of a refused body is stored."""
+
+import gzip
+import http.client
+import json
+import sqlite3
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from google.protobuf.json_format import ParseDict
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+
+from deepchecks_telemetry.collector import running
+from deepchecks_telemetry.collector.encoding import parse_protobuf
+from deepchecks_telemetry.collector.errors import RequestError
+from deepchecks_telemetry.collector.wire import Decoded, parse_json, read
+from deepchecks_telemetry.spool.catalogue import FIELDS, NUMBERS, is_allowed
+
+pytestmark = pytest.mark.timeout(3600)
+DECODED, DECODED_IN_FULL = 150, 45_000  # of each encoding
+POSTED, POSTED_IN_FULL = 80, 12_000
+TODAY = datetime.now(timezone.utc).date()
+VALUES = ("0.19.1", "linux", "debian", "12", "cpython", "3.11", "script")
+JSON_VALUE = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.sampled_from(sorted(NUMBERS)),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+def text(key: str, value: str) -> dict[str, Any]:
+    return {"key": key, "value": {"stringValue": value}}
+
+
+def valid() -> dict[str, Any]:
+    record = {
+        "timeUnixNano": str((TODAY.toordinal() - 719_163) * 86_400 * 10**9),
+        "eventName": "deepchecks.run-check",
+        "attributes": [
+            text("log.record.uid", str(uuid.UUID(int=7))),
+            {"key": "deepchecks.event.count", "value": {"intValue": "3"}},
+        ],
+    }
+    fields = [text(field.wire, value) for field, value in zip(FIELDS, VALUES, strict=True)]
+    known = [text("service.name", "deepchecks"), text("app.installation.id", str(uuid.UUID(int=1)))]
+    group = {"resource": {"attributes": [*known, *fields]}, "scopeLogs": [{"logRecords": [record, record]}]}
+    return {"resourceLogs": [group, group]}
+
+
+REQUEST = valid()
+AS_JSON = json.dumps(REQUEST).encode()
+AS_PROTOBUF = ParseDict(REQUEST, ExportLogsServiceRequest()).SerializeToString()
+
+
+def changed(body: bytes) -> st.SearchStrategy[bytes]:
+    """The bytes with a few cuts, each filled with something else."""
+    place = st.integers(0, len(body))
+    kept = st.tuples(place, st.binary(min_size=1, max_size=4)).map(lambda new: (new[0], len(new[1]), new[1]))
+    cut = kept | st.tuples(place, st.integers(0, 12), st.binary(max_size=12))
+
+    def apply(cuts: list[tuple[int, int, bytes]]) -> bytes:
+        made = bytearray(body)
+        for start, length, new in cuts:
+            made[start : start + length] = new
+        return bytes(made)
+
+    return st.lists(cut, max_size=3).map(apply)
+
+
+@st.composite
+def rebuilt(draw: st.DrawFn) -> bytes:
+    """The request with one value, somewhere in it, replaced."""
+
+    def walk(value: Any) -> Any:
+        if draw(st.integers(0, 6)) == 0 or not isinstance(value, dict | list) or not value:
+            return draw(JSON_VALUE)
+        if isinstance(value, dict):
+            key = draw(st.sampled_from(sorted(value)))
+            return {**value, key: walk(value[key])}
+        place = draw(st.integers(0, len(value) - 1))
+        return [*value[:place], walk(value[place]), *value[place + 1 :]]
+
+    return json.dumps(walk(REQUEST)).encode()
+
+
+IN_JSON = st.one_of(rebuilt(), changed(AS_JSON), st.binary(max_size=64))
+IN_PROTOBUF = st.one_of(changed(AS_PROTOBUF), st.binary(max_size=64))
+
+
+def bounded(examples: int) -> settings:
+    return settings(
+        max_examples=examples,
+        phases=[Phase.generate, Phase.shrink],
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
+
+
+def is_the_catalogues(decoded: Decoded) -> bool:
+    return all(row.event in NUMBERS and is_allowed(row.environment) and row.count > 0 for row in decoded.rows)
+
+
+@pytest.mark.parametrize(("parse", "bodies"), [(parse_json, IN_JSON), (parse_protobuf, IN_PROTOBUF)])
+def test_no_body_breaks_the_decoder(
+    in_full: bool, parse: Callable[[bytes], object], bodies: st.SearchStrategy[bytes]
+) -> None:
+    fates: Counter[str] = Counter()
+
+    @bounded(DECODED_IN_FULL if in_full else DECODED)
+    @given(bodies)
+    def decode(body: bytes) -> None:
+        try:
+            decoded = read(parse(body), today=TODAY)
+        except RequestError as refusal:
+            fates[f"refused with {refusal.status}"] += 1
+        else:
+            assert is_the_catalogues(decoded)
+            fates["rows" if decoded.rows else "no rows"] += 1
+
+    decode()
+    assert {"refused with 400", "rows"} <= set(fates) <= {"refused with 400", "refused with 413", "rows", "no rows"}
+    print(f"\n{parse.__name__}: {fates.total()} bodies, {dict(fates)}")
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[tuple[str, Path]]:
+    with running(tmp_path / "store.db") as url:
+        yield urlsplit(url).netloc, tmp_path / "store.db"
+
+
+def test_no_request_breaks_the_endpoint(in_full: bool, served: tuple[str, Path]) -> None:
+    place, store = served
+    answers: Counter[int] = Counter()
+    with closing(sqlite3.connect(store)) as stored, closing(http.client.HTTPConnection(place, timeout=20)) as client:
+
+        @bounded(POSTED_IN_FULL if in_full else POSTED)
+        @given(
+            st.one_of(IN_JSON, IN_PROTOBUF),
+            st.sampled_from(["application/json", "application/x-protobuf; a=b", "text/plain", "\xff"]),
+            st.sampled_from(["identity", "gzip", "br", ""]),
+            st.booleans(),
+            st.sampled_from(["/v1/logs"] * 6 + ["/", "/v1/%ff", "/healthz?a", "//"]),
+        )
+        def post(body: bytes, kind: str, coding: str, honest: bool, path: str) -> None:
+            before = stored.execute("SELECT count(*) FROM rows").fetchone()
+            sent = gzip.compress(body, 1) if honest and coding == "gzip" else body
+            client.request("POST", path, sent, {"Content-Type": kind, "Content-Encoding": coding})
+            answer = client.getresponse()
+            said = answer.read()
+            assert answer.status in (200, 400, 404, 405, 413, 415)
+            if answer.getheader("Content-Type") == "application/json":
+                assert isinstance(json.loads(said), dict)
+            if answer.status != 200:
+                assert stored.execute("SELECT count(*) FROM rows").fetchone() == before
+            answers[answer.status] += 1
+
+        post()
+        client.request("GET", "/healthz")
+        assert client.getresponse().status == 200
+        found = stored.execute(f"SELECT event, {', '.join(field.name for field in FIELDS)} FROM rows").fetchall()
+    assert {200, 400, 415} <= set(answers)
+    assert found
+    assert all(event in NUMBERS and is_allowed(tuple(environment)) for event, *environment in found)
+    print(f"\nendpoint: {answers.total()} requests, {dict(answers)}")

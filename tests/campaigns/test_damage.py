@@ -1,0 +1,335 @@
+"""Damage campaign: whatever is done to the spool's files, counting goes on, and what is lost is told."""
+
+import contextlib
+import os
+import random
+import shutil
+import sqlite3
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from deepchecks_telemetry.spool import Home, erase, find_home, find_residue, read_accounts, read_waiting, upkeep
+from deepchecks_telemetry.spool.health import WRONG, examine
+from deepchecks_telemetry.spool.quarantine import quarantined
+
+pytestmark = pytest.mark.timeout(3600)
+SEED = 70_000
+PAGE = 1024
+FULL = (3 + 4 + 5 + 6) * 9 + 240 + 450  # what `FILL` records
+
+# A spool with everything in it: delivered, parked and waiting batches, folded counts, raw events, some of them in a WAL
+# that this process leaves behind. Three environments, so that the index on them has something to find.
+FILL = """
+import json
+from deepchecks_telemetry.spool import Verdict, batches, environment, find_home, record, recording, seal, settle
+from deepchecks_telemetry.spool.fold import tidy
+from deepchecks_telemetry.spool.open import opened
+home = find_home()
+here = environment.current()
+def count(runtime, *names):
+    environment.current = lambda: here._replace(runtime=runtime)
+    if recording._writer: recording._writer.close()
+    for name in names:
+        assert record(name)
+def render(installation, rows):
+    return json.dumps([[row.uid, row.event, row.count] for row in rows]).encode()
+for number, state in enumerate(("delivered", "parked", "exported", None)):
+    for runtime in ("ci", "colab", "kaggle"):
+        count(runtime, *["run-check", "run-suite", "package-import"] * (3 + number))
+    assert seal(home, render)
+    (batch,) = batches(home, states=("sealed",))
+    if state:
+        assert settle(home, batch, Verdict(state, state))
+for runtime in ("ci", "colab", "kaggle"):
+    count(runtime, *["run-check", "suite-to-wandb"] * 40)
+with opened(home) as connection:
+    tidy(home, connection)
+for runtime in ("ci", "colab", "kaggle"):
+    count(runtime, *["run-check", "package-import", "suite-to-wandb"] * 50)
+"""
+
+# Told a folder, it records there until it is told another word; the oracle knows when each try began and what came of it.
+RECORD = """
+import os, select, sys, time
+from deepchecks_telemetry.spool import record
+name = sys.argv[1]
+def line():
+    return sys.stdin.readline().split()
+while order := line():
+    where, oracle, most = order
+    os.environ["DEEPCHECKS_TELEMETRY_DIR"] = where
+    with open(oracle, "w") as told:
+        for _ in range(int(most)):
+            begun = time.monotonic()
+            stored = record(name)
+            print(begun, time.monotonic() - begun, int(stored), file=told, flush=True)
+            if select.select([sys.stdin], [], [], 0)[0]:
+                line()
+                break
+    os.environ["DEEPCHECKS_TELEMETRY_DIR"] = where + "-other"
+    record("no such event")
+    print("done", flush=True)
+"""
+NAMES = ("check-to-html", "suite-to-html", "suite-to-json")
+
+
+class Try(NamedTuple):
+    """One call of `record`: when it began, how long it took, and what it said."""
+
+    begun: float
+    took_s: float
+    stored: bool
+
+
+class Recorder:
+    """A process that records where it is told; the last of them is the visitor, who comes after the damage."""
+
+    def __init__(self, name: str) -> None:
+        command = [sys.executable, "-c", RECORD, name]
+        self.name = name
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def start(self, home: Path, most: int = 1_000_000) -> None:
+        self.oracle = home.with_suffix(f".{self.name}")
+        self.oracle.unlink(missing_ok=True)
+        self._say(f"{home} {self.oracle} {most}\n")
+
+    def tries(self) -> list[Try]:
+        if not self.oracle.exists():
+            return []
+        lines = self.oracle.read_text("ascii").split("\n")[:-1]
+        return [Try(float(begun), float(took), stored == "1") for begun, took, stored in map(str.split, lines)]
+
+    def stop(self) -> None:
+        self._say("stop\n")
+        self.wait()
+
+    def wait(self) -> None:
+        assert self.process.stdout is not None
+        assert self.process.stdout.readline() == "done\n"
+
+    def end(self) -> None:
+        with self.process:
+            self.process.kill()
+
+    def _say(self, line: str) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(line)
+        self.process.stdin.flush()
+
+
+@pytest.fixture
+def recorders() -> Iterator[list[Recorder]]:
+    made = [Recorder(name) for name in NAMES]
+    yield made
+    for recorder in made:
+        recorder.end()
+
+
+@pytest.fixture
+def full(tmp_path: Path) -> Path:
+    """The folder of a spool with everything in it."""
+    folder = tmp_path / "full"
+    done = subprocess.run(
+        [sys.executable, "-c", FILL],
+        env=os.environ | {"DEEPCHECKS_TELEMETRY_DIR": str(folder)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (folder / "state" / "spool.db-wal").stat().st_size > 10 * PAGE
+    return folder
+
+
+Damage = Callable[[Path, random.Random], None]
+
+
+def _overwrite(path: Path, octets: bytes) -> None:
+    """In place: the file stays the same one, as it does where a disk errs."""
+    with path.open("r+b") as file:
+        file.truncate(0)
+        file.write(octets)
+
+
+def flip_bits(path: Path, chance: random.Random) -> None:
+    with path.open("r+b") as file:
+        size = os.fstat(file.fileno()).st_size
+        for _ in range(chance.choice((1, 1, 5, 50))):
+            place = chance.randrange(size)
+            file.seek(place)
+            octet = file.read(1)[0]
+            file.seek(place)
+            file.write(bytes([octet ^ 1 << chance.randrange(8)]))
+
+
+def cut(path: Path, chance: random.Random) -> None:
+    os.truncate(path, chance.randrange(path.stat().st_size))
+
+
+def zero_pages(path: Path, chance: random.Random) -> None:
+    with path.open("r+b") as file:
+        for _ in range(chance.choice((1, 1, 3, 10))):
+            file.seek(PAGE * chance.randrange(-(-os.fstat(file.fileno()).st_size // PAGE)))
+            file.write(b"\0" * PAGE)
+
+
+def swap_pages(path: Path, chance: random.Random) -> None:
+    with path.open("r+b") as file:
+        one, other = (PAGE * chance.randrange(os.fstat(file.fileno()).st_size // PAGE) for _ in range(2))
+        pages = []
+        for place in (one, other):
+            file.seek(place)
+            pages.append(file.read(PAGE))
+        for place, page in zip((other, one), pages, strict=True):
+            file.seek(place)
+            file.write(page)
+
+
+def garbage(path: Path, chance: random.Random) -> None:
+    size = path.stat().st_size
+    with path.open("r+b") as file:
+        file.write(chance.randbytes(chance.choice((40, 5000, max(size, 40)))))
+
+
+def put_text(path: Path, chance: random.Random) -> None:
+    _overwrite(path, b"Dear diary,\n" * chance.randrange(1, 2000))
+
+
+def empty(path: Path, chance: random.Random) -> None:
+    os.truncate(path, 0)
+
+
+def put_other_database(path: Path, chance: random.Random) -> None:
+    other = path.with_name("other")
+    with contextlib.closing(sqlite3.connect(other, isolation_level=None)) as connection:
+        connection.execute(f"PRAGMA page_size = {chance.choice((512, 1024, 4096))}")
+        connection.execute("CREATE TABLE photographs (title TEXT)")
+        connection.executemany("INSERT INTO photographs VALUES (?)", [("sunset" * 20,)] * chance.randrange(100))
+    octets = other.read_bytes()
+    other.unlink()
+    if chance.random() < 0.5:
+        _overwrite(path, octets)
+    else:
+        other.write_bytes(octets)
+        other.replace(path)  # and the spool is no more: nobody can save what was in it
+
+
+DATABASE: tuple[Damage, ...] = (
+    *(flip_bits, cut, zero_pages, swap_pages, garbage, put_text, empty, put_other_database),
+)
+WAL: tuple[Damage, ...] = (flip_bits, cut, zero_pages, swap_pages, garbage, empty)
+CASES = [*((name, "spool.db") for name in DATABASE), *((name, "spool.db-wal") for name in WAL)]
+GRACE_S = 0.1  # a file that was replaced by another: its last lease is over by then
+
+
+MARKS: list[bytes] = []
+
+
+def read_marks(full: Path) -> None:
+    """What `disable` must leave nowhere: the identifier and the uids of the spool that is damaged."""
+    with contextlib.closing(sqlite3.connect(shutil.copytree(full, full.with_name("copy")) / "state/spool.db")) as spool:
+        MARKS[:] = [
+            mark.encode() for (mark,) in spool.execute("SELECT uid FROM rows UNION SELECT installation FROM spool")
+        ]
+    assert len(MARKS) > 10
+
+
+def last(recorder: Recorder) -> float:
+    tries = recorder.tries()
+    return tries[-1].begun if tries else 0.0
+
+
+def test_counting_goes_on_whatever_is_damaged_and_what_is_lost_is_told(
+    tmp_path: Path,
+    full: Path,
+    recorders: list[Recorder],
+    in_full: bool,
+    until: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(upkeep, "SETTLED_S", 0.05)  # nobody records any more when the books are read
+    read_marks(full)
+    seeds = 1000 if in_full else 42
+    outcomes: Counter[str] = Counter()
+    begun = time.monotonic()
+    for seed in range(seeds):
+        chance = random.Random(SEED + seed)
+        damage, name = CASES[seed % len(CASES)]
+        home = tmp_path / f"{seed}"
+        shutil.copytree(full, home)
+        try:
+            outcomes[one_round(home, damage, home / "state" / name, recorders, chance, until)] += 1
+        except BaseException:
+            print(f"\nseed {seed}: {damage.__name__} of {name}")
+            raise
+        shutil.rmtree(home)
+    told = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.most_common())
+    print(f"\ndamage campaign: {seeds} seeds in {time.monotonic() - begun:.0f} s: {told}")
+
+
+def one_round(
+    home: Path,
+    damage: Damage,
+    path: Path,
+    recorders: list[Recorder],
+    chance: random.Random,
+    until: Callable[..., None],
+) -> str:
+    *crowd, visitor = recorders
+    crowd = crowd[: chance.randrange(3)]
+    ours = find_home({"DEEPCHECKS_TELEMETRY_DIR": str(home)})
+    for recorder in crowd:
+        recorder.start(home)
+    for recorder in crowd:
+        until(lambda recorder=recorder: len(recorder.tries()) > 20)
+    inode = path.stat().st_ino
+    damage(path, chance)
+    done = time.monotonic() + (0 if path.stat().st_ino == inode else GRACE_S)
+    visitor.start(home, 20)
+    visitor.wait()
+    for recorder in crowd:
+        until(lambda recorder=recorder: last(recorder) > done + 0.03)
+        recorder.stop()
+    for recorder in (*crowd, visitor):
+        after = [attempt for attempt in recorder.tries() if attempt.begun > done]
+        assert [attempt for attempt in after if not attempt.stored] == [], f"{recorder.name} did not go on counting"
+    if chance.random() < 0.25:
+        erase(ours)
+        assert find_residue(ours, MARKS) == (len(os.listdir(ours.state)) + 1, [])
+        assert not [name for name in os.listdir(ours.state) if name.startswith("spool.db.")]
+        return "wiped by disable"
+    return check(ours, done, [*crowd, visitor])
+
+
+def check(ours: Home, done: float, recorders: list[Recorder]) -> str:
+    copies = len(quarantined(ours))
+    books = read_accounts(ours)
+    there = books.pending + books.sealed + books.delivered + books.exported + books.rejected
+    stored: Counter[str] = Counter()
+    for waiting in read_waiting(ours):
+        stored[waiting.event] += waiting.count
+    for recorder in recorders:
+        acknowledged = sum(attempt.stored for attempt in recorder.tries() if attempt.begun > done)
+        assert stored[recorder.name] >= acknowledged, f"of {recorder.name}: {stored}"
+    findings = {finding.name: finding for finding in examine(ours)}
+    wrong = {name for name, finding in findings.items() if finding.level == WRONG}
+    assert books.balance == 0 or "conservation" in wrong
+    assert wrong <= {"conservation", "integrity"}
+    lost = FULL + sum(attempt.stored for recorder in recorders for attempt in recorder.tries()) - there
+    told = books.dropped.get("damage", 0)
+    assert lost <= 0 or told or wrong or "unreadable file" in findings, f"{lost} are lost and nobody says so"
+    if "conservation" in wrong or "integrity" in wrong:
+        return "told by doctor, not mended"
+    if not copies:
+        return "harmless" if lost == 0 else "changed unnoticed"
+    if "unreadable file" in findings:
+        return "noticed and nothing saved"
+    return "noticed and all saved" if not told else "noticed and saved in part"

@@ -1,0 +1,104 @@
+"""Disable campaign: killed at whatever moment, `disable` has done nothing or holds, and the next one finishes it."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from deepchecks_telemetry.spool import erase, find_home, find_residue, read_accounts
+from deepchecks_telemetry.spool.consent import read_mode
+from deepchecks_telemetry.spool.open import opened
+
+pytestmark = [
+    pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no SIGKILL"),
+    pytest.mark.timeout(3600),
+]
+SEED = 20_241
+
+# Has something in every state, tells all identifiers, and goes on recording.
+FILL = """
+from deepchecks_telemetry.spool import Verdict, batches, find_home, record, seal, settle
+home, seen = find_home(), []
+def render(installation, rows):
+    seen.extend([installation, *(row.uid for row in rows)])
+    return repr(seen).encode()
+for state in ("delivered", "parked", "exported", "sealed"):
+    assert all(record(name) for name in ["run-check", "run-suite"] * 100)
+    assert seal(home, render)
+    assert settle(home, batches(home)[-1], Verdict(state, "told"))
+print(*seen, flush=True)
+while True:
+    record("suite-to-html")
+"""
+ERASE = """
+from deepchecks_telemetry.spool import erase, find_home
+print("ready", flush=True)
+erase(find_home())
+"""
+
+
+def start(code: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+
+
+def first_line(process: "subprocess.Popen[str]") -> list[str]:
+    assert process.stdout is not None
+    return process.stdout.readline().split()
+
+
+def end(process: "subprocess.Popen[str]") -> bool:
+    """Kill it; whether it was still alive."""
+    process.kill()
+    with process:
+        return process.wait(timeout=30) == -signal.SIGKILL
+
+
+def test_a_disable_that_is_killed_holds_or_has_not_begun_and_the_next_one_finishes(
+    tmp_path: Path, in_full: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DEEPCHECKS_TELEMETRY")
+    chance = random.Random(SEED)
+    killed: list[str] = []
+    rounds = 250 if in_full else 8
+    for number in range(rounds):
+        monkeypatch.setenv("DEEPCHECKS_TELEMETRY_DIR", str(tmp_path / str(number)))
+        host = start(FILL)
+        try:
+            markers = [word.encode() for word in first_line(host)]
+            assert len(markers) > 8
+            eraser = start(ERASE)
+            first_line(eraser)
+            time.sleep(chance.random() * 0.04)
+            if end(eraser):
+                killed.append(check_half_way())
+            erase(find_home())
+            assert read_accounts(find_home()).recorded == 0
+        finally:
+            assert end(host)
+        assert find_residue(find_home(), markers)[1] == []
+    counts = {word: killed.count(word) for word in ("not begun", "chosen", "fenced", "wiped")}
+    print(f"\ndisable campaign: {rounds} rounds, {len(killed)} killed on the way: {counts}")
+    assert killed
+
+
+def check_half_way() -> str:
+    """How far it came: the books balance at each step."""
+    home = find_home()
+    books = read_accounts(home)
+    assert books.balance == 0
+    with opened(home) as connection, closing(connection.execute("PRAGMA integrity_check")) as told:
+        assert told.fetchall() == [("ok",)]
+    if read_mode(home.mode) is None:
+        assert not books.closed
+        assert books.recorded > 0
+        return "not begun"
+    assert os.path.exists(home.spool)
+    if not books.closed:
+        return "chosen"
+    return "fenced" if books.recorded else "wiped"

@@ -1,0 +1,81 @@
+"""The official OpenTelemetry exporter for Python and our own uploader both deliver, nothing of either replaced."""
+
+import json
+import sys
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+
+from deepchecks_telemetry.collector import report, running
+from deepchecks_telemetry.spool import Home, find_home, read_waiting, record
+from deepchecks_telemetry.uploader import Endpoint, flush
+
+RESOURCE = {
+    "service.name": "deepchecks",
+    "service.version": "0.19.1",
+    "app.installation.id": "0b6ee9b4-1f59-4a0e-9f0e-3f0c5a1c7c11",
+    "os.type": "linux",
+    "os.name": "debian",
+    "os.version": "12",
+    "process.runtime.name": "cpython",
+    "process.runtime.version": "3.11",
+    "deepchecks.runtime": "script",
+}
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[tuple[str, Path]]:
+    store = tmp_path / "store.db"
+    with running(store) as url:
+        yield url, store
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("compression", ["NoCompression", "Gzip"])
+def test_the_official_exporter_delivers(served: tuple[str, Path], compression: str) -> None:
+    http = pytest.importorskip("opentelemetry.exporter.otlp.proto.http")
+    exporter_module = pytest.importorskip("opentelemetry.exporter.otlp.proto.http._log_exporter")
+    logs = pytest.importorskip("opentelemetry.sdk._logs")
+    export = pytest.importorskip("opentelemetry.sdk._logs.export")
+    resources = pytest.importorskip("opentelemetry.sdk.resources")
+    api = pytest.importorskip("opentelemetry._logs")
+
+    url, store = served
+    coding = getattr(http.Compression, compression)
+    exporter = exporter_module.OTLPLogExporter(f"{url}/v1/logs", timeout=20, compression=coding)
+    provider = logs.LoggerProvider(resource=resources.Resource(RESOURCE), shutdown_on_exit=False)
+    provider.add_log_record_processor(export.BatchLogRecordProcessor(exporter))
+    logger = provider.get_logger("deepchecks_telemetry")
+    day = datetime.now(timezone.utc).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=1)
+    for count in range(1, 101):
+        values = {"log.record.uid": str(uuid.uuid4()), "deepchecks.event.count": count}
+        name, moment = "deepchecks.run-check", int(day.timestamp()) * 10**9
+        logger.emit(api.LogRecord(timestamp=moment, event_name=name, attributes=values))
+    assert provider.force_flush()
+    provider.shutdown()
+    found = report(store)
+    assert (found.total.events, found.rows) == (5050, 100)
+    assert list(found.by["day"]) == [day.date().isoformat()]
+
+
+@pytest.fixture
+def ours(home: Path) -> Home:
+    return find_home()
+
+
+def test_our_uploader_delivers_what_was_waiting(ours: Home, served: tuple[str, Path]) -> None:
+    url, store = served
+    recorded = Counter({"run-check": 7, "run-suite": 2, "package-import": 1})
+    for name, times in recorded.items():
+        for _ in range(times):
+            assert record(name)
+    tried = [sent.outcome.kind for sent in flush(ours, Endpoint(f"{url}/v1/logs", "a test"))]
+    assert tried == ["delivered"]
+    assert not read_waiting(ours)
+    told = json.loads(json.dumps(report(store).as_dict()))
+    assert (told["by_event"], told["installations"]) == (recorded, 1)
+    assert list(told["by_python"]) == [f"{sys.version_info[0]}.{sys.version_info[1]}"]

@@ -1,0 +1,57 @@
+"""Saves results, checks and bound methods while attached; loads and uses them where our package cannot be imported."""
+
+# ruff: noqa: ARG002 - the library names the arguments
+
+import pickle
+import sys
+from pathlib import Path
+from typing import Any
+
+import old_numpy  # noqa: F401 - for what it does
+
+PLAIN, CLOUD = Path("plain.pickle"), Path("cloud.pickle")
+
+
+def save() -> None:
+    """With pickle what it takes, with cloudpickle a suite with conditions and a user's own check too."""
+    import cloudpickle
+    import pandas as pd
+    from deepchecks.core import CheckResult
+    from deepchecks.tabular import Dataset, SingleDatasetCheck, Suite
+    from deepchecks.tabular.checks import IsSingleValue
+
+    class Own(SingleDatasetCheck):  # type: ignore[misc]
+        """A user's check, with a `run` of its own."""
+
+        def run(self, *arguments: Any, **options: Any) -> CheckResult:
+            return super().run(*arguments, **options)
+
+        def run_logic(self, context: Any, dataset_kind: Any) -> CheckResult:
+            return CheckResult(7)
+
+    data = Dataset(pd.DataFrame({"a": [1, 1]}), cat_features=[])
+    check = IsSingleValue()
+    suite = Suite("a suite", IsSingleValue().add_condition_not_single_value(), Own())
+    PLAIN.write_bytes(pickle.dumps([data, check.run(data), check, check.run, IsSingleValue.run]))
+    CLOUD.write_bytes(cloudpickle.dumps([suite.run(data), suite.run, Own().run]))
+
+
+def load() -> None:
+    """Everything comes back, works, and has brought nothing of ours."""
+    sys.modules["deepchecks_telemetry"] = None  # type: ignore[assignment]  # from here on every import of it fails
+    data, result, check, run, method = pickle.loads(PLAIN.read_bytes())
+    suite_result, run_suite, run_own = pickle.loads(CLOUD.read_bytes())
+    assert result.value == check.run(data).value == run(data).value == method(check, data).value == {"a": True}
+    assert [len(each.results) for each in (suite_result, run_suite(data))] == [2, 2]
+    assert run_own(data).value == 7
+    assert not [name for name in sys.modules if name.startswith("deepchecks_telemetry.")]
+    assert not any(hasattr(each, "__deepchecks_telemetry__") for each in (run, method, run_suite))
+
+
+if sys.argv[1] == "save":
+    from deepchecks_telemetry.hooks import attach
+
+    attach()
+    save()
+else:
+    load()

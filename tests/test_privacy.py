@@ -1,0 +1,131 @@
+"""What a person's work is called is nowhere: not in our files, not on the wire, not in what we say.
+
+A full suite of the real deepchecks runs where everything that can carry a name carries one: data, columns, the label,
+the model, files and folders, the home, the user, the host. Then every byte that we kept or sent is searched.
+"""
+
+import gzip
+import http.server
+import importlib.util
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+pytestmark = [
+    pytest.mark.real,
+    pytest.mark.timeout(300),
+    pytest.mark.skipif(not importlib.util.find_spec("deepchecks"), reason="deepchecks is not installed"),
+]
+
+SCRIPT = Path(__file__).with_name("privacy_script.py")
+MARK = "Zarquon"  # in every name; no part of a word of ours
+SENT = 'eventName":"deepchecks.run-suite"'
+
+
+class Receiver(http.server.BaseHTTPRequestHandler):
+    """Keeps each request as it came: its line, its headers, its body; answers as a collector does."""
+
+    seen: list[bytes]
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.seen += [self.requestline.encode(), self.headers.as_bytes(), body, gzip.decompress(body)]
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"{}")
+
+    def log_request(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def receiver() -> Iterator[tuple[str, list[bytes]]]:
+    """The address of a receiver on this machine, and what it received."""
+    seen: list[bytes] = []
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), type("", (Receiver,), {"seen": seen}))
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}", seen
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home, a user and a host whose names are marked; the folder that the user works in."""
+    home = tmp_path / f"{MARK}-home"
+    work = home / f"{MARK}-project"
+    work.mkdir(parents=True)
+    for name in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(name, str(home))
+    for name in ("USER", "LOGNAME", "USERNAME", "HOSTNAME", "COMPUTERNAME", "SSH_CONNECTION", "VIRTUAL_ENV_PROMPT"):
+        monkeypatch.setenv(name, f"{MARK}-{name.lower()}")
+    # Where everybody has them, under the home, not in one folder that a test names.
+    for name in ("DEEPCHECKS_TELEMETRY_DIR", "XDG_STATE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name)
+    return work
+
+
+def on_a_named_host(command: list[str]) -> list[str]:
+    """The command on a host with a marked name, where the system lets us name one."""
+    unshare = ["unshare", "--uts", "sh", "-c", f'hostname {MARK}-host && exec "$@"', "sh"]
+    try:
+        can = subprocess.run([*unshare, "true"], capture_output=True, timeout=10).returncode == 0
+    except FileNotFoundError:
+        can = False
+    return [*unshare, *command] if can else command
+
+
+def run(work: Path, *arguments: str) -> "subprocess.CompletedProcess[bytes]":
+    command = on_a_named_host([sys.executable, "-W", "ignore", *arguments])
+    done = subprocess.run(command, cwd=work, capture_output=True, timeout=250)
+    assert done.returncode == 0, done.stderr.decode()
+    return done
+
+
+def telemetry(work: Path, *arguments: str) -> "subprocess.CompletedProcess[bytes]":
+    return run(work, "-m", "deepchecks_telemetry.cli", "telemetry", *arguments)
+
+
+def files_of_ours(home: Path) -> list[Path]:
+    folders = [path for path in home.rglob("telemetry") if path.is_dir() and path.parent.name == "deepchecks"]
+    return [path for folder in folders for path in folder.rglob("*") if path.is_file()]
+
+
+def is_marked(content: bytes) -> bool:
+    """Whether the mark is in there, in whatever case and in either width of a letter."""
+    lower = content.lower()
+    return any(MARK.lower().encode(encoding) in lower for encoding in ("utf-8", "utf-16-le"))
+
+
+def test_no_name_of_a_persons_work_is_kept_sent_or_said(named: Path, receiver: tuple[str, list[bytes]]) -> None:
+    url, seen = receiver
+    script = run(named, str(SCRIPT), MARK)
+    assert is_marked((named / f"{MARK}.html").read_bytes()), "the person's own export does hold the names"
+    telemetry(named, "enable", "--endpoint", url)
+    preview = telemetry(named, "preview")
+    waiting = files_of_ours(named.parent)
+    assert {"spool.db", "mode", "endpoint"} <= {path.name for path in waiting}
+    assert [path.name for path in waiting if is_marked(path.read_bytes())] == []
+    flush = telemetry(named, "flush", "--json")
+    assert any(SENT in body.decode("utf-8", "replace") for body in seen), seen
+    assert [part for part in seen if is_marked(part)] == []
+    assert [path.name for path in files_of_ours(named.parent) if is_marked(path.read_bytes())] == []
+    sent = telemetry(named, "sent", "1")
+    said = [script.stderr, *(part for done in (preview, flush, sent) for part in (done.stdout, done.stderr))]
+    assert [part for part in said if is_marked(part)] == []
+
+
+def test_the_search_finds_what_it_looks_for(tmp_path: Path) -> None:
+    folder = tmp_path / "home" / ".local" / "state" / "deepchecks" / "telemetry"
+    folder.mkdir(parents=True)
+    for name, content in {"a": f"x{MARK}y".encode(), "b": MARK.upper().encode("utf-16-le"), "c": b"nothing"}.items():
+        (folder / name).write_bytes(content)
+    assert sorted(path.name for path in files_of_ours(tmp_path / "home") if is_marked(path.read_bytes())) == ["a", "b"]

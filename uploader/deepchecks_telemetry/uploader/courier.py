@@ -1,0 +1,105 @@
+"""A courier's file on the way in: each line is a request of ours, byte for byte, or nothing of the file is taken.
+
+It comes on a disk from a machine that we know nothing of: what the catalogue does not name is refused, as is a file
+that was cut short, or edited so that it shows.
+"""
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from deepchecks_telemetry.spool.catalogue import FIELDS, NUMBERS, VERSION, Environment, is_allowed
+from deepchecks_telemetry.spool.sealing import Row
+from deepchecks_telemetry.uploader.errors import BadFile
+from deepchecks_telemetry.uploader.exporting import PREFIX, SHOWN, SUFFIX
+from deepchecks_telemetry.uploader.payload import DAY_NS, SCOPE, render
+
+MAX_BYTES = 64 * 2**20  # of a file; a batch of 1,000 rows has some 300 KB
+NAMED = re.compile(rf"{PREFIX}([0-9a-f]{{{SHOWN}}}).*{re.escape(SUFFIX)}")  # a copy may be called "… (1).jsonl"
+UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+RELEASE = re.compile(VERSION, re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One line of a file: a body as it was frozen, its digest, how much is in it."""
+
+    body: bytes
+    sha256: str
+    rows: int
+    events: int
+
+
+def read_file(path: str) -> list[Request]:
+    """All requests of a file; raises `BadFile`, saying why, unless every byte of it is as it was written."""
+    content = _read(path)
+    name = os.path.basename(path)
+    named = NAMED.search(name)
+    if named and not hashlib.sha256(content).hexdigest().startswith(named[1]):
+        raise BadFile(f"{name} is not as it was written: its digest is not the one in its name")
+    if not content.endswith(b"\n"):
+        raise BadFile(f"{name} is empty or was cut short")
+    return [_request(line, f"line {number} of {name}") for number, line in enumerate(content[:-1].split(b"\n"), 1)]
+
+
+def _read(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            content = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise BadFile(f"{path} cannot be read ({error.strerror or type(error).__name__})") from error
+    if len(content) > MAX_BYTES:
+        raise BadFile(f"{os.path.basename(path)} is too long to be one of ours")
+    return content
+
+
+def _request(line: bytes, where: str) -> Request:
+    try:
+        rows, same = _rows(json.loads(line))
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        rows, same = [], b""
+    if not rows or same != line:
+        raise BadFile(f"{where} is no request that this version of the package could have written")
+    return Request(line, hashlib.sha256(line).hexdigest(), len(rows), sum(row.count for row in rows))
+
+
+def _rows(said: Any) -> tuple[list[Row], bytes]:
+    """The rows that a request tells of, and the request that we would render of them."""
+    first = said["resourceLogs"][0]
+    scope = {"name": SCOPE["name"], "version": first["scopeLogs"][0]["scope"]["version"]}
+    installation = _texts(first["resource"])["app.installation.id"]
+    if not (RELEASE.fullmatch(scope["version"]) and UUID.fullmatch(installation)):
+        raise ValueError
+    rows = [
+        _row(record, _place(group))
+        for group in said["resourceLogs"]
+        for scoped in group["scopeLogs"]
+        for record in scoped["logRecords"]
+    ]
+    return rows, render(installation, rows, scope=scope)
+
+
+def _place(group: Mapping[str, Any]) -> Environment:
+    texts = _texts(group["resource"])
+    place = Environment(*(texts[field.wire] for field in FIELDS))
+    if not is_allowed(place):
+        raise ValueError
+    return place
+
+
+def _row(record: Mapping[str, Any], place: Environment) -> Row:
+    uid = record["attributes"][0]["value"]["stringValue"]
+    event = record["eventName"].removeprefix("deepchecks.")
+    count = int(record["attributes"][1]["value"]["intValue"])
+    day = int(record["timeUnixNano"]) // DAY_NS
+    if not (UUID.fullmatch(uid) and event in NUMBERS and count > 0):
+        raise ValueError
+    return Row(uid, day, event, place, count)
+
+
+def _texts(resource: Mapping[str, Any]) -> dict[str, str]:
+    return {pair["key"]: pair["value"]["stringValue"] for pair in resource["attributes"]}

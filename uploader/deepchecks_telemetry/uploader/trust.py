@@ -1,0 +1,31 @@
+"""Whom we believe that a receiver is who it says: the authorities of the system, beside those that requests brings.
+
+A private authority that an administrator has put into the system's store is in no file of requests'. Where
+`REQUESTS_CA_BUNDLE` (or curl's own variable) names a file, that file alone counts.
+"""
+
+import os
+import ssl
+from typing import Any
+
+from requests.adapters import HTTPAdapter
+
+BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+
+
+class Trusting(HTTPAdapter):
+    """Requests' own way to a host, directly or through a proxy, with the system's store loaded too."""
+
+    def init_poolmanager(self, *args: Any, **options: Any) -> None:
+        """Make the pool for direct connections."""
+        super().init_poolmanager(*args, **options | _context())
+
+    def proxy_manager_for(self, *args: Any, **options: Any) -> Any:
+        """Make the pool for connections through a proxy."""
+        return super().proxy_manager_for(*args, **options | _context())
+
+
+def _context() -> dict[str, Any]:
+    if any(os.environ.get(name) for name in BUNDLES):
+        return {}
+    return {"ssl_context": ssl.create_default_context()}
