@@ -12,6 +12,7 @@ from pathlib import Path
 import nox
 
 PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
+PARALLEL = ("--numprocesses=auto", "--dist=worksteal")
 ROOMS = ["spool", "uploader", "hooks", "collector", "cli"]
 PROJECT = nox.project.load_toml("pyproject.toml")
 
@@ -63,9 +64,17 @@ def docs(session: nox.Session) -> None:
 
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
-    """Test the sources, installed editable."""
+    """Test the sources, installed editable; the campaigns, in their quick form, on one Python."""
     session.install("-e", ".[collector]", *group("test"))
-    session.run("pytest", "-m", "not real", *session.posargs)
+    fewer = () if session.python == "3.11" else ("--ignore=tests/campaigns",)
+    session.run("pytest", "-m", "not real", *PARALLEL, *fewer, *session.posargs)
+
+
+@nox.session
+def campaigns(session: nox.Session) -> None:
+    """Run campaigns and mutations in full: an hour or more."""
+    session.install("-e", ".[collector]", *group("test"))
+    session.run("pytest", "--long", "-s", "tests/campaigns", "tests/spool/test_mutations.py", *session.posargs)
 
 
 @nox.session
@@ -81,7 +90,9 @@ def wheel(session: nox.Session) -> None:
     session.install(f"{built}[collector]", *group("test"))
     session.chdir(outside)
     # What reads the checkout itself (documents, layout) has no business here.
-    session.run("pytest", "-m", "not real", "--ignore=tests/docs", "--ignore=tests/test_house.py", *session.posargs)
+    elsewhere = ("docs", "campaigns", "test_house.py", "spool/test_mutations.py")
+    ignored = [f"--ignore=tests/{path}" for path in elsewhere]
+    session.run("pytest", "-m", "not real", *PARALLEL, *ignored, *session.posargs)
 
 
 def check_contents(session: nox.Session, built: Path) -> None:
@@ -99,7 +110,7 @@ def real(session: nox.Session) -> None:
     scratch = Path(session.create_tmp()).resolve()
     session.env["MPLCONFIGDIR"] = str(scratch / "matplotlib")  # tests have a HOME each: one font cache for all of them
     session.env["OTHER_PYTHON"] = other_environment(session, scratch / "other")
-    session.run("pytest", "-m", "real", *session.posargs)
+    session.run("pytest", "-m", "real", *PARALLEL, *session.posargs)
 
 
 def other_environment(session: nox.Session, folder: Path) -> str:

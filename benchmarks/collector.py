@@ -1,6 +1,6 @@
 """What the embedded collector takes, beside rotel in the same run: rows a second, memory, with slow clients attached.
 
-    pip install ".[collector]" rotel; python benchmarks/collector.py [FILE]     # Linux; a minute; prints one JSON document
+    pip install ".[collector]" rotel; python benchmarks/collector.py [FILE]    # Linux; a minute; prints JSON
 
 Rotel answers when it has a request in memory, ours when its rows are on the disk, each uid once: not the same work.
 """
@@ -85,7 +85,7 @@ def _post(port: int, bodies: list[bytes]) -> None:
 def _slow(port: int) -> socket.socket:
     """A client in the middle of a body; whether the server reads it is the server's choice."""
     client = socket.create_connection(("127.0.0.1", port), timeout=10)
-    client.setblocking(False)
+    client.settimeout(0)
     head = "POST /v1/logs HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 4000000\r\n\r\n"
     with suppress(BlockingIOError):
         client.send(head.encode() + b" " * SLOW_BYTES)

@@ -62,6 +62,11 @@ _LOOPBACK = Loopback()
 sys.addaudithook(_LOOPBACK)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add `--long`: `pytest tests/campaigns --long`."""
+    parser.addoption("--long", action="store_true", help="run campaigns and mutations in full: an hour or more")
+
+
 @pytest.fixture(autouse=True)
 def loopback() -> Iterator[Loopback]:
     """Fail the test that reached out, even where its code swallowed the refusal."""

@@ -44,7 +44,7 @@ CREATE TABLE IF NOT EXISTS deepchecks.candidates (
   taken UInt8
 ) ENGINE = Null;
 
--- What stands here is the catalogue's; tests/fleet compares the two.
+-- What stands here is the catalogue's; tests/collector compares the two.
 CREATE MATERIALIZED VIEW IF NOT EXISTS deepchecks.judge TO deepchecks.candidates AS
 SELECT
   LogAttributes['log.record.uid'] AS uid,

@@ -25,15 +25,10 @@ class Python(NamedTuple):
     first: str = ""
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add `--long`; it is known where this folder is named: `pytest tests/campaigns --long`."""
-    parser.addoption("--long", action="store_true", help="run the campaigns in full: some 20 minutes")
-
-
 @pytest.fixture
 def in_full(request: pytest.FixtureRequest) -> bool:
     """Whether to run the long form."""
-    return bool(request.config.getoption("--long", False))
+    return bool(request.config.getoption("--long"))
 
 
 @pytest.fixture

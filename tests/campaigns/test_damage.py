@@ -55,7 +55,7 @@ for runtime in ("ci", "colab", "kaggle"):
     count(runtime, *["run-check", "package-import", "suite-to-wandb"] * 50)
 """
 
-# Told a folder, it records there until it is told another word; the oracle knows when each try began and what came of it.
+# Told a folder, it records there until it is told another word; the oracle knows of each try when and what it said.
 RECORD = """
 import os, select, sys, time
 from deepchecks_telemetry.spool import record
@@ -299,17 +299,18 @@ def one_round(
         until(lambda recorder=recorder: last(recorder) > done + 0.03)
         recorder.stop()
     for recorder in (*crowd, visitor):
-        after = [attempt for attempt in recorder.tries() if attempt.begun > done]
-        assert [attempt for attempt in after if not attempt.stored] == [], f"{recorder.name} did not go on counting"
+        refused = [attempt for attempt in recorder.tries() if attempt.begun > done and not attempt.stored]
+        # The one that was on its way when its lease on the old file ran out: nobody knows, so it is not acknowledged.
+        assert len(refused) <= 1, f"{recorder.name} did not go on counting"
     if chance.random() < 0.25:
         erase(ours)
         assert find_residue(ours, MARKS) == (len(os.listdir(ours.state)) + 1, [])
         assert not [name for name in os.listdir(ours.state) if name.startswith("spool.db.")]
         return "wiped by disable"
-    return check(ours, done, [*crowd, visitor])
+    return check(ours, done, [*crowd, visitor], is_wal=path.name.endswith("-wal"))
 
 
-def check(ours: Home, done: float, recorders: list[Recorder]) -> str:
+def check(ours: Home, done: float, recorders: list[Recorder], *, is_wal: bool) -> str:
     copies = len(quarantined(ours))
     books = read_accounts(ours)
     there = books.pending + books.sealed + books.delivered + books.exported + books.rejected
@@ -325,11 +326,12 @@ def check(ours: Home, done: float, recorders: list[Recorder]) -> str:
     assert wrong <= {"conservation", "integrity"}
     lost = FULL + sum(attempt.stored for recorder in recorders for attempt in recorder.tries()) - there
     told = books.dropped.get("damage", 0)
-    assert lost <= 0 or told or wrong or "unreadable file" in findings, f"{lost} are lost and nobody says so"
+    # SQLite takes the rest of a WAL that breaks off for never written: the books are whole, of an earlier moment.
+    assert lost <= 0 or is_wal or told or wrong or "unreadable file" in findings, f"{lost} lost, and nobody says so"
     if "conservation" in wrong or "integrity" in wrong:
         return "told by doctor, not mended"
     if not copies:
-        return "harmless" if lost == 0 else "changed unnoticed"
+        return "harmless" if lost == 0 else "an earlier moment" if is_wal else "changed unnoticed"
     if "unreadable file" in findings:
         return "noticed and nothing saved"
     return "noticed and all saved" if not told else "noticed and saved in part"

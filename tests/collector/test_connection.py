@@ -4,6 +4,8 @@ import asyncio
 import http.client
 import json
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -99,9 +101,17 @@ def test_a_body_that_does_not_come_is_answered_and_cut_off(short: None, server: 
     assert b" 408 " in ending(server.connect(HEAD + b"Content-Length: 9\r\n\r\n{"))
 
 
-def test_a_body_that_is_answered_before_its_end_is_not_waited_for(short: None, server: Server) -> None:
-    client = server.connect(b"POST /elsewhere HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{")
-    assert b" 404 " in ending(client)
+def drip(client: socket.socket, end: float) -> None:
+    while time.monotonic() < end:
+        client.sendall(b" ")
+
+
+def test_a_body_that_is_answered_before_its_end_is_not_read_for_ever(short: None, server: Server) -> None:
+    end = time.monotonic() + 4  # uvicorn's own deadline of 5 s begins anew with each byte
+    with server.connect(b"POST /elsewhere HTTP/1.1\r\nHost: x\r\nContent-Length: 999999999\r\n\r\n") as client:
+        assert b" 404 " in client.recv(65536)
+        with pytest.raises(ConnectionError):
+            drip(client, end)
 
 
 def healthy(client: http.client.HTTPConnection) -> bool:
@@ -156,7 +166,7 @@ def test_beyond_the_bodies_that_wait_a_sender_is_asked_to_come_again(
     monkeypatch.setattr(intake, "MAX_WAITING", 0)
     assert server.post(b"{}").status_code == 429
     monkeypatch.setattr(intake, "MAX_WAITING", 1)
-    assert server.post(b"{}").status_code == 200
+    assert [server.post(b"{}").status_code for _ in range(2)] == [200, 200]
 
 
 @pytest.mark.parametrize(
@@ -187,3 +197,37 @@ def test_only_who_knows_the_token_may_post(tmp_path: Path, given: str, status: i
 def test_a_token_that_no_header_can_carry_is_told(tmp_path: Path, token: str) -> None:
     with pytest.raises(StartError, match="The token"):
         serve(tmp_path / "store.db", port=0, token=token)
+
+
+def memory_kib(process: int) -> int:
+    """The most that a process has held at any moment."""
+    return int(Path(f"/proc/{process}/status").read_text().partition("VmHWM:")[2].split()[0])
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="this system has no /proc")
+def test_two_hundred_slow_clients_keep_nobody_waiting_and_memory_bounded(
+    tmp_path: Path, record: Build, request_of: Build
+) -> None:
+    command = [sys.executable, "-m", "deepchecks_telemetry.collector", "--port", "0", "--store", str(tmp_path / "s.db")]
+    start = HEAD + b"Content-Length: 4000000\r\n\r\n" + b" " * 200_000
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child, ExitStack() as stack:
+        stack.callback(child.kill)
+        assert child.stdout is not None
+        port = int(child.stdout.readline().strip().rpartition(":")[2])
+        with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=30)) as client:
+            assert posted(client, request_of(record())) == 200
+            before = memory_kib(child.pid)
+            for _ in range(200):
+                slow = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=30))
+                slow.sendall(start)
+            for _ in range(3):
+                assert posted(client, request_of(*[record() for _ in range(1_000)])) == 200
+            assert memory_kib(child.pid) - before < 2 * intake.MAX_HELD_BYTES // 1024
+    assert report(tmp_path / "s.db").rows == 3_001
+
+
+def posted(client: http.client.HTTPConnection, request: object) -> int:
+    client.request("POST", "/v1/logs", json.dumps(request), {"Content-Type": "application/json"})
+    answer = client.getresponse()
+    answer.read()
+    return answer.status

@@ -86,18 +86,19 @@ def test_a_refusal_is_a_status_in_protobuf(
 
 
 def test_both_encodings_of_a_request_decode_to_the_same(record: Build, request_of: Build) -> None:
-    foreign = {**record(), "body": {"stringValue": "hello"}}
+    wordy = {**record(), "body": {"stringValue": "hello"}}
+    foreign = record()
     foreign["attributes"] = [*foreign["attributes"], {"key": "host.name", "value": {"stringValue": "box"}}]
     twice = record()
     twice["attributes"] = [*twice["attributes"], record()["attributes"][0]]
     wrong = record()
     wrong["attributes"][1]["value"] = {"doubleValue": 3.5}
     many = {**record(), "attributes": [{"key": f"k{n}", "value": {}} for n in range(MAX_ATTRIBUTES + 1)]}
-    request = request_of(record(), foreign, twice, wrong, many, {**record(), "timeUnixNano": "1"})
+    request = request_of(record(), wordy, foreign, twice, wrong, many, {**record(), "timeUnixNano": "1"})
     request["resourceLogs"] += request_of(record(), os_name="acme")["resourceLogs"]
     decoded = read(parse_json(json.dumps(request).encode()), today=TODAY)
     assert fate(packed(request)) == decoded
-    assert (len(decoded.rows), decoded.rejected) == (2, 5)
+    assert (len(decoded.rows), decoded.rejected) == (3, 5)
 
 
 def nested(depth: int, count: int) -> bytes:
@@ -139,6 +140,24 @@ def test_a_bomb_of_attributes_is_held_to_what_is_read() -> None:
     assert isinstance(decoded, Decoded)
     assert decoded.rejected == MAX_RECORDS
     assert peak < 60 * 2**20
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"\x0a\x00" * 500_000,  # groups
+        packed({"resourceLogs": [{"resource": {"attributes": [{}] * 300_000}}]}),
+    ],
+    ids=["groups", "attributes"],
+)
+def test_a_bomb_of_empty_messages_makes_no_objects(body: bytes) -> None:
+    tracemalloc.start()
+    try:
+        fate(body)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 2**20
 
 
 UID = str(uuid.UUID(int=7))

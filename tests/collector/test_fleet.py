@@ -45,7 +45,7 @@ class Row(NamedTuple):
     uid: str
     day: date
     event: str
-    count: int
+    events: int
     installation: str
     place: Environment
 
@@ -217,7 +217,7 @@ def record_of(row: Row) -> dict[str, Any]:
         "eventName": f"deepchecks.{row.event}",
         "attributes": [
             text("log.record.uid", row.uid),
-            {"key": "deepchecks.event.count", "value": {"intValue": str(row.count)}},
+            {"key": "deepchecks.event.count", "value": {"intValue": str(row.events)}},
         ],
     }
 
@@ -284,7 +284,7 @@ def counted(rows: list[Row]) -> dict[str, dict[str, list[int]]]:
         for row in rows:
             groups[key(row)].append(row)
         found[name] = {
-            value: [sum(row.count for row in its), len(its), len({row.installation for row in its})]
+            value: [sum(row.events for row in its), len(its), len({row.installation for row in its})]
             for value, its in groups.items()
         }
     return found
@@ -333,7 +333,7 @@ def test_report_clickhouse_and_an_independent_count_agree(
     query("SYSTEM WAIT VIEW deepchecks.count_days")
 
     expected, sql = counted(rows), named()
-    total = [sum(row.count for row in rows), ROWS, len({row.installation for row in rows})]
+    total = [sum(row.events for row in rows), ROWS, len({row.installation for row in rows})]
     assert list(ours.total) == total == query(sql["total"])[0]
     for name, groups in expected.items():
         assert {value: list(cell) for value, cell in ours.by[name].items()} == groups, name
@@ -385,8 +385,8 @@ def test_the_first_of_a_uid_is_kept(query: Query) -> None:
     [
         {"event": "run"},
         {"uid": "7"},
-        {"count": 0},
-        {"count": 10**11},
+        {"events": 0},
+        {"events": 10**11},
         {"installation": "me@example.org"},
         {"day": TODAY + timedelta(days=3)},
         {"day": TODAY - timedelta(days=3_700)},
@@ -403,7 +403,7 @@ def test_what_is_not_the_catalogues_is_refused_and_not_kept(
     bad = good._replace(**{"uid": str(uuid.uuid4()), **change})
     for row in (bad, good):
         insert(query, [in_protobuf([row])], tmp_path)
-    assert query(named()["total"]) == [[good.count, 1, 1]]
+    assert query(named()["total"]) == [[good.events, 1, 1]]
     assert query(named()["refused"]) == [["not in the catalogue", 1]]
 
 

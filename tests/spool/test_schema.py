@@ -27,6 +27,7 @@ from deepchecks_telemetry.spool import (
     seal,
     settle,
 )
+from deepchecks_telemetry.spool.lock import hold
 from deepchecks_telemetry.spool.schema import BREAKING, VERSION, connect, create, translate
 
 Sql = Callable[..., list[Any]]
@@ -68,7 +69,7 @@ def test_a_spool_that_was_made_while_we_waited_for_the_lock_is_not_made_again(
 
     @contextmanager
     def after_another(path: str, timeout_s: float) -> Iterator[None]:
-        monkeypatch.undo()
+        monkeypatch.setattr(schema, "hold", hold)
         create(ours, 1.0)
         made.append(os.stat(ours.spool).st_ino)
         yield
@@ -201,9 +202,18 @@ def test_a_folder_of_any_name_holds_a_spool(tmp_path: Path, monkeypatch: pytest.
         (sqlite3.DatabaseError("file is not a database"), Damaged),
         (sqlite3.OperationalError("no such table: events"), Damaged),
         (sqlite3.OperationalError("unable to open database file /home/me"), Unusable),
-        (sqlite3.OperationalError("disk I/O error"), Unusable),
     ],
 )
 def test_an_error_of_sqlite_is_told_in_our_words_without_a_path(error: sqlite3.Error, told: type[Exception]) -> None:
     assert type(translate(error)) is told
     assert "/" not in str(translate(error))
+
+
+@pytest.mark.parametrize(("code", "told"), [(266, Damaged), (522, Damaged), (778, Unusable), (1034, Unusable)])
+def test_a_page_that_cannot_be_read_is_damage_and_one_that_cannot_be_written_is_not(
+    code: int, told: type[Exception]
+) -> None:
+    """SQLITE_IOERR_READ and _SHORT_READ, against _WRITE and _FSYNC."""
+    error = sqlite3.OperationalError("disk I/O error")
+    setattr(error, "sqlite_errorcode", code)  # noqa: B010 - Python 3.10 has no such attribute
+    assert type(translate(error)) is told

@@ -30,14 +30,20 @@ class Request(NamedTuple):
     body: bytes
 
 
+class Server6(ThreadingHTTPServer):
+    """The same on IPv6."""
+
+    address_family = socket.AF_INET6
+
+
 class Receiver:
     """A real HTTP server on loopback: it keeps every request, and answers as its `answer` says."""
 
-    def __init__(self) -> None:
+    def __init__(self, host: str = "127.0.0.1") -> None:
         self.answer: Callable[[Request], Answer] = lambda _: Answer(200, {}, b"{}")
         self.arrived: queue.Queue[Request] = queue.Queue()
         self.requests: list[Request] = []
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._server = (Server6 if ":" in host else ThreadingHTTPServer)((host, 0), _handler(self))
         self.port = self._server.server_port
         self.endpoint = Endpoint(f"http://127.0.0.1:{self.port}/v1/logs", "a test")
 

@@ -349,21 +349,17 @@ def test_a_refused_batch_is_tried_again_unasked_once_a_week_and_where_it_gets_th
     spool: Home, receiver: "Receiver"
 ) -> None:
     receiver.answer = always(403)
-    now = NOW
-    for _ in range(3):
+
+    def tried(now: float) -> list[int]:
+        return [sent.batch.id for sent in flush(spool, receiver.endpoint, clock=lambda: now)]
+
+    for number in (1, 2, 3):
         assert record("run-suite")
-        assert [sent.outcome.kind for sent in flush(spool, receiver.endpoint, clock=lambda: now)] == [PARKED]
-        now += 60
-    tried: list[int] = []
-    for _ in range(4):
-        now += PARDON_S
-        tried += [sent.batch.id for sent in flush(spool, receiver.endpoint, clock=lambda: now)]
-    assert tried == [1, 2, 3, 1]
-    now += 3_600
-    assert list(flush(spool, receiver.endpoint, clock=lambda: now)) == []
+        assert tried(NOW + number) == [number]
+    assert [tried(NOW + 10 + PARDON_S * week) for week in (1, 2, 3, 4)] == [[1], [2], [3], [1]]
+    assert tried(NOW + 5 * PARDON_S) == []
     receiver.answer = always(200)
-    now += PARDON_S
-    assert [sent.batch.id for sent in flush(spool, receiver.endpoint, clock=lambda: now)] == [2, 3, 1]
+    assert tried(NOW + 10 + PARDON_S * 5) == [2, 3, 1]
     assert (books(spool).delivered, books(spool).sealed) == (6, 0)
 
 

@@ -1,15 +1,13 @@
-"""Networks as they are: private authorities, proxies with passwords, IPv6, resolvers that hang, gateways that differ."""
+"""Networks as they are: private authorities, proxies with passwords, IPv6, gateways that know no gzip."""
 
 import gzip
 import os
-import socket
 import ssl
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,11 +24,19 @@ from deepchecks_telemetry.uploader.outcome import DELIVERED, PARKED, RETRY, Answ
 from deepchecks_telemetry.uploader.transport import post
 
 if TYPE_CHECKING:
+    from http.server import ThreadingHTTPServer
+
     from tests.uploader.conftest import Receiver
 
 PACKED = gzip.compress(b'{"resourceLogs":[]}', mtime=0)
 PASSWORD = "hunter2"
 PATIENCE_S = 30
+
+
+@pytest.fixture(autouse=True)
+def no_bundle_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"):
+        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture
@@ -174,15 +180,15 @@ def test_a_proxy_that_refuses_the_password_keeps_everything_for_later(
         assert "wrong" not in "".join(connection.iterdump())
 
 
-def test_ipv6_is_as_good_as_any(spool: Home, receiver: "Receiver", monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ipv6_is_as_good_as_any(spool: Home, receiver: "Receiver") -> None:
     try:
-        listener = socket.create_server(("::1", 0), family=socket.AF_INET6)
+        six = type(receiver)("::1")
     except OSError:
         pytest.skip("this machine has no IPv6")
-    receiver._server.socket.close()
-    receiver._server.socket = listener
-    endpoint = Endpoint(configure(spool, f"http://[::1]:{listener.getsockname()[1]}"), "a test")
-    assert [sent.outcome.kind for sent in flush(spool, endpoint)] == [DELIVERED]
+    with six.running():
+        endpoint = Endpoint(configure(spool, f"http://[::1]:{six.port}"), "a test")
+        assert [sent.outcome.kind for sent in flush(spool, endpoint)] == [DELIVERED]
+    assert len(six.requests) == 1
 
 
 def test_a_receiver_that_knows_no_gzip_gets_the_same_body_once_more_as_it_is(spool: Home, receiver: "Receiver") -> None:

@@ -16,13 +16,14 @@ from deepchecks_telemetry.cli.look import catalogue, inspect, preview, sent
 from deepchecks_telemetry.cli.send import flush
 from deepchecks_telemetry.cli.status import status
 from deepchecks_telemetry.cli.tour import tour
+from deepchecks_telemetry.cli.view import view
 
-__all__ = ["deepchecks", "main"]
+__all__ = ["deepchecks", "main", "view"]
 
 CONTEXT = {"help_option_names": ["-h", "--help"]}
 # In the order in which a new user needs them.
 COMMANDS: tuple[click.Command, ...] = (
-    *(status, inspect, preview, sent, catalogue, doctor),
+    *(status, view, inspect, preview, sent, catalogue, doctor),
     *(enable, local, disable),
     *(attach, detach),
     *(flush, export, deliver, settle),

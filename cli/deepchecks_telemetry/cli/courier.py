@@ -1,6 +1,7 @@
 """`export`, `deliver`, `settle`: the way of a count from a machine without a network, in files that are carried."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from deepchecks_telemetry.uploader.endpoint import Endpoint
     from deepchecks_telemetry.uploader.settling import Settled
 
+CARRY_ANEW = "Carry it anew: what was written is whole where it came from."
+ELSEWHERE = "Name another place, or mend that one; nothing is lost."
 UNITS = {"": 1, "K": 1024, "M": 1024**2}
 
 
@@ -47,11 +50,12 @@ def export(*, path: str, split: int | None, again: bool, as_json: bool) -> None:
     from deepchecks_telemetry.uploader.exporting import export as run
 
     files = []
-    for file in run(find_home(), path, split_bytes=split, again=again, lock_s=1.0):
-        files.append(file)
-        if not as_json:
-            batches = count_text(len(file.batches), "batch")
-            click.echo(f"{plain(file.path)}: {count_text(file.events, 'event')} in {batches}")
+    with _told():
+        for file in run(find_home(), path, split_bytes=split, again=again, lock_s=1.0):
+            files.append(file)
+            if not as_json:
+                batches = count_text(len(file.batches), "batch")
+                click.echo(f"{plain(file.path)}: {count_text(file.events, 'event')} in {batches}")
     if as_json:
         say_json(
             [
@@ -99,12 +103,13 @@ def deliver(
     target = _target(endpoint, headers, allow_http=allow_http)
     requests, refused = _read(files)
     done = []
-    for each in delivering.deliver(requests, target, ledger or delivering.find_ledger(home)):
-        done.append(each)
-        if not as_json:
-            click.echo(f"batch {len(done)}: {count_text(each.request.events, 'event')}, {each.outcome.reason}")
-    entries = [each.entry for each in done if each.entry]
-    written = write(entries, receipt or str(Path(files[0]).parent)) if entries else None
+    with _told():
+        for each in delivering.deliver(requests, target, ledger or delivering.find_ledger(home)):
+            done.append(each)
+            if not as_json:
+                click.echo(f"batch {len(done)}: {count_text(each.request.events, 'event')}, {each.outcome.reason}")
+        entries = [each.entry for each in done if each.entry]
+        written = write(entries, receipt or str(Path(files[0]).parent)) if entries else None
     left = len(requests) - len(entries)
     if as_json:
         say_json({"endpoint": target.url, "batches": _as_dicts(done), "left": left, "receipt": written})
@@ -130,7 +135,8 @@ def settle(*, receipts: Sequence[str], as_json: bool) -> None:
     from deepchecks_telemetry.uploader.settling import settle_receipt
 
     home = find_home()
-    entries = [entry for receipt in receipts for entry in read(receipt)]
+    with _told():
+        entries = [entry for receipt in receipts for entry in read(receipt)]
     settled = settle_receipt(home, entries)
     if as_json:
         say_json([_settled_dict(each) for each in settled])
@@ -141,6 +147,19 @@ def settle(*, receipts: Sequence[str], as_json: bool) -> None:
             "No batch of this installation is in the receipt. It is another machine's, or was wiped by disable, or was "
             "settled long ago."
         )
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """What is wrong with a file, with what to do about it."""
+    from deepchecks_telemetry.uploader.errors import BadFile, CannotWrite
+
+    try:
+        yield
+    except BadFile as error:
+        raise Failure(f"{sentence(error)} {CARRY_ANEW}") from error
+    except CannotWrite as error:
+        raise Failure(f"{sentence(error)} {ELSEWHERE}") from error
 
 
 def _target(url: str | None, headers: str | None, *, allow_http: bool) -> "Endpoint":
@@ -171,7 +190,7 @@ def _read(files: Iterable[str]) -> "tuple[list[Request], int]":
             requests.update({request.sha256: request for request in read_file(path)})
         except BadFile as error:
             refused += 1
-            click.echo(f"Refused: {plain(sentence(error))} Nothing of it was sent; export it again.", err=True)
+            click.echo(f"Refused: {plain(sentence(error))} Nothing of it was sent. {CARRY_ANEW}", err=True)
     return list(requests.values()), refused
 
 

@@ -80,6 +80,11 @@ def time_text(seconds: int | None) -> str | None:
         return str(seconds)
 
 
-def count_text(number: int, singular: str) -> str:
+def count_text(number: object, singular: str) -> str:
     """A number with its noun."""
-    return f"{number:,} {singular}{'' if number == 1 else 's' if not singular.endswith('ch') else 'es'}"
+    return f"{number_text(number)} {singular}{'' if number == 1 else 's' if not singular.endswith('ch') else 'es'}"
+
+
+def number_text(number: object) -> str:
+    """A number with its thousands set apart; as it stands where it is none."""
+    return f"{number:,}" if isinstance(number, int) else str(number)

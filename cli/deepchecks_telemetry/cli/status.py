@@ -1,13 +1,15 @@
-"""`status`: on or off, who decided, what was recorded, where it is, and where it would go."""
+"""`status`: on or off, who decided, what leaves this machine and where to, what was recorded, and what to type."""
 
+from dataclasses import asdict
 from typing import Any
 
 import click
 
 from deepchecks_telemetry.cli.errors import Failure, tell
-from deepchecks_telemetry.cli.show import count_text, json_option, plain, say_json, time_text
+from deepchecks_telemetry.cli.explain import SILENT, Answer, explain, is_told
+from deepchecks_telemetry.cli.show import count_text, json_option, number_text, plain, say_json, say_table, time_text
 from deepchecks_telemetry.spool.accounts import Accounts, read_accounts
-from deepchecks_telemetry.spool.consent import LOCAL, OFF, ON, POLICY, SWITCHES, decide
+from deepchecks_telemetry.spool.consent import LOCAL, OFF, ON, POLICY, SWITCHES, Decision, decide
 from deepchecks_telemetry.spool.errors import SpoolError
 from deepchecks_telemetry.spool.ledger import Batch, batches
 from deepchecks_telemetry.spool.paths import Home, find_home
@@ -18,8 +20,9 @@ COUNTS = ("recorded", "pending", "sealed", "delivered", "exported", "rejected")
 
 
 @click.command()
+@click.option("--explain", "explained", is_flag=True, help="Also list every source that was asked, and its answer.")
 @json_option
-def status(*, as_json: bool) -> None:
+def status(*, explained: bool, as_json: bool) -> None:
     """Is it on, who decided, what waits, where would it go?
 
     Where the spool cannot be read, or the endpoint is no URL, it says what it knows and exits with 1.
@@ -27,27 +30,33 @@ def status(*, as_json: bool) -> None:
     \b
     Examples:
       deepchecks telemetry status
+      deepchecks telemetry status --explain
       deepchecks telemetry status --json
     """
-    facts = read_status(find_home())
+    facts, answers = read_status(find_home())
     if as_json:
-        say_json(facts)
+        say_json(facts | ({"sources": list(map(asdict, answers))} if explained else {}))
     else:
-        click.echo("\n".join(map(plain, _lines(facts))))
+        click.echo("\n".join(map(plain, lines(facts))))
+        if explained:
+            _say_answers(answers)
     if facts["problem"]:
         raise Failure(facts["problem"])
 
 
-def read_status(home: Home) -> dict[str, Any]:
-    """What `status --json` prints: counts are None where the spool cannot be read, and `problem` says why."""
+def read_status(home: Home) -> tuple[dict[str, Any], tuple[Answer, ...]]:
+    """What `status --json` prints, and each source's answer; counts are None where the spool cannot be read."""
     books, tries, unread = _read(home)
     decision = decide(home, closed=lambda: books.closed)
     endpoint, wrong = _endpoint(home, books)
     problem = unread or wrong
     told = tell(problem) if problem else None
-    return {
+    barrier = barrier_of(home, decision, endpoint)
+    facts = {
         "mode": decision.mode,
         "decided_by": decision.decided_by,
+        "sends": barrier is None,
+        "barrier": barrier,
         "attached": _is_attached(),
         "endpoint": endpoint and endpoint.url,
         "endpoint_from": endpoint and endpoint.source,
@@ -59,9 +68,19 @@ def read_status(home: Home) -> dict[str, Any]:
         "installation_id": books.installation_id,
         "spool": home.spool,
         "last_upload": _last(tries),
-        "next_upload": time_text(books.next_upload) if endpoint and decision.mode == ON else None,
+        "next_upload": time_text(books.next_upload) if barrier is None else None,
         "problem": told and told.message,
     }
+    return facts, explain(home, decision, books.attached_endpoint)
+
+
+def barrier_of(home: Home, decision: Decision, endpoint: Endpoint | None) -> str | None:
+    """Why nothing leaves this machine by itself; None where it does."""
+    if decision.mode != ON:
+        return f"telemetry is {decision.mode}"
+    if endpoint is None:
+        return "no endpoint is set"
+    return None if is_told(home, endpoint) else "you were not told of the endpoint yet"
 
 
 def _read(home: Home) -> tuple[Accounts, list[Batch], SpoolError | None]:
@@ -94,10 +113,12 @@ def _last(tries: list[Batch]) -> dict[str, Any] | None:
     )
 
 
-def _lines(facts: dict[str, Any]) -> list[str]:
+def lines(facts: dict[str, Any]) -> list[str]:
+    """What `status` prints: the answer first, then the figures, then what to type."""
     last = facts["last_upload"]
     return [
         f"Telemetry is {facts['mode']}: decided by {facts['decided_by']}.",
+        sending(facts),
         "",
         *(_count_lines(facts) if facts["recorded"] is not None else ["  recorded      unknown"]),
         f"  endpoint      {_where(facts)}",
@@ -111,24 +132,30 @@ def _lines(facts: dict[str, Any]) -> list[str]:
     ]
 
 
+def sending(facts: dict[str, Any]) -> str:
+    """Whether anything leaves, in one sentence."""
+    if facts["sends"]:
+        return f"Counts are sent from this machine to {facts['endpoint']}."
+    return f"Nothing is sent from this machine: {facts['barrier']}."
+
+
 def _count_lines(facts: dict[str, Any]) -> list[str]:
     waiting = f"{count_text(facts['pending'] + facts['sealed'], 'event')} in {count_text(facts['rows'], 'row')}"
-    rest = "    ".join(f"{name} {facts[name]:,}" for name in ("exported", "rejected", "dropped"))
+    rest = "    ".join(f"{name} {number_text(facts[name])}" for name in ("exported", "rejected", "dropped"))
+    sealed = f"{number_text(facts['sealed'])} of them sealed in {count_text(facts['batches'], 'batch')}"
     return [
         f"  recorded      {count_text(facts['recorded'], 'event')}",
-        f"  waiting       {waiting}; {facts['sealed']:,} of them sealed in {count_text(facts['batches'], 'batch')}",
-        f"  delivered     {facts['delivered']:,}    {rest}",
+        f"  waiting       {waiting}; {sealed}",
+        f"  delivered     {number_text(facts['delivered'])}    {rest}",
     ]
 
 
 def _where(facts: dict[str, Any]) -> str:
-    if not facts["endpoint"]:
-        return "none: nothing leaves this machine"
-    return f"{facts['endpoint']} ({facts['endpoint_from']})"
+    return f"{facts['endpoint']} ({facts['endpoint_from']})" if facts["endpoint"] else "none"
 
 
 def _advice(facts: dict[str, Any]) -> list[str]:
-    look = "See what waits:       deepchecks telemetry inspect"
+    look = "See all of it:        deepchecks telemetry view"
     wipe = "Turn it off, wiping:  deepchecks telemetry disable"
     return {
         ON: [look, wipe],
@@ -141,3 +168,16 @@ def _remedy(decided_by: str) -> str:
     if decided_by == POLICY:
         return "only your administrator can"
     return f"unset {decided_by}" if decided_by in SWITCHES else "deepchecks telemetry enable"
+
+
+def _say_answers(answers: tuple[Answer, ...]) -> None:
+    for question, rule in RULES.items():
+        click.echo(f"\n{rule}")
+        asked = [answer for answer in answers if answer.question == question]
+        say_table(("source", "answer", "where"), [(each.source, each.answer or SILENT, each.where) for each in asked])
+
+
+RULES = {
+    "mode": "Who was asked for the mode; off anywhere is off, else local anywhere is local:",
+    "endpoint": "Who was asked for the endpoint; the first that names one counts:",
+}

@@ -15,7 +15,8 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from deepchecks_telemetry.spool.catalogue import NAMES, is_allowed
+from deepchecks_telemetry.spool.catalogue import NAMES, Environment, is_allowed
+from deepchecks_telemetry.spool.mending import mend
 from deepchecks_telemetry.spool.pages import read_rows
 from deepchecks_telemetry.spool.schema import EXPORTED, FINAL, PARKED, SEALED, STATES
 
@@ -29,7 +30,9 @@ UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 BATCH = (
     "state sealed_at rows events rejected packed sha256 attempts tried_at outcome endpoint"  # all but the id
 ).split()
+MENDED = "spool.db.mended"  # for a moment; `disable` removes what a crash leaves of it
 UNSTORED = ("dropped:busy", "dropped:failed")  # recorded, but never given an id
+NOWHERE = Environment("unknown", "other", "other", "unknown", "other", "0.0", "other")  # its own row is broken
 EMPTIED = (0, 0, 0)  # what folding leaves of the last event
 
 Place = tuple[str, ...]
@@ -44,6 +47,8 @@ class Remains:
     batches: list[dict[str, Any]] = field(default_factory=list)
     tallies: Counter[str] = field(default_factory=Counter)
     installation: tuple[str, int] | None = None
+    places: dict[Any, Place] = field(default_factory=dict)
+    events: Events = field(default_factory=dict)
     last_id: int = 0
 
     @property
@@ -62,45 +67,77 @@ class Remains:
 def read(copy: str) -> Remains:
     """Read what can be read; nothing at all of a file that is no database."""
     found = Remains()
-    stored: Events = {}
-    places, bare = _read_pages(copy)  # first: SQLite takes a WAL away that it cannot read
+    database, wal = _read_file(copy), _read_file(copy + "-wal")  # first: SQLite takes a broken WAL away
+    found.places, bare = _read_pages(database, wal)
     try:
-        with closing(sqlite3.connect(copy, isolation_level=None, timeout=5.0)) as connection:
-            connection.execute("PRAGMA trusted_schema = OFF")
-            _read_tables(connection, found, places, stored)
+        _read_database(copy, found)
     except sqlite3.Error:
-        pass  # what was read so far is kept
-    _count_events(found, places, stored, bare)
+        if found.places or bare:  # a spool, but one whose schema is broken
+            with suppress(sqlite3.Error, OSError):
+                _read_mended(database, wal, os.path.join(os.path.dirname(copy), MENDED), found)
+    _count_events(found, bare)
     return found
 
 
-def _read_tables(connection: sqlite3.Connection, found: Remains, places: dict[Any, Place], stored: Events) -> None:
+def _read_file(path: str) -> bytes:
+    try:
+        if os.path.getsize(path) < LARGEST:
+            with open(path, "rb") as file:
+                return file.read()
+    except OSError:
+        pass
+    return b""
+
+
+def _read_mended(database: bytes, wal: bytes, path: str, found: Remains) -> None:
+    try:
+        whole = mend(database, wal, path)
+        with open(path, "wb") as file:
+            file.write(whole)
+        _read_database(path, found)
+    finally:
+        os.unlink(path)
+
+
+def _read_database(path: str, found: Remains) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None, timeout=5.0)) as connection:
+        for pragma in ("trusted_schema = OFF", "user_version"):
+            connection.execute(f"PRAGMA {pragma}")
+        connection.execute("SELECT 1 FROM spool, environments, events, folded, batches, rows, tallies LIMIT 0")
+        _read_tables(connection, found)
+
+
+def _read_tables(connection: sqlite3.Connection, found: Remains) -> None:
     connection.text_factory = lambda octets: octets.decode("utf-8", "replace")
-    places |= {row[0]: row[1:] for row in _rows(connection, "environments", "*", "id") if is_allowed(row[1:])}
-    stored |= {row[0]: row[1:] for row in _rows(connection, "events", "id, day, event, environment", "id")}
+    found.places |= {row[0]: row[1:] for row in _rows(connection, "environments", "*", "id") if is_allowed(row[1:])}
+    found.events |= {row[0]: row[1:] for row in _rows(connection, "events", "id, day, event, environment", "id")}
     # A page that a broken tree reaches twice, once as it was, must not count twice.
     folded = sorted(
         _rows(connection, "folded", "*", "day, event, environment"), key=lambda row: _is_count(row[3]) and row[3]
     )
     for *key, count in {row[:3]: row for row in folded}.values():
-        _count(found, key[0], key[1], places.get(key[2]), count)
+        _count(found, key[0], key[1], found.places.get(key[2]), count)
     for name, count in _rows(connection, "tallies", "*", "name"):
         if isinstance(name, str) and TALLY.fullmatch(name) and _is_count(count):
             found.tallies[name] = max(count, found.tallies[name])
     for installation, day in _rows(connection, "spool", "installation, installed_day", "id"):
         if isinstance(installation, str) and UUID.fullmatch(installation) and _is_count(day):
             found.installation = installation, day
-    _read_batches(connection, found, places)
+    _read_batches(connection, found)
 
 
-def _read_batches(connection: sqlite3.Connection, found: Remains, places: dict[Any, Place]) -> None:
+def _read_batches(connection: sqlite3.Connection, found: Remains) -> None:
     rows = _rows(connection, "rows", "uid, batch, day, event, environment, count", "uid")
     files = _rows(connection, "exports", "batch, path, part, sha256", "batch, path")
     for number, *values in _rows(connection, "batches", ", ".join(("id", *BATCH)), "id"):
         batch = dict(zip(BATCH, values, strict=True))
-        own = [(uid, day, event, places.get(place), n) for uid, of, day, event, place, n in rows if of == number]
+        own = [
+            (uid, day, event, found.places.get(place, NOWHERE), n)
+            for uid, of, day, event, place, n in rows
+            if of == number
+        ]
         if _is_whole(batch):
-            batch["own"] = [row for row in own if UUID.fullmatch(str(row[0])) and _is_row(*row[1:])]
+            batch["own"] = [row for row in own if UUID.fullmatch(str(row[0])) and _is_row(row[1], row[2], row[4])]
             batch["files"] = [file for of, *file in files if of == number and all(isinstance(x, str) for x in file)]
             found.batches.append(batch)
         elif batch["attempts"] == 0 and batch["state"] in {SEALED, PARKED}:
@@ -121,57 +158,53 @@ def _rows(connection: sqlite3.Connection, table: str, columns: str, key: str) ->
     return list(found)
 
 
-def _read_pages(copy: str) -> tuple[dict[Any, Place], Events]:
-    """The environments and events that stand in whole pages, free ones too; nothing of what is no file of ours."""
+def _read_pages(database: bytes, wal: bytes) -> tuple[dict[Any, Place], Events]:
+    """The environments and events that stand in whole pages, in free ones too."""
     places: dict[Any, Place] = {}
     events: Events = {}
-    for suffix in ("", "-wal"):
-        with suppress(OSError):
-            if os.path.getsize(copy + suffix) < LARGEST:
-                with open(copy + suffix, "rb") as file:
-                    for id_, (_, *row) in read_rows(file.read(), is_wal=bool(suffix)):
-                        if is_allowed(tuple(row)):
-                            places[id_] = tuple(map(str, row))
-                        elif row == [*EMPTIED] or (len(row) == 3 and _is_row(row[0], row[1], (), 1)):
-                            events[id_] = tuple(row)
+    for id_, (_, *row) in (*read_rows(database, is_wal=False), *read_rows(wal, is_wal=True)):
+        if is_allowed(tuple(row)):
+            places[id_] = tuple(map(str, row))
+        elif row == [*EMPTIED] or (len(row) == 3 and _is_row(row[0], row[1], 1)):
+            events[id_] = tuple(row)
     return places, events
 
 
-def _count_events(found: Remains, places: dict[Any, Place], stored: Events, bare: Events) -> None:
+def _count_events(found: Remains, bare: Events) -> None:
     """Count the events, and those too that only the bare pages know; of these never more than the books miss."""
-    events = {id_: row for id_, row in (bare | stored).items() if _is_count(id_)}
-    for id_ in events.keys() & stored.keys():
-        _count_one(found, places, events[id_])
-    folded = max((id_ for id_, row in events.items() if row == EMPTIED), default=0)
-    found.last_id = last_credible(events, LEAP)
-    # A page that is free by now still holds events, which were folded since: ids up to `folded`.
-    for id_ in sorted((id_ for id_ in events.keys() - stored.keys() if folded < id_ <= found.last_id), reverse=True):
-        if found.saved < found.claimed:
-            _count_one(found, places, events[id_])
+    for row in found.events.values():
+        _count_one(found, row)
+    known = {id_: row for id_, row in (bare | found.events).items() if _is_count(id_)}
+    found.last_id = last_credible(known)
+    # A page that is free by now still holds events, which were folded since.
+    folded = max((id_ for id_, row in known.items() if row == EMPTIED), default=0)
+    for id_ in sorted(known.keys() - found.events.keys(), reverse=True):
+        if folded < id_ <= found.last_id and found.saved < found.claimed:
+            _count_one(found, known[id_])
 
 
-def _count_one(found: Remains, places: dict[Any, Place], row: tuple[Any, ...]) -> None:
+def _count_one(found: Remains, row: tuple[Any, ...]) -> None:
     day, event, place = row
-    _count(found, day, event, places.get(place), 1)
+    _count(found, day, event, found.places.get(place), 1)
 
 
-def last_credible(ids: Iterable[int], step: int) -> int:
+def last_credible(ids: Iterable[int]) -> int:
     """The largest id to which the others lead up; one that a flipped bit has thrown far ahead counts for nothing."""
     last = 0
     for id_ in sorted(ids):
-        if last and id_ - last > step:
+        if last and id_ - last > LEAP:
             break
         last = id_
     return last
 
 
 def _count(found: Remains, day: Any, event: Any, place: Place | None, count: Any) -> None:
-    if place is not None and _is_row(day, event, place, count):
-        found.counts[day, event, place] += count
+    if _is_row(day, event, count):
+        found.counts[day, event, place or NOWHERE] += count
 
 
-def _is_row(day: Any, event: Any, place: Place | None, count: Any) -> bool:
-    return event in NAMES and _is_count(day) and day < LAST_DAY and _is_count(count) and place is not None
+def _is_row(day: Any, event: Any, count: Any) -> bool:
+    return event in NAMES and _is_count(day) and day < LAST_DAY and _is_count(count)
 
 
 def _is_count(value: Any) -> bool:

@@ -138,6 +138,8 @@ def connect(home: Home, *, timeout_s: float = 0.0) -> sqlite3.Connection:
     before = os.lstat(home.spool)
     if not stat.S_ISREG(before.st_mode):
         raise Unusable("the spool is a link or no file")
+    if before.st_size == 0:  # SQLite would take its WAL away, with what others have just put there
+        raise Damaged("the spool's file is empty")
     try:
         connection = sqlite3.connect(
             _uri(home.spool), uri=True, isolation_level=None, timeout=timeout_s, check_same_thread=False
@@ -176,6 +178,8 @@ def _uri(path: str) -> str:
     return f"file:{'' if quoted.startswith('/') else '/'}{quoted}?mode=rw"
 
 
+BROKEN = ("malformed", "not a database", "no such table", "no such column")
+IOERR_READ, IOERR_SHORT_READ = 266, 522  # sqlite.org/rescode.html
 HEAD = "SELECT epoch, installation FROM spool"
 
 
@@ -191,9 +195,14 @@ def translate(error: sqlite3.Error) -> Busy | Damaged | Unusable:
     text = str(error)
     if is_busy(error):
         return Busy("the spool is locked by another process")
-    if "malformed" in text or "not a database" in text or "no such table" in text or "no such column" in text:
+    if any(sign in text for sign in BROKEN) or (text == "disk I/O error" and _is_unreadable(error)):
         return Damaged("the spool's file is damaged or no spool of ours")
     return Unusable(f"the spool cannot be used ({type(error).__name__})")
+
+
+def _is_unreadable(error: sqlite3.Error) -> bool:
+    """Whether a page is missing or cannot be read, and not only written; before Python 3.11 nobody tells."""
+    return getattr(error, "sqlite_errorcode", IOERR_READ) in {IOERR_READ, IOERR_SHORT_READ}
 
 
 def is_busy(error: sqlite3.Error) -> bool:

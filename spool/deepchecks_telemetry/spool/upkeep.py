@@ -18,6 +18,19 @@ from deepchecks_telemetry.spool.schema import VERSION, create
 
 Result = TypeVar("Result")
 
+NUMBERS = {
+    "events": ("day", "event", "environment"),
+    "folded": ("day", "event", "environment", "count"),
+    "rows": ("batch", "day", "event", "environment", "count"),
+    "batches": ("sealed_at", "rows", "events", "rejected", "attempts"),
+    "tallies": ("count",),
+}
+# A page of one table in the place of another's breaks no tree, so SQLite finds nothing; and types bind nothing there.
+MISPLACED = " UNION ALL ".join(
+    f"SELECT 1 FROM {table} WHERE " + " OR ".join(f"typeof({column}) != 'integer'" for column in columns)  # noqa: S608
+    for table, columns in NUMBERS.items()
+)
+
 
 def kept_up(home: Home, act: Callable[[], Result]) -> Result:
     """What `act` gives for a spool that is up to date; met with damage, it is called once more on the mended spool."""
@@ -37,6 +50,8 @@ def _keep_up(home: Home) -> None:
         return
     with opened(home) as connection:
         (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if connection.execute(MISPLACED).fetchone():
+            raise Damaged("the spool's tables hold what is not theirs")
     if version < VERSION:
         _migrate(home)
     for copy in copies:

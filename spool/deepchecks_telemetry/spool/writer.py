@@ -27,6 +27,7 @@ from deepchecks_telemetry.spool.schema import HEAD, PLACE, check_head, connect, 
 DEADLINE_S = 0.1  # the longest that one record waits for others
 FIRST_DEADLINE_S = 2.0  # the same where the spool must be made first, perhaps by a hundred processes at once
 REST_S = 1.0  # a spool that could not be opened is left alone for this time
+FIRST_DAY = 20_454  # 2026-01-01: there was none of us before
 FOLD_EVERY = 1000  # events; keeps the WAL near 1 MB
 
 APPEND = "INSERT INTO events (day, event, environment) SELECT ?, ?, ? FROM spool WHERE epoch = ?"
@@ -43,8 +44,11 @@ guard = allocate_lock()  # the same as threading's, without its import
 
 
 def today(clock: Callable[[], float] = time.time) -> int:
-    """The UTC day, counted from 1970-01-01; nothing finer is ever stored of an event."""
-    return int(clock() // 86400)
+    """The UTC day, counted from 1970-01-01; nothing finer is ever stored of an event.
+
+    A clock that was never set, or whose battery is empty, says 1970: receivers refuse days older than ten years.
+    """
+    return max(FIRST_DAY, int(clock() // 86400))
 
 
 class Writer:
@@ -71,9 +75,12 @@ class Writer:
         try:
             return self._store(number)
         except Busy:
+            if self._connection is None:
+                self._rest()  # it could not even be opened: the host is not made to wait again and again
             return self._drop(BUSY)
         except (SpoolError, OSError, sqlite3.Error) as error:
-            if is_damage(error) and self._replace_spool():
+            # Another process may have put the file aside between two steps of ours; else it is for us to do.
+            if identity(self.home.spool) != self._file or (is_damage(error) and self._replace_spool()):
                 return self._store_anew(number)
             self._rest()
             return self._drop(FAILED)
@@ -165,11 +172,15 @@ class Writer:
         if abs(time.time() - os.stat(self.home.spool).st_ctime) < FIRST_DEADLINE_S:
             # Just made: a hundred processes may have waited for that moment, and all of them come now.
             self._deadline = time.monotonic() + FIRST_DEADLINE_S
-        self._look_at = time.monotonic() + LEASE_S
         self._remote = is_remote(self.home.state)
         if self._remote:
-            return self._alone(lambda: connect(self.home))
-        return patiently(lambda: connect(self.home), self._deadline)
+            return self._alone(self._connect_once)
+        return patiently(self._connect_once, self._deadline)
+
+    def _connect_once(self) -> sqlite3.Connection:
+        self._look_at = time.monotonic() + LEASE_S
+        self._file = identity(self.home.spool)
+        return connect(self.home)
 
     def _is_closed(self) -> bool:
         return self._epoch % 2 == 1
@@ -181,6 +192,8 @@ class Writer:
                 (self._place,) = found
                 return True
             self._execute(REGISTER, (*here, self._epoch))
+        if check_head(self._execute(HEAD, ()).fetchone())[0] == self._epoch:  # else the fence was faster
+            raise Damaged("the spool's index does not find what was put in just now")
         return False
 
     def _keep_house(self, last_id: int) -> None:
@@ -209,6 +222,7 @@ class Writer:
         return True
 
     def _store_anew(self, number: int) -> bool:
+        self.close()
         try:
             return self._store(number)
         except (SpoolError, OSError, sqlite3.Error):

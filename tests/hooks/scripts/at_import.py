@@ -15,7 +15,8 @@ heard: list[str] = []
 def lead_here(*_: Any, **__: Any) -> Any:
     """Answer the black hole's address, whatever is asked for."""
     heard.append("getaddrinfo")
-    return _resolve(*BLACK_HOLE.getsockname(), type=socket.SOCK_STREAM)
+    host, port = BLACK_HOLE.getsockname()
+    return _resolve(host, port, type=socket.SOCK_STREAM)
 
 
 def hear(event: str, arguments: tuple[Any, ...]) -> None:

@@ -8,7 +8,7 @@ import types
 from importlib.machinery import ModuleSpec
 from typing import Any
 
-import refusal  # noqa: F401 - for what it does
+import ground  # type: ignore[import-not-found]  # noqa: F401 - for what it does
 
 HOW = sys.argv[1]
 # Its import names torch, for a property that is not computed here; torch itself is a matter of gigabytes.

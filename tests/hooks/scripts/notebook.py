@@ -1,5 +1,7 @@
 """Executes a notebook in a Jupyter kernel of its own, as a person would: attach, run, look, save."""
 
+from typing import Any
+
 import nbformat
 from nbclient import NotebookClient
 
@@ -16,7 +18,8 @@ CELLS = [
     "%load_ext autoreload\n%autoreload 2",
     "for _ in range(2): IsSingleValue().run(data)",
 ]
-cells = [nbformat.v4.new_code_cell(cell) for cell in CELLS]
-executed = NotebookClient(nbformat.v4.new_notebook(cells=cells), timeout=90, kernel_name="python3").execute()
+made: Any = nbformat.v4  # its functions have no types
+notebook = made.new_notebook(cells=[made.new_code_cell(cell) for cell in CELLS])
+executed = NotebookClient(notebook, timeout=90, kernel_name="python3").execute()
 shown = [output.output_type for cell in executed.cells for output in cell.outputs]
 assert shown.count("display_data") >= 4, shown

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import old_numpy  # noqa: F401 - for what it does
+import ground  # type: ignore[import-not-found]  # noqa: F401 - for what it does
 
 PLAIN, CLOUD = Path("plain.pickle"), Path("cloud.pickle")
 

@@ -13,8 +13,7 @@ from collections import Counter
 from contextlib import suppress
 from typing import Any
 
-import old_numpy  # noqa: F401 - for what it does
-from refusal import SEEN
+from ground import SEEN  # type: ignore[import-not-found]  # beside this script
 
 HOW, EXPORTS = sys.argv[1:3]
 VARIABLES = set(os.environ)

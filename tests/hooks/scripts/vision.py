@@ -9,8 +9,8 @@ from contextlib import suppress
 from importlib.machinery import ModuleSpec
 from typing import Any
 
+import ground  # type: ignore[import-not-found]  # noqa: F401 - for what it does
 import numpy as np
-import refusal  # noqa: F401 - for what it does
 import torch
 
 HOW = sys.argv[1]

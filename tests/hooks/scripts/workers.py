@@ -6,7 +6,7 @@ import os
 import sys
 from typing import Any
 
-import old_numpy  # noqa: F401 - for what it does
+import ground  # type: ignore[import-not-found]  # noqa: F401 - for what it does
 from sklearn.datasets import load_iris
 
 

@@ -40,9 +40,9 @@ def read_file(path: str) -> list[Request]:
     name = os.path.basename(path)
     named = NAMED.search(name)
     if named and not hashlib.sha256(content).hexdigest().startswith(named[1]):
-        raise BadFile(f"{name} is not as it was written: its digest is not the one in its name")
+        raise BadFile(f"the file {name} is not as it was written: its digest is not the one in its name")
     if not content.endswith(b"\n"):
-        raise BadFile(f"{name} is empty or was cut short")
+        raise BadFile(f"the file {name} is empty or was cut short")
     return [_request(line, f"line {number} of {name}") for number, line in enumerate(content[:-1].split(b"\n"), 1)]
 
 
@@ -51,9 +51,9 @@ def _read(path: str) -> bytes:
         with open(path, "rb") as file:
             content = file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise BadFile(f"{path} cannot be read ({error.strerror or type(error).__name__})") from error
+        raise BadFile(f"the file {path} cannot be read ({error.strerror or type(error).__name__})") from error
     if len(content) > MAX_BYTES:
-        raise BadFile(f"{os.path.basename(path)} is too long to be one of ours")
+        raise BadFile(f"the file {os.path.basename(path)} is too long to be one of ours")
     return content
 
 

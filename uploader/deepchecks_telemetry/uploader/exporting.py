@@ -127,7 +127,7 @@ def _write(home: Home, group: Sequence[Batch], target: str, content: bytes) -> N
     except OSError as error:
         with suppress(OSError):
             os.unlink(export.part)
-        raise CannotWrite(f"{target} cannot be written ({error.strerror or type(error).__name__})") from error
+        raise CannotWrite(f"the file {target} cannot be written ({error.strerror or type(error).__name__})") from error
 
 
 def _digest(path: str) -> str | None:

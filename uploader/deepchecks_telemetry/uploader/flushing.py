@@ -113,10 +113,12 @@ def _fresh(home: Home, clock: Clock) -> Iterator[Batch]:
 
 def _pardoned(home: Home, clock: Clock) -> Iterator[Batch]:
     """The parked batch that was tried longest ago, once a week; where it gets through, those after it too."""
-    while stale := [batch for batch in batches(home, states=(PARKED,)) if is_stale(batch.tried_at, clock())]:
-        probe = min(stale, key=lambda batch: batch.tried_at or 0)
-        yield probe
-        if probe.id in {batch.id for batch in batches(home, states=(PARKED,))}:
+    refused = batches(home, states=(PARKED,))
+    if not all(is_stale(batch.tried_at, clock()) for batch in refused):
+        return
+    for batch in sorted(refused, key=lambda batch: batch.tried_at or 0):
+        yield batch
+        if batch.id in {again.id for again in batches(home, states=(PARKED,))}:
             return
 
 

@@ -52,7 +52,7 @@ def write(entries: Sequence[Entry], path: str) -> str:
     except OSError as error:
         with suppress(OSError):
             os.unlink(part)
-        raise CannotWrite(f"{path} cannot be written ({error.strerror or type(error).__name__})") from error
+        raise CannotWrite(f"the receipt {path} cannot be written ({error.strerror or type(error).__name__})") from error
     with suppress(OSError):
         sync_folder(os.path.dirname(os.path.abspath(path)))
     return path
@@ -65,13 +65,13 @@ def read(path: str) -> list[Entry]:
         with open(path, "rb") as file:
             said = json.loads(file.read(MAX_BYTES))
     except OSError as error:
-        raise BadFile(f"{path} cannot be read ({error.strerror or type(error).__name__})") from error
+        raise BadFile(f"the receipt {path} cannot be read ({error.strerror or type(error).__name__})") from error
     except (ValueError, RecursionError):
-        raise BadFile(f"{name} is no receipt, or was cut short") from None
+        raise BadFile(f"the receipt {name} is no receipt, or was cut short") from None
     if not isinstance(said, dict) or said.get("format") != FORMAT or not isinstance(said.get("batches"), list):
-        raise BadFile(f"{name} is no receipt of this version")
+        raise BadFile(f"the receipt {name} is no receipt of this version")
     if said.get("check") != _check(said["batches"]) or not all(map(_is_entry, said["batches"])):
-        raise BadFile(f"{name} is not as it was written")
+        raise BadFile(f"the receipt {name} is not as it was written")
     return [Entry(each["sha256"], each["outcome"], each["rejected_rows"]) for each in said["batches"]]
 
 

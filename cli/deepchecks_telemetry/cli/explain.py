@@ -1,0 +1,66 @@
+"""Who was asked what: each source of the mode and of the endpoint with its answer, in the order in which they count."""
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from deepchecks_telemetry.spool.consent import CHOICE, POLICY, Decision, read_mode
+from deepchecks_telemetry.spool.paths import Home
+from deepchecks_telemetry.uploader.endpoint import ATTACHED, VARIABLE, Endpoint, find_endpoint
+from deepchecks_telemetry.uploader.errors import BadEndpoint
+from deepchecks_telemetry.uploader.notice import needs_telling
+
+SILENT = "says nothing"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What one source answered to one question, and where it can be looked up; None where it has no opinion."""
+
+    question: str
+    source: str
+    answer: str | None
+    where: str
+
+
+def explain(
+    home: Home, decision: Decision, attached: str | None, environ: Mapping[str, str] = os.environ
+) -> tuple[Answer, ...]:
+    """Every source that was asked, also the silent ones."""
+    return (*_modes(home, decision), *_endpoints(home, attached, environ))
+
+
+def _modes(home: Home, decision: Decision) -> Iterator[Answer]:
+    files = {POLICY: home.policy_mode, CHOICE: home.mode}
+    for source in decision.sources:
+        variable = "the environment" if source.name.isupper() else home.spool
+        yield Answer("mode", source.name, source.mode, files.get(source.name, variable))
+
+
+def _endpoints(home: Home, attached: str | None, environ: Mapping[str, str]) -> Iterator[Answer]:
+    nowhere = home.spool  # a file, or nothing: no folder that could hold an endpoint
+    alone = home._replace(policy=nowhere, config=nowhere)
+    asked: tuple[tuple[str, str, Callable[[], Endpoint | None]], ...] = (
+        (POLICY, os.path.join(home.policy, "endpoint"), lambda: find_endpoint(alone._replace(policy=home.policy), environ={})),
+        (VARIABLE, "the environment", lambda: find_endpoint(alone, environ=environ)),
+        (CHOICE, os.path.join(home.config, "endpoint"), lambda: find_endpoint(alone._replace(config=home.config), environ={})),
+        (ATTACHED, home.spool, lambda: find_endpoint(alone, attached, {})),
+    )  # fmt: skip
+    for source, where, ask in asked:
+        try:
+            found = ask()
+        except BadEndpoint as error:
+            yield Answer("endpoint", source, str(error), where)
+        else:
+            yield Answer("endpoint", source, found and found.url, where)
+
+
+def is_told(home: Home, endpoint: Endpoint) -> bool:
+    """Whether the owner knows of this endpoint, without telling them now (`notice.was_told` would)."""
+    told = None
+    try:
+        with open(os.path.join(home.config, "told"), encoding="utf-8", errors="replace") as file:
+            told = file.read(4096).strip()
+    except OSError:
+        pass
+    return not needs_telling(endpoint.source, read_mode(home.mode), read_mode(home.policy_mode), told, endpoint.url)

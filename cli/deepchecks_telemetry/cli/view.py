@@ -1,0 +1,82 @@
+"""`view`: all of it as one picture, in a browser or a notebook; the page loads nothing, runs nothing, sends nothing."""
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import click
+
+from deepchecks_telemetry.cli.errors import Failure, tell
+from deepchecks_telemetry.spool.paths import Home, find_home
+
+NAME = "spool.db.view.html"  # a name that `disable` takes away with the spool
+
+
+class View(click.Command):
+    """The command; and in a notebook, as `view` alone on a line, the picture itself."""
+
+    def __call__(self, *arguments: Any, **keywords: Any) -> Any:
+        """Answer `view()` in a notebook too; with arguments it is the command, as with every other."""
+        return super().__call__(*arguments, **keywords) if arguments or keywords else self
+
+    def _repr_html_(self) -> str:
+        from deepchecks_telemetry.cli.picture.page import frame
+
+        try:
+            return frame(draw(find_home()))
+        except Exception as error:
+            told = tell(error)
+            if told is None:
+                raise
+            return frame(told.format_message())
+
+
+@click.command(cls=View)
+@click.option("--output", metavar="FILE", help="Write the page to this file, and open nothing; - is standard output.")
+def view(*, output: str | None) -> None:
+    """Show all of it as a picture, in the browser.
+
+    It is one HTML file that loads nothing and runs nothing. What waits is sealed first, as with preview. In a notebook:
+    from deepchecks_telemetry.cli import view
+
+    \b
+    Examples:
+      deepchecks telemetry view
+      deepchecks telemetry view --output counts.html
+    """
+    home = find_home()
+    page = draw(home)
+    if output is not None:
+        with click.open_file(output, "w", encoding="utf-8", atomic=output != "-") as file:
+            file.write(page)
+        return
+    path = _write(home, page)
+    click.echo(f"The picture is in {path}")
+    if not _open(path):
+        raise Failure("No browser was found. Write the page where yours can read it: --output FILE")
+
+
+def draw(home: Home) -> str:
+    """The whole page for what is there now."""
+    from deepchecks_telemetry.cli.picture.facts import read_facts
+    from deepchecks_telemetry.cli.picture.page import page
+
+    return page(read_facts(home))
+
+
+def _write(home: Home, page: str) -> str:
+    # Beside the spool, so that `disable` finds it; where nothing was ever recorded, looking makes no folder of ours.
+    folder = home.state if os.path.isdir(home.state) else tempfile.mkdtemp(prefix="deepchecks-telemetry-")
+    path = os.path.join(folder, NAME)
+    if os.path.lexists(path):
+        os.unlink(path)
+    with open(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="utf-8") as file:
+        file.write(page)
+    return path
+
+
+def _open(path: str) -> bool:
+    import webbrowser
+
+    return webbrowser.open(Path(path).as_uri())

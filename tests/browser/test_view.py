@@ -1,0 +1,166 @@
+"""The picture as a person meets it: its numbers are the spool's, it works by keyboard, and it asks for nothing."""
+
+import json
+import re
+from collections.abc import Callable
+from html import unescape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from .conftest import deepchecks
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+Write = Callable[[], Path]
+Show = Callable[..., "Page"]
+Fill = Callable[[int], None]
+Status = Callable[[], dict[str, Any]]
+
+LIGHT = {"color_scheme": "light", "viewport": {"width": 1100, "height": 900}}
+DARK = {"color_scheme": "dark", "viewport": {"width": 1100, "height": 900}}
+PHONE = {"color_scheme": "light", "viewport": {"width": 360, "height": 740}, "has_touch": True}
+FIVE_YEARS, LONGEST = 1826, 10_000
+DRAWN_MS = 1000
+
+
+def numbers(text: str) -> list[int]:
+    return [int(number.replace(",", "")) for number in re.findall(r"\d[\d,]*", text)]
+
+
+def test_the_numbers_drawn_are_the_spools(show: Show, write: Write, fill: Fill, status: Status) -> None:
+    fill(45)
+    page = show(write(), **LIGHT)
+    told = status()
+    figures = dict(zip(page.locator(".figures dt").all_inner_texts(), page.locator(".figures dd").all_inner_texts()))
+    assert {name: numbers(value) for name, value in figures.items()} == {
+        "recorded": [told["recorded"]],
+        "waiting": [told["pending"] + told["sealed"]],
+        "sent": [0],
+    }
+    bars = page.locator(".chart g > title").evaluate_all("titles => titles.map(title => title.textContent)")
+    drawn = [numbers(bar.partition(": ")[2]) for bar in bars]
+    assert (len(bars), sum(map(sum, drawn))) == (45, told["recorded"])
+    highs = page.locator(".chart g").evaluate_all(
+        "bars => bars.map(bar => Number(bar.querySelector('.waiting').getAttribute('height')))"
+    )
+    assert {round(high / count[0], 1) for high, count in zip(highs, drawn, strict=True)} == {round(highs[0] / drawn[0][0], 1)}
+    rows = json.loads(deepchecks("inspect", "--json"))
+    page.get_by_text("The numbers of 45 days").click()
+    days = {line.split()[0]: numbers(line.split(maxsplit=1)[1])[0] for line in page.locator("details tbody tr").all_inner_texts()}
+    assert days == {day: sum(row["count"] for row in rows if row["day"] == day) for day in {row["day"] for row in rows}}
+
+
+def test_the_body_shown_is_the_one_that_preview_prints(show: Show, write: Write, fill: Fill) -> None:
+    fill(3)
+    page = show(write(), **LIGHT)
+    assert page.locator("pre code").text_content() == deepchecks_preview()
+
+
+def deepchecks_preview() -> str:
+    import subprocess
+    import sys
+
+    command = [sys.executable, "-m", "deepchecks_telemetry.cli", "telemetry", "preview"]
+    return subprocess.run(command, capture_output=True, encoding="utf-8", timeout=60, check=True).stdout
+
+
+def test_all_of_it_is_reached_by_keyboard(show: Show, write: Write, fill: Fill) -> None:
+    fill(3)
+    page = show(write(), **LIGHT)
+    reached: list[str] = []
+    while True:
+        page.keyboard.press("Tab")
+        name = page.evaluate("(({tagName, ariaLabel, innerText}) => tagName + ': ' + (ariaLabel || innerText))(document.activeElement)")
+        if name.startswith("BODY") or name in reached:
+            break
+        reached.append(name)
+        assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid", name
+        if name.startswith("SUMMARY"):
+            page.keyboard.press("Enter")
+            assert page.evaluate("document.activeElement.parentElement.open"), name
+    assert {"SUMMARY: The numbers of 3 days", "REGION: Events by day and state"} & set(reached)
+    assert any(name.startswith("SUMMARY: Its body: ") for name in reached)
+    assert "PRE: The body of batch 1" in reached
+    assert sum(name.startswith("DIV: ") for name in reached) == page.locator(".wide").count()
+
+
+@pytest.mark.parametrize("context", [LIGHT, DARK, PHONE], ids=["light", "dark", "phone"])
+@pytest.mark.parametrize("days", [0, 30, FIVE_YEARS], ids=["empty", "a month", "five years"])
+def test_axe_finds_no_violation(days: int, context: dict[str, Any], show: Show, write: Write, fill: Fill, axe: str) -> None:
+    if days:
+        fill(days)
+    page = show(write(), **context, bypass_csp=True)  # the page's own policy lets no script run, axe's neither
+    if days:
+        page.locator("summary").last.click()
+    page.add_script_tag(content=axe)
+    found = page.evaluate("axe.run(document, {resultTypes: ['violations', 'passes']})")
+    assert len(found["passes"]) > 15
+    assert [(each["id"], [node["html"][:200] for node in each["nodes"]]) for each in found["violations"]] == []
+
+
+@pytest.mark.parametrize("days", [0, FIVE_YEARS])
+def test_a_phone_shows_the_page_without_scrolling_sideways(days: int, show: Show, write: Write, fill: Fill) -> None:
+    if days:
+        fill(days)
+    page = show(write(), **PHONE)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    sizes = page.locator("main *").evaluate_all("all => all.map(one => parseFloat(getComputedStyle(one).fontSize))")
+    assert min(sizes) >= 12
+
+
+def test_ten_thousand_days_draw_in_less_than_a_second(show: Show, write: Write, fill: Fill) -> None:
+    fill(LONGEST)
+    page = show(write(), **LIGHT)
+    timing = page.evaluate("performance.getEntriesByType('navigation')[0].toJSON()")
+    painted = page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
+    assert max(timing["domComplete"], painted) - timing["fetchStart"] < DRAWN_MS
+    assert len(page.locator(".chart g").all()) < 130
+
+
+def test_the_policy_lets_nothing_run_and_nothing_load(show: Show, write: Write, fill: Fill) -> None:
+    fill(3)
+    path = write()
+    path.write_text(
+        path.read_text("utf-8").replace(
+            "</main>",
+            "<script>document.title = 'run'</script><img src='http://127.0.0.1:9/x.png' onerror='document.title=1'>"
+            "<link rel=stylesheet href='http://127.0.0.1:9/x.css'><p id=styled style='color: red'>styled</p></main>",
+        ),
+        "utf-8",
+    )
+    page = show(path, **LIGHT)
+    assert page.title() == "Deepchecks usage counts on this machine"
+    assert page.locator("#styled").evaluate("one => getComputedStyle(one).color") != "rgb(255, 0, 0)"
+
+
+def test_a_notebook_shows_it_in_a_frame_that_may_run_nothing(show: Show, fill: Fill, status: Status, tmp_path: Path) -> None:
+    from deepchecks_telemetry.cli import view
+
+    fill(3)
+    path = tmp_path / "notebook.html"
+    path.write_text(f"<!doctype html><title>notebook</title>{view._repr_html_()}", "utf-8")
+    page = show(path, **LIGHT)
+    inside = page.frame_locator("iframe")
+    assert numbers(inside.locator(".figures dd").first.inner_text()) == [status()["recorded"]]
+    assert inside.locator("main").evaluate("one => getComputedStyle(one).maxWidth") == "1024px"
+    assert inside.locator("body").evaluate("() => self.origin") == "null"
+
+
+def test_hostile_texts_are_texts(show: Show, write: Write, fill: Fill, home: Path) -> None:
+    import sqlite3
+    from contextlib import closing
+
+    fill(3)
+    write()
+    hostile = "<img src=http://127.0.0.1:9/x onerror=alert(1)>\"'></td></table><script>alert(1)</script>\u202e\x1b[2J"
+    with closing(sqlite3.connect(home / "state" / "spool.db", isolation_level=None)) as connection:
+        connection.execute("UPDATE environments SET os_name = ?, runtime = ?, deepchecks_version = ?", [hostile] * 3)
+        connection.execute("UPDATE batches SET outcome = ?, endpoint = ?, sha256 = ?, tried_at = ?", [hostile] * 4)
+        connection.execute("UPDATE spool SET installation = ?", [hostile])
+    page = show(write(), **LIGHT)
+    assert page.locator("img, script, iframe").count() == 0
+    assert "<img src=http://127.0.0.1:9/x onerror=alert(1)>" in unescape(page.locator("footer").inner_text())
+    assert r"\u202e\x1b[2J" in page.locator("footer").inner_text()

@@ -1,0 +1,246 @@
+"""Fault campaign: the n-th system call fails, for n = 1 … until none is left; what was acknowledged is still there."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from deepchecks_telemetry.spool import Home, find_home, find_residue, read_accounts, read_waiting, upkeep
+from deepchecks_telemetry.spool.health import WRONG, examine
+
+pytestmark = [
+    pytest.mark.skipif(sys.platform != "linux", reason="strace is a Linux program"),
+    pytest.mark.timeout(7200),
+]
+ERRORS = ("ENOSPC", "EIO", "EROFS", "EACCES", "EDQUOT")
+# Those that a program makes by the thousand are counted on our files alone.
+ON_OUR_FILES = ("open,openat", "stat,newfstatat", "fcntl", "pread64")
+ANYWHERE = ("write", "pwrite64", "ftruncate", "fsync", "fdatasync", "unlink", "rename", "mkdir", "fallocate")
+FILES = (
+    *("state", "state/spool.db", "state/spool.db-wal", "state/spool.db-shm", "state/spool.lock", "state/upload.lock"),
+    *("state/spool.db.new", "state/spool.db.new-wal", "state/spool.db.new-shm", "state/spool.db.new-journal"),
+    *("config", "config/mode"),
+)
+
+RECORD = """
+import os
+from deepchecks_telemetry.spool import record
+told = [record("run-suite") for _ in range(4)]
+os._exit(100 + told.count(True))  # by the system call alone: what it prints would be written, too
+"""
+SEAL = """
+import sys
+from deepchecks_telemetry.spool import SpoolError, find_home, seal
+try:
+    seal(find_home(), lambda installation, rows: repr(rows).encode())
+except (SpoolError, OSError) as error:
+    sys.exit(f"Error: {error}")
+"""
+FILL = """
+from deepchecks_telemetry.spool import Verdict, batches, find_home, record, seal, settle
+home = find_home()
+def render(installation, rows):
+    return repr(rows).encode()
+assert all(record("run-check") for _ in range(30))
+assert seal(home, render)
+(batch,) = batches(home, states=("sealed",))
+assert settle(home, batch, Verdict("delivered", "told"))
+assert all(record("run-check") for _ in range(40))
+"""
+FILLED = 70
+
+
+class Act(NamedTuple):
+    """A process that meets the fault: what it runs, on which home, and how it is judged."""
+
+    name: str
+    command: list[str]
+    home: str
+    judge: Callable[[Home, int, str], None]
+
+
+class Fault(NamedTuple):
+    """One fault: the n-th of these calls fails with this error."""
+
+    calls: str
+    error: str
+    number: int
+
+
+def judge_recording(home: Home, code: int, stderr: str) -> None:
+    assert code in range(100, 105), "the host did not live to its end"
+    assert stderr == ""
+    check(home, acknowledged=code - 100, attempted=4)
+
+
+def judge_sealing(home: Home, code: int, stderr: str) -> None:
+    assert_says_so(code, stderr)
+    check(home, acknowledged=0, attempted=0)
+
+
+def judge_disabling(home: Home, code: int, stderr: str) -> None:
+    assert_says_so(code, stderr)
+    if code == 0:
+        books = read_accounts(home)
+        assert (books.recorded, books.installation_id) == (0, None)
+        assert [name for name in os.listdir(home.state) if name.startswith("spool.db.")] == []
+        assert find_residue(home, MARKS)[1] == []
+    else:
+        check(home, acknowledged=0, attempted=0, wiped=True)
+
+
+def assert_says_so(code: int, stderr: str) -> None:
+    assert code in (0, 1), stderr
+    assert "Traceback" not in stderr
+    if code == 1:
+        assert stderr.startswith("Error: "), stderr
+        assert stderr.count("\n") == 1, stderr
+
+
+def check(home: Home, *, acknowledged: int, attempted: int, wiped: bool = False) -> None:
+    books = read_accounts(home)
+    assert books.balance == 0
+    assert [finding for finding in examine(home) if finding.level == WRONG] == []
+    there = books.pending + books.sealed + books.delivered
+    lost = books.dropped.get("damage", 0)
+    filled = FILLED if os.path.exists(os.path.join(home.state, "filled")) else 0
+    assert there + lost <= filled + attempted
+    if not wiped:
+        assert there >= filled + acknowledged
+        suites = sum(waiting.count for waiting in read_waiting(home) if waiting.event == "run-suite")
+        assert acknowledged <= suites <= attempted
+
+
+MARKS: list[bytes] = []
+
+
+@pytest.fixture
+def acts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Act]:
+    """The three processes, and the homes from which each run takes a copy."""
+    monkeypatch.setattr(upkeep, "SETTLED_S", 0.02)  # nobody is at work any more when the books are read
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    monkeypatch.delenv("DEEPCHECKS_TELEMETRY")
+    full = tmp_path / "full"
+    environ = os.environ | {"DEEPCHECKS_TELEMETRY_DIR": str(full)}
+    subprocess.run([sys.executable, "-c", FILL], env=environ, check=True, timeout=60)
+    (full / "state" / "filled").touch(mode=0o600)
+    shutil.copytree(full, tmp_path / "copy")
+    MARKS[:] = [
+        str(read_accounts(find_home({"DEEPCHECKS_TELEMETRY_DIR": str(tmp_path / "copy")})).installation_id).encode()
+    ]
+    disable = [sys.executable, "-m", "deepchecks_telemetry.cli", "telemetry", "disable"]
+    return [
+        Act("a first recording", [sys.executable, "-c", RECORD], "", judge_recording),
+        Act("a recording", [sys.executable, "-c", RECORD], "full", judge_recording),
+        Act("a sealing", [sys.executable, "-c", SEAL], "full", judge_sealing),
+        Act("a disabling", disable, "full", judge_disabling),
+    ]
+
+
+def test_no_system_call_that_fails_harms_the_host_or_loses_what_was_acknowledged(
+    tmp_path: Path, acts: list[Act], in_full: bool, tool: Callable[[str], str]
+) -> None:
+    hits: Counter[str] = Counter()
+    begun = time.monotonic()
+    for turn, (act, calls, error) in enumerate(cases(acts, in_full=in_full)):
+        number = 1 if in_full else 1 + turn % 3
+        while number and run(tool("strace"), tmp_path, act, Fault(calls, error, number)):
+            hits[act.name] += 1
+            number = number + 1 if in_full else 0
+    assert set(hits) == {act.name for act in acts}
+    told = ", ".join(f"{count} in {name}" for name, count in hits.items())
+    print(f"\nfault campaign: {hits.total()} faults in {time.monotonic() - begun:.0f} s: {told}")
+
+
+def cases(acts: list[Act], *, in_full: bool) -> Iterator[tuple[Act, str, str]]:
+    """Every call with every error; in the quick form every call with one of them."""
+    for place, act in enumerate(acts):
+        for number, calls in enumerate((*ON_OUR_FILES, *ANYWHERE)):
+            for error in ERRORS if in_full else (ERRORS[(place + number) % len(ERRORS)],):
+                yield act, calls, error
+
+
+def run(strace: str, folder: Path, act: Act, fault: Fault) -> bool:
+    """Whether the fault hit; then everything is as it must be."""
+    home, log = folder / "met", folder / "calls"
+    shutil.rmtree(home, ignore_errors=True)
+    if act.home:
+        shutil.copytree(folder / act.home, home)
+    limits = [part for file in FILES for part in ("-P", str(home / file))] if fault.calls in ON_OUR_FILES else []
+    trace = [strace, "-f", "-y", "-qq", "-o", str(log), "-e", f"trace={fault.calls}", *limits]
+    inject = ["-e", f"inject={fault.calls}:error={fault.error}:when={fault.number}"]
+    environ = os.environ | {"DEEPCHECKS_TELEMETRY_DIR": str(home)}
+    done = subprocess.run(
+        [*trace, *inject, *act.command],
+        env=environ,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=90,
+    )
+    hit = [line for line in log.read_text("utf-8", "replace").splitlines() if "(INJECTED)" in line]
+    if any(str(home) in line for line in hit):
+        try:
+            act.judge(find_home({"DEEPCHECKS_TELEMETRY_DIR": str(home)}), done.returncode, done.stderr)
+        except BaseException:
+            print(f"\n{act.name}: {fault}\n{hit[0]}\n{done.stderr}")
+            raise
+    return bool(hit)
+
+
+@contextmanager
+def small_disk(folder: Path, size: str) -> Iterator[Path]:
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
+    if subprocess.run(mount, capture_output=True, timeout=30).returncode:
+        pytest.skip("only root can mount a small file system here")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True, timeout=30)
+
+
+RECORD_ON = """
+import sys
+from deepchecks_telemetry.spool import record
+told = [record("run-suite") for _ in range(int(sys.argv[1]))]
+print(told.count(True))
+"""
+
+
+def test_a_disk_that_is_really_full_harms_nobody_and_counting_goes_on_once_there_is_room(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", "160k") as disk:
+        environ = os.environ | {"DEEPCHECKS_TELEMETRY_DIR": str(disk / "home")}
+
+        def record(most: int) -> int:
+            done = subprocess.run(
+                [sys.executable, "-c", RECORD_ON, str(most)], env=environ, capture_output=True, text=True, timeout=60
+            )
+            assert (done.returncode, done.stderr) == (0, "")
+            return int(done.stdout)
+
+        told = record(10)
+        assert told == 10
+        fill_up(disk / "ballast")
+        told += record(400)
+        assert told < 410
+        (disk / "ballast").unlink()
+        assert (more := record(10)) == 10
+        books = read_accounts(find_home(environ))
+        assert (books.pending, books.balance) == (told + more, 0)
+
+
+def fill_up(path: Path) -> None:
+    with path.open("wb", buffering=0) as file:
+        for size in (4096, 1):
+            with pytest.raises(OSError, match="No space left"):
+                while True:
+                    file.write(b"x" * size)
