@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
@@ -64,7 +65,7 @@ def test_a_hundred_imports_at_once_are_one_upload_and_one_request(
                 with opened(ours) as connection:
                     connection.execute("UPDATE spool SET next_upload = 0")
                 stored += import_at_once(processes)
-                until(lambda: len(receiver.bodies) >= number, timeout_s=60)
+                until(partial(has, receiver, number), timeout_s=60)
                 until(lambda: children_of_ours() == [], timeout_s=60)
                 assert len(receiver.bodies) == number
                 books = read_accounts(ours)
@@ -74,6 +75,10 @@ def test_a_hundred_imports_at_once_are_one_upload_and_one_request(
         finally:
             receiver.shutdown()
             thread.join()
+
+
+def has(receiver: Receiver, requests: int) -> bool:
+    return len(receiver.bodies) >= requests
 
 
 def import_at_once(processes: int) -> int:

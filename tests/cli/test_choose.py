@@ -63,7 +63,7 @@ def test_disable_says_what_was_sent_already_and_where_to(deepchecks: Run, record
     assert (facts["already_delivered"], facts["delivered_to"]) == (2, [f"{receiver.url}/v1/logs"])
     assert facts["scanned"] > 0
     assert facts["residue"] == []
-    assert set(facts) == {"removed", "already_delivered", "delivered_to", "scanned", "residue"}
+    assert set(facts) == {"removed", "already_delivered", "delivered_to", "carried_away", "scanned", "residue"}
 
 
 def test_disable_is_done_also_where_there_is_nothing(deepchecks: Run, record: Record, home: Path) -> None:

@@ -12,6 +12,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from deepchecks_telemetry import cli
+from deepchecks_telemetry import collector as room
+from deepchecks_telemetry.cli import collect
 from deepchecks_telemetry.spool.catalogue import FIELDS
 
 VALUES = ("0.19.1", "linux", "debian", "12", "cpython", "3.11", "script")
@@ -68,11 +70,11 @@ def test_what_was_not_kept_is_told_on_standard_error(tmp_path: Path, collector: 
     assert "Error: 1 line held what was not kept." in done.stderr
 
 
-def test_exports_fold_what_is_too_small_and_a_terminal_does_not(loaded: None, collector: Run) -> None:
-    told = json.loads(collector("report", "--json").stdout)
+def test_what_is_handed_on_is_folded_where_it_is_too_small_and_what_is_read_here_is_not(loaded: None, collector: Run) -> None:
+    told = json.loads(collector("report", "--json", "--min-cell", "5").stdout)
     assert (told["events"], told["rows"], told["installations"], told["by_event"]) == (21, 7, 6, {"other": 21})
     assert list(told["by_day"].values()) == [21]
-    whole = json.loads(collector("report", "--json", "--min-cell", "1").stdout)
+    whole = json.loads(collector("report", "--json").stdout)
     assert whole["by_event"] == {"run-check": 18, "run-suite": 3}
     shown = collector("report").stdout
     assert shown.startswith("21 events in 7 rows from 6 installations\n")
@@ -89,3 +91,7 @@ def test_csv_is_read_by_a_csv_reader(loaded: None, collector: Run) -> None:
 @pytest.mark.parametrize("arguments", ["--json --csv", "--html --csv", "--min-cell 0"])
 def test_what_contradicts_itself_is_a_usage_error(loaded: None, collector: Run, arguments: str) -> None:
     assert collector("report", *arguments.split()).exit_code == 2
+
+
+def test_the_default_is_the_rooms_own() -> None:
+    assert room.MIN_CELL == collect.MIN_CELL

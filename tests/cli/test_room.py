@@ -33,7 +33,7 @@ TREE = dict(walk(cli.deepchecks))
 
 
 def test_the_public_names_are_sorted_and_pinned() -> None:
-    assert cli.__all__ == ["deepchecks", "main"] == sorted(cli.__all__)
+    assert cli.__all__ == ["deepchecks", "main", "view"] == sorted(cli.__all__)
 
 
 def test_the_commands_are_the_faces_own() -> None:
@@ -53,7 +53,7 @@ def test_the_commands_are_the_faces_own() -> None:
             "preview",
             "sent",
         ),
-        *("status", "tour", "collector", "collector serve", "collector report"),
+        *("status", "tour", "view", "collector", "collector serve", "collector load", "collector report"),
         *("export", "deliver", "settle"),
     }
 

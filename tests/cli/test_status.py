@@ -18,7 +18,7 @@ Files = Callable[[], dict[str, bytes]]
 COUNTS = {"recorded", "pending", "sealed", "delivered", "exported", "rejected", "dropped", "rows", "batches"}
 KEYS = COUNTS | {
     *("mode", "decided_by", "attached", "endpoint", "endpoint_from", "dropped_by_reason", "installation_id", "spool"),
-    *("last_upload", "next_upload", "problem"),
+    *("last_upload", "next_upload", "problem", "sends", "barrier"),
 }
 
 

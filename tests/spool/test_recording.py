@@ -244,8 +244,18 @@ def test_thousands_of_events_are_folded_and_the_wal_stays_short(ours: Home, sql:
     assert (books.recorded, books.pending, books.balance) == (3500, 3500, 0)
 
 
-@pytest.mark.parametrize(("now", "day"), [(0.0, 0), (86399.9, 0), (86400.0, 1), (-1.0, -1), (1.7e9, 19675)])
-def test_a_day_is_a_utc_day(now: float, day: int) -> None:
+@pytest.mark.parametrize(
+    ("now", "day"),
+    [
+        (0.0, 20454),
+        (-1.0, 20454),
+        (1767225599.9, 20454),
+        (1767225600.0, 20454),
+        (1767311999.9, 20454),
+        (1767312000.0, 20455),
+    ],
+)
+def test_a_day_is_a_utc_day_and_none_before_there_was_one_of_ours(now: float, day: int) -> None:
     assert today(lambda: now) == day
 
 

@@ -375,6 +375,21 @@ def test_a_path_that_cannot_be_written_leaves_all_as_it_was(spool: Home, stick: 
     assert [(file.name, file.read_text()) for file in stick.iterdir()] == [("taken.jsonl", "somebody's own")]
 
 
+def test_a_receipt_that_comes_while_the_same_batch_is_exported_again_stays_settled(
+    spool: Home, carried: Path, stick: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (batch,) = batches(spool)
+    real = spool_exports.carry_off
+
+    def settle_first(*values: Any, **named: Any) -> Any:
+        assert news(spool, [Entry(batch.sha256, "delivered")]) == [True]
+        return real(*values, **named)
+
+    monkeypatch.setattr(exporting, "carry_off", settle_first)
+    assert len(list(export(spool, str(stick / "again.jsonl"), again=True))) == 1
+    assert (books(spool).delivered, books(spool).exported) == (3, 0)
+
+
 # --- crashes between announce, write and carry_off
 
 

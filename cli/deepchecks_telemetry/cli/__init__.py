@@ -7,12 +7,13 @@ import sys
 import click
 
 from deepchecks_telemetry.cli.attach import attach, detach
+from deepchecks_telemetry.cli.catalogue import catalogue
 from deepchecks_telemetry.cli.choose import disable, enable, local
 from deepchecks_telemetry.cli.collect import collector
 from deepchecks_telemetry.cli.courier import deliver, export, settle
 from deepchecks_telemetry.cli.doctor import doctor
 from deepchecks_telemetry.cli.errors import Group
-from deepchecks_telemetry.cli.look import catalogue, inspect, preview, sent
+from deepchecks_telemetry.cli.look import inspect, preview, sent
 from deepchecks_telemetry.cli.send import flush
 from deepchecks_telemetry.cli.status import status
 from deepchecks_telemetry.cli.tour import tour

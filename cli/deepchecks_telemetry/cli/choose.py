@@ -79,6 +79,7 @@ def disable(*, as_json: bool) -> None:
         "removed": _removed(erased),
         "already_delivered": erased.before.delivered,
         "delivered_to": list(erased.receivers),
+        "carried_away": list(erased.carried),
         "scanned": scanned,
         "residue": residue,
     }
@@ -111,6 +112,8 @@ def _lines(facts: dict[str, Any]) -> list[str]:
     if facts["already_delivered"]:
         where = f" to {', '.join(facts['delivered_to'])}" if facts["delivered_to"] else ""
         lines.append(f"Sent before{where}: {count_text(facts['already_delivered'], 'event')}; that stays there.")
+    if carried := facts["carried_away"]:
+        lines.append(f"Exported, and no longer ours to remove: {', '.join(carried)}.")
     found = "a trace was found" if facts["residue"] else "no trace is left"
     return [*lines, f"Scanned {count_text(facts['scanned'], 'file')} of ours: {found}."]
 

@@ -92,7 +92,7 @@ def load(*, paths: tuple[Path, ...], store: Path) -> None:
 @click.option(
     "--min-cell",
     type=click.IntRange(min=1),
-    help=f"Fold what fewer installations stand for into 'other'. [default: {MIN_CELL} with --json, --csv, --html]",
+    help=f"Fold what fewer installations stand for into 'other'. [default: {MIN_CELL} with --csv and --html]",
 )
 def report(*, store: Path, as_json: bool, as_csv: bool, as_html: bool, min_cell: int | None) -> None:
     """What was received: events and installations by all that is known.
@@ -106,7 +106,7 @@ def report(*, store: Path, as_json: bool, as_csv: bool, as_html: bool, min_cell:
 
     if as_json + as_csv + as_html > 1:
         raise click.UsageError("Choose one of --json, --csv and --html.")
-    exported = as_json or as_csv or as_html
+    exported = as_csv or as_html  # what is handed on; JSON is for the scripts of whoever holds the store
     found = room.report(store, min_cell=min_cell or (MIN_CELL if exported else 1))
     if as_json:
         say_json(found.as_dict())

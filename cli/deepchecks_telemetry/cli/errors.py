@@ -1,6 +1,7 @@
 """Every foreign error is told here as what happened and what to do, in one line, with exit code 1."""
 
 import errno
+from difflib import get_close_matches
 from typing import Any
 
 import click
@@ -57,6 +58,18 @@ class Group(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - the signature is click's
         """The names, unsorted."""
         return list(self.commands)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; for a mistyped one, name those that may have been meant (older clicks do not)."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            meant = get_close_matches(args[0], self.commands)
+            if meant and "Did you mean" not in error.format_message():
+                error.message += f" Did you mean {' or '.join(map(repr, meant))}?"
+            raise
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; an error of a room becomes a `Failure`, anything else stays as it is."""

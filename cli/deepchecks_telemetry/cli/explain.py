@@ -11,6 +11,7 @@ from deepchecks_telemetry.uploader.errors import BadEndpoint
 from deepchecks_telemetry.uploader.notice import needs_telling
 
 SILENT = "says nothing"
+ENVIRONMENT = "the environment"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,26 +34,27 @@ def explain(
 def _modes(home: Home, decision: Decision) -> Iterator[Answer]:
     files = {POLICY: home.policy_mode, CHOICE: home.mode}
     for source in decision.sources:
-        variable = "the environment" if source.name.isupper() else home.spool
+        variable = ENVIRONMENT if source.name.isupper() else home.spool
         yield Answer("mode", source.name, source.mode, files.get(source.name, variable))
 
 
 def _endpoints(home: Home, attached: str | None, environ: Mapping[str, str]) -> Iterator[Answer]:
     nowhere = home.spool  # a file, or nothing: no folder that could hold an endpoint
-    alone = home._replace(policy=nowhere, config=nowhere)
+    neither = home._replace(policy=nowhere, config=nowhere)
+    policy, choice = neither._replace(policy=home.policy), neither._replace(config=home.config)
     asked: tuple[tuple[str, str, Callable[[], Endpoint | None]], ...] = (
-        (POLICY, os.path.join(home.policy, "endpoint"), lambda: find_endpoint(alone._replace(policy=home.policy), environ={})),
-        (VARIABLE, "the environment", lambda: find_endpoint(alone, environ=environ)),
-        (CHOICE, os.path.join(home.config, "endpoint"), lambda: find_endpoint(alone._replace(config=home.config), environ={})),
-        (ATTACHED, home.spool, lambda: find_endpoint(alone, attached, {})),
-    )  # fmt: skip
+        (POLICY, os.path.join(home.policy, "endpoint"), lambda: find_endpoint(policy, environ={})),
+        (VARIABLE, ENVIRONMENT, lambda: find_endpoint(neither, environ=environ)),
+        (CHOICE, os.path.join(home.config, "endpoint"), lambda: find_endpoint(choice, environ={})),
+        (ATTACHED, home.spool, lambda: find_endpoint(neither, attached, {})),
+    )
     for source, where, ask in asked:
         try:
             found = ask()
+            told = None if found is None else found.url
         except BadEndpoint as error:
-            yield Answer("endpoint", source, str(error), where)
-        else:
-            yield Answer("endpoint", source, found and found.url, where)
+            told = str(error)
+        yield Answer("endpoint", source, told, where)
 
 
 def is_told(home: Home, endpoint: Endpoint) -> bool:

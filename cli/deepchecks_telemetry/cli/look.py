@@ -1,30 +1,50 @@
-"""`inspect`, `preview`, `sent`, `catalogue`: what waits, the exact next request, what was sent, what may ever be."""
+"""`inspect`, `preview`, `sent`: what waits, the exact next request, and what was sent."""
 
 import hashlib
 import zlib
+from collections.abc import Sequence
+from typing import Any
 
 import click
 
 from deepchecks_telemetry.cli.errors import Failure
-from deepchecks_telemetry.cli.show import day_text, json_option, say_json, say_table, time_text
+from deepchecks_telemetry.cli.query import ask, read_events
+from deepchecks_telemetry.cli.show import day_text, json_option, plain, say_json, say_table, time_text
+from deepchecks_telemetry.cli.status import read_status, sending
 from deepchecks_telemetry.spool import catalogue as catalog
-from deepchecks_telemetry.spool.accounts import read_waiting
+from deepchecks_telemetry.spool.accounts import Waiting, read_waiting
 from deepchecks_telemetry.spool.consent import OFF, decide
 from deepchecks_telemetry.spool.ledger import Batch, batches
 from deepchecks_telemetry.spool.paths import Home, find_home
 
 
 @click.command()
+@click.option("--events", "raw", is_flag=True, help="Each event by itself, as it was stored, before it is folded.")
+@click.option("--sql", metavar="QUERY", help="The answer to a query of your own; it can only read.")
 @json_option
-def inspect(*, as_json: bool) -> None:
+def inspect(*, raw: bool, sql: str | None, as_json: bool) -> None:
     """What waits on this machine, by UTC day, event and environment.
+
+    For a query, the table catalogue (number, name) stands beside the spool's own.
 
     \b
     Examples:
       deepchecks telemetry inspect
-      deepchecks telemetry inspect --json
+      deepchecks telemetry inspect --events --json
+      deepchecks telemetry inspect --sql "SELECT name, sql FROM sqlite_master"
     """
-    waiting = read_waiting(find_home())
+    if raw and sql is not None:
+        raise click.UsageError("Choose one of --events and --sql.")
+    home = find_home()
+    if raw:
+        _say_events(read_events(home), as_json=as_json)
+    elif sql is not None:
+        _say_rows(ask(home, sql), as_json=as_json)
+    else:
+        _say_waiting(read_waiting(home), as_json=as_json)
+
+
+def _say_waiting(waiting: list[Waiting], *, as_json: bool) -> None:
     if as_json:
         say_json(
             [
@@ -33,30 +53,47 @@ def inspect(*, as_json: bool) -> None:
                 for row in waiting
             ]
         )
-    elif not waiting:
-        click.echo("Nothing waits.")
+        return
+    heads = ("day (UTC)", "event", "count", "deepchecks, system, python, runtime", "state")
+    lines = [
+        (day_text(row.day), row.event, row.count, _place(row.environment), "sealed" if row.sealed else "pending")
+        for row in waiting
+    ]
+    _say_lines(heads, lines, "Nothing waits.")
+
+
+def _say_events(events: list[dict[str, Any]], *, as_json: bool) -> None:
+    if as_json:
+        say_json(events)
+        return
+    heads = ("id", "day (UTC)", "event", "deepchecks, system, python, runtime")
+    places = [catalog.Environment(*(event[field.name] for field in catalog.FIELDS)) for event in events]
+    lines = [
+        (event["id"], event["day"], event["event"], _place(place)) for event, place in zip(events, places, strict=True)
+    ]
+    _say_lines(heads, lines, "No event is stored by itself now: what waits is folded into counts.")
+
+
+def _say_rows(rows: list[dict[str, Any]], *, as_json: bool) -> None:
+    if as_json:
+        say_json(rows)
     else:
-        say_table(
-            ("day (UTC)", "event", "count", "deepchecks, system, python, runtime", "state"),
-            [
-                (
-                    day_text(row.day),
-                    row.event,
-                    row.count,
-                    _place(row.environment),
-                    "sealed" if row.sealed else "pending",
-                )
-                for row in waiting
-            ],
-        )
+        _say_lines(tuple(map(plain, rows[0])) if rows else (), [tuple(row.values()) for row in rows], "No rows.")
+
+
+def _say_lines(heads: Sequence[str], lines: Sequence[Sequence[object]], nothing: str) -> None:
+    if lines:
+        say_table(heads, lines)
+    else:
+        click.echo(nothing)
 
 
 @click.command()
 def preview() -> None:
     """The exact body of the next request, byte for byte.
 
-    It stands alone on standard output, its digests on standard error. What waits is sealed first, so the bytes are the
-    ones that will be sent.
+    It stands alone on standard output; its digests, and whether it is sent and where to, on standard error. What waits
+    is sealed first, so the bytes are the ones that will be sent.
 
     \b
     Examples:
@@ -74,6 +111,7 @@ def preview() -> None:
         click.echo("Nothing waits.", err=True)
         return
     _say_body(batch)
+    click.echo(plain(sending(read_status(home)[0])), err=True)
 
 
 @click.command()
@@ -116,40 +154,6 @@ def sent(*, batch: int | None, as_json: bool) -> None:
                 for entry in ledger
             ],
         )
-
-
-@click.command()
-@json_option
-def catalogue(*, as_json: bool) -> None:
-    """Every event and field that may ever be recorded, and why.
-
-    \b
-    Examples:
-      deepchecks telemetry catalogue
-      deepchecks telemetry catalogue --json
-    """
-    from deepchecks_telemetry.spool import environment
-
-    here = environment.current()
-    if as_json:
-        fields = zip(catalog.FIELDS, here, strict=True)
-        say_json(
-            {
-                "events": [{"name": event.name, "when": event.when} for event in catalog.EVENTS],
-                "fields": [
-                    {"name": field.name, "opentelemetry": field.wire, "why": field.why, "here": value}
-                    for field, value in fields
-                ],
-            }
-        )
-        return
-    say_table(("event", "counted when"), [(event.name, event.when) for event in catalog.EVENTS])
-    click.echo()
-    say_table(
-        ("field", "OpenTelemetry's name", "here", "why"),
-        [(field.name, field.wire, value, field.why) for field, value in zip(catalog.FIELDS, here, strict=True)],
-    )
-    click.echo("\nBeside these: the UTC day, the count, and a random identifier of this installation.")
 
 
 def _place(here: catalog.Environment) -> str:

@@ -121,7 +121,9 @@ def _integrity(connection: sqlite3.Connection) -> Iterator[Finding]:
 def _books(connection: sqlite3.Connection, now: float) -> Iterator[Finding]:
     books = read_books(connection)
     if books.balance:
-        yield Finding("conservation", WRONG, f"{books.recorded} recorded, but {books.balance} of them are nowhere")
+        what = f"{books.balance} of them are nowhere" if books.balance > 0 else f"{-books.balance} more are there"
+        remedy = "deepchecks telemetry disable, then enable, begins new books; what waits is lost by it"
+        yield Finding("conservation", WRONG, f"{books.recorded} recorded, but {what}", remedy)
     else:
         yield Finding("conservation", OK, f"all {books.recorded} recorded events are accounted for")
     if books.dropped:

@@ -75,12 +75,13 @@ class Writer:
         try:
             return self._store(number)
         except Busy:
-            if self._connection is None:
-                self._rest()  # it could not even be opened: the host is not made to wait again and again
+            if self._file is None:
+                self._rest()  # it could not even be made: the host is not kept waiting for that again and again
             return self._drop(BUSY)
         except (SpoolError, OSError, sqlite3.Error) as error:
             # Another process may have put the file aside between two steps of ours; else it is for us to do.
-            if identity(self.home.spool) != self._file or (is_damage(error) and self._replace_spool()):
+            moved = isinstance(error, FileNotFoundError) or identity(self.home.spool) != self._file
+            if moved or (is_damage(error) and self._replace_spool()):
                 return self._store_anew(number)
             self._rest()
             return self._drop(FAILED)
@@ -89,6 +90,7 @@ class Writer:
 
     def close(self) -> None:
         """Let go of the spool, for now or for good; the caller holds `guard`."""
+        self._run = sqlite3.Cursor.execute  # a cursor whose statement has failed would hold the connection open
         connection, self._connection = self._connection, None
         if connection is not None:
             kept.close(connection)

@@ -4,7 +4,6 @@ In the host: no socket, no thread, no zombie, nothing on its streams, one short 
 """
 
 import os
-import subprocess
 import sys
 import time
 from contextlib import closing
@@ -16,7 +15,6 @@ from deepchecks_telemetry.uploader.endpoint import ATTACHED, Endpoint, find_endp
 from deepchecks_telemetry.uploader.notice import was_told
 from deepchecks_telemetry.uploader.schedule import CLAIM_S, first_due, is_sane
 
-NULL = subprocess.DEVNULL
 LIFE_S = 60.0  # of the child, whatever a server does
 WAIT_S = 0.1  # for the spool's lock, in the host; whoever imports deepchecks next looks again
 CLAIM = "UPDATE spool SET next_upload = ?, endpoint = coalesce(?, endpoint) WHERE next_upload IS ? AND epoch % 2 = 0"
@@ -52,6 +50,9 @@ def _claim(home: Home, attached: str | None, now: float) -> Endpoint | None:
 
 def _start(endpoint: str | None) -> None:
     """Start a child of its own session, that no one waits for and that inherits nothing."""
+    import subprocess  # 5 ms in a bare interpreter, and needed once a day
+
+    null = subprocess.DEVNULL
     if not os.path.basename(sys.executable or "").lower().startswith(("python", "pypy")):
         return  # an embedding program: its executable would not run our module
     command = [sys.executable, "-m", "deepchecks_telemetry.uploader", *([endpoint] if endpoint else [])]
@@ -59,11 +60,11 @@ def _start(endpoint: str | None) -> None:
     folder = os.path.abspath(os.sep)
     if sys.platform == "win32":
         flags = subprocess.CREATE_NO_WINDOW | subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.IDLE_PRIORITY_CLASS
-        child = subprocess.Popen(command, cwd=folder, creationflags=flags, stdin=NULL, stdout=NULL, stderr=NULL)
+        child = subprocess.Popen(command, cwd=folder, creationflags=flags, stdin=null, stdout=null, stderr=null)
         child.returncode = 0  # nobody waits for it: without this its collection would warn in the host
     else:
         # The shell forks and is gone within 2 ms, so the child belongs to init: no zombie, no ResourceWarning.
         shell = ["/bin/sh", "-c", '"$@" &', "sh", *command]
         subprocess.run(
-            shell, cwd=folder, start_new_session=True, timeout=5, check=False, stdin=NULL, stdout=NULL, stderr=NULL
+            shell, cwd=folder, start_new_session=True, timeout=5, check=False, stdin=null, stdout=null, stderr=null
         )

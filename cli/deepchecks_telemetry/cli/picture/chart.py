@@ -11,6 +11,7 @@ from deepchecks_telemetry.cli.picture.html import Html, join, tag
 
 EPOCH = date(1970, 1, 1)
 LAST_DAY = (date.max - EPOCH).days
+ANY_DAY = range(LAST_DAY + 1)  # a spool that was edited by hand can hold a day that is none, or a text
 MOST_BARS = 120
 FEWEST_DAYS = 14  # a first day alone would be one bar as wide as the page
 WIDE, HIGH = 720, 180
@@ -51,7 +52,7 @@ def by_day(counts: Iterable[Count]) -> dict[int, Counter[str]]:
     """Sums by day and state, oldest first; days that no calendar has are left to the caller's totals."""
     sums: dict[int, Counter[str]] = {}
     for count in counts:
-        if isinstance(count.day, int) and 0 <= count.day <= LAST_DAY:
+        if count.day in ANY_DAY:
             sums.setdefault(count.day, Counter())[count.state] += count.count
     return dict(sorted(sums.items()))
 
@@ -80,7 +81,7 @@ def ceiling(largest: int) -> int:
     """The top of the axis: 1, 2 or 5 and zeros, and even, so that its half is a number of events too."""
     if largest <= 2:
         return 2
-    power = 10 ** int(math.log10(largest))
+    power: int = 10 ** int(math.log10(largest))
     return next(top for top in (power, 2 * power, 4 * power, 6 * power, 8 * power, 10 * power) if top >= largest)
 
 

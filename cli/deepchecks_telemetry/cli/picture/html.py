@@ -13,7 +13,7 @@ class Html(str):
 
 
 def tag(name: str, *children: object, **attributes: object) -> Html:
-    """An element; an attribute's `_` is a hyphen (`class_`, `aria_label`), True is its bare name, None leaves it out."""
+    """An element; an attribute's `_` is a hyphen (`class_`, `aria_label`), and None leaves it out."""
     said = "".join(_attribute(key, value) for key, value in attributes.items() if value is not None)
     return Html(f"<{name}{said}>{join(*children)}</{name}>")
 
@@ -30,7 +30,7 @@ def text(value: object) -> Html:
 
 def _attribute(key: str, value: object) -> str:
     name = key.rstrip("_").replace("_", "-")
-    return f" {name}" if value is True else f' {name}="{text(value)}"'
+    return f' {name}="{text(value)}"'
 
 
 def table(heads: Sequence[str], lines: Sequence[Sequence[object]], *, caption: str) -> Html:

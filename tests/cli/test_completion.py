@@ -1,0 +1,44 @@
+"""Completion: the script that each shell is given works in the real shell."""
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import PIPE, run
+
+import pytest
+
+Tool = Callable[[str], str]
+MEANT = {"status", "settle", "sent"}
+
+BASH = """
+eval "$(_DEEPCHECKS_COMPLETE=bash_source deepchecks)"
+COMP_WORDS=(deepchecks telemetry s); COMP_CWORD=2
+_deepchecks_completion deepchecks s telemetry; printf '%s\\n' "${COMPREPLY[@]}"
+"""
+# Outside a line editor zsh's own `compadd` and `_describe` cannot be called; these print what they are given.
+ZSH = """
+compdef() { : }
+compadd() { print -l -- "$@" }
+_describe() { print -l -- "${(@P)${@[-1]}}" "${(@P)${@[-2]}}" }
+eval "$(_DEEPCHECKS_COMPLETE=zsh_source deepchecks)"
+words=(deepchecks telemetry s); CURRENT=3; _deepchecks_completion
+"""
+FISH = """
+_DEEPCHECKS_COMPLETE=fish_source deepchecks | source
+complete --do-complete 'deepchecks telemetry s'
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="these shells are at home elsewhere")
+@pytest.mark.parametrize(("shell", "script"), [("bash", BASH), ("zsh", ZSH), ("fish", FISH)])
+def test_a_shell_completes_the_commands(shell: str, script: str, tool: Tool, tmp_path: Path) -> None:
+    program = tmp_path / "deepchecks"
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m deepchecks_telemetry.cli "$@"\n')
+    program.chmod(0o755)
+    environ = {**os.environ, "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
+    done = run([tool(shell), "-c", script], env=environ, stdout=PIPE, stderr=PIPE, text=True, timeout=60)
+    assert done.stderr == ""
+    found = {line.split("\t")[0].split(":")[0].strip() for line in done.stdout.splitlines()}
+    assert found >= MEANT, done.stdout
+    assert not any(line.startswith(("disable", "view")) for line in found)

@@ -1,0 +1,130 @@
+"""`doctor`: a line for each thing that was looked at, the remedy, and exit 1 only when something is wrong."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import CompletedProcess
+from typing import Any
+
+import pytest
+
+Run = Callable[..., CompletedProcess[str]]
+Record = Callable[..., list[bool]]
+Sql = Callable[..., list[Any]]
+Files = Callable[[], dict[str, bytes]]
+posix = pytest.mark.skipif(os.name != "posix", reason="Windows has no such permissions")
+
+
+def findings(done: CompletedProcess[str]) -> dict[str, dict[str, Any]]:
+    told: list[dict[str, Any]] = json.loads(done.stdout)
+    assert all(set(finding) == {"name", "level", "text", "remedy"} for finding in told)
+    return {finding["name"]: finding for finding in told}
+
+
+def test_on_a_new_machine_nothing_is_wrong_and_nothing_is_made(program: Run, files: Files) -> None:
+    done = program("doctor")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "WRONG" not in done.stdout
+    assert "ok     spool: there is none yet.\n" in done.stdout
+    assert files() == {}
+
+
+def test_a_sound_spool_is_told_line_by_line(deepchecks: Run, record: Record) -> None:
+    assert record("run-check", "run-suite") == [True, True]
+    done = deepchecks("doctor")
+    assert done.returncode == 0
+    assert "ok     conservation: all 2 recorded events are accounted for.\n" in done.stdout
+    assert all(line[:5].strip() in {"ok", "note"} for line in done.stdout.splitlines())
+    told = findings(deepchecks("doctor", "--json"))
+    assert {"folder", "permissions", "lock", "file system", "integrity", "conservation", "version", "wal"} <= set(told)
+
+
+def test_a_wal_that_a_kill_has_left_does_not_change_the_exit(deepchecks: Run, record: Record, home: Path) -> None:
+    assert record("run-check") == [True]  # a host leaves its WAL behind, as a killed one does
+    assert (home / "state" / "spool.db-wal").stat().st_size
+    done = deepchecks("doctor", "--json")
+    assert done.returncode == 0
+    assert findings(done)["wal"]["level"] == "ok"
+
+
+def test_a_loss_is_told_with_its_number(deepchecks: Run, record: Record, sql: Sql) -> None:
+    assert record("run-check") == [True]
+    sql("INSERT INTO tallies VALUES ('recovered', 5), ('dropped:damage', 5)")
+    done = deepchecks("doctor", "--json")
+    assert done.returncode == 0
+    told = findings(done)
+    assert (told["dropped"]["level"], told["dropped"]["text"]) == ("warning", "5 damage")
+    assert told["conservation"]["level"] == "ok"
+
+
+def test_books_that_do_not_balance_are_wrong(deepchecks: Run, record: Record, sql: Sql) -> None:
+    assert record("run-check") == [True]
+    sql("INSERT INTO tallies VALUES ('delivered', 3)")
+    done = deepchecks("doctor")
+    assert (done.returncode, done.stderr) == (1, "")
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("WRONG")]
+    assert line.startswith("WRONG  conservation: 1 recorded, but 3 more are there. To do: ")
+
+
+@posix
+def test_permissions_that_are_too_wide_are_wrong_and_the_remedy_works(
+    deepchecks: Run, record: Record, home: Path
+) -> None:
+    assert record("run-check") == [True]
+    (home / "state" / "spool.db").chmod(0o644)
+    told = findings(deepchecks("doctor", "--json"))
+    assert told["permissions"]["level"] == "wrong"
+    assert os.system(told["permissions"]["remedy"]) == 0
+    assert deepchecks("doctor").returncode == 0
+
+
+def test_a_file_that_is_no_spool_is_told_and_the_remedy_works(deepchecks: Run, record: Record, home: Path) -> None:
+    assert record("run-check") == [True]
+    (home / "state" / "spool.db-wal").unlink()
+    (home / "state" / "spool.db").write_text("Dear diary")
+    done = deepchecks("doctor", "--json")
+    assert (done.returncode, findings(done)["integrity"]["level"]) == (1, "wrong")
+    assert deepchecks("inspect").returncode == 0
+    after = deepchecks("doctor", "--json")
+    assert after.returncode == 0
+    assert findings(after)["unreadable file"]["level"] == "warning"
+
+
+def test_a_spool_of_a_newer_version_is_wrong_and_stays(deepchecks: Run, record: Record, sql: Sql) -> None:
+    assert record("run-check") == [True]
+    sql("PRAGMA user_version = 9000")
+    done = deepchecks("doctor", "--json")
+    assert done.returncode == 1
+    assert "pip install --upgrade" in findings(done)["version"]["remedy"]
+    assert sql("SELECT count(*) FROM events") == [(1,)]
+
+
+def test_an_endpoint_that_is_no_url_is_wrong(deepchecks: Run) -> None:
+    done = deepchecks("doctor", "--json", DEEPCHECKS_TELEMETRY_ENDPOINT="collector.example.org")
+    assert done.returncode == 1
+    told = findings(done)["endpoint"]
+    assert (told["level"], told["remedy"]) == ("wrong", "deepchecks telemetry enable --endpoint https://HOST")
+    named = findings(deepchecks("doctor", "--json", DEEPCHECKS_TELEMETRY_ENDPOINT="https://collector.example.org"))
+    assert named["endpoint"]["text"] == "named by DEEPCHECKS_TELEMETRY_ENDPOINT"
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give a folder away")
+def test_a_folder_that_belongs_to_another_user_is_wrong(deepchecks: Run, record: Record, home: Path) -> None:
+    assert record("run-check") == [True]
+    os.chown(home / "state", 65_534, 65_534)
+    done = deepchecks("doctor", "--json")
+    assert done.returncode == 1
+    assert findings(done)["folder"]["text"] == "the state folder belongs to another user"
+
+
+def test_left_over_files_are_a_note(deepchecks: Run, record: Record, home: Path) -> None:
+    assert record("run-check") == [True]
+    (home / "state" / "spool.db.new").touch(mode=0o600)
+    done = deepchecks("doctor", "--json")
+    assert (done.returncode, findings(done)["left-over files"]["level"]) == (0, "warning")
+
+
+def test_doctor_answers_in_every_mode(deepchecks: Run) -> None:
+    assert deepchecks("doctor", DEEPCHECKS_TELEMETRY="off").returncode == 0
+    assert deepchecks("doctor", DO_NOT_TRACK="1").returncode == 0

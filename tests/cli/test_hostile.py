@@ -1,0 +1,80 @@
+"""A spool that somebody edited: whatever stands in any column, each command shows text, or says in one line why not."""
+
+import json
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from subprocess import CompletedProcess
+from typing import Any
+
+import pytest
+
+Run = Callable[..., CompletedProcess[str]]
+Record = Callable[..., list[bool]]
+
+LOOKS = [
+    *(["status"], ["status", "--json"], ["status", "--explain"], ["inspect"], ["inspect", "--json"]),
+    *(["inspect", "--events"], ["sent"], ["sent", "--json"], ["sent", "1"], ["catalogue"], ["doctor"]),
+    *(["preview"], ["view", "--output", "-"], ["inspect", "--sql", "SELECT * FROM batches"], ["disable"]),
+]
+VALUES = ["<b>\x1b[2J\x1b]0;owned\x07\u202e\r\nno\x00", b"\xff\x1b[2J", -1, 2**63 - 1, 1.5, None, ""]
+
+
+def columns() -> list[tuple[str, str]]:
+    """Every column of the spool's tables."""
+    from deepchecks_telemetry.spool.schema import TABLES
+
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.executescript(TABLES)
+        tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        return [(table, row[1]) for table in tables for row in connection.execute(f"PRAGMA table_info({table})")]
+
+
+@pytest.fixture
+def spool(deepchecks: Run, record: Record, home: Path) -> bytes:
+    """A spool with something in most of its tables."""
+    assert record("run-check", "run-suite") == [True] * 2
+    deepchecks("preview")
+    assert record("run-check") == [True]
+    with closing(sqlite3.connect(home / "state" / "spool.db", isolation_level=None)) as connection:
+        connection.execute("INSERT INTO folded SELECT day, 3, environment, 4 FROM events LIMIT 1")
+        connection.execute("INSERT INTO tallies VALUES ('delivered', 3), ('dropped:busy', 1), ('recovered', 8)")
+        connection.execute("UPDATE batches SET tried_at = 1, outcome = 'no', endpoint = 'http://127.0.0.1:9/v1/logs'")
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return (home / "state" / "spool.db").read_bytes()
+
+
+@pytest.mark.parametrize("table", sorted({table for table, _ in columns()}))
+def test_no_value_in_any_column_moves_a_cursor_or_ends_in_a_traceback(
+    table: str, spool: bytes, deepchecks: Run, home: Path
+) -> None:
+    for column, value in [(column, value) for named, column in columns() if named == table for value in VALUES]:
+        for path in (home / "state").iterdir():
+            path.unlink()
+        (home / "state" / "spool.db").write_bytes(spool)
+        (home / "config" / "mode").unlink(missing_ok=True)
+        with closing(sqlite3.connect(home / "state" / "spool.db", isolation_level=None)) as connection:
+            try:
+                connection.execute("PRAGMA ignore_check_constraints = ON")
+                connection.execute(f"UPDATE {table} SET {column} = ?", [value])
+            except sqlite3.IntegrityError:
+                continue
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        for look in LOOKS:
+            done = deepchecks(*look)
+            said = (table, column, value, look, done.stdout, done.stderr)
+            assert done.returncode in (0, 1), said
+            assert (done.stdout + done.stderr).replace("\n", "").isprintable(), said
+            assert done.returncode == 0 or look == ["doctor"] or done.stderr.startswith("Error: "), said
+
+
+def test_a_hostile_choice_policy_and_endpoint_are_text(deepchecks: Run, home: Path) -> None:
+    (home / "config").mkdir(parents=True)
+    (home / "config" / "mode").write_text("on\x1b[2J\n")
+    (home / "config" / "endpoint").write_text("https://x.example/\x1b[2J<b>\n")
+    for look in (["status", "--explain"], ["view", "--output", "-"], ["doctor"]):
+        done = deepchecks(*look)
+        assert "\x1b" not in done.stdout + done.stderr
+        assert "<b>" not in done.stdout
+    assert json.loads(deepchecks("status", "--json").stdout)["mode"] == "off"
