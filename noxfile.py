@@ -106,11 +106,41 @@ def check_contents(session: nox.Session, built: Path) -> None:
 @nox.session(python="3.11")
 def real(session: nox.Session) -> None:
     """Test with the real deepchecks and a real OpenTelemetry collector."""
-    session.install("-e", ".[collector]", *group("test"), *group("real"))
+    session.install("-e", ".[collector]", *group("real"))
     scratch = Path(session.create_tmp()).resolve()
     session.env["MPLCONFIGDIR"] = str(scratch / "matplotlib")  # tests have a HOME each: one font cache for all of them
     session.env["OTHER_PYTHON"] = other_environment(session, scratch / "other")
     session.run("pytest", "-m", "real", *PARALLEL, *session.posargs)
+
+
+@nox.session(python=["3.10", "3.12", "3.13"])
+def smoke(session: nox.Session) -> None:
+    """Test what matters most of the real deepchecks on the other Pythons."""
+    session.install("-e", ".[collector]", *group("smoke"))
+    session.env["MPLCONFIGDIR"] = str(Path(session.create_tmp()).resolve())
+    session.run("pytest", "-m", "real", *PARALLEL, "tests/hooks/test_smoke.py", *session.posargs)
+
+
+@nox.session(python="3.11")
+def vision(session: nox.Session) -> None:
+    """Test deepchecks' vision part, which needs torch: 2 GB."""
+    session.install("-e", ".[collector]", *group("vision"))
+    session.env["MPLCONFIGDIR"] = str(Path(session.create_tmp()).resolve())
+    session.run("pytest", "-m", "real", "tests/hooks/test_vision.py", *session.posargs)
+
+
+@nox.session(python="3.11")
+def fleet(session: nox.Session) -> None:
+    """Test the fleet's SQL in a real ClickHouse engine, on what a real Rotel emitted."""
+    session.install("-e", ".[collector]", *group("fleet"))
+    session.run("pytest", "-m", "real", "tests/collector/test_fleet.py", *session.posargs)
+
+
+@nox.session(python="3.11")
+def browser(session: nox.Session) -> None:
+    """Test the picture in a real browser: Chromium and npm's axe-core, which `.ci/run` installs."""
+    session.install("-e", ".[collector]", *group("browser"))
+    session.run("pytest", "tests/browser", *session.posargs)
 
 
 def other_environment(session: nox.Session, folder: Path) -> str:

@@ -1,10 +1,10 @@
-"""Upkeep: who reads or changes the books finds them migrated, and what was put aside brought back; the host does not."""
+"""Upkeep: who reads or changes the books finds them migrated, and what was put aside is back; not so the host."""
 
 import os
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
@@ -17,19 +17,20 @@ Sql = Callable[..., list[Any]]
 RECORD = "import os; from deepchecks_telemetry.spool import record; assert record('run-check'); os._exit(0)"
 
 
-class Clock(NamedTuple):
+class Clock:
     """In place of the module `time`: a clock that stands still, and somebody who waits without waiting."""
 
-    now: float
-    waits: list[float]
+    monotonic = staticmethod(time.monotonic)
+
+    def __init__(self, now: float) -> None:
+        self.now = now
+        self.waits: list[float] = []
 
     def time(self) -> float:
         return self.now
 
     def sleep(self, seconds: float) -> None:
         self.waits.append(seconds)
-
-    monotonic = staticmethod(time.monotonic)
 
 
 def test_nothing_is_made_where_there_is_nothing(ours: Home) -> None:
@@ -51,10 +52,10 @@ def test_a_copy_is_left_alone_until_nobody_can_acknowledge_a_record_in_it(
 ) -> None:
     run(RECORD)
     put_aside(ours, identity(ours.spool))
-    waits: list[float] = []
-    monkeypatch.setattr(upkeep, "time", Clock(time.time(), waits))
+    clock = Clock(time.time())
+    monkeypatch.setattr(upkeep, "time", clock)
     assert read_accounts(ours).recorded == 1
-    (wait,) = waits
+    (wait,) = clock.waits
     assert 0 < wait <= SETTLED_S
 
 
@@ -63,10 +64,10 @@ def test_a_clock_that_jumped_back_costs_one_wait_and_no_more(
 ) -> None:
     run(RECORD)
     put_aside(ours, identity(ours.spool))
-    waits: list[float] = []
-    monkeypatch.setattr(upkeep, "time", Clock(time.time() - 1e8, waits))
+    clock = Clock(time.time() - 1e8)
+    monkeypatch.setattr(upkeep, "time", clock)
     assert read_accounts(ours).recorded == 1
-    assert waits == [SETTLED_S]
+    assert clock.waits == [SETTLED_S]
 
 
 def test_damage_that_the_act_itself_meets_is_mended_once(ours: Home) -> None:

@@ -9,7 +9,7 @@ from deepchecks_telemetry.spool.ground import is_remote
 from deepchecks_telemetry.spool.lock import hold
 from deepchecks_telemetry.spool.paths import Home
 from deepchecks_telemetry.spool.quarantine import identity, put_aside
-from deepchecks_telemetry.spool.schema import HEAD, check_head, connect, translate
+from deepchecks_telemetry.spool.schema import FAULTS, HEAD, check_head, connect, translate
 
 BUSY_TIMEOUT_S = 5.0
 
@@ -27,8 +27,8 @@ def opened(home: Home, *, locked: bool = False) -> Iterator[sqlite3.Connection]:
         with alone, closing(connect(home, timeout_s=BUSY_TIMEOUT_S)) as connection:
             check_head(connection.execute(HEAD).fetchone())
             yield connection
-    except (sqlite3.Error, Damaged) as error:
-        told = translate(error) if isinstance(error, sqlite3.Error) else error
+    except (*FAULTS, Damaged) as error:
+        told = translate(error) if isinstance(error, FAULTS) else error
         if isinstance(told, Damaged):
             put_aside(home, file, locked=locked)
         raise told from error

@@ -18,7 +18,7 @@ from typing import Any
 from deepchecks_telemetry.spool.catalogue import NAMES, Environment, is_allowed
 from deepchecks_telemetry.spool.mending import mend
 from deepchecks_telemetry.spool.pages import read_rows
-from deepchecks_telemetry.spool.schema import EXPORTED, FINAL, PARKED, SEALED, STATES
+from deepchecks_telemetry.spool.schema import EXPORTED, FAULTS, FINAL, PARKED, SEALED, STATES
 
 MOST_OF_ONE = 2**40  # a larger count in one place is a flipped bit
 LAST_DAY = 2**16  # the year 2149
@@ -71,9 +71,9 @@ def read(copy: str) -> Remains:
     found.places, bare = _read_pages(database, wal)
     try:
         _read_database(copy, found)
-    except sqlite3.Error:
+    except FAULTS:
         if found.places or bare:  # a spool, but one whose schema is broken
-            with suppress(sqlite3.Error, OSError):
+            with suppress(OSError, *FAULTS):
                 _read_mended(database, wal, os.path.join(os.path.dirname(copy), MENDED), found)
     _count_events(found, bare)
     return found
@@ -153,7 +153,7 @@ def _rows(connection: sqlite3.Connection, table: str, columns: str, key: str) ->
         try:
             for row in connection.execute(f"SELECT {columns} FROM {table} NOT INDEXED ORDER BY {ordered}"):  # noqa: S608
                 found[row] = None
-        except sqlite3.Error:
+        except FAULTS:
             continue
     return list(found)
 

@@ -146,15 +146,19 @@ def connect(home: Home, *, timeout_s: float = 0.0) -> sqlite3.Connection:
         )
         try:
             _configure(connection, home)
-            if identity(home.spool) != (before.st_dev, before.st_ino):
-                # Put aside between two steps of SQLite: this may be the old file with the new one's WAL.
-                raise Busy("the spool was replaced a moment ago")
+            _check_unmoved(home, before)
         except BaseException:
             connection.close()
             raise
-    except sqlite3.Error as error:
+    except FAULTS as error:
         raise translate(error) from error
     return connection
+
+
+def _check_unmoved(home: Home, before: os.stat_result) -> None:
+    """Put aside between two steps of SQLite's, it may be the old file with the new one's WAL: a write would mix them."""
+    if identity(home.spool) != (before.st_dev, before.st_ino):
+        raise Busy("the spool was replaced a moment ago")
 
 
 def _configure(connection: sqlite3.Connection, home: Home) -> None:
@@ -178,7 +182,8 @@ def _uri(path: str) -> str:
     return f"file:{'' if quoted.startswith('/') else '/'}{quoted}?mode=rw"
 
 
-BROKEN = ("malformed", "not a database", "no such table", "no such column")
+BROKEN = ("malformed", "not a database", "no such table", "no such column", "could not decode", "codec can't decode")
+FAULTS = (sqlite3.Error, UnicodeDecodeError)  # the latter where SQLite's own message quotes a broken schema
 IOERR_READ, IOERR_SHORT_READ = 266, 522  # sqlite.org/rescode.html
 HEAD = "SELECT epoch, installation FROM spool"
 
@@ -190,21 +195,21 @@ def check_head(row: tuple[Any, ...] | None) -> tuple[int, str | None]:
     return row[0], row[1]
 
 
-def translate(error: sqlite3.Error) -> Busy | Damaged | Unusable:
+def translate(error: Exception) -> Busy | Damaged | Unusable:
     """Our name for an error of SQLite; its text is told by class only, because it can hold a path."""
-    text = str(error)
+    text = str(error).lower()
     if is_busy(error):
         return Busy("the spool is locked by another process")
-    if any(sign in text for sign in BROKEN) or (text == "disk I/O error" and _is_unreadable(error)):
+    if any(sign in text for sign in BROKEN) or (text == "disk i/o error" and _is_unreadable(error)):
         return Damaged("the spool's file is damaged or no spool of ours")
     return Unusable(f"the spool cannot be used ({type(error).__name__})")
 
 
-def _is_unreadable(error: sqlite3.Error) -> bool:
+def _is_unreadable(error: Exception) -> bool:
     """Whether a page is missing or cannot be read, and not only written; before Python 3.11 nobody tells."""
     return getattr(error, "sqlite_errorcode", IOERR_READ) in {IOERR_READ, IOERR_SHORT_READ}
 
 
-def is_busy(error: sqlite3.Error) -> bool:
+def is_busy(error: Exception) -> bool:
     """Whether somebody else's lock is the reason (`sqlite_errorcode` is not there before Python 3.11)."""
     return isinstance(error, sqlite3.OperationalError) and "locked" in str(error)

@@ -22,7 +22,7 @@ from deepchecks_telemetry.spool.lock import hold
 from deepchecks_telemetry.spool.paths import Home
 from deepchecks_telemetry.spool.patience import Result, patiently
 from deepchecks_telemetry.spool.quarantine import LEASE_S, identity, put_aside
-from deepchecks_telemetry.spool.schema import HEAD, PLACE, check_head, connect, create, is_busy, translate
+from deepchecks_telemetry.spool.schema import FAULTS, HEAD, PLACE, check_head, connect, create, is_busy, translate
 
 DEADLINE_S = 0.1  # the longest that one record waits for others
 FIRST_DEADLINE_S = 2.0  # the same where the spool must be made first, perhaps by a hundred processes at once
@@ -78,7 +78,7 @@ class Writer:
             if self._file is None:
                 self._rest()  # it could not even be made: the host is not kept waiting for that again and again
             return self._drop(BUSY)
-        except (SpoolError, OSError, sqlite3.Error) as error:
+        except (SpoolError, OSError, *FAULTS) as error:
             # Another process may have put the file aside between two steps of ours; else it is for us to do.
             moved = isinstance(error, FileNotFoundError) or identity(self.home.spool) != self._file
             if moved or (is_damage(error) and self._replace_spool()):
@@ -210,7 +210,7 @@ class Writer:
                     self._dropped[reason] = left
             if last_id % FOLD_EVERY == 0 and self._connection is not None:
                 tidy(self.home, self._connection)
-        except (SpoolError, OSError, sqlite3.Error) as error:
+        except (SpoolError, OSError, *FAULTS) as error:
             if is_damage(error):
                 self._replace_spool()
 
@@ -227,7 +227,7 @@ class Writer:
         self.close()
         try:
             return self._store(number)
-        except (SpoolError, OSError, sqlite3.Error):
+        except (SpoolError, OSError, *FAULTS):
             self._rest()
             return self._drop(FAILED)
 
@@ -243,7 +243,7 @@ class Writer:
 
 def is_damage(error: Exception) -> bool:
     """Whether an error tells that the file is broken, or no spool of ours."""
-    return isinstance(translate(error) if isinstance(error, sqlite3.Error) else error, Damaged)
+    return isinstance(translate(error) if isinstance(error, FAULTS) else error, Damaged)
 
 
 def _stamp(path: str) -> tuple[int, ...]:

@@ -64,7 +64,8 @@ def _start(endpoint: str | None) -> None:
         child.returncode = 0  # nobody waits for it: without this its collection would warn in the host
     else:
         # The shell forks and is gone within 2 ms, so the child belongs to init: no zombie, no ResourceWarning.
-        shell = ["/bin/sh", "-c", '"$@" &', "sh", *command]
+        # `nice` from the first instruction on: Python's own start would compete with the host's last moments.
+        shell = ["/bin/sh", "-c", 'command -v nice >/dev/null && set -- nice -n 19 "$@"; "$@" &', "sh", *command]
         subprocess.run(
             shell, cwd=folder, start_new_session=True, timeout=5, check=False, stdin=null, stdout=null, stderr=null
         )

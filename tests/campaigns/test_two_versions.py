@@ -1,0 +1,169 @@
+"""Two versions: an earlier commit's wheel and today's share one spool in turns and at once, also through a migration."""
+
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from deepchecks_telemetry.spool import Home, erase, find_residue, read_accounts, read_waiting
+from deepchecks_telemetry.spool.open import opened
+from deepchecks_telemetry.spool.schema import VERSION
+
+pytestmark = pytest.mark.timeout(1200)
+EARLIER = "e88976f"  # spool schema 1000, before any table was added
+ROOT = Path(__file__).parents[2]
+RECORD = """
+import sys
+from deepchecks_telemetry.spool import record
+for _ in range(int(sys.argv[2])):
+    if record(sys.argv[1]):
+        print(1, flush=True)
+"""
+SEAL = """
+import sys
+from deepchecks_telemetry.spool import Verdict, batches, find_home, seal, settle
+home = find_home()
+for _ in range(int(sys.argv[1])):
+    seal(home, lambda installation, rows: repr(rows).encode())
+    for batch in batches(home, states=("sealed",)):
+        if settle(home, batch, Verdict("delivered", "told")):  # else the other version was faster
+            print(batch.events, flush=True)
+"""
+
+
+def git(*arguments: str) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, timeout=60)
+
+
+def build(source: Path, folder: Path) -> str:
+    """A virtual environment with the wheel of this source, and nothing else of ours."""
+    subprocess.run([sys.executable, "-m", "venv", folder], check=True, timeout=120)
+    python = str(folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python"))
+    pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", str(source)]
+    done = subprocess.run(pip, capture_output=True, text=True, timeout=300)
+    if done.returncode:
+        pytest.skip(f"pip cannot install here: {done.stderr[-300:]}")
+    return python
+
+
+@pytest.fixture(scope="module")
+def pythons(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    """The interpreters of two environments: with the earlier version, and with today's."""
+    if git("cat-file", "-e", f"{EARLIER}^{{commit}}").returncode:
+        pytest.skip(f"commit {EARLIER} is not in the history of this clone (or there is no git)")
+    folder = tmp_path_factory.mktemp("versions")
+    (folder / "source").mkdir()
+    archive = git("archive", "--format=tar", EARLIER).stdout
+    subprocess.run(["tar", "-x", "-C", str(folder / "source")], input=archive, check=True, timeout=60)
+    return build(folder / "source", folder / "earlier"), build(ROOT, folder / "today")
+
+
+Start = Callable[..., "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Start:
+    """Start a script of one version, away from the sources of the other."""
+
+    def run(python: str, code: str, *arguments: str) -> "subprocess.Popen[str]":
+        pipe = subprocess.PIPE
+        command = [python, "-c", code, *arguments]
+        return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, cwd=tmp_path)
+
+    return run
+
+
+def told(process: "subprocess.Popen[str]") -> int:
+    out, errors = process.communicate(timeout=300)
+    assert (process.returncode, errors) == (0, "")
+    return sum(map(int, out.split()))
+
+
+def counts(ours: Home) -> Counter[str]:
+    found: Counter[str] = Counter()
+    for waiting in read_waiting(ours):
+        found[waiting.event] += waiting.count
+    return found
+
+
+def version(ours: Home) -> int:
+    with opened(ours) as connection:
+        (found,) = connection.execute("PRAGMA user_version").fetchone()
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    return int(found)
+
+
+def test_they_take_turns_through_the_migration(ours: Home, pythons: tuple[str, str], start: Start) -> None:
+    earlier, today = pythons
+    stored, sent = Counter[str](), 0
+    for turn, (python, name) in enumerate(((earlier, "run-check"), (today, "run-suite")) * 3):
+        stored[name] += told(start(python, RECORD, name, "50"))
+        if turn == 1:
+            assert version(ours) == 1000  # the host of today has recorded, and changed nothing
+        if turn > 1:
+            sent += told(start(python, SEAL, "1"))
+    assert version(ours) == VERSION
+    assert stored == {"run-check": 150, "run-suite": 150}
+    books = read_accounts(ours)
+    assert (books.recorded, books.delivered, books.pending, books.dropped, books.balance) == (
+        300,
+        sent,
+        300 - sent,
+        {},
+        0,
+    )
+
+
+def test_a_spool_of_today_is_used_by_the_earlier_version(ours: Home, pythons: tuple[str, str], start: Start) -> None:
+    earlier, today = pythons
+    assert told(start(today, RECORD, "run-suite", "20")) == 20
+    assert told(start(earlier, RECORD, "run-check", "20")) == 20
+    assert counts(ours) == {"run-check": 20, "run-suite": 20}
+
+
+def test_they_record_and_seal_at_once_while_it_is_migrated(
+    ours: Home, pythons: tuple[str, str], start: Start, in_full: bool
+) -> None:
+    earlier, today = pythons
+    most, turns = ("20000", "150") if in_full else ("2500", "15")
+    assert told(start(earlier, RECORD, "package-import", "10")) == 10
+    writers = {
+        name: start(python, RECORD, name, most)
+        for python, name in (
+            (earlier, "run-check"),
+            (today, "run-suite"),
+            (earlier, "check-to-html"),
+            (today, "suite-to-html"),
+        )
+    }
+    sealers = [start(python, SEAL, turns) for python in (earlier, today)]
+    acknowledged = sum(told(writer) for writer in writers.values()) + 10
+    sent = sum(map(told, sealers))
+    books = read_accounts(ours)
+    dropped = sum(books.dropped.values())
+    assert books.balance == 0
+    assert books.pending + books.delivered == acknowledged
+    assert books.delivered == sent
+    assert version(ours) == VERSION
+    print(f"\ntwo versions: {acknowledged} acknowledged, {sent} of them sent meanwhile, {dropped} dropped for a lock")
+
+
+def test_disable_by_today_silences_the_earlier_version(
+    ours: Home, pythons: tuple[str, str], start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DEEPCHECKS_TELEMETRY")
+    earlier, _ = pythons
+    assert told(start(earlier, RECORD, "run-check", "20")) == 20
+    writer = start(earlier, RECORD, "run-check", "30000")
+    assert writer.stdout is not None
+    writer.stdout.readline()
+    mark = str(read_accounts(ours).installation_id).encode()
+    erase(ours)
+    told(writer)
+    assert told(start(earlier, RECORD, "run-check", "20")) == 0
+    assert read_accounts(ours).recorded == 0
+    assert find_residue(ours, [mark])[1] == []
