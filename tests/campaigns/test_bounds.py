@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
@@ -56,7 +55,8 @@ def live_a_day(ours: Home, day: int, two: tuple[int, int]) -> None:
     with opened(ours) as connection:
         connection.execute(
             "WITH RECURSIVE one(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM one WHERE n + 1 < ?) "
-            "INSERT INTO events (day, event, environment) SELECT ?, 1 + n % ?, CASE n % 3 WHEN 0 THEN ? ELSE ? END FROM one",
+            "INSERT INTO events (day, event, environment) "
+            "SELECT ?, 1 + n % ?, CASE n % 3 WHEN 0 THEN ? ELSE ? END FROM one",
             (EVENTS_A_DAY, day, len(NAMES), *two),
         )
         tidy(ours, connection)
@@ -134,14 +134,14 @@ for _ in range(10):
 
 
 @pytest.fixture
-def tenths(ours: Home, in_full: bool) -> Iterator[list[tuple[int, float, float]]]:
+def tenths(ours: Home, in_full: bool) -> list[tuple[int, float, float]]:
     """Of a runaway loop: what was stored, the time and the CPU time of each tenth."""
     most = 10_000_000 if in_full else 100_000
     command = [sys.executable, "-c", LOOP, str(most)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=3000)
     assert (done.returncode, done.stderr) == (0, "")
     lines = map(str.split, done.stdout.splitlines())
-    yield [(int(told), float(took), float(cpu)) for told, took, cpu in lines]
+    return [(int(told), float(took), float(cpu)) for told, took, cpu in lines]
 
 
 def test_a_runaway_loop_neither_fills_the_disk_nor_slows_down(

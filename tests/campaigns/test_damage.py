@@ -22,6 +22,7 @@ from deepchecks_telemetry.spool.quarantine import quarantined
 pytestmark = pytest.mark.timeout(3600)
 SEED = 70_000
 PAGE = 1024
+GRACE_S = 0.1  # ten leases
 FULL = (3 + 4 + 5 + 6) * 9 + 240 + 450  # what `FILL` records
 
 # A spool with everything in it: delivered, parked and waiting batches, folded counts, raw events, some of them in a WAL
@@ -149,7 +150,7 @@ def full(tmp_path: Path) -> Path:
     return folder
 
 
-Damage = Callable[[Path, random.Random], None]
+Damage = Callable[[Path, random.Random], float | None]  # the time in which what is acknowledged can be lost
 
 
 def _overwrite(path: Path, octets: bytes) -> None:
@@ -207,7 +208,7 @@ def empty(path: Path, chance: random.Random) -> None:
     os.truncate(path, 0)
 
 
-def put_other_database(path: Path, chance: random.Random) -> None:
+def put_other_database(path: Path, chance: random.Random) -> float | None:
     other = path.with_name("other")
     with contextlib.closing(sqlite3.connect(other, isolation_level=None)) as connection:
         connection.execute(f"PRAGMA page_size = {chance.choice((512, 1024, 4096))}")
@@ -217,9 +218,10 @@ def put_other_database(path: Path, chance: random.Random) -> None:
     other.unlink()
     if chance.random() < 0.5:
         _overwrite(path, octets)
-    else:
-        other.write_bytes(octets)
-        other.replace(path)  # and the spool is no more: nobody can save what was in it
+        return None
+    other.write_bytes(octets)
+    other.replace(path)  # and the spool is no more: nobody can save what was in it, up to the end of the last lease
+    return GRACE_S
 
 
 DATABASE: tuple[Damage, ...] = (
@@ -227,7 +229,6 @@ DATABASE: tuple[Damage, ...] = (
 )
 WAL: tuple[Damage, ...] = (flip_bits, cut, zero_pages, swap_pages, garbage, empty)
 CASES = [*((name, "spool.db") for name in DATABASE), *((name, "spool.db-wal") for name in WAL)]
-GRACE_S = 0.1  # a file that was replaced by another: its last lease is over by then
 
 
 MARKS: list[bytes] = []
@@ -290,9 +291,8 @@ def one_round(
         recorder.start(home)
     for recorder in crowd:
         until(lambda recorder=recorder: len(recorder.tries()) > 20)
-    inode = path.stat().st_ino
-    damage(path, chance)
-    done = time.monotonic() + (0 if path.stat().st_ino == inode else GRACE_S)
+    grace_s = damage(path, chance) or 0.0
+    done = time.monotonic() + grace_s
     visitor.start(home, 20)
     visitor.wait()
     for recorder in crowd:

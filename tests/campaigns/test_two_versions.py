@@ -1,10 +1,11 @@
-"""Two versions: an earlier commit's wheel and today's share one spool in turns and at once, also through a migration."""
+"""Two versions: an earlier commit's wheel and today's share a spool in turns and at once, through a migration too."""
 
 import os
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -62,25 +63,29 @@ def pythons(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
     return build(folder / "source", folder / "earlier"), build(ROOT, folder / "today")
 
 
-Start = Callable[..., "subprocess.Popen[str]"]
+class Running:
+    """A script of one version at work, away from the sources of the other; what it prints goes to a file."""
+
+    def __init__(self, folder: Path, python: str, code: str, *arguments: str) -> None:
+        self.path = folder / f"{len(list(folder.iterdir()))}.out"
+        with self.path.open("w") as out:
+            command = [python, "-c", code, *arguments]
+            self.process = subprocess.Popen(command, stdout=out, stderr=subprocess.PIPE, text=True, cwd=folder)
+
+    def told(self) -> int:
+        """The sum of what it printed, once it has ended."""
+        _, errors = self.process.communicate(timeout=300)
+        assert (self.process.returncode, errors) == (0, "")
+        return sum(map(int, self.path.read_text().split()))
+
+
+Start = Callable[..., Running]
 
 
 @pytest.fixture
 def start(tmp_path: Path) -> Start:
-    """Start a script of one version, away from the sources of the other."""
-
-    def run(python: str, code: str, *arguments: str) -> "subprocess.Popen[str]":
-        pipe = subprocess.PIPE
-        command = [python, "-c", code, *arguments]
-        return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, cwd=tmp_path)
-
-    return run
-
-
-def told(process: "subprocess.Popen[str]") -> int:
-    out, errors = process.communicate(timeout=300)
-    assert (process.returncode, errors) == (0, "")
-    return sum(map(int, out.split()))
+    """Start a script with these arguments."""
+    return partial(Running, tmp_path)
 
 
 def counts(ours: Home) -> Counter[str]:
@@ -101,11 +106,11 @@ def test_they_take_turns_through_the_migration(ours: Home, pythons: tuple[str, s
     earlier, today = pythons
     stored, sent = Counter[str](), 0
     for turn, (python, name) in enumerate(((earlier, "run-check"), (today, "run-suite")) * 3):
-        stored[name] += told(start(python, RECORD, name, "50"))
+        stored[name] += start(python, RECORD, name, "50").told()
         if turn == 1:
             assert version(ours) == 1000  # the host of today has recorded, and changed nothing
         if turn > 1:
-            sent += told(start(python, SEAL, "1"))
+            sent += start(python, SEAL, "1").told()
     assert version(ours) == VERSION
     assert stored == {"run-check": 150, "run-suite": 150}
     books = read_accounts(ours)
@@ -120,29 +125,26 @@ def test_they_take_turns_through_the_migration(ours: Home, pythons: tuple[str, s
 
 def test_a_spool_of_today_is_used_by_the_earlier_version(ours: Home, pythons: tuple[str, str], start: Start) -> None:
     earlier, today = pythons
-    assert told(start(today, RECORD, "run-suite", "20")) == 20
-    assert told(start(earlier, RECORD, "run-check", "20")) == 20
+    assert start(today, RECORD, "run-suite", "20").told() == 20
+    assert start(earlier, RECORD, "run-check", "20").told() == 20
     assert counts(ours) == {"run-check": 20, "run-suite": 20}
 
 
 def test_they_record_and_seal_at_once_while_it_is_migrated(
-    ours: Home, pythons: tuple[str, str], start: Start, in_full: bool
+    ours: Home, pythons: tuple[str, str], start: Start, in_full: bool, until: Callable[..., None]
 ) -> None:
     earlier, today = pythons
     most, turns = ("20000", "150") if in_full else ("2500", "15")
-    assert told(start(earlier, RECORD, "package-import", "10")) == 10
-    writers = {
-        name: start(python, RECORD, name, most)
-        for python, name in (
-            (earlier, "run-check"),
-            (today, "run-suite"),
-            (earlier, "check-to-html"),
-            (today, "suite-to-html"),
-        )
-    }
+    assert start(earlier, RECORD, "package-import", "10").told() == 10
+    # One after the other at first: the earlier version, met by a lock while it opened, went on half open.
+    crowd = ((earlier, "run-check"), (today, "run-suite"), (earlier, "check-to-html"), (today, "suite-to-html"))
+    writers = []
+    for python, name in crowd:
+        writers.append(start(python, RECORD, name, most))
+        until(lambda: writers[-1].path.stat().st_size)
     sealers = [start(python, SEAL, turns) for python in (earlier, today)]
-    acknowledged = sum(told(writer) for writer in writers.values()) + 10
-    sent = sum(map(told, sealers))
+    acknowledged = sum(writer.told() for writer in writers) + 10
+    sent = sum(sealer.told() for sealer in sealers)
     books = read_accounts(ours)
     dropped = sum(books.dropped.values())
     assert books.balance == 0
@@ -153,17 +155,16 @@ def test_they_record_and_seal_at_once_while_it_is_migrated(
 
 
 def test_disable_by_today_silences_the_earlier_version(
-    ours: Home, pythons: tuple[str, str], start: Start, monkeypatch: pytest.MonkeyPatch
+    ours: Home, pythons: tuple[str, str], start: Start, until: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("DEEPCHECKS_TELEMETRY")
     earlier, _ = pythons
-    assert told(start(earlier, RECORD, "run-check", "20")) == 20
+    assert start(earlier, RECORD, "run-check", "20").told() == 20
     writer = start(earlier, RECORD, "run-check", "30000")
-    assert writer.stdout is not None
-    writer.stdout.readline()
+    until(lambda: writer.path.stat().st_size)
     mark = str(read_accounts(ours).installation_id).encode()
     erase(ours)
-    told(writer)
-    assert told(start(earlier, RECORD, "run-check", "20")) == 0
+    writer.told()
+    assert start(earlier, RECORD, "run-check", "20").told() == 0
     assert read_accounts(ours).recorded == 0
     assert find_residue(ours, [mark])[1] == []

@@ -7,7 +7,7 @@ from contextlib import suppress
 from deepchecks_telemetry.spool.errors import Busy
 from deepchecks_telemetry.spool.lock import hold
 from deepchecks_telemetry.spool.paths import Home
-from deepchecks_telemetry.spool.patience import writing
+from deepchecks_telemetry.spool.patience import patiently, writing
 
 TIDY_DEADLINE_S = 0.05  # in the host; whoever comes by a thousand events later tries again
 
@@ -38,7 +38,14 @@ def checkpoint(connection: sqlite3.Connection) -> bool:
 
 def tidy(home: Home, connection: sqlite3.Connection) -> None:
     """Fold and checkpoint now if nobody else is at it; never raises for a lock."""
+    deadline = time.monotonic() + TIDY_DEADLINE_S
     with suppress(Busy), hold(home.lock, timeout_s=0):
-        with writing(connection, time.monotonic() + TIDY_DEADLINE_S):
+        with writing(connection, deadline):
             fold(connection)
-        checkpoint(connection)
+        # Among writers in tight loops the first try finds one of them at it, as a rule, and the WAL would grow.
+        patiently(lambda: _cut(connection), deadline)
+
+
+def _cut(connection: sqlite3.Connection) -> None:
+    if not checkpoint(connection):
+        raise Busy("another process is reading the spool")

@@ -156,7 +156,7 @@ def connect(home: Home, *, timeout_s: float = 0.0) -> sqlite3.Connection:
 
 
 def _check_unmoved(home: Home, before: os.stat_result) -> None:
-    """Put aside between two steps of SQLite's, it may be the old file with the new one's WAL: a write would mix them."""
+    """Put aside between two steps of SQLite's, it may have the new one's WAL beside it: a write would mix the two."""
     if identity(home.spool) != (before.st_dev, before.st_ino):
         raise Busy("the spool was replaced a moment ago")
 

@@ -76,12 +76,10 @@ def retry_after(headers: Mapping[str, str], now: float) -> int | None:
 
 
 def _judge_success(answer: Answer) -> Outcome:
-    # Against the specification, but real: Loki and Grafana Cloud say 204, VictoriaLogs says 200 with no body.
-    if not answer.body and answer.status in (200, 204):
-        return Outcome(DELIVERED, "delivered, with an empty answer")
     refused = _refused_rows(_json(answer.body))
     if refused is None:
-        # A captive portal says 200 to everything, with HTML or with JSON of its own.
+        # A captive portal says 200 to everything, with HTML or JSON of its own or nothing at all. Some stores answer
+        # an empty 204 or 200 themselves, against the specification: a collector belongs in front of them.
         return Outcome(RETRY, f"HTTP {answer.status}, but the answer is no OTLP")
     if refused:
         return Outcome(DELIVERED, f"delivered, {refused} rows refused", rejected_rows=refused)
