@@ -46,6 +46,27 @@ def test_the_record_that_meets_the_damage_is_stored(ours: Home, run: Run, octets
         assert connection.execute("SELECT count(*) FROM events").fetchone() == (1,)
 
 
+def test_the_wal_of_a_spool_that_was_emptied_is_saved(ours: Home, run: Run) -> None:
+    """SQLite would delete it: an empty database has none."""
+    run("import os; from deepchecks_telemetry.spool import record; assert record('run-check'); os._exit(0)")
+    os.truncate(ours.spool, 0)
+    assert record("run-suite")
+    assert (read_accounts(ours).pending, read_accounts(ours).balance) == (2, 0)
+
+
+def test_a_schema_in_no_alphabet_is_damage_too(ours: Home, run: Run, sql: Sql) -> None:
+    """SQLite quotes it in its message, which Python then cannot decode: an error that is none of SQLite's."""
+    run("from deepchecks_telemetry.spool import record; assert record('run-check')")
+    sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    octets = Path(ours.spool).read_bytes()
+    broken = octets.replace(b"talliestallies", b"t\xe4lliestallies").replace(b"tallies (name", b"tallies ?name")
+    assert len(broken) == len(octets)
+    Path(ours.spool).write_bytes(broken)
+    assert record("run-suite")
+    assert len(quarantined(ours)) == 1
+    assert (read_accounts(ours).pending, read_accounts(ours).balance) == (2, 0)
+
+
 def test_a_reader_that_meets_the_damage_puts_it_aside_and_reads_the_new_one(ours: Home, run: Run) -> None:
     run("from deepchecks_telemetry.spool import record; assert record('run-check')")
     ruin(ours)
