@@ -331,7 +331,7 @@ def check(ours: Home, done: float, recorders: list[Recorder], *, is_wal: bool) -
     if "conservation" in wrong or "integrity" in wrong:
         return "told by doctor, not mended"
     if not copies:
-        return "harmless" if lost == 0 else "an earlier moment" if is_wal else "changed unnoticed"
+        return "an earlier moment" if lost > 0 else "harmless"
     if "unreadable file" in findings:
         return "noticed and nothing saved"
     return "noticed and all saved" if not told else "noticed and saved in part"

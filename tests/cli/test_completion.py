@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from subprocess import PIPE, run
+from subprocess import run
 
 import pytest
 
@@ -37,7 +37,7 @@ def test_a_shell_completes_the_commands(shell: str, script: str, tool: Tool, tmp
     program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m deepchecks_telemetry.cli "$@"\n')
     program.chmod(0o755)
     environ = {**os.environ, "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
-    done = run([tool(shell), "-c", script], env=environ, stdout=PIPE, stderr=PIPE, text=True, timeout=60)
+    done = run([tool(shell), "-c", script], env=environ, capture_output=True, text=True, timeout=60)
     assert done.stderr == ""
     found = {line.split("\t")[0].split(":")[0].strip() for line in done.stdout.splitlines()}
     assert found >= MEANT, done.stdout

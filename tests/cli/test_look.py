@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from deepchecks_telemetry.cli.catalogue import ENVELOPE
 from deepchecks_telemetry.cli.show import plain
 from deepchecks_telemetry.spool.catalogue import EVENTS, FIELDS
 
@@ -108,6 +109,17 @@ def test_preview_writes_the_exact_body_alone_and_sent_shows_it_afterwards(
     assert "delivered" in program("sent").stdout
 
 
+def test_one_command_tells_what_exactly_would_be_sent_and_whether_it_is(
+    deepchecks: Run, record: Record, receiver: Any
+) -> None:
+    assert record("run-check") == [True]
+    done = deepchecks("preview")
+    assert json.loads(done.stdout)["resourceLogs"]
+    assert done.stderr.endswith("\nNothing is sent from this machine: no endpoint is set.\n")
+    deepchecks("enable", "--endpoint", receiver.url)
+    assert deepchecks("preview").stderr.endswith(f"\nCounts are sent from this machine to {receiver.url}/v1/logs.\n")
+
+
 def test_preview_of_nothing_is_nothing(deepchecks: Run, home: Path) -> None:
     done = deepchecks("preview")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "Nothing waits.\n")
@@ -140,8 +152,10 @@ def test_the_catalogue_names_every_event_and_field_and_this_machines_values(deep
     assert [event["name"] for event in told["events"]] == [event.name for event in EVENTS]
     assert [(field["name"], field["opentelemetry"]) for field in told["fields"]] == [(f.name, f.wire) for f in FIELDS]
     assert all(field.allowed.fullmatch(here["here"]) for field, here in zip(FIELDS, told["fields"], strict=True))
+    assert [each["opentelemetry"] for each in told["envelope"]] == [each.wire for each in ENVELOPE]
     shown = deepchecks("catalogue").stdout
-    assert all(word in shown for word in (*(event.name for event in EVENTS), *(field.wire for field in FIELDS)))
+    known = (*(event.name for event in EVENTS), *(field.wire for field in (*FIELDS, *ENVELOPE)))
+    assert all(word in shown for word in known)
     assert not home.exists()
 
 

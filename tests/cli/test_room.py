@@ -122,10 +122,13 @@ def test_a_terminal_without_utf_8_is_shown_all_the_same(encoding: str, python: R
 
 
 def test_the_widest_columns_give_way_and_none_becomes_too_narrow_to_read() -> None:
-    assert fit([10, 14, 5, 35, 7], None) == [10, 14, 5, 35, 7]
-    assert fit([10, 14, 5, 35, 7], 80) == [10, 14, 5, 35, 7]
-    assert fit([10, 14, 5, 35, 7], 60) == [10, 14, 5, 16, 7]
-    assert fit([30, 3], 10) == [6, 3]
+    words = [10, 14, 5, 8, 7]
+    assert fit([10, 14, 5, 35, 7], None, words) == [10, 14, 5, 35, 7]
+    assert fit([10, 14, 5, 35, 7], 80, words) == [10, 14, 5, 35, 7]
+    assert fit([10, 14, 5, 35, 7], 60, words) == [10, 14, 5, 16, 7]
+    assert fit([20, 30], 32, [20, 9]) == [20, 10]
+    assert fit([20, 30], 22, [20, 9]) == [11, 9]
+    assert fit([30, 3], 10, [30, 3]) == [6, 3]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no pseudo-terminal in the standard library")

@@ -125,3 +125,58 @@ def test_an_endpoint_that_is_no_url_is_told_with_who_named_it(deepchecks: Run, r
     assert (json.loads(done.stdout)["recorded"], json.loads(done.stdout)["endpoint"]) == (1, None)
     assert "(it comes from DEEPCHECKS_TELEMETRY_ENDPOINT). Set it with: " in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_explain_lists_every_source_that_was_asked_and_its_answer(deepchecks: Run, home: Path) -> None:
+    assert deepchecks("enable", "--endpoint", "https://collector.example.org").returncode == 0
+    variables = {"DO_NOT_TRACK": "1", "DEEPCHECKS_TELEMETRY_ENDPOINT": "ftp://nowhere"}
+    sources = json.loads(deepchecks("status", "--explain", "--json", **variables).stdout)["sources"]
+    answers = {(source["question"], source["source"]): source["answer"] for source in sources}
+    assert answers == {
+        ("mode", "the administrator's policy"): None,
+        ("mode", "DEEPCHECKS_TELEMETRY"): None,
+        ("mode", "DO_NOT_TRACK"): "off",
+        ("mode", "DISABLE_DEEPCHECKS_ANONYMOUS_TELEMETRY"): None,
+        ("mode", "DISABLE_LATEST_VERSION_CHECK"): None,
+        ("mode", "your choice"): "on",
+        ("mode", "an earlier disable"): None,
+        ("endpoint", "the administrator's policy"): None,
+        ("endpoint", "DEEPCHECKS_TELEMETRY_ENDPOINT"): "the endpoint is no URL that begins with https://, http:// or "
+        "file:/// (it comes from DEEPCHECKS_TELEMETRY_ENDPOINT)",
+        ("endpoint", "your choice"): "https://collector.example.org/v1/logs",
+        ("endpoint", "deepchecks itself"): None,
+    }
+    assert {source["where"] for source in sources} >= {str(home / "config" / "mode"), "the environment"}
+    told = deepchecks("status", "--explain").stdout
+    assert told.count("says nothing") == 9
+    assert "https://collector.example.org/v1/logs" in told
+
+
+@pytest.mark.parametrize(
+    ("choice", "told", "sends", "barrier"),
+    [
+        (None, None, False, "you were not told of the endpoint yet"),
+        (None, "https://deepchecks.example/v1/logs", True, None),
+        ("on", None, True, None),
+        ("local", None, False, "telemetry is local"),
+        ("off", None, False, "telemetry is off"),
+    ],
+)
+def test_an_endpoint_that_deepchecks_brings_counts_once_its_owner_was_told(
+    choice: str | None, told: str | None, sends: bool, barrier: str | None, deepchecks: Run, record: Record, sql: Sql,
+    home: Path,
+) -> None:  # fmt: skip
+    assert record("run-check") == [True]
+    sql("UPDATE spool SET endpoint = 'https://deepchecks.example'")
+    (home / "config").mkdir()
+    for name, text in (("mode", choice), ("told", told)):
+        if text:
+            (home / "config" / name).write_text(text + "\n")
+    facts = json.loads(deepchecks("status", "--json").stdout)
+    assert (facts["sends"], facts["barrier"], facts["endpoint_from"]) == (sends, barrier, "deepchecks itself")
+    said = (
+        "Counts are sent from this machine to https://deepchecks.example/v1/logs."
+        if sends
+        else f"Nothing is sent from this machine: {barrier}."
+    )
+    assert deepchecks("status").stdout.splitlines()[1] == said

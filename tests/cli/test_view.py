@@ -1,4 +1,4 @@
-"""`view`: the page's numbers and bytes are the spool's, nothing in it is loaded or run, and stored text is only text."""
+"""`view`: the page's numbers and bytes are the spool's, nothing in it is loaded or run, stored text is only text."""
 
 import hashlib
 import json
@@ -72,7 +72,7 @@ def test_one_page_answers_whether_something_is_sent_and_what_exactly(
     assert "recorded4waiting1sent3" in told
     assert deepchecks("preview").stdout in told
     (first, _) = json.loads(deepchecks("sent", "--json").stdout)
-    assert f"{receiver.url}/v1/logsdelivered{first['sha256'][:12]}" in told
+    assert f"{receiver.url}/v1/logsdelivered{first['sha256'][:8]}" in told
 
 
 def test_every_state_of_an_event_has_its_place_in_the_numbers_by_day(
@@ -106,7 +106,9 @@ def test_off_draws_what_is_there_and_seals_nothing(page: Callable[..., str], dee
     assert json.loads(deepchecks("status", "--json").stdout)["sealed"] == 0
 
 
-def test_nothing_on_the_page_is_loaded_and_its_policy_names_its_one_style(page: Callable[[], str], record: Record) -> None:
+def test_nothing_on_the_page_is_loaded_and_its_policy_names_its_one_style(
+    page: Callable[[], str], record: Record
+) -> None:
     assert record("run-check") == [True]
     text = page()
     found = Reading(text)
@@ -124,7 +126,9 @@ HOSTILE = "</title></table><script>alert(1)</script><img src=x onerror=alert(1)>
 
 
 @pytest.mark.parametrize("column", ["outcome", "endpoint", "sha256", "state", "tried_at", "attempts", "events", "rows"])
-def test_a_hostile_ledger_is_text(column: str, page: Callable[[], str], deepchecks: Run, record: Record, sql: Sql) -> None:
+def test_a_hostile_ledger_is_text(
+    column: str, page: Callable[[], str], deepchecks: Run, record: Record, sql: Sql
+) -> None:
     assert record("run-check") == [True]
     deepchecks("preview")
     before = Reading(page()).tags
@@ -135,7 +139,9 @@ def test_a_hostile_ledger_is_text(column: str, page: Callable[[], str], deepchec
     assert hostile.replace("\n", "").isprintable()
 
 
-def test_a_hostile_environment_identifier_and_variable_are_text(page: Callable[..., str], record: Record, sql: Sql) -> None:
+def test_a_hostile_environment_identifier_and_variable_are_text(
+    page: Callable[..., str], record: Record, sql: Sql
+) -> None:
     assert record("run-check") == [True]
     before = Reading(page()).tags
     sql("UPDATE environments SET deepchecks_version = ?, os_name = ?, python_name = ?, runtime = ?", *[HOSTILE] * 4)
@@ -161,7 +167,12 @@ def test_it_opens_a_browser_on_a_file_of_this_user_alone_which_disable_takes_awa
     deepchecks: Run, record: Record, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened: list[str] = []
-    monkeypatch.setattr(webbrowser, "open", lambda url: opened.append(url) is None)
+
+    def open_page(url: str) -> bool:
+        opened.append(url)
+        return True
+
+    monkeypatch.setattr(webbrowser, "open", open_page)
     assert record("run-check") == [True]
     for _ in range(2):
         assert deepchecks("view").returncode == 0
@@ -174,7 +185,7 @@ def test_it_opens_a_browser_on_a_file_of_this_user_alone_which_disable_takes_awa
 
 
 def test_without_a_browser_it_says_what_to_do(deepchecks: Run, record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(webbrowser, "open", lambda url: False)
+    monkeypatch.setattr(webbrowser, "open", lambda _: False)
     assert record("run-check") == [True]
     done = deepchecks("view")
     assert done.returncode == 1
@@ -210,7 +221,9 @@ def test_what_tag_did_not_make_is_escaped() -> None:
 
 @pytest.mark.parametrize("span", [0, 13, 14, 100, 119, 120, 700, 1826, 3650, 10_000, 200_000, LAST_DAY - TODAY])
 def test_whatever_the_years_the_bars_hold_every_day_once_and_are_few(span: int) -> None:
-    days = {TODAY - 5: Counter(sent=1)} | {TODAY + day: Counter(sent=1) for day in range(0, span + 1, max(1, span // 999))}
+    days = {TODAY - 5: Counter(sent=1)} | {
+        TODAY + day: Counter(sent=1) for day in range(0, span + 1, max(1, span // 999))
+    }
     days[TODAY + span] = Counter(sent=7)
     unit, drawn = bars(days, TODAY)
     assert sum(bar.total for bar in drawn) == sum(sum(sums.values()) for sums in days.values())
@@ -232,6 +245,8 @@ def test_a_bar_is_a_day_a_week_a_month_or_a_year() -> None:
     assert unit(10_000) == ("year", date(1997, 1, 1))
 
 
-@pytest.mark.parametrize(("largest", "top"), [(0, 2), (1, 2), (3, 4), (9, 10), (10, 10), (11, 20), (61, 80), (999, 1000)])
+@pytest.mark.parametrize(
+    ("largest", "top"), [(0, 2), (1, 2), (3, 4), (9, 10), (10, 10), (11, 20), (61, 80), (999, 1000)]
+)
 def test_the_axis_ends_at_a_round_even_number(largest: int, top: int) -> None:
     assert ceiling(largest) == top

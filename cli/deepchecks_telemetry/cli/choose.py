@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from deepchecks_telemetry.cli.errors import Failure, sentence
-from deepchecks_telemetry.cli.show import count_text, json_option, plain, say_json
+from deepchecks_telemetry.cli.show import count_text, json_option, say_json, say_line
 from deepchecks_telemetry.spool.consent import LOCAL, ON, decide
 from deepchecks_telemetry.spool.paths import Home, find_home
 
@@ -86,7 +86,8 @@ def disable(*, as_json: bool) -> None:
     if as_json:
         say_json(facts)
     else:
-        click.echo("\n".join(map(plain, _lines(facts))))
+        for line in _lines(facts):
+            say_line(line)
     if residue:
         raise Failure(f"A trace is left in {', '.join(residue)}. Close what has it open and run disable again.")
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import click
 
-from deepchecks_telemetry.cli.show import json_option, say_json
+from deepchecks_telemetry.cli.show import json_option, say_json, say_line
 from deepchecks_telemetry.spool.health import OK, WARNING, WRONG, Finding, examine
 from deepchecks_telemetry.spool.paths import Home, find_home
 
@@ -30,7 +30,8 @@ def doctor(*, as_json: bool) -> None:
         for finding in findings:
             mark, colour = MARKS[finding.level]
             remedy = f" To do: {finding.remedy}." if finding.remedy else ""
-            click.echo(f"{click.style(f'{mark:5}', fg=colour)}  {finding.name}: {finding.text}.{remedy}")
+            said = f"{mark:5}  {finding.name}: {finding.text}.{remedy}"
+            say_line(said, indent=7, mark=click.style(f"{mark:5}", fg=colour))
     if any(finding.level == WRONG for finding in findings):
         click.get_current_context().exit(1)
 

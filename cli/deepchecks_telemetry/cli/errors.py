@@ -67,9 +67,10 @@ class Group(click.Group):
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
             meant = get_close_matches(args[0], self.commands)
-            if meant and "Did you mean" not in error.format_message():
-                error.message += f" Did you mean {' or '.join(map(repr, meant))}?"
-            raise
+            if not meant or "Did you mean" in error.format_message():
+                raise
+            said = f"{error.format_message()} Did you mean {' or '.join(map(repr, meant))}?"
+            raise click.UsageError(said, ctx) from error
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; an error of a room becomes a `Failure`, anything else stays as it is."""

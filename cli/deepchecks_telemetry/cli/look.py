@@ -1,6 +1,7 @@
 """`inspect`, `preview`, `sent`: what waits, the exact next request, and what was sent."""
 
 import hashlib
+import sys
 import zlib
 from collections.abc import Sequence
 from typing import Any
@@ -9,7 +10,7 @@ import click
 
 from deepchecks_telemetry.cli.errors import Failure
 from deepchecks_telemetry.cli.query import ask, read_events
-from deepchecks_telemetry.cli.show import day_text, json_option, plain, say_json, say_table, time_text
+from deepchecks_telemetry.cli.show import day_text, digest_text, json_option, plain, say_json, say_table, time_text
 from deepchecks_telemetry.cli.status import read_status, sending
 from deepchecks_telemetry.spool import catalogue as catalog
 from deepchecks_telemetry.spool.accounts import Waiting, read_waiting
@@ -46,13 +47,7 @@ def inspect(*, raw: bool, sql: str | None, as_json: bool) -> None:
 
 def _say_waiting(waiting: list[Waiting], *, as_json: bool) -> None:
     if as_json:
-        say_json(
-            [
-                {"day": day_text(row.day), "event": row.event, **row.environment._asdict(), "count": row.count}
-                | {"sealed": row.sealed}
-                for row in waiting
-            ]
-        )
+        say_json([_waiting_dict(row) for row in waiting])
         return
     heads = ("day (UTC)", "event", "count", "deepchecks, system, python, runtime", "state")
     lines = [
@@ -62,15 +57,19 @@ def _say_waiting(waiting: list[Waiting], *, as_json: bool) -> None:
     _say_lines(heads, lines, "Nothing waits.")
 
 
+def _waiting_dict(row: Waiting) -> dict[str, object]:
+    place = row.environment._asdict()
+    return {"day": day_text(row.day), "event": row.event, **place, "count": row.count, "sealed": row.sealed}
+
+
 def _say_events(events: list[dict[str, Any]], *, as_json: bool) -> None:
     if as_json:
         say_json(events)
         return
     heads = ("id", "day (UTC)", "event", "deepchecks, system, python, runtime")
     places = [catalog.Environment(*(event[field.name] for field in catalog.FIELDS)) for event in events]
-    lines = [
-        (event["id"], event["day"], event["event"], _place(place)) for event, place in zip(events, places, strict=True)
-    ]
+    stored = [(event["id"], event["day"], event["event"]) for event in events]
+    lines = [(*event, _place(place)) for event, place in zip(stored, places, strict=True)]
     _say_lines(heads, lines, "No event is stored by itself now: what waits is folded into counts.")
 
 
@@ -139,17 +138,16 @@ def sent(*, batch: int | None, as_json: bool) -> None:
         click.echo("No batch was made yet.")
     else:
         say_table(
-            ("batch", "state", "events", "rows", "tries", "last try (UTC)", "outcome", "sha256"),
+            ("batch", "state", "events", "tries", "last try (UTC)", "outcome", "sha256"),
             [
                 (
                     entry.id,
                     entry.state,
                     entry.events,
-                    entry.rows,
                     entry.attempts,
                     (time_text(entry.tried_at) or "never").replace("T", " "),
                     entry.outcome or "",
-                    entry.sha256[:12],
+                    digest_text(entry.sha256),
                 )
                 for entry in ledger
             ],
@@ -177,6 +175,8 @@ def _say_body(batch: Batch) -> None:
     if digest != batch.sha256:
         raise Failure(f"The bytes of batch {batch.id} are damaged. See: deepchecks telemetry sent")
     click.echo(body, nl=False)
+    if sys.stdout.isatty():
+        click.echo(err=True)  # not a byte of the body, which ends without a line's end
     click.echo(f"batch {batch.id}: {len(body)} bytes, sha256 {digest}", err=True)
     packed = hashlib.sha256(batch.packed).hexdigest()
     click.echo(f"as sent (gzip): {len(batch.packed)} bytes, sha256 {packed}", err=True)

@@ -28,7 +28,9 @@ def say_table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     tabulate.MIN_PADDING = 0  # else each header is two letters wider than its column needs
     found = list(rows)
     shown = [[plain(str(cell)) for cell in row] for row in found]
-    widths = fit([max(map(len, column)) for column in zip(headers, *shown, strict=True)], _limit())
+    columns = list(zip(headers, *shown, strict=True))
+    words = [max((len(word) for cell in column for word in cell.split()), default=0) for column in columns]
+    widths = fit([max(map(len, column)) for column in columns], _limit(), words)
     click.echo(
         tabulate.tabulate(
             shown,
@@ -42,12 +44,30 @@ def say_table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     )
 
 
-def fit(widths: Sequence[int], limit: int | None) -> list[int]:
-    """The widths, the widest made narrower until all of them and the gutters keep within the limit, if they can."""
+def fit(widths: Sequence[int], limit: int | None, words: Sequence[int]) -> list[int]:
+    """The widths, the widest made narrower until all of them and the gutters keep within the limit, if they can.
+
+    Columns of several words give way first, down to their longest word; only then is a word broken.
+    """
     fitted = list(widths)
-    while limit is not None and sum(fitted) + GUTTER * (len(fitted) - 1) > limit and max(fitted) > NARROWEST:
-        fitted[fitted.index(max(fitted))] -= 1
+    for floors in (words, [NARROWEST] * len(fitted)):
+        while limit is not None and sum(fitted) + GUTTER * (len(fitted) - 1) > limit:
+            spare = [width if width > floor else 0 for width, floor in zip(fitted, floors, strict=True)]
+            if not any(spare):
+                break
+            fitted[spare.index(max(spare))] -= 1
     return fitted
+
+
+def say_line(line: str, *, indent: int = 0, mark: str = "") -> None:
+    """Print a line of text that begins with `mark`; in a terminal folded between words, `indent` from the left."""
+    limit, text = _limit(), plain(line)
+    if limit is not None and len(text) > limit:
+        import textwrap
+
+        under = " " * indent
+        text = textwrap.fill(text, limit, subsequent_indent=under, break_long_words=False, break_on_hyphens=False)
+    click.echo(mark + text[len(click.unstyle(mark)) :])
 
 
 def _limit() -> int | None:
@@ -78,6 +98,11 @@ def time_text(seconds: int | None) -> str | None:
         return None if seconds is None else f"{EPOCH + timedelta(seconds=seconds):%Y-%m-%dT%H:%M:%SZ}"
     except (OverflowError, TypeError):
         return str(seconds)
+
+
+def digest_text(digest: object) -> str:
+    """As many letters of a digest as tell batches apart."""
+    return str(digest)[:8]
 
 
 def count_text(number: object, singular: str) -> str:

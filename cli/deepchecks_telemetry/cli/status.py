@@ -7,7 +7,7 @@ import click
 
 from deepchecks_telemetry.cli.errors import Failure, tell
 from deepchecks_telemetry.cli.explain import SILENT, Answer, explain, is_told
-from deepchecks_telemetry.cli.show import count_text, json_option, number_text, plain, say_json, say_table, time_text
+from deepchecks_telemetry.cli.show import count_text, json_option, number_text, say_json, say_line, say_table, time_text
 from deepchecks_telemetry.spool.accounts import Accounts, read_accounts
 from deepchecks_telemetry.spool.consent import LOCAL, OFF, ON, POLICY, SWITCHES, Decision, decide
 from deepchecks_telemetry.spool.errors import SpoolError
@@ -16,6 +16,7 @@ from deepchecks_telemetry.spool.paths import Home, find_home
 from deepchecks_telemetry.uploader.endpoint import Endpoint, find_endpoint
 from deepchecks_telemetry.uploader.errors import BadEndpoint
 
+LABEL = 16  # letters before what a line of figures says
 COUNTS = ("recorded", "pending", "sealed", "delivered", "exported", "rejected")
 
 
@@ -37,7 +38,8 @@ def status(*, explained: bool, as_json: bool) -> None:
     if as_json:
         say_json(facts | ({"sources": list(map(asdict, answers))} if explained else {}))
     else:
-        click.echo("\n".join(map(plain, lines(facts))))
+        for line in lines(facts):
+            say_line(line, indent=LABEL if line.startswith(" ") else 0)
         if explained:
             _say_answers(answers)
     if facts["problem"]:
@@ -48,7 +50,9 @@ def read_status(home: Home) -> tuple[dict[str, Any], tuple[Answer, ...]]:
     """What `status --json` prints, and each source's answer; counts are None where the spool cannot be read."""
     books, tries, unread = _read(home)
     decision = decide(home, closed=lambda: books.closed)
-    endpoint, wrong = _endpoint(home, books)
+    # A spool that was edited by hand can hold bytes there.
+    attached = books.attached_endpoint if isinstance(books.attached_endpoint, str) else None
+    endpoint, wrong = _endpoint(home, attached)
     problem = unread or wrong
     told = tell(problem) if problem else None
     barrier = barrier_of(home, decision, endpoint)
@@ -71,7 +75,7 @@ def read_status(home: Home) -> tuple[dict[str, Any], tuple[Answer, ...]]:
         "next_upload": time_text(books.next_upload) if barrier is None else None,
         "problem": told and told.message,
     }
-    return facts, explain(home, decision, books.attached_endpoint)
+    return facts, explain(home, decision, attached)
 
 
 def barrier_of(home: Home, decision: Decision, endpoint: Endpoint | None) -> str | None:
@@ -92,9 +96,9 @@ def _read(home: Home) -> tuple[Accounts, list[Batch], SpoolError | None]:
         return Accounts(), [], error
 
 
-def _endpoint(home: Home, books: Accounts) -> tuple[Endpoint | None, BadEndpoint | None]:
+def _endpoint(home: Home, attached: str | None) -> tuple[Endpoint | None, BadEndpoint | None]:
     try:
-        return find_endpoint(home, books.attached_endpoint), None
+        return find_endpoint(home, attached), None
     except BadEndpoint as error:
         return None, error
 
@@ -122,7 +126,7 @@ def lines(facts: dict[str, Any]) -> list[str]:
         "",
         *(_count_lines(facts) if facts["recorded"] is not None else ["  recorded      unknown"]),
         f"  endpoint      {_where(facts)}",
-        f"  last upload   {last['at'] + ', ' + (last['outcome'] or 'no answer yet') if last else 'never'}",
+        f"  last upload   {tried(last) if last else 'never'}",
         f"  next upload   {facts['next_upload'] or 'none planned'}",
         f"  installation  {facts['installation_id'] or 'no identifier'}",
         f"  environment   {'attached' if facts['attached'] else 'not attached'}",
@@ -130,6 +134,11 @@ def lines(facts: dict[str, Any]) -> list[str]:
         "",
         *_advice(facts),
     ]
+
+
+def tried(last: dict[str, Any]) -> str:
+    """When the last request was, and what became of it."""
+    return f"{last['at']}, {last['outcome'] or 'no answer yet'}"
 
 
 def sending(facts: dict[str, Any]) -> str:
@@ -142,10 +151,10 @@ def sending(facts: dict[str, Any]) -> str:
 def _count_lines(facts: dict[str, Any]) -> list[str]:
     waiting = f"{count_text(facts['pending'] + facts['sealed'], 'event')} in {count_text(facts['rows'], 'row')}"
     rest = "    ".join(f"{name} {number_text(facts[name])}" for name in ("exported", "rejected", "dropped"))
-    sealed = f"{number_text(facts['sealed'])} of them sealed in {count_text(facts['batches'], 'batch')}"
+    batches = f", {number_text(facts['sealed'])} of them sealed" if facts["sealed"] else ""
     return [
         f"  recorded      {count_text(facts['recorded'], 'event')}",
-        f"  waiting       {waiting}; {sealed}",
+        f"  waiting       {waiting}{batches}",
         f"  delivered     {number_text(facts['delivered'])}    {rest}",
     ]
 

@@ -8,6 +8,9 @@ recording     the one call of the host program             writer    the hot pat
 schema        the file and its settings                    fold      raw events become counts; the WAL is cut
 sealing       counts become a batch with uids              ledger    what became of a batch
 accounts      the books, for a reader                      erasing   `disable`: nothing is left
+exports       which files hold batches                     health    what `doctor` asks
+quarantine    a damaged spool is put aside                 salvage   and what could be saved comes back
+upkeep        migrated and mended before it is read        kept      connections that are never closed
 
 `record` alone is loaded with the room; the other names are loaded when they are first asked for, so that the host
 program pays for none of them.

@@ -102,7 +102,8 @@ def _read_markers(connection: sqlite3.Connection) -> tuple[bytes, ...]:
     found = connection.execute(
         "SELECT uid FROM rows UNION SELECT installation FROM spool UNION SELECT sha256 FROM batches"
     )
-    return tuple(value.encode() for (value,) in found if value)
+    # A spool that was edited by hand can hold bytes anywhere.
+    return tuple(value if isinstance(value, bytes) else str(value).encode() for (value,) in found if value)
 
 
 def _read_receivers(connection: sqlite3.Connection) -> tuple[str, ...]:

@@ -200,7 +200,8 @@ def translate(error: Exception) -> Busy | Damaged | Unusable:
     text = str(error).lower()
     if is_busy(error):
         return Busy("the spool is locked by another process")
-    if any(sign in text for sign in BROKEN) or (text == "disk i/o error" and _is_unreadable(error)):
+    corrupt = type(error) is sqlite3.DatabaseError  # itself, none of its kinds: the file is corrupt or no database
+    if corrupt or any(sign in text for sign in BROKEN) or (text == "disk i/o error" and _is_unreadable(error)):
         return Damaged("the spool's file is damaged or no spool of ours")
     return Unusable(f"the spool cannot be used ({type(error).__name__})")
 

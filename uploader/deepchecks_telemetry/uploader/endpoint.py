@@ -44,7 +44,7 @@ def find_endpoint(home: Home, attached: str | None = None, environ: Mapping[str,
         (POLICY, lambda: _read(home.policy)),
         (VARIABLE, lambda: environ.get(VARIABLE)),
         (CHOICE, lambda: _read(home.config)),
-        (ATTACHED, lambda: attached),
+        (ATTACHED, lambda: attached if attached is None else str(attached)),  # from a file that can hold bytes anywhere
     )
     try:
         for source, read in sources:

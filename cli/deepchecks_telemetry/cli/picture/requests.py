@@ -4,10 +4,8 @@ from collections.abc import Iterator
 
 from deepchecks_telemetry.cli.picture.facts import Entry, Facts
 from deepchecks_telemetry.cli.picture.html import Html, table, tag
-from deepchecks_telemetry.cli.show import count_text, time_text
+from deepchecks_telemetry.cli.show import count_text, digest_text, time_text
 from deepchecks_telemetry.spool.consent import OFF
-
-SHOWN = 12  # letters of a digest that tell batches apart
 
 
 def upcoming(facts: Facts) -> Iterator[Html]:
@@ -52,4 +50,4 @@ def _line(entry: Entry) -> tuple[object, ...]:
     batch = entry.batch
     tried = (time_text(batch.tried_at) or "never").replace("T", " ")
     told = (batch.id, batch.state, batch.events, batch.rows, batch.attempts, tried)
-    return (*told, batch.endpoint or "", batch.outcome or "", tag("code", str(batch.sha256)[:SHOWN]))
+    return (*told, batch.endpoint or "", batch.outcome or "", tag("code", digest_text(batch.sha256)))

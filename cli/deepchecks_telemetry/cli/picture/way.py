@@ -6,7 +6,7 @@ from deepchecks_telemetry.cli.explain import SILENT
 from deepchecks_telemetry.cli.picture.facts import Facts
 from deepchecks_telemetry.cli.picture.html import Html, table, tag
 from deepchecks_telemetry.cli.show import count_text, number_text
-from deepchecks_telemetry.cli.status import RULES
+from deepchecks_telemetry.cli.status import RULES, tried
 
 STORY = "deepchecks runs a check or a suite. Kept are which event, the UTC day, and what stands under “By environment”."
 COMMANDS = (
@@ -54,7 +54,7 @@ def _waiting(facts: Facts) -> int:
 
 def _last(facts: Facts) -> str:
     last = facts.status["last_upload"]
-    said = f"Last upload: {last['at']}, {last['outcome'] or 'no answer yet'}." if last else "There was no upload yet."
+    said = f"Last upload: {tried(last)}." if last else "There was no upload yet."
     planned = facts.status["next_upload"]
     return f"{said} Next upload: {planned}." if planned else f"{said} None is planned."
 

@@ -1,0 +1,118 @@
+"""docs/administrators.md, every command of it, with the policy's folder and the user's own in the test's."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PAGE = (Path(__file__).parents[2] / "docs" / "administrators.md").read_text("utf-8")
+BLOCK = re.compile(r"<!-- (\w+) -->\n```(\w+)\n(.*?)```", re.DOTALL)
+BLOCKS = BLOCK.findall(PAGE)
+SHELL = [script for _, kind, script in BLOCKS if kind == "sh"]
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the page's commands are those of Linux")
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """Run a block of the page as root of a machine whose /etc/xdg is the test's."""
+    commands = tmp_path / "bin"
+    commands.mkdir()
+    python = f'exec "{sys.executable}"'
+    for name, script in (
+        ("deepchecks", f'{python} -m deepchecks_telemetry.cli "$@"'),
+        ("python", f'{python} "$@"'),
+        ("sudo", 'exec "$@"'),
+    ):
+        (commands / name).write_text(f"#!/bin/sh\n{script}\n")
+        (commands / name).chmod(0o700)
+    environ = {**os.environ, "PATH": f"{commands}{os.pathsep}{os.environ['PATH']}"}
+    environ |= {"XDG_CONFIG_DIRS": str(tmp_path / "xdg")}
+    environ.pop("DEEPCHECKS_TELEMETRY", None)
+
+    def execute(script: str, **variables: str) -> "subprocess.CompletedProcess[str]":
+        moved = script.replace("/etc/xdg", str(tmp_path / "xdg"))
+        return subprocess.run(
+            ["/bin/sh", "-eu", "-c", moved], env=environ | variables, capture_output=True, text=True, timeout=60
+        )
+
+    return execute
+
+
+@pytest.fixture
+def status(run: Run) -> Callable[..., dict[str, Any]]:
+    return lambda **variables: dict(json.loads(run("deepchecks telemetry status --json", **variables).stdout))
+
+
+def block(beginning: str) -> str:
+    (found,) = (str(script) for script in SHELL if beginning in script)
+    return found
+
+
+def test_every_block_is_run_here() -> None:
+    assert len(BLOCKS) == PAGE.count("```") // 2 == 10
+
+
+def test_the_policy_holds_as_the_page_says(run: Run, status: Callable[..., dict[str, Any]]) -> None:
+    done = run(block("echo off"))
+    assert done.returncode == 0, done.stderr
+    assert "Telemetry is off: decided by the administrator's policy." in done.stdout
+    assert run("deepchecks telemetry enable").returncode == 0
+    assert status()["mode"] == "off"
+    assert "Telemetry is local: decided by the administrator's policy." in run(block("echo local")).stdout
+    sent = json.loads(run(block("echo on")).stdout.partition("org\n")[2])
+    assert (sent["mode"], sent["sends"], sent["endpoint_from"]) == ("on", True, "the administrator's policy")
+    assert status(DO_NOT_TRACK="1")["mode"] == "off"
+    assert run("deepchecks telemetry local").returncode == 0
+    assert status()["decided_by"] == "your choice"
+    assert run("deepchecks telemetry enable").returncode == 0
+    done = run(block("sudo rm"))
+    assert done.returncode == 0, done.stderr
+    assert "Telemetry is on: decided by your choice.\nNothing is sent" in done.stdout
+
+
+@pytest.mark.parametrize("word", ["On purpose", "", "0ff"])
+def test_a_policy_that_says_something_else_is_off(
+    word: str, run: Run, status: Callable[..., dict[str, Any]], tmp_path: Path
+) -> None:
+    folder = tmp_path / "xdg" / "deepchecks" / "telemetry"
+    folder.mkdir(parents=True)
+    (folder / "mode").write_text(word)
+    assert status()["mode"] == "off"
+
+
+def test_the_variables_of_an_image_hold(status: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
+    images = {name: dict(re.findall(r"ENV (\w+)=(.*)", text)) for name, kind, text in BLOCKS if kind == "dockerfile"}
+    assert status(**images["off"])["mode"] == "off"
+    kept = images["kept"] | {"DEEPCHECKS_TELEMETRY_DIR": str(tmp_path / "volume")}
+    told = status(**kept)
+    assert (told["endpoint"], told["sends"]) == ("https://collector.example.org/v1/logs", True)
+    assert told["spool"].startswith(str(tmp_path / "volume"))
+
+
+@pytest.mark.parametrize("name", ["mode", "sends"])
+def test_a_check_of_the_machine_fails_when_it_should(name: str, run: Run) -> None:
+    check = block(f'["{name}"]')
+    sending = {"DEEPCHECKS_TELEMETRY": "on", "DEEPCHECKS_TELEMETRY_ENDPOINT": "https://collector.example.org"}
+    assert run(check, DEEPCHECKS_TELEMETRY="off").returncode == 0
+    assert run(check, **sending).returncode == 1
+
+
+def test_a_job_hands_in_what_it_can_and_one_command_turns_all_off_and_proves_it(
+    run: Run, status: Callable[..., dict[str, Any]]
+) -> None:
+    recorded = run("python -c \"from deepchecks_telemetry.spool import record; assert record('run-check')\"")
+    assert recorded.returncode == 0
+    assert run(block("flush")).returncode == 0
+    done = run(block("disable"))
+    assert done.returncode == 0
+    assert "Removed: 1 event, 1 row, 0 batches, 1 identifier and 0 files." in done.stdout
+    assert done.stdout.endswith("of ours: no trace is left.\n")
+    assert (status()["mode"], status()["recorded"]) == ("off", 0)
