@@ -25,7 +25,7 @@ Status = Callable[[], dict[str, Any]]
 LIGHT = {"color_scheme": "light", "viewport": {"width": 1100, "height": 900}}
 DARK = {"color_scheme": "dark", "viewport": {"width": 1100, "height": 900}}
 PHONE = {"color_scheme": "light", "viewport": {"width": 360, "height": 740}, "has_touch": True}
-FIVE_YEARS, LONGEST = 1826, 10_000
+MONTH, FIVE_YEARS, LONGEST = 30, 1826, 10_000
 DRAWN_MS = 1000
 
 
@@ -89,14 +89,14 @@ def test_all_of_it_is_reached_by_keyboard(show: Show, write: Write, fill: Fill) 
     assert sum(name.startswith("DIV: ") for name in reached) == page.locator(".wide").count()
 
 
-@pytest.mark.parametrize("days", [0, 30, FIVE_YEARS], ids=["empty", "a month", "five years"])
+@pytest.mark.parametrize("days", [0, MONTH, FIVE_YEARS], ids=["empty", "a month", "five years"])
 def test_axe_finds_no_violation(days: int, show: Show, write: Write, fill: Fill, axe: str) -> None:
     if days:
         fill(days)
     path = write()
     for context in (LIGHT, DARK, PHONE):
         page = show(path, **context, bypass_csp=True)  # the page's own policy lets no script run, axe's neither
-        for summary in page.locator("summary").all():
+        for summary in page.locator("summary").all()[-1 if days > MONTH else 0 :]:  # a table of years takes axe long
             summary.click()
         page.add_script_tag(content=axe)
         found = page.evaluate("axe.run(document, {resultTypes: ['violations', 'passes']})")

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from google.protobuf.json_format import ParseDict
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
@@ -99,7 +99,7 @@ IN_PROTOBUF = st.one_of(changed(AS_PROTOBUF), st.binary(max_size=64))
 def bounded(examples: int) -> settings:
     return settings(
         max_examples=examples,
-        phases=[Phase.generate, Phase.shrink],
+        phases=[Phase.explicit, Phase.generate, Phase.shrink],
         database=None,
         suppress_health_check=list(HealthCheck),
     )
@@ -116,6 +116,8 @@ def test_no_body_breaks_the_decoder(
     fates: Counter[str] = Counter()
 
     @bounded(DECODED_IN_FULL if in_full else DECODED)
+    @example(AS_JSON if parse is parse_json else AS_PROTOBUF)
+    @example(b"\xff")
     @given(bodies)
     def decode(body: bytes) -> None:
         try:
@@ -143,6 +145,9 @@ def test_no_request_breaks_the_endpoint(in_full: bool, served: tuple[str, Path])
     with closing(sqlite3.connect(store)) as stored, closing(http.client.HTTPConnection(place, timeout=20)) as client:
 
         @bounded(POSTED_IN_FULL if in_full else POSTED)
+        @example(AS_JSON, "application/json", "identity", True, "/v1/logs")
+        @example(AS_JSON, "text/plain", "identity", True, "/v1/logs")
+        @example(b"{", "application/json", "identity", True, "/v1/logs")
         @given(
             st.one_of(IN_JSON, IN_PROTOBUF),
             st.sampled_from(["application/json", "application/x-protobuf; a=b", "text/plain", "\xff"]),

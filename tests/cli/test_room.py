@@ -123,12 +123,11 @@ def test_a_terminal_without_utf_8_is_shown_all_the_same(encoding: str, python: R
 
 def test_the_widest_columns_give_way_and_none_becomes_too_narrow_to_read() -> None:
     words = [10, 14, 5, 8, 7]
-    assert fit([10, 14, 5, 35, 7], None, words) == [10, 14, 5, 35, 7]
-    assert fit([10, 14, 5, 35, 7], 80, words) == [10, 14, 5, 35, 7]
-    assert fit([10, 14, 5, 35, 7], 60, words) == [10, 14, 5, 16, 7]
-    assert fit([20, 30], 32, [20, 9]) == [20, 10]
-    assert fit([20, 30], 22, [20, 9]) == [11, 9]
-    assert fit([30, 3], 10, [30, 3]) == [6, 3]
+    assert fit([10, 14, 5, 35, 7], words, 80) == [10, 14, 5, 35, 7]
+    assert fit([10, 14, 5, 35, 7], words, 60) == [10, 14, 5, 16, 7]
+    assert fit([20, 30], [20, 9], 32) == [20, 10]
+    assert fit([20, 30], [20, 9], 22) == [11, 9]
+    assert fit([30, 3], [30, 3], 10) == [6, 3]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no pseudo-terminal in the standard library")
@@ -138,6 +137,18 @@ def test_a_table_keeps_within_the_terminal(columns: int, record: Record) -> None
     shown = on_a_terminal("inspect", COLUMNS=str(columns))
     assert max(map(len, shown.splitlines())) <= columns
     assert all(f" {name} " in shown for name in ("package-import", "suite-to-wandb"))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no pseudo-terminal in the standard library")
+@pytest.mark.parametrize("command", ["status", "doctor", "catalogue", "sent", "flush"])
+def test_a_line_is_folded_between_words(command: str, record: Record, tmp_path: Path) -> None:
+    assert record("run-check") == [True]
+    shown = on_a_terminal(command, exit_code=int(command == "flush"), COLUMNS="60")
+    long = [line for line in click.unstyle(shown).splitlines() if len(line) > 60]
+    assert [line for line in long if str(tmp_path) not in line] == []
+    assert command != "flush" or shown == (
+        "Error: No endpoint is configured. Set one with: deepchecks\ntelemetry enable --endpoint https://HOST\n"
+    )
 
 
 def test_in_a_pipe_a_row_is_one_line(deepchecks: Run, record: Record) -> None:
@@ -155,7 +166,7 @@ def test_a_terminal_has_colour_unless_no_color_says_otherwise(variables: dict[st
     assert ("\x1b[31m" in shown) is coloured
 
 
-def on_a_terminal(command: str, *, script: str = "", **variables: str) -> str:
+def on_a_terminal(command: str, *, script: str = "", exit_code: object = 0, **variables: str) -> str:
     """What a process writes to a terminal."""
     import pty
 
@@ -167,7 +178,7 @@ def on_a_terminal(command: str, *, script: str = "", **variables: str) -> str:
         os.close(theirs)
         shown = b"".join(iter(lambda: read_some(ours), b""))
         os.close(ours)
-        assert child.wait(30) == 0, shown
+        assert child.wait(30) == exit_code, shown
     return shown.decode().replace("\r\n", "\n")
 
 

@@ -15,11 +15,13 @@ from hypothesis import strategies as st
 from deepchecks_telemetry.spool import (
     Home,
     Row,
+    Unusable,
     Verdict,
     batches,
     read_accounts,
     read_waiting,
     record,
+    remains,
     seal,
     settle,
     upkeep,
@@ -237,6 +239,28 @@ def test_events_that_were_folded_do_not_come_back_from_free_pages(ours: Home, ru
     assert len(events) > 31  # the one that folding emptied, and those since: the rest is free
     found = read(copy)
     assert (found.counts.total(), found.claimed) == (930, 930)
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_what_passes_by_itself_is_no_reason_to_give_a_row_up(
+    filled: Home, monkeypatch: pytest.MonkeyPatch, broken: bool
+) -> None:
+    """A full disk while it is read, or mended."""
+    if broken:
+        overwrite(filled.spool, 0, bytes(200))
+        os.truncate(filled.spool + "-wal", 0)
+    put_all_aside(filled)
+    with monkeypatch.context() as patch:
+
+        def full(*_: object, **__: object) -> None:
+            raise sqlite3.OperationalError("database or disk is full")
+
+        patch.setattr(remains, "mend" if broken else "_read_tables", full)
+        with pytest.raises(Unusable):
+            read_accounts(filled)
+    assert len(quarantined(filled)) == 1
+    assert not os.path.exists(filled.spool + ".mended")
+    assert counts(filled) == ({"run-check": 50} if broken else {"run-check": 50, "run-suite": 30})
 
 
 def test_a_crash_in_the_middle_of_a_salvage_brings_back_nothing(filled: Home) -> None:

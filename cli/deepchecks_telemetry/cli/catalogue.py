@@ -4,7 +4,6 @@ The page docs/what-we-collect.md is written by `as_markdown`, so the command and
 """
 
 from collections.abc import Iterator
-from importlib.metadata import version
 from typing import NamedTuple
 
 import click
@@ -74,6 +73,8 @@ def _here() -> dict[str, str]:
 
 
 def _beside() -> dict[str, str]:
+    from importlib.metadata import version
+
     from deepchecks_telemetry.cli.status import read_status
     from deepchecks_telemetry.spool.paths import find_home
 

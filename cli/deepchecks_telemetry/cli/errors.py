@@ -2,11 +2,11 @@
 
 import errno
 from difflib import get_close_matches
-from typing import Any
+from typing import IO, Any
 
 import click
 
-from deepchecks_telemetry.cli.show import plain
+from deepchecks_telemetry.cli.show import plain, say_line
 from deepchecks_telemetry.spool.errors import Busy, Damaged, Outdated, SpoolError, Unusable
 
 REMEDIES = {
@@ -23,6 +23,13 @@ class Failure(click.ClickException):
     def format_message(self) -> str:
         """One line, whatever a path or a file put into it."""
         return plain(self.message)
+
+    def show(self, file: IO[str] | None = None) -> None:
+        """On a terminal folded between words; elsewhere it is one line."""
+        if file is None:
+            say_line(f"Error: {self.format_message()}", err=True)
+        else:
+            super().show(file)
 
 
 def tell(error: Exception) -> Failure | None:

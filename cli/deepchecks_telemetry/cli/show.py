@@ -5,6 +5,7 @@ import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta, timezone
+from typing import TextIO
 
 import click
 
@@ -28,9 +29,8 @@ def say_table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     tabulate.MIN_PADDING = 0  # else each header is two letters wider than its column needs
     found = list(rows)
     shown = [[plain(str(cell)) for cell in row] for row in found]
-    columns = list(zip(headers, *shown, strict=True))
-    words = [max((len(word) for cell in column for word in cell.split()), default=0) for column in columns]
-    widths = fit([max(map(len, column)) for column in columns], _limit(), words)
+    limit = _limit(sys.stdout)
+    widths = None if limit is None else fit(*_measured([headers, *shown]), limit)
     click.echo(
         tabulate.tabulate(
             shown,
@@ -44,14 +44,21 @@ def say_table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     )
 
 
-def fit(widths: Sequence[int], limit: int | None, words: Sequence[int]) -> list[int]:
+def _measured(lines: Sequence[Sequence[str]]) -> tuple[list[int], list[int]]:
+    """How wide each column is, and the longest word in it."""
+    columns = list(zip(*lines, strict=True))
+    words = [max((len(word) for cell in column for word in cell.split()), default=0) for column in columns]
+    return [max(map(len, column)) for column in columns], words
+
+
+def fit(widths: Sequence[int], words: Sequence[int], limit: int) -> list[int]:
     """The widths, the widest made narrower until all of them and the gutters keep within the limit, if they can.
 
     Columns of several words give way first, down to their longest word; only then is a word broken.
     """
     fitted = list(widths)
     for floors in (words, [NARROWEST] * len(fitted)):
-        while limit is not None and sum(fitted) + GUTTER * (len(fitted) - 1) > limit:
+        while sum(fitted) + GUTTER * (len(fitted) - 1) > limit:
             spare = [width if width > floor else 0 for width, floor in zip(fitted, floors, strict=True)]
             if not any(spare):
                 break
@@ -59,20 +66,20 @@ def fit(widths: Sequence[int], limit: int | None, words: Sequence[int]) -> list[
     return fitted
 
 
-def say_line(line: str, *, indent: int = 0, mark: str = "") -> None:
+def say_line(line: str, *, indent: int = 0, mark: str = "", err: bool = False) -> None:
     """Print a line of text that begins with `mark`; in a terminal folded between words, `indent` from the left."""
-    limit, text = _limit(), plain(line)
+    limit, text = _limit(sys.stderr if err else sys.stdout), plain(line)
     if limit is not None and len(text) > limit:
         import textwrap
 
         under = " " * indent
         text = textwrap.fill(text, limit, subsequent_indent=under, break_long_words=False, break_on_hyphens=False)
-    click.echo(mark + text[len(click.unstyle(mark)) :])
+    click.echo(mark + text[len(click.unstyle(mark)) :], err=err)
 
 
-def _limit() -> int | None:
+def _limit(stream: TextIO) -> int | None:
     """The terminal's width; none in a pipe, where a line stays a line."""
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    return shutil.get_terminal_size().columns if stream.isatty() else None
 
 
 def plain(text: str) -> str:

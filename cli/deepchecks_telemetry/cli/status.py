@@ -181,7 +181,8 @@ def _remedy(decided_by: str) -> str:
 
 def _say_answers(answers: tuple[Answer, ...]) -> None:
     for question, rule in RULES.items():
-        click.echo(f"\n{rule}")
+        click.echo()
+        say_line(rule)
         asked = [answer for answer in answers if answer.question == question]
         say_table(("source", "answer", "where"), [(each.source, each.answer or SILENT, each.where) for each in asked])
 

@@ -9,6 +9,9 @@ from deepchecks_telemetry.spool.lock import hold
 from deepchecks_telemetry.spool.paths import Home
 from deepchecks_telemetry.spool.patience import patiently, writing
 
+# SQLite waits for readers with the write lock held: without, it finds one among writers in tight loops nearly every
+# time and the WAL grows; with the patience of a command, a forgotten reader would make all hosts wait.
+STANDSTILL_MS = 10
 TIDY_DEADLINE_S = 0.05  # in the host; whoever comes by a thousand events later tries again
 
 
@@ -32,18 +35,25 @@ def fold(connection: sqlite3.Connection) -> None:
 
 def checkpoint(connection: sqlite3.Connection) -> bool:
     """Move the WAL into the database and cut it to nothing; False (no error) where a reader was in the way."""
-    (busy, _, _) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    (patience_ms,) = connection.execute("PRAGMA busy_timeout").fetchone()
+    connection.execute(f"PRAGMA busy_timeout = {STANDSTILL_MS}")
+    try:
+        (busy, _, _) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    finally:
+        connection.execute(f"PRAGMA busy_timeout = {patience_ms}")
     return not busy
 
 
-def tidy(home: Home, connection: sqlite3.Connection) -> None:
-    """Fold and checkpoint now if nobody else is at it; never raises for a lock."""
+def tidy(home: Home, connection: sqlite3.Connection) -> bool:
+    """Fold and checkpoint now; False (never an error) where somebody else is at it, or a lock in the way."""
     deadline = time.monotonic() + TIDY_DEADLINE_S
     with suppress(Busy), hold(home.lock, timeout_s=0):
         with writing(connection, deadline):
             fold(connection)
         # Among writers in tight loops the first try finds one of them at it, as a rule, and the WAL would grow.
         patiently(lambda: _cut(connection), deadline)
+        return True
+    return False
 
 
 def _cut(connection: sqlite3.Connection) -> None:

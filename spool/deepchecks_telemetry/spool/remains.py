@@ -16,9 +16,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from deepchecks_telemetry.spool.catalogue import NAMES, Environment, is_allowed
+from deepchecks_telemetry.spool.errors import Damaged
 from deepchecks_telemetry.spool.mending import mend
 from deepchecks_telemetry.spool.pages import read_rows
-from deepchecks_telemetry.spool.schema import EXPORTED, FAULTS, FINAL, PARKED, SEALED, STATES
+from deepchecks_telemetry.spool.schema import EXPORTED, FAULTS, FINAL, PARKED, SEALED, STATES, translate
 
 MOST_OF_ONE = 2**40  # a larger count in one place is a flipped bit
 LAST_DAY = 2**16  # the year 2149
@@ -71,30 +72,38 @@ def read(copy: str) -> Remains:
     found.places, bare = _read_pages(database, wal)
     try:
         _read_database(copy, found)
-    except FAULTS:
+    except FAULTS as error:
+        _only_damage(error)
         if found.places or bare:  # a spool, but one whose schema is broken
-            with suppress(OSError, *FAULTS):
-                _read_mended(database, wal, os.path.join(os.path.dirname(copy), MENDED), found)
+            _read_mended(database, wal, os.path.join(os.path.dirname(copy), MENDED), found)
     _count_events(found, bare)
     return found
 
 
+def _only_damage(error: Exception) -> None:
+    """Pass over what is broken; a full disk or a lock passes by itself, and is no reason to give anything up."""
+    if not isinstance(translate(error), Damaged):
+        raise error
+
+
 def _read_file(path: str) -> bytes:
-    try:
-        if os.path.getsize(path) < LARGEST:
-            with open(path, "rb") as file:
-                return file.read()
-    except OSError:
-        pass
-    return b""
+    if not os.path.exists(path) or os.path.getsize(path) > LARGEST:
+        return b""
+    with open(path, "rb") as file:
+        return file.read()
 
 
 def _read_mended(database: bytes, wal: bytes, path: str, found: Remains) -> None:
+    with suppress(FileNotFoundError):
+        os.unlink(path)
+    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     try:
         whole = mend(database, wal, path)
         with open(path, "wb") as file:
             file.write(whole)
         _read_database(path, found)
+    except FAULTS as error:
+        _only_damage(error)
     finally:
         os.unlink(path)
 
@@ -153,8 +162,8 @@ def _rows(connection: sqlite3.Connection, table: str, columns: str, key: str) ->
         try:
             for row in connection.execute(f"SELECT {columns} FROM {table} NOT INDEXED ORDER BY {ordered}"):  # noqa: S608
                 found[row] = None
-        except FAULTS:
-            continue
+        except FAULTS as error:
+            _only_damage(error)
     return list(found)
 
 

@@ -184,7 +184,13 @@ def _uri(path: str) -> str:
 
 BROKEN = ("malformed", "not a database", "no such table", "no such column", "could not decode", "codec can't decode")
 FAULTS = (sqlite3.Error, UnicodeDecodeError)  # the latter where SQLite's own message quotes a broken schema
-IOERR_READ, IOERR_SHORT_READ = 266, 522  # sqlite.org/rescode.html
+IOERR_READ = 266
+UNREADABLE = (
+    IOERR_READ,
+    522,
+    8202,
+    8458,
+)  # and a short read, wrong data, a broken file system: sqlite.org/rescode.html
 HEAD = "SELECT epoch, installation FROM spool"
 
 
@@ -208,7 +214,7 @@ def translate(error: Exception) -> Busy | Damaged | Unusable:
 
 def _is_unreadable(error: Exception) -> bool:
     """Whether a page is missing or cannot be read, and not only written; before Python 3.11 nobody tells."""
-    return getattr(error, "sqlite_errorcode", IOERR_READ) in {IOERR_READ, IOERR_SHORT_READ}
+    return getattr(error, "sqlite_errorcode", IOERR_READ) in UNREADABLE
 
 
 def is_busy(error: Exception) -> bool:

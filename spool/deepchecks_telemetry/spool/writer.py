@@ -29,6 +29,10 @@ FIRST_DEADLINE_S = 2.0  # the same where the spool must be made first, perhaps b
 REST_S = 1.0  # a spool that could not be opened is left alone for this time
 FIRST_DAY = 20_454  # 2026-01-01: there was none of us before
 FOLD_EVERY = 1000  # events; keeps the WAL near 1 MB
+FOLD_AGAIN = 200  # the same after a try that others were in the way of
+CROWDED_BYTES = 2 * 2**20  # of WAL: whoever should fold is stuck behind a slow disk, a reader, or loops like our own
+GAP_S = 0.005  # between two records of a loop then, so that the WAL stays within 4 MB
+NEVER = 2**63
 
 APPEND = "INSERT INTO events (day, event, environment) SELECT ?, ?, ? FROM spool WHERE epoch = ?"
 IDENTIFY = "UPDATE spool SET installation = ?, installed_day = ? WHERE installation IS NULL AND epoch = ?"
@@ -60,7 +64,8 @@ class Writer:
         self._connection: sqlite3.Connection | None = None
         self._run: Callable[..., sqlite3.Cursor] = sqlite3.Cursor.execute  # replaced by _open()
         self._epoch = self._place = 0
-        self._deadline = self._look_at = self._rest_until = 0.0
+        self._fold_at = NEVER
+        self._deadline = self._looked_at = self._look_at = self._rest_until = 0.0
         self._choices: tuple[object, ...] = ()
         self._file: tuple[int, int] | None = None
         self._dropped: dict[str, int] = {}
@@ -128,7 +133,12 @@ class Writer:
 
     def _look(self) -> None:
         """See whether anybody edited a choice, or put another file (or none) where the spool was."""
-        self._look_at = time.monotonic() + LEASE_S
+        now = time.monotonic()
+        hurried, self._looked_at = now - self._looked_at < 2 * LEASE_S, now
+        self._look_at = now + LEASE_S
+        if hurried and self._is_crowded():
+            time.sleep(GAP_S)
+            self._look_at = 0.0
         choices = _stamp(self.home.mode), _stamp(self.home.policy_mode)
         if choices != self._choices:
             self._choices = choices
@@ -136,6 +146,12 @@ class Writer:
             self.close()
         if self._connection is not None and identity(self.home.spool) != self._file:
             self.close()
+
+    def _is_crowded(self) -> bool:
+        try:
+            return os.stat(self.home.spool + "-wal").st_size > CROWDED_BYTES
+        except OSError:
+            return False
 
     def _open(self) -> bool:
         """Open the spool wholly or not at all: half open, it would append with a place, a fence and a choice unread."""
@@ -198,7 +214,8 @@ class Writer:
 
     def _keep_house(self, last_id: int) -> None:
         """Book what was dropped, and fold now and then; the event is stored by now, so nothing here may fail it."""
-        if not self._dropped and last_id % FOLD_EVERY:
+        due = last_id % FOLD_EVERY == 0 or last_id >= self._fold_at
+        if not self._dropped and not due:
             return
         try:
             for reason, count in list(self._dropped.items()):
@@ -206,8 +223,8 @@ class Writer:
                 left = self._dropped.pop(reason) - count  # another thread may have dropped one meanwhile
                 if left:
                     self._dropped[reason] = left
-            if last_id % FOLD_EVERY == 0 and self._connection is not None:
-                tidy(self.home, self._connection)
+            if due and self._connection is not None:
+                self._fold_at = NEVER if tidy(self.home, self._connection) else last_id + FOLD_AGAIN
         except (SpoolError, OSError, *FAULTS) as error:
             if is_damage(error):
                 self._replace_spool()
