@@ -1,5 +1,6 @@
 """Fault campaign: the n-th system call fails, for n = 1 … until none is left; what was acknowledged is still there."""
 
+import itertools
 import os
 import shutil
 import subprocess
@@ -242,5 +243,4 @@ def fill_up(path: Path) -> None:
     with path.open("wb", buffering=0) as file:
         for size in (4096, 1):
             with pytest.raises(OSError, match="No space left"):
-                while True:
-                    file.write(b"x" * size)
+                file.writelines(itertools.repeat(b"x" * size))

@@ -70,7 +70,9 @@ def test_what_was_not_kept_is_told_on_standard_error(tmp_path: Path, collector: 
     assert "Error: 1 line held what was not kept." in done.stderr
 
 
-def test_what_is_handed_on_is_folded_where_it_is_too_small_and_what_is_read_here_is_not(loaded: None, collector: Run) -> None:
+def test_what_is_handed_on_is_folded_where_it_is_too_small_and_what_is_read_here_is_not(
+    loaded: None, collector: Run
+) -> None:
     told = json.loads(collector("report", "--json", "--min-cell", "5").stdout)
     assert (told["events"], told["rows"], told["installations"], told["by_event"]) == (21, 7, 6, {"other": 21})
     assert list(told["by_day"].values()) == [21]
