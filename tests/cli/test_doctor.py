@@ -128,3 +128,20 @@ def test_left_over_files_are_a_note(deepchecks: Run, record: Record, home: Path)
 def test_doctor_answers_in_every_mode(deepchecks: Run) -> None:
     assert deepchecks("doctor", DEEPCHECKS_TELEMETRY="off").returncode == 0
     assert deepchecks("doctor", DO_NOT_TRACK="1").returncode == 0
+
+
+def test_the_identifier_that_deepchecks_own_call_left_is_named_and_removed(program: Run, tmp_path: Path) -> None:
+    left = tmp_path / "site" / "deepchecks" / ".user_id"
+    left.parent.mkdir(parents=True)
+    (left.parent / "__init__.py").touch()
+    left.write_text("a-uuid")
+    environ = {"PYTHONPATH": str(tmp_path / "site")}
+    assert json.loads(program("status", "--json", **environ).stdout)["old_identifier"] == str(left)
+    assert f"{left}: see doctor" in program("status", **environ).stdout
+    assert "doctor --remove-identifier" in program("doctor", **environ).stdout
+
+    done = program("doctor", "--remove-identifier", **environ)
+    assert (done.returncode, done.stderr) == (0, f"Removed {left}.\n")
+    assert "old identifier" not in done.stdout
+    assert not left.exists()
+    assert program("doctor", "--remove-identifier", **environ).stderr == "There was no such identifier.\n"

@@ -18,7 +18,7 @@ Files = Callable[[], dict[str, bytes]]
 COUNTS = {"recorded", "pending", "sealed", "delivered", "exported", "rejected", "dropped", "rows", "batches"}
 KEYS = COUNTS | {
     *("mode", "decided_by", "attached", "endpoint", "endpoint_from", "dropped_by_reason", "installation_id", "spool"),
-    *("last_upload", "next_upload", "problem", "sends", "barrier"),
+    *("last_upload", "next_upload", "problem", "sends", "barrier", "old_identifier"),
 }
 
 
@@ -30,7 +30,7 @@ def test_a_machine_that_never_recorded_is_all_zero_and_stays_as_it_was(program: 
     assert {facts[name] for name in COUNTS} == {0}
     assert (facts["mode"], facts["decided_by"]) == ("on", "the default")
     assert (facts["endpoint"], facts["installation_id"], facts["last_upload"], facts["problem"]) == (None,) * 4
-    assert facts["attached"] is False
+    assert (facts["attached"], facts["old_identifier"]) == (False, None)
     assert facts["spool"] == str(home / "state" / "spool.db")
 
 

@@ -13,8 +13,9 @@ MARKS = {OK: ("ok", "green"), WARNING: ("note", "yellow"), WRONG: ("WRONG", "red
 
 
 @click.command()
+@click.option("--remove-identifier", "removes", is_flag=True, help="Remove what deepchecks' own call had left, first.")
 @json_option
-def doctor(*, as_json: bool) -> None:
+def doctor(*, removes: bool, as_json: bool) -> None:
     """Look for what is wrong, and say what to do. Exits with 1 when something is.
 
     \b
@@ -22,6 +23,11 @@ def doctor(*, as_json: bool) -> None:
       deepchecks telemetry doctor
       deepchecks telemetry doctor --json
     """
+    if removes:
+        from deepchecks_telemetry.hooks import remove_user_id
+
+        removed = remove_user_id()
+        say_line(f"Removed {removed}." if removed else "There was no such identifier.", err=True)
     home = find_home()
     findings = [*examine(home), *_endpoint(home), *_hooks()]
     if as_json:
@@ -64,5 +70,5 @@ def _hooks() -> Iterator[Finding]:
     else:
         yield Finding("seams", OK, f"all {len(SEAMS)} found in the installed deepchecks")
     if old_user_id() is not None:
-        remedy = "delete .user_id in the folder of the installed deepchecks"
+        remedy = "deepchecks telemetry doctor --remove-identifier"
         yield Finding("old identifier", WARNING, "deepchecks' own earlier call has left its identifier", remedy)

@@ -61,7 +61,7 @@ def read_status(home: Home) -> tuple[dict[str, Any], tuple[Answer, ...]]:
         "decided_by": decision.decided_by,
         "sends": barrier is None,
         "barrier": barrier,
-        "attached": _is_attached(),
+        **_environment(),
         "endpoint": endpoint and endpoint.url,
         "endpoint_from": endpoint and endpoint.source,
         **{name: None if unread else getattr(books, name) for name in COUNTS},
@@ -103,10 +103,12 @@ def _endpoint(home: Home, attached: str | None) -> tuple[Endpoint | None, BadEnd
         return None, error
 
 
-def _is_attached() -> bool:
-    from deepchecks_telemetry.hooks import installed_file
+def _environment() -> dict[str, Any]:
+    """Of this virtual environment: whether it is attached, and the identifier that deepchecks' own call left in it."""
+    from deepchecks_telemetry.hooks import installed_file, old_user_id
 
-    return installed_file() is not None
+    left = old_user_id()
+    return {"attached": installed_file() is not None, "old_identifier": left and str(left)}
 
 
 def _last(tries: list[Batch]) -> dict[str, Any] | None:
@@ -130,6 +132,7 @@ def lines(facts: dict[str, Any]) -> list[str]:
         f"  next upload   {facts['next_upload'] or 'none planned'}",
         f"  installation  {facts['installation_id'] or 'no identifier'}",
         f"  environment   {'attached' if facts['attached'] else 'not attached'}",
+        *([f"  left over     {facts['old_identifier']}: see doctor"] if facts["old_identifier"] else []),
         f"  spool         {facts['spool']}",
         "",
         *_advice(facts),
