@@ -66,8 +66,9 @@ def docs(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Test the sources, installed editable; the campaigns, in their quick form, on one Python."""
     session.install("-e", ".[collector]", *group("test"))
-    fewer = () if session.python == "3.11" else ("--ignore=tests/campaigns",)
-    session.run("pytest", "-m", "not real", *PARALLEL, *fewer, *session.posargs)
+    ignored = ["--ignore=tests/browser"]
+    ignored += [] if session.python == "3.11" else ["--ignore=tests/campaigns"]
+    session.run("pytest", "-m", "not real", *PARALLEL, *ignored, *session.posargs)
 
 
 @nox.session
@@ -90,7 +91,7 @@ def wheel(session: nox.Session) -> None:
     session.install(f"{built}[collector]", *group("test"))
     session.chdir(outside)
     # What reads the checkout itself (documents, layout) has no business here.
-    elsewhere = ("docs", "campaigns", "test_house.py", "spool/test_mutations.py")
+    elsewhere = ("browser", "docs", "campaigns", "test_house.py", "spool/test_mutations.py")
     ignored = [f"--ignore=tests/{path}" for path in elsewhere]
     session.run("pytest", "-m", "not real", *PARALLEL, *ignored, *session.posargs)
 

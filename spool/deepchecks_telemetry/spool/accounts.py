@@ -103,7 +103,7 @@ def read_books(connection: sqlite3.Connection) -> Accounts:
         next_upload=due,
         retry_after=after,
         failures=failures,
-        attached_endpoint=endpoint,
+        attached_endpoint=endpoint if isinstance(endpoint, str) else None,  # a hand may have been at it
     )
 
 

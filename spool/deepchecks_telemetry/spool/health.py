@@ -24,7 +24,15 @@ from deepchecks_telemetry.spool.schema import VERSION
 OK, WARNING, WRONG = "ok", "warning", "wrong"
 RESET_BUG = ((3, 7, 0), (3, 51, 2))  # the WAL-reset bug: two checkpoints at once can lose a commit
 WAL_LIMIT = 4 * 2**20
-OURS = ("spool.db", "spool.db-wal", "spool.db-shm", "spool.db-journal", "spool.lock", "upload.lock")
+OURS = (
+    "spool.db",
+    "spool.db-wal",
+    "spool.db-shm",
+    "spool.db-journal",
+    "spool.lock",
+    "upload.lock",
+    "spool.db.view.html",
+)
 
 
 @dataclass(frozen=True, slots=True)
