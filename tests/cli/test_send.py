@@ -1,7 +1,10 @@
 """`flush`: 0 only when nothing is left waiting; whatever a receiver does, nothing is lost and one line says so."""
 
 import json
+import os
 import socket
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -126,3 +129,24 @@ def test_where_nothing_was_recorded_nothing_waits(deepchecks: Run, home: Path) -
     done = deepchecks("flush", DEEPCHECKS_TELEMETRY_ENDPOINT="http://127.0.0.1:9")
     assert (done.returncode, done.stdout, done.stderr) == (0, "Nothing waits.\n", "")
     assert not home.exists()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no pseudo-terminals")
+def test_a_person_sees_how_far_a_long_flush_is_and_a_script_does_not(
+    deepchecks: Run, record: Record, receiver: Any, sql: Callable[..., list[Any]]
+) -> None:
+    record("run-check")
+    deepchecks("enable", "--endpoint", receiver.url)
+    days = "WITH RECURSIVE d(n) AS (SELECT 16000 UNION ALL SELECT n + 1 FROM d WHERE n < 17499)"
+    for on_a_terminal in (True, False):
+        sql(f"{days} INSERT INTO folded SELECT n, 2, 1, 1 FROM d")
+        ours, theirs = os.openpty()
+        command = [sys.executable, "-m", "deepchecks_telemetry.cli", "telemetry", "flush"]
+        told = theirs if on_a_terminal else subprocess.PIPE
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=told, text=True, timeout=60)
+        os.close(theirs)
+        shown = os.read(ours, 65536).decode() if on_a_terminal else done.stderr
+        os.close(ours)
+        assert done.returncode == 0
+        assert len(done.stdout.splitlines()) == 2
+        assert ("Sending" in shown, "100%" in shown) == (on_a_terminal, on_a_terminal)

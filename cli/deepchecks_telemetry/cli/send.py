@@ -1,15 +1,19 @@
 """`flush`: send now what waits, one line a batch; the exit code is 0 only when nothing is left waiting."""
 
+import sys
 from typing import TYPE_CHECKING
 
 import click
 
 from deepchecks_telemetry.cli.errors import Failure
 from deepchecks_telemetry.cli.show import count_text, json_option, say_json
-from deepchecks_telemetry.spool.accounts import read_accounts
+from deepchecks_telemetry.spool.accounts import Accounts, read_accounts
 from deepchecks_telemetry.spool.paths import find_home
+from deepchecks_telemetry.spool.sealing import MAX_ROWS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from deepchecks_telemetry.uploader.flushing import Sent
 
 
@@ -37,7 +41,8 @@ def flush(*, insist: bool, exported: bool, as_json: bool) -> None:
         raise Failure("No endpoint is configured. Set one with: deepchecks telemetry enable --endpoint https://HOST")
     tried = []
     if books.pending or books.sealed or (exported and books.exported):
-        for sent in run(home, endpoint, parked=True, exported=exported, insist=insist, lock_s=1.0):
+        found = run(home, endpoint, parked=True, exported=exported, insist=insist, lock_s=1.0)
+        for sent in _with_progress(found, books):
             tried.append(sent)
             if not as_json:
                 click.echo(f"batch {sent.batch.id}: {count_text(sent.batch.events, 'event')}, {sent.outcome.reason}")
@@ -49,6 +54,20 @@ def flush(*, insist: bool, exported: bool, as_json: bool) -> None:
         click.echo("Nothing waits.")
     if left:
         raise Failure(f"Still waiting: {count_text(left, 'event')}. Nothing is lost; try again later.")
+
+
+def _with_progress(found: "Iterator[Sent]", books: Accounts) -> "Iterator[Sent]":
+    """Where a person waits for more than one batch, they see how far it is; the batches' lines come after the bar."""
+    if books.rows <= MAX_ROWS or not sys.stderr.isatty():
+        yield from found
+        return
+    total = books.pending + books.sealed
+    sent = []
+    with click.progressbar(length=total, label="Sending", file=sys.stderr) as bar:
+        for each in found:
+            sent.append(each)
+            bar.update(each.batch.events)
+    yield from sent
 
 
 def _as_dict(sent: "Sent") -> dict[str, object]:
