@@ -220,6 +220,7 @@ def put_other_database(path: Path, chance: random.Random) -> float | None:
         _overwrite(path, octets)
         return None
     other.write_bytes(octets)
+    other.chmod(0o600)
     other.replace(path)  # and the spool is no more: nobody can save what was in it, up to the end of the last lease
     return GRACE_S
 
