@@ -90,8 +90,8 @@ def wheel(session: nox.Session) -> None:
     check_contents(session, built)
     session.install(f"{built}[collector]", *group("test"))
     session.chdir(outside)
-    # What a wheel could lack: modules, data files, commands and child processes of each room; not their logic once more.
-    fronts = ("cli", "collector", "hooks", "spool/test_harmless.py", "spool/test_init.py", "uploader/test_background.py")
+    # What a wheel could lack: modules, data files, commands and child processes; not each room's logic once more.
+    fronts = "cli collector hooks spool/test_harmless.py spool/test_init.py uploader/test_background.py".split()
     session.run("pytest", "-m", "not real", *PARALLEL, *(f"tests/{path}" for path in fronts), *session.posargs)
 
 
