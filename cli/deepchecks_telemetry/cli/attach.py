@@ -2,6 +2,8 @@
 
 import click
 
+from deepchecks_telemetry.cli.show import say_line
+
 
 @click.command()
 def attach() -> None:
@@ -16,11 +18,11 @@ def attach() -> None:
     """
     from deepchecks_telemetry.hooks import deepchecks_folder, install_file, missing_seams
 
-    click.echo(f"This environment is attached, by {install_file()}")
+    say_line(f"This environment is attached, by {install_file()}")
     if deepchecks_folder() is None:
-        click.echo("deepchecks is not installed here yet; once it is, it is counted.", err=True)
+        say_line("deepchecks is not installed here yet; once it is, it is counted.", err=True)
     elif lost := sorted({seam.event for seam in missing_seams() if seam.event}):
-        click.echo(f"This deepchecks is not as we know it; not all is counted of: {', '.join(lost)}.", err=True)
+        say_line(f"This deepchecks is not as we know it; not all is counted of: {', '.join(lost)}.", err=True)
 
 
 @click.command()
@@ -36,4 +38,4 @@ def detach() -> None:
     from deepchecks_telemetry.hooks import remove_file
 
     removed = remove_file()
-    click.echo(f"This environment is detached; removed {removed}" if removed else "This environment was not attached.")
+    say_line(f"This environment is detached; removed {removed}" if removed else "This environment was not attached.")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from deepchecks_telemetry.cli.errors import Failure, Group
-from deepchecks_telemetry.cli.show import count_text, json_option, plain, say_json, say_table
+from deepchecks_telemetry.cli.show import count_text, json_option, plain, say_json, say_line, say_table
 
 if TYPE_CHECKING:
     from deepchecks_telemetry.collector import Report
@@ -118,7 +118,8 @@ def report(*, store: Path, as_json: bool, as_csv: bool, as_html: bool, min_cell:
 
 def _say(found: "Report") -> None:
     total = found.total
-    click.echo(f"{total.events:,} events in {total.rows:,} rows from {total.installations:,} installations")
+    events, rows = count_text(total.events, "event"), count_text(total.rows, "row")
+    say_line(f"{events} in {rows} from {count_text(total.installations, 'installation')}")
     for name, title in TITLES.items():
         if cells := found.by[name]:
             click.echo()
@@ -129,7 +130,8 @@ def _say(found: "Report") -> None:
 
 
 def _say_retention(cohorts: dict[str, list[int | None]]) -> None:
-    click.echo("\nInstallations first seen in a week, and seen again so many weeks later")
+    click.echo()
+    say_line("Installations first seen in a week, and seen again so many weeks later")
     weeks = max(map(len, cohorts.values()))
     lines = [
         (cohort, *("" if seen is None else seen for seen in row), *[""] * (weeks - len(row)))
