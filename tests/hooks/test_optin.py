@@ -65,7 +65,7 @@ def test_a_bare_interpreter_opens_no_file_of_ours_but_the_one(
     strace = (tool("strace"), "-f", "-qq", "-e", "trace=%file,%network,%process", "-o", "calls")
     run(*strace[1:], opted_in, "-c", "pass", python=strace[0])
     calls = (tmp_path / "calls").read_text("utf-8", "replace").splitlines()
-    opened = [call for call in calls if FILE_NAME in call and "open" in call]
+    opened = [call for call in calls if FILE_NAME in call and (" openat(" in call or " open(" in call)]
     assert len(opened) in {1, 2}, "`site` executes the files of a virtual environment twice on some Pythons"
     assert all("O_RDONLY" in call for call in opened)
     assert [call for call in calls if MODULE_OF_OURS.search(call)] == []
