@@ -121,13 +121,14 @@ def test_a_terminal_without_utf_8_is_shown_all_the_same(encoding: str, python: R
         assert command != "status" or ("日" if encoding == "ascii" else r"\u65e5") in done.stdout
 
 
-def test_the_widest_columns_give_way_and_none_becomes_too_narrow_to_read() -> None:
+def test_the_widest_columns_give_way_and_no_word_is_broken() -> None:
     words = [10, 14, 5, 8, 7]
     assert fit([10, 14, 5, 35, 7], words, 80) == [10, 14, 5, 35, 7]
     assert fit([10, 14, 5, 35, 7], words, 60) == [10, 14, 5, 16, 7]
     assert fit([20, 30], [20, 9], 32) == [20, 10]
-    assert fit([20, 30], [20, 9], 22) == [11, 9]
-    assert fit([30, 3], [30, 3], 10) == [6, 3]
+    assert fit([20, 30], [20, 9], 31) == [20, 9]
+    assert fit([20, 30], [20, 9], 30) is None
+    assert fit([30, 3], [30, 3], 10) is None
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no pseudo-terminal in the standard library")

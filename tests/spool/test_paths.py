@@ -1,11 +1,16 @@
 """Where everything of ours lies; knowing it touches no disk."""
 
+import itertools
 import os
+import subprocess
+import sys
 from pathlib import Path
 
+import platformdirs
 import pytest
 
-from deepchecks_telemetry.spool import find_home
+from deepchecks_telemetry.spool import Unusable, find_home
+from deepchecks_telemetry.spool.paths import MACOS, _xdg
 
 
 def test_one_variable_moves_state_and_choice_but_not_the_policy(tmp_path: Path) -> None:
@@ -38,3 +43,38 @@ def test_to_know_the_folders_makes_none(tmp_path: Path) -> None:
     before = list(tmp_path.rglob("*"))
     find_home()
     assert list(tmp_path.rglob("*")) == before
+
+
+PATHS = ["", "relative", "/absolute", "/with/slash/", "~/tilde", " /blank"]
+
+
+@pytest.mark.skipif(sys.platform in {"win32", "darwin"}, reason="platformdirs follows other rules on this system")
+@pytest.mark.parametrize("user", [*PATHS, None])
+def test_the_folders_are_those_that_platformdirs_names(monkeypatch: pytest.MonkeyPatch, user: str | None) -> None:
+    monkeypatch.delenv("DEEPCHECKS_TELEMETRY_DIR")
+    monkeypatch.setenv("HOME", user) if user is not None else monkeypatch.delenv("HOME")
+    for state, config in itertools.product(PATHS, repeat=2):
+        monkeypatch.setenv("XDG_STATE_HOME", state)
+        monkeypatch.setenv("XDG_CONFIG_HOME", config)
+        theirs, found = platformdirs.PlatformDirs("deepchecks", appauthor=False), find_home()
+        assert Path(found.state) == Path(theirs.user_state_dir, "telemetry")
+        assert Path(found.config) == Path(theirs.user_config_dir, "telemetry")
+
+
+def test_on_macos_everything_is_in_the_library_unless_xdg_says_otherwise() -> None:
+    library = "Library/Application Support"
+    assert _xdg({"HOME": "/Users/x"}, *MACOS) == (f"/Users/x/{library}", f"/Users/x/{library}", [f"/{library}"])
+    assert _xdg({"HOME": "/x", "XDG_STATE_HOME": "/s"}, *MACOS)[:2] == ("/s", f"/x/{library}")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a POSIX user's number may have no name")
+def test_a_user_without_a_home_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "getuid", lambda: 4_000_000)
+    with pytest.raises(Unusable, match="no home folder"):
+        find_home({})
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="only Windows itself knows its folders")
+def test_finding_them_loads_no_library() -> None:
+    code = "import sys\nfrom deepchecks_telemetry.spool import find_home as find\nfind()\nsys.exit('platformdirs' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0

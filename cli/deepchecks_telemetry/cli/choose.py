@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from deepchecks_telemetry.cli.errors import Failure, sentence
+from deepchecks_telemetry.cli.headers import headers_option, read_headers_file
 from deepchecks_telemetry.cli.show import count_text, json_option, say_json, say_line
 from deepchecks_telemetry.spool.consent import LOCAL, ON, decide
 from deepchecks_telemetry.spool.paths import Home, find_home
@@ -17,26 +18,30 @@ if TYPE_CHECKING:
 @click.command()
 @click.option("--endpoint", metavar="URL", help="Where to send: a base URL; /v1/logs is appended.")
 @click.option("--allow-http", is_flag=True, help="Accept http:// beyond this machine and private networks.")
-@click.option("--header", "headers", metavar="NAME=VALUE", multiple=True, help="Sent along, for a gateway's token.")
-def enable(*, endpoint: str | None, allow_http: bool, headers: Sequence[str]) -> None:
+@click.option("--header", "headers", metavar="NAME=VALUE", multiple=True, help="Sent along with each request.")
+@headers_option
+def enable(*, endpoint: str | None, allow_http: bool, headers: Sequence[str], headers_file: Any) -> None:
     """Record, and send where an endpoint is known.
+
+    What is given with --header can be seen by other users while the command runs, and stays in the shell's history.
 
     \b
     Examples:
       deepchecks telemetry enable
       deepchecks telemetry enable --endpoint https://collector.example.org
-      deepchecks telemetry enable --endpoint https://gateway.example.org --header X-Token=abc
+      deepchecks telemetry enable --endpoint https://gateway.example.org --headers token.txt
     """
     from deepchecks_telemetry.spool.choice import choose
     from deepchecks_telemetry.uploader.endpoint import configure
     from deepchecks_telemetry.uploader.errors import BadEndpoint
 
     home = find_home()
-    if endpoint is None and (headers or allow_http):
-        raise click.UsageError("--header and --allow-http go with --endpoint.")
+    if endpoint is None and (headers or headers_file or allow_http):
+        raise click.UsageError("--header, --headers and --allow-http go with --endpoint.")
     if endpoint is not None:
         try:
-            url = configure(home, endpoint, allow_http=allow_http, headers=dict(map(_header, headers)))
+            given = {**read_headers_file(headers_file), **dict(map(_header, headers))}
+            url = configure(home, endpoint, allow_http=allow_http, headers=given)
         except BadEndpoint as error:
             raise click.UsageError(sentence(error)) from error
         click.echo(f"Counts will be sent to {url}")

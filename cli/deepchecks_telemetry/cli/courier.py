@@ -1,14 +1,15 @@
 """`export`, `deliver`, `settle`: the way of a count from a machine without a network, in files that are carried."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from deepchecks_telemetry.cli.errors import Failure, sentence
+from deepchecks_telemetry.cli.headers import headers_option, read_headers_file
 from deepchecks_telemetry.cli.show import count_text, json_option, plain, say_json
 from deepchecks_telemetry.spool.paths import find_home
 
@@ -72,7 +73,7 @@ def export(*, path: str, split: int | None, again: bool, as_json: bool) -> None:
 @click.argument("files", type=click.Path(), nargs=-1, required=True, metavar="FILE...")
 @click.option("--endpoint", metavar="URL", help="Where to send; else the endpoint that is configured here.")
 @click.option("--allow-http", is_flag=True, help="Accept http:// beyond this machine and private networks.")
-@click.option("--headers", metavar="HFILE", type=click.Path(), help="A file with lines NAME: VALUE, for a gateway.")
+@headers_option
 @click.option("--receipt", metavar="PATH", type=click.Path(), help="Where to write it; else beside the first FILE.")
 @click.option("--ledger", metavar="PATH", type=click.Path(), help="What was delivered before; else one of this user.")
 @json_option
@@ -81,7 +82,7 @@ def deliver(
     files: Sequence[str],
     endpoint: str | None,
     allow_http: bool,
-    headers: str | None,
+    headers_file: Any,
     receipt: str | None,
     ledger: str | None,
     as_json: bool,
@@ -100,7 +101,7 @@ def deliver(
     from deepchecks_telemetry.uploader.receipt import write
 
     home = find_home()
-    target = _target(endpoint, headers, allow_http=allow_http)
+    target = _target(endpoint, read_headers_file(headers_file), allow_http=allow_http)
     requests, refused = _read(files)
     done = []
     with _told():
@@ -162,11 +163,10 @@ def _told() -> Iterator[None]:
         raise Failure(f"{sentence(error)} {ELSEWHERE}") from error
 
 
-def _target(url: str | None, headers: str | None, *, allow_http: bool) -> "Endpoint":
-    from deepchecks_telemetry.uploader.endpoint import Endpoint, find_endpoint, parse, read_headers
+def _target(url: str | None, more: Mapping[str, str], *, allow_http: bool) -> "Endpoint":
+    from deepchecks_telemetry.uploader.endpoint import Endpoint, find_endpoint, parse
     from deepchecks_telemetry.uploader.errors import BadEndpoint
 
-    more = read_headers(Path(headers).read_text("utf-8", "replace")) if headers else {}
     if url is None:
         found = find_endpoint(find_home())
         if found is None:

@@ -1,6 +1,7 @@
 """`doctor`: everything that can be wrong, a line each, with the remedy; exit code 1 when something is."""
 
 import dataclasses
+import os
 from collections.abc import Iterator
 
 import click
@@ -29,7 +30,7 @@ def doctor(*, removes: bool, as_json: bool) -> None:
         removed = remove_user_id()
         say_line(f"Removed {removed}." if removed else "There was no such identifier.", err=True)
     home = find_home()
-    findings = [*examine(home), *_endpoint(home), *_hooks()]
+    findings = [_shortened(finding) for finding in (*examine(home), *_endpoint(home), *_hooks())]
     if as_json:
         say_json([dataclasses.asdict(finding) for finding in findings])
     else:
@@ -40,6 +41,15 @@ def doctor(*, removes: bool, as_json: bool) -> None:
             say_line(said, indent=7, mark=click.style(f"{mark:5}", fg=colour))
     if any(finding.level == WRONG for finding in findings):
         click.get_current_context().exit(1)
+
+
+def _shortened(finding: Finding) -> Finding:
+    """The finding without the name of a home folder, which is often a person's: what doctor says is pasted elsewhere."""
+    home = os.path.expanduser("~")
+    if home in (os.sep, "~"):
+        return finding
+    text, remedy = (said and said.replace(home, "~") for said in (finding.text, finding.remedy))
+    return dataclasses.replace(finding, text=text, remedy=remedy)
 
 
 def _endpoint(home: Home) -> Iterator[Finding]:

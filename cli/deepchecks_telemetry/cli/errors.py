@@ -79,11 +79,21 @@ class Group(click.Group):
             said = f"{error.format_message()} Did you mean {' or '.join(map(repr, meant))}?"
             raise click.UsageError(said, ctx) from error
 
+    def make_context(self, *args: Any, **named: Any) -> click.Context:
+        """Read the words; where that fails, what click repeats of them moves no cursor."""
+        try:
+            return super().make_context(*args, **named)
+        except click.ClickException as error:
+            error.message = plain(error.message)
+            raise
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; an error of a room becomes a `Failure`, anything else stays as it is."""
         try:
             return super().invoke(ctx)
-        except click.ClickException:
+        except click.ClickException as error:
+            # A word of the shell's can be a file's name, and that can be "--\x1b[2J.jsonl".
+            error.message = plain(error.message)
             raise
         except Exception as error:
             told = tell(error)

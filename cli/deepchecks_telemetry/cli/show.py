@@ -11,7 +11,7 @@ import click
 
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 GUTTER = 2
-NARROWEST = 6  # below, a column is one letter after the other
+LONGEST_BLOCK = 9  # lines for one row; a matrix of weeks is better wrapped than listed
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for a script.")
 
@@ -23,21 +23,42 @@ def say_json(value: object) -> None:
 
 
 def say_table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print an aligned table, within a terminal's width; every cell is text, control characters spelled out."""
-    import tabulate
+    """Print an aligned table; every cell is text, control characters spelled out.
 
-    tabulate.MIN_PADDING = 0  # else each header is two letters wider than its column needs
+    In a terminal that it does not fit into without breaking a word, each row becomes a block of lines.
+    """
     found = list(rows)
     shown = [[plain(str(cell)) for cell in row] for row in found]
     limit = _limit(sys.stdout)
     widths = None if limit is None else fit(*_measured([headers, *shown]), limit)
+    if limit is None or widths or len(headers) > LONGEST_BLOCK:
+        _say_aligned(headers, shown, _aligned(found), widths)
+    else:
+        _say_blocks(headers, shown)
+
+
+def _say_blocks(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    under = max(map(len, headers)) + GUTTER
+    for number, row in enumerate(rows):
+        if number:
+            click.echo()
+        for header, cell in zip(headers, row, strict=True):
+            say_line(f"{header:{under}}{cell}".rstrip(), indent=under)
+
+
+def _say_aligned(
+    headers: Sequence[str], shown: Sequence[Sequence[str]], sides: Sequence[str] | None, widths: Sequence[int] | None
+) -> None:
+    import tabulate
+
+    tabulate.MIN_PADDING = 0  # else each header is two letters wider than its column needs
     click.echo(
         tabulate.tabulate(
             shown,
             headers=headers,
             tablefmt="simple",
             disable_numparse=True,
-            colalign=_aligned(found),
+            colalign=sides,
             maxcolwidths=widths,
             maxheadercolwidths=widths,
         )
@@ -51,18 +72,17 @@ def _measured(lines: Sequence[Sequence[str]]) -> tuple[list[int], list[int]]:
     return [max(map(len, column)) for column in columns], words
 
 
-def fit(widths: Sequence[int], words: Sequence[int], limit: int) -> list[int]:
-    """The widths, the widest made narrower until all of them and the gutters keep within the limit, if they can.
+def fit(widths: Sequence[int], words: Sequence[int], limit: int) -> list[int] | None:
+    """The widths, the widest made narrower until all of them and the gutters keep within the limit.
 
-    Columns of several words give way first, down to their longest word; only then is a word broken.
+    None where a column would become narrower than its longest word.
     """
     fitted = list(widths)
-    for floors in (words, [NARROWEST] * len(fitted)):
-        while sum(fitted) + GUTTER * (len(fitted) - 1) > limit:
-            spare = [width if width > floor else 0 for width, floor in zip(fitted, floors, strict=True)]
-            if not any(spare):
-                break
-            fitted[spare.index(max(spare))] -= 1
+    while sum(fitted) + GUTTER * (len(fitted) - 1) > limit:
+        spare = [width if width > word else 0 for width, word in zip(fitted, words, strict=True)]
+        if not any(spare):
+            return None
+        fitted[spare.index(max(spare))] -= 1
     return fitted
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from deepchecks_telemetry.cli.errors import Failure, tell
+from deepchecks_telemetry.cli.show import plain
 from deepchecks_telemetry.spool.paths import Home, find_home
 
 NAME = "spool.db.view.html"  # a name that `disable` takes away with the spool
@@ -52,7 +53,7 @@ def view(*, output: str | None) -> None:
             file.write(page)
         return
     path = _write(home, page)
-    click.echo(f"The picture is in {path}")
+    click.echo(f"The picture is in {plain(path)}")
     if not _open(path):
         raise Failure("No browser was found. Write the page where yours can read it: --output FILE")
 

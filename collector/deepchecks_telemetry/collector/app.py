@@ -24,7 +24,7 @@ from deepchecks_telemetry.collector.wire import Decoded, read, utc_today
 RETRY_AFTER_S = 30
 
 # google.rpc.Code; a sender decides by the HTTP status, people read this.
-CODES = {400: 3, 401: 16, 404: 5, 405: 12, 408: 4, 413: 8, 415: 3, 429: 8, 503: 14}
+CODES = {400: 3, 401: 16, 403: 7, 404: 5, 405: 12, 408: 4, 413: 8, 415: 3, 429: 8, 503: 14}
 HEADERS = {
     401: {"WWW-Authenticate": "Bearer"},
     408: {"Connection": "close"},
@@ -47,6 +47,7 @@ def application(store: Store, *, token: str | None = None, today: Callable[[], d
     async def logs(request: Request) -> Response:
         encoding = ENCODINGS.get(_media_type(request), JSON)
         try:
+            _check_sender(request)
             _check_token(request, token)
             coding = _coding(request)
             async with intake.body(request) as body, intake.turn():
@@ -66,6 +67,12 @@ def application(store: Store, *, token: str | None = None, today: Callable[[], d
     )
     app.router.redirect_slashes = False  # a redirected POST becomes a GET in many clients
     return app
+
+
+def _check_sender(request: Request) -> None:
+    # Only a browser names an origin, and with each POST, also of a page whose own name was made to mean this machine.
+    if "origin" in request.headers:
+        raise RequestError(403, "A web page may not post here.")
 
 
 def _check_token(request: Request, token: str | None) -> None:

@@ -3,6 +3,8 @@
 A courier file is what `export` of ours, the OpenTelemetry Collector's file exporter, or a folder endpoint wrote.
 """
 
+import os
+import stat
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from datetime import date
@@ -59,7 +61,9 @@ def _files(path: Path) -> list[Path]:
 def _lines(file: Path) -> Iterator[tuple[int, bytes]]:
     """Number the lines; one that is longer than a request may be is refused by its first part."""
     try:
-        with file.open("rb") as opened:
+        with open(file, "rb", opener=_open_at_once) as opened:
+            if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
+                raise LoadError(f"{file.name} is no plain file. Name a courier file or a folder.")
             number = 0
             while line := opened.readline(MAX_LINE_BYTES + 1):
                 number += 1
@@ -71,3 +75,7 @@ def _lines(file: Path) -> Iterator[tuple[int, bytes]]:
                     yield number, line
     except OSError as error:
         raise LoadError(f"{file.name} cannot be read ({error.strerror}). Name a courier file or a folder.") from error
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # a FIFO would keep us waiting for a writer

@@ -7,6 +7,7 @@ from html import escape
 
 from deepchecks_telemetry.collector.cells import Cell, Share
 from deepchecks_telemetry.collector.report import SHARED, Report
+from deepchecks_telemetry.collector.texts import plain
 
 STYLE = """
 :root { color-scheme: light dark; --ink: #1c2430; --paper: #fff; --soft: #5b6675; --line: #d9dee5; --bar: #3b6fd4; }
@@ -96,4 +97,4 @@ def _framed(heads: Iterable[str], lines: Iterable[list[str]], caption: str = "")
 
 
 def _text(value: object) -> str:
-    return escape(str(value), quote=True)
+    return escape(plain(value), quote=True)

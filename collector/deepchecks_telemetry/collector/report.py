@@ -32,7 +32,7 @@ WITH seen AS (
   SELECT DISTINCT installation_id, (CAST(julianday(day) - 2440587.5 AS INTEGER) + 3) / 7 AS week FROM rows
 ), first AS (SELECT installation_id, min(week) AS cohort FROM seen GROUP BY 1)
 SELECT date((cohort * 7 - 3) * 86400, 'unixepoch'), week - cohort, count(*) FROM seen JOIN first USING (installation_id)
-GROUP BY cohort, week ORDER BY cohort, week
+WHERE week NOT NULL GROUP BY cohort, week ORDER BY cohort, week
 """
 
 
@@ -71,7 +71,9 @@ def report(store: Path, *, min_cell: int = 1) -> Report:
     """Count a store's rows, also while a collector writes to it; `min_cell` is the least that a cell may stand for."""
     with reading(store) as connection:
         total = Cell(*connection.execute(f"SELECT {_MEASURES} FROM rows").fetchone())  # noqa: S608 — our own names
-        by = {name: _ordered(name, _cells(connection, column, min_cell)) for name, column in BY.items()}
+        # A store that was edited by hand can hold anything in any column.
+        columns = {name: f"CAST({column} AS TEXT)" for name, column in BY.items()}
+        by = {name: _ordered(name, _cells(connection, column, min_cell)) for name, column in columns.items()}
         return Report(total, min_cell, by, fold_cohorts(_cohorts(connection), min_cell))
 
 

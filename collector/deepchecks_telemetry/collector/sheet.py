@@ -1,10 +1,11 @@
-"""A report as CSV: one line for each cell, the same columns for all of them."""
+"""A report as CSV: one line for each cell, the same columns for all of them, and no stored text is a formula."""
 
 import csv
 import io
 from collections.abc import Iterator
 
 from deepchecks_telemetry.collector.report import SHARED, Report
+from deepchecks_telemetry.collector.texts import in_a_sheet
 
 COLUMNS = ("by", "value", "week", "events", "rows", "installations", "share", "share_low", "share_high")
 
@@ -23,7 +24,7 @@ def _lines(report: Report) -> Iterator[tuple[object, ...]]:
     for name, cells in report.by.items():
         shares = report.shares(name) if name in SHARED else {}
         for value, cell in cells.items():
-            yield (name, value, "", *cell, *shares.get(value, ("", "", "")))
+            yield (name, in_a_sheet(value), "", *cell, *shares.get(value, ("", "", "")))
     for cohort, weeks in report.retention.items():
         for week, installations in enumerate(weeks):
-            yield ("retention", cohort, week, "", "", "" if installations is None else installations, "", "", "")
+            yield ("retention", in_a_sheet(cohort), week, "", "", "" if installations is None else installations, "", "", "")

@@ -10,10 +10,10 @@ from deepchecks_telemetry.spool.paths import DIR_VARIABLE, find_home
 from deepchecks_telemetry.spool.writer import DEADLINE_S, FIRST_DEADLINE_S, Writer, guard
 
 # The dictionary behind os.environ: `os.environ.get` costs 0.7 µs a variable, and they are looked at for each event.
-_environ = getattr(os.environ, "_data", os.environ)
+_read = getattr(os.environ, "_data", os.environ).get
 _watched = tuple(getattr(os.environ, "encodekey", lambda name: name)(name) for name in (*SWITCHES, DIR_VARIABLE))
 _writer: Writer | None = None
-_made_for: tuple[object, ...] = ()
+_made_for: tuple[int, list[object]] = (0, [])  # the process, and the values of what is watched
 _forking: list[int] = []  # the thread that is just forking
 
 
@@ -24,14 +24,14 @@ def record(name: str) -> bool:
     """
     try:
         # A switch that is set while the program runs counts from now on; a process knows its own connection only.
-        here = (os.getpid(), *map(_environ.get, _watched))
+        here = os.getpid(), [*map(_read, _watched)]
         writer = _writer if _writer is not None and here == _made_for else _replace(here)
         return writer.append(NUMBERS[name])
     except Exception:  # noqa: BLE001 - the host program must never see an error of ours, known or unknown
         return False
 
 
-def _replace(here: tuple[object, ...]) -> Writer:
+def _replace(here: tuple[int, list[object]]) -> Writer:
     global _writer, _made_for
     if not guard.acquire(timeout=DEADLINE_S):
         raise Busy("another thread is recording")

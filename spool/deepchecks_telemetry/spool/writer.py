@@ -63,7 +63,7 @@ class Writer:
         self._environ = environ
         self._connection: sqlite3.Connection | None = None
         self._run: Callable[..., sqlite3.Cursor] = sqlite3.Cursor.execute  # replaced by _open()
-        self._epoch = self._place = 0
+        self._epoch = self._place = self._day = 0
         self._fold_at = NEVER
         self._deadline = self._looked_at = self._look_at = self._rest_until = 0.0
         self._choices: tuple[object, ...] = ()
@@ -73,12 +73,12 @@ class Writer:
 
     def append(self, number: int) -> bool:
         """Store one event: True means that it survives this process, False that it is not stored."""
-        deadline = time.monotonic() + DEADLINE_S
-        if not guard.acquire(timeout=DEADLINE_S):
+        start = time.monotonic()
+        if not (guard.acquire(False) or guard.acquire(timeout=DEADLINE_S)):  # noqa: FBT003 - a keyword costs 0.1 µs
             return self._drop(BUSY)
-        self._deadline = deadline
+        self._deadline = start + DEADLINE_S
         try:
-            return self._store(number)
+            return self._store(number, start)
         except Busy:
             if self._file is None:
                 self._rest()  # it could not even be made: the host is not kept waiting for that again and again
@@ -100,18 +100,20 @@ class Writer:
         if connection is not None:
             kept.close(connection)
 
-    def _store(self, number: int) -> bool:
-        if self._connection is None or time.monotonic() >= self._look_at:
+    def _store(self, number: int, now: float) -> bool:
+        if self._connection is None or now >= self._look_at:
             self._look()
         for _ in range(3):
             if self._connection is None and not self._open():
                 return False
-            stored = self._execute(APPEND, (today(), number, self._place, self._epoch))
+            stored = self._execute(APPEND, (self._day, number, self._place, self._epoch))
             if stored.rowcount == 1:
                 # Past the lease the row may be in a file that was put aside: then nobody knows whether it was saved.
                 if time.monotonic() >= self._look_at and identity(self.home.spool) != self._file:
                     return False
-                self._keep_house(stored.lastrowid or 0)
+                last_id = stored.lastrowid or 0
+                if last_id % FOLD_EVERY == 0 or last_id >= self._fold_at or self._dropped:
+                    self._keep_house(last_id)
                 return True
             self.close()  # the fence has moved, and all that this process knew went with it
         return False
@@ -136,6 +138,7 @@ class Writer:
         now = time.monotonic()
         hurried, self._looked_at = now - self._looked_at < 2 * LEASE_S, now
         self._look_at = now + LEASE_S
+        self._day = today()  # 10 ms late at midnight, and 0.3 of 8 µs cheaper than for each event
         if hurried and self._is_crowded():
             time.sleep(GAP_S)
             self._look_at = 0.0
@@ -196,7 +199,7 @@ class Writer:
         return patiently(self._connect_once, self._deadline)
 
     def _connect_once(self) -> sqlite3.Connection:
-        self._look_at = time.monotonic() + LEASE_S
+        self._look_at, self._day = time.monotonic() + LEASE_S, today()
         self._file = identity(self.home.spool)
         return connect(self.home)
 
@@ -215,8 +218,6 @@ class Writer:
     def _keep_house(self, last_id: int) -> None:
         """Book what was dropped, and fold now and then; the event is stored by now, so nothing here may fail it."""
         due = last_id % FOLD_EVERY == 0 or last_id >= self._fold_at
-        if not self._dropped and not due:
-            return
         try:
             for reason, count in list(self._dropped.items()):
                 self._execute(DROP, (reason, count, self._epoch))
@@ -241,7 +242,7 @@ class Writer:
     def _store_anew(self, number: int) -> bool:
         self.close()
         try:
-            return self._store(number)
+            return self._store(number, time.monotonic())
         except (SpoolError, OSError, *FAULTS):
             self._rest()
             return self._drop(FAILED)

@@ -5,6 +5,7 @@ that was cut short, or edited so that it shows.
 """
 
 import hashlib
+import io
 import json
 import os
 import re
@@ -17,8 +18,12 @@ from deepchecks_telemetry.spool.sealing import Row
 from deepchecks_telemetry.uploader.errors import BadFile
 from deepchecks_telemetry.uploader.exporting import PREFIX, SHOWN, SUFFIX
 from deepchecks_telemetry.uploader.payload import DAY_NS, SCOPE, render
+from deepchecks_telemetry.uploader.plain import read_plain
 
 MAX_BYTES = 64 * 2**20  # of a file; a batch of 1,000 rows has some 300 KB
+MAX_LINE = 2 * 2**20  # twice what 1,000 rows of 1,000 environments take; as objects, JSON takes 30 times its size
+MAX_COUNT = 10**10  # of an event on a day, as the embedded receiver takes it
+LAST_DAY = (2**63 - 1) // DAY_NS  # OTLP's nanoseconds end there
 NAMED = re.compile(rf"{PREFIX}([0-9a-f]{{{SHOWN}}}).*{re.escape(SUFFIX)}")  # a copy may be called "… (1).jsonl"
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 RELEASE = re.compile(VERSION, re.ASCII)
@@ -43,24 +48,21 @@ def read_file(path: str) -> list[Request]:
         raise BadFile(f"the file {name} is not as it was written: its digest is not the one in its name")
     if not content.endswith(b"\n"):
         raise BadFile(f"the file {name} is empty or was cut short")
-    return [_request(line, f"line {number} of {name}") for number, line in enumerate(content[:-1].split(b"\n"), 1)]
+    # Not split(): a file of empty lines would become a list of 64 million before the first of them is refused.
+    return [_request(line[:-1], f"line {number} of {name}") for number, line in enumerate(io.BytesIO(content), 1)]
 
 
 def _read(path: str) -> bytes:
     try:
-        with open(path, "rb") as file:
-            content = file.read(MAX_BYTES + 1)
+        return read_plain(path, MAX_BYTES)
     except OSError as error:
         raise BadFile(f"the file {path} cannot be read ({error.strerror or type(error).__name__})") from error
-    if len(content) > MAX_BYTES:
-        raise BadFile(f"the file {os.path.basename(path)} is too long to be one of ours")
-    return content
 
 
 def _request(line: bytes, where: str) -> Request:
     try:
-        rows, same = _rows(json.loads(line))
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        rows, same = _rows(json.loads(line)) if len(line) <= MAX_LINE else ([], b"")
+    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError):  # int(1e999) is one
         rows, same = [], b""
     if not rows or same != line:
         raise BadFile(f"{where} is no request that this version of the package could have written")
@@ -96,7 +98,7 @@ def _row(record: Mapping[str, Any], place: Environment) -> Row:
     event = record["eventName"].removeprefix("deepchecks.")
     count = int(record["attributes"][1]["value"]["intValue"])
     day = int(record["timeUnixNano"]) // DAY_NS
-    if not (UUID.fullmatch(uid) and event in NUMBERS and count > 0):
+    if not (UUID.fullmatch(uid) and event in NUMBERS and 0 < count <= MAX_COUNT and 0 <= day <= LAST_DAY):
         raise ValueError
     return Row(uid, day, event, place, count)
 

@@ -6,6 +6,7 @@ so that nobody ever reads one receiver's token with another's URL.
 
 import ipaddress
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
@@ -19,6 +20,16 @@ VARIABLE = "DEEPCHECKS_TELEMETRY_ENDPOINT"
 ATTACHED = "deepchecks itself"
 LOGS_PATH = "/v1/logs"
 ALLOW_HTTP = "allow-http"  # the second word of an endpoint file: http:// beyond private networks is wanted
+LONGEST = 2_000  # letters of a URL; what is cut off at the end of a file that is too long would be another one
+# Written so, a host is the same to whoever reads it: `[::1].evil.example` is ::1 to some parsers, and not to others.
+PLACE = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
+# Not `is_private`, which means something else in each Python, and in all of them more than networks of one's own.
+NEAR = tuple(map(ipaddress.ip_network, "127.0.0.0/8 10.0.0.0/8 172.16.0.0/12 192.168.0.0/16 ::1/128 fc00::/7".split()))
+# A gateway reads by these where a request ends, whom it is for and what its body is: they are the client's own.
+FRAMING = frozenset(
+    "accept-encoding connection content-encoding content-length content-type expect host keep-alive proxy-connection te "
+    "trailer transfer-encoding upgrade".split()
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +82,8 @@ def parse(text: str, *, allow_http: bool = False) -> str:
     """The URL to post to for a base URL; `BadEndpoint` says what is wrong, without repeating the text."""
     if not text.isascii() or not text.isprintable() or " " in text:
         raise BadEndpoint("the endpoint holds a blank, a control character or a letter that is not ASCII")
+    if len(text) > LONGEST:
+        raise BadEndpoint(f"the endpoint is longer than {LONGEST} letters")
     try:
         url = urlsplit(text)
         host, _ = url.hostname, url.port
@@ -81,7 +94,7 @@ def parse(text: str, *, allow_http: bool = False) -> str:
     _check_parts(url)
     if url.scheme == "file" and not url.netloc and url.path.startswith("/") and url.path.strip("/"):
         return urlunsplit(("file", "", url.path.rstrip("/"), "", ""))
-    if url.scheme not in {"https", "http"} or not host:
+    if url.scheme not in {"https", "http"} or not host or not PLACE.fullmatch(url.netloc):
         raise BadEndpoint("the endpoint is no URL that begins with https://, http:// or file:///")
     if url.scheme == "http" and not allow_http and not _is_near(host):
         raise BadEndpoint("the endpoint is http:// and not on this machine or a private network")
@@ -94,15 +107,20 @@ def _check_parts(url: SplitResult) -> None:
         raise BadEndpoint("the endpoint holds a user name or password; give a token as a header instead")
     if url.query or url.fragment:
         raise BadEndpoint("the endpoint holds a query or a fragment")
+    if not unquote(url.path).isprintable():
+        raise BadEndpoint("the endpoint's path holds a control character")
 
 
 def _is_near(host: str) -> bool:
+    """Whether a host is this machine or on a private network by its address; any other name may be anybody's."""
     if host == "localhost":
         return True
     try:
-        return ipaddress.ip_address(host).is_private
+        address = ipaddress.ip_address(host)
     except ValueError:
         return False
+    address = getattr(address, "ipv4_mapped", None) or address
+    return any(address in network for network in NEAR)
 
 
 def _parse_words(words: list[str]) -> str:
@@ -135,3 +153,5 @@ def _check_header(name: str, value: str) -> None:
     token = name.replace("-", "").replace("_", "")
     if not (token.isascii() and token.isalnum()) or not (value.isascii() and value.isprintable()):
         raise BadEndpoint("a header's name or value holds what no HTTP header may")
+    if name.lower() in FRAMING:
+        raise BadEndpoint(f"the header {name} is the request's own and cannot be set")

@@ -22,6 +22,7 @@ from deepchecks_telemetry.uploader import outcome
 from deepchecks_telemetry.uploader.errors import CannotWrite, NotAllowed
 from deepchecks_telemetry.uploader.outcome import Outcome
 from deepchecks_telemetry.uploader.payload import render
+from deepchecks_telemetry.uploader.plain import read_plain
 
 PREFIX, SUFFIX = "deepchecks-telemetry-", ".jsonl"
 SHOWN = 16  # hexadecimal digits of a file's SHA-256 that stand in its name: enough against damage on a disk
@@ -117,8 +118,8 @@ def _write(home: Home, group: Sequence[Batch], target: str, content: bytes) -> N
     digest = hashlib.sha256(content).hexdigest()
     export = Export(target, f"{target}.{os.urandom(6).hex()}.part", digest)
     try:
-        there = _digest(target)
-        if there not in (None, digest):
+        there = _read(target, len(content))
+        if there not in (None, content):
             raise CannotWrite(f"there is already another file at {target}")
         if not announce(home, group, export):
             raise NotAllowed("telemetry was disabled meanwhile")
@@ -130,10 +131,9 @@ def _write(home: Home, group: Sequence[Batch], target: str, content: bytes) -> N
         raise CannotWrite(f"the file {target} cannot be written ({error.strerror or type(error).__name__})") from error
 
 
-def _digest(path: str) -> str | None:
+def _read(path: str, most: int) -> bytes | None:
     try:
-        with open(path, "rb") as file:
-            return hashlib.sha256(file.read()).hexdigest()
+        return read_plain(path, most)
     except FileNotFoundError:
         return None
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from deepchecks_telemetry.spool.choice import sync_folder
 from deepchecks_telemetry.uploader.errors import BadFile, CannotWrite
 from deepchecks_telemetry.uploader.outcome import DELIVERED, REJECTED
+from deepchecks_telemetry.uploader.plain import read_plain
 
 FORMAT = "deepchecks-telemetry receipt 1"
 NAME = "deepchecks-telemetry-receipt-{}.json"
@@ -62,15 +63,15 @@ def read(path: str) -> list[Entry]:
     """The entries of a receipt; raises `BadFile` unless it is whole and as it was written."""
     name = os.path.basename(path)
     try:
-        with open(path, "rb") as file:
-            said = json.loads(file.read(MAX_BYTES))
+        said = json.loads(read_plain(path, MAX_BYTES))
+        check = _check(said["batches"])
     except OSError as error:
         raise BadFile(f"the receipt {path} cannot be read ({error.strerror or type(error).__name__})") from error
-    except (ValueError, RecursionError):
+    except (ValueError, LookupError, TypeError, RecursionError):
         raise BadFile(f"the receipt {name} is no receipt, or was cut short") from None
-    if not isinstance(said, dict) or said.get("format") != FORMAT or not isinstance(said.get("batches"), list):
+    if said.get("format") != FORMAT or not isinstance(said["batches"], list):
         raise BadFile(f"the receipt {name} is no receipt of this version")
-    if said.get("check") != _check(said["batches"]) or not all(map(_is_entry, said["batches"])):
+    if said.get("check") != check or not all(map(_is_entry, said["batches"])):
         raise BadFile(f"the receipt {name} is not as it was written")
     return [Entry(each["sha256"], each["outcome"], each["rejected_rows"]) for each in said["batches"]]
 

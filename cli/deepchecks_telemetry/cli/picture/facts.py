@@ -112,7 +112,7 @@ def _rows(entry: Entry) -> Iterable[Count]:
         return ()
     try:
         return tuple(_records(json.loads(entry.body), state))
-    except (ValueError, TypeError, LookupError, AttributeError):
+    except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RuntimeError):
         return ()  # a spool that was edited by hand: the ledger still shows the bytes
 
 

@@ -1,0 +1,105 @@
+"""What a record asks of the system, call by call: one strace, with a mark before every record."""
+
+import re
+import shutil
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+from benchmarks.ours.host import BY_HAND, Host
+
+# A call that nothing else makes, so that the trace tells where one record ends and the next begins.
+MARK = """
+import os, sys
+def mark(name): os.access("/mark/" + name, os.F_OK)
+mark("opening")
+"""
+OURS = """
+from deepchecks_telemetry.spool import record
+mark("first")
+assert record("run-check")
+for _ in range(int(sys.argv[1])):
+    mark("record")
+    record("run-check")
+mark("exit")
+"""
+HAND = """
+for _ in range(int(sys.argv[2])):
+    mark("record")
+    execute(INSERT, VALUES)
+mark("exit")
+"""
+CALL = re.compile(r"^(?:\d+ +)?(\w+)\(")
+MARKED = re.compile(r'"/mark/(\w+)"')
+SYNCING = ("fsync", "fdatasync", "sync_file_range", "msync")
+
+Phases = list[tuple[str, Counter[str]]]
+
+
+def count(host: Host, *, quick: bool) -> dict[str, Any] | None:
+    """Calls by name: of a steady record, of the first to an existing spool, of the exit, and of the same by hand."""
+    if shutil.which("strace") is None:
+        return None
+    records = 1000 if quick else 2000
+    host.run(MARK + OURS, 0)  # the spool is there, the bytecode too
+    ours = _trace(host, MARK + OURS, records)
+    by_hand = _trace(host, MARK + BY_HAND + HAND, host.spool, records)
+    nothing = _trace(host, MARK + 'mark("exit")')
+    return {
+        "records": records,
+        "record": _usual(ours),
+        "record_by_hand": _usual(by_hand),
+        "thousand_records_with_their_fold": _mean_of_thousand(ours),
+        "import": _phase(ours, "opening"),
+        "first_record": _phase(ours, "first"),
+        "exit_beyond_python": _phase(ours, "exit") - _phase(nothing, "exit"),
+        "opening_by_hand": _phase(by_hand, "opening"),
+        "exit_by_hand_beyond_python": _phase(by_hand, "exit") - _phase(nothing, "exit"),
+        "syncs": {name: _syncs(phases) for name, phases in (("ours", ours), ("by_hand", by_hand))},
+    }
+
+
+def _trace(host: Host, code: str, *arguments: object) -> Phases:
+    written = host.home / "trace"
+    host.run(code, *arguments, before=["strace", "-f", "-o", str(written)])
+    return split(written.read_text("utf-8", "replace").splitlines())
+
+
+def split(lines: Iterable[str]) -> Phases:
+    """The calls between two marks, by name; what comes before the first mark is Python's own start."""
+    phases: Phases = []
+    for line in lines:
+        called, marked = CALL.match(line), MARKED.search(line)
+        if marked:
+            phases.append((marked[1], Counter()))
+        elif called and phases:
+            phases[-1][1][called[1]] += 1
+    return phases
+
+
+def _usual(phases: Phases) -> dict[str, Any]:
+    """What most records do: those that look at the choice, every 10 ms, or fold, every thousandth, do more."""
+    records = [calls for name, calls in phases if name == "record"]
+    ((calls, alike),) = Counter(tuple(sorted(calls.items())) for calls in records).most_common(1)
+    return {
+        "calls": dict(calls),
+        "total": sum(number for _, number in calls),
+        "percent_of_records_alike": round(100 * alike / len(records), 1),
+        "mean_total": round(sum(map(Counter.total, records)) / len(records), 2),
+    }
+
+
+def _mean_of_thousand(phases: Phases) -> dict[str, float]:
+    thousand = [calls for name, calls in phases if name == "record"][:1000]
+    return {name: calls for name, calls in sum(thousand, Counter[str]()).most_common() if calls >= 2}
+
+
+def _phase(phases: Phases, name: str) -> Counter[str]:
+    return sum((calls for phase, calls in phases if phase == name), Counter[str]())
+
+
+def _syncs(phases: Phases) -> dict[str, int]:
+    """Calls that wait for the disk: what costs a short program most."""
+    return {
+        name: sum(_phase(phases, name)[call] for call in SYNCING) for name in ("opening", "first", "record", "exit")
+    }

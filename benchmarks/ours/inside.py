@@ -1,0 +1,149 @@
+"""Runs in the measured interpreter: fills a spool as programs would, and tells what folding, sealing and sending took.
+
+The rows come from `record()` where that is quick enough, else from one statement; those are held against a recorded
+one, and what was delivered in the end against what was put in, so that no figure stands for less than was asked for.
+"""
+
+import json
+import os
+import sqlite3
+import sys
+import time
+from collections.abc import Callable
+
+from deepchecks_telemetry.spool import find_home, read_accounts, record, seal
+from deepchecks_telemetry.spool.catalogue import EVENTS
+from deepchecks_telemetry.spool.fold import checkpoint, fold, tidy
+from deepchecks_telemetry.spool.lock import hold
+from deepchecks_telemetry.spool.open import opened
+from deepchecks_telemetry.spool.patience import writing
+from deepchecks_telemetry.spool.schema import PLACE
+
+HOME = find_home()
+FIRST_DAY, ENVIRONMENTS = 20_454, 20
+THOUSAND = 1000  # the host folds as often
+FILL = """
+WITH RECURSIVE one(n) AS (SELECT :first UNION ALL SELECT n + 1 FROM one WHERE n + 1 < :past)
+INSERT INTO events (day, event, environment)
+SELECT :day + n % :kinds / 140, 1 + n % :kinds % 7, 1 + n % :kinds / 7 % 20 FROM one
+"""
+
+
+def grow(events: int, kinds: int) -> dict[str, float]:
+    """Fold, seal and send that many events of so many different kinds; all of them must arrive."""
+    _prepare()
+    with hold(HOME.lock, 5):  # whoever holds it keeps the host from folding
+        for number in range(events - 1 if events <= THOUSAND and kinds == len(EVENTS) else 0):
+            assert record(EVENTS[number % kinds].name)
+        with opened(HOME, locked=True) as connection:
+            (there,) = connection.execute("SELECT count(*) FROM events WHERE event > 0").fetchone()
+            _fill(connection, 0, events - there, kinds)
+            checkpoint(connection)
+            fold_s = _time(lambda: _fold(connection))
+            checkpoint(connection)
+    assert read_accounts(HOME).pending == events
+    return {"fold_s": fold_s, **_send(events)}
+
+
+def _send(events: int) -> dict[str, float]:
+    from deepchecks_telemetry.uploader import find_endpoint, flush, render
+
+    endpoint = find_endpoint(HOME)
+    assert endpoint is not None
+    seal_s = _time(lambda: seal(HOME, render))
+    sent: list[object] = []
+    flush_s = _time(lambda: sent.extend(flush(HOME, endpoint)))
+    books = read_accounts(HOME)
+    assert (books.delivered, books.pending, books.balance) == (events, 0, 0), books
+    return {"seal_a_batch_s": seal_s, "flush_s": flush_s, "batches": len(sent)}
+
+
+def raw(events: int) -> dict[str, int]:
+    """The bytes after that many records that nobody folds: all of ours, and the database alone once the WAL is cut."""
+    _prepare()
+    with hold(HOME.lock, 5):
+        start = _size("")
+        for _ in range(events - 1):
+            assert record("run-check")
+        found = {"database_and_wal": _size("") + _size("-wal") - start}
+        with opened(HOME, locked=True) as connection:
+            assert checkpoint(connection)
+        return {**found, "database": _size("") - start}
+
+
+def folded(events: int, kinds: int) -> dict[str, int]:
+    """The bytes after that many events, folded every thousand as in a host."""
+    _prepare()
+    with opened(HOME) as connection:
+        for first in range(0, events, THOUSAND):
+            _fill(connection, first, min(events, first + THOUSAND), kinds)
+            assert tidy(HOME, connection)
+        (found,) = connection.execute("SELECT count(*) FROM folded").fetchone()
+        assert found in {min(events, kinds), min(events, kinds) + 1}, found
+    return {"bytes": _size("") + _size("-wal"), "kinds": found}
+
+
+def in_thousands(events: int, kinds: int) -> dict[str, float]:
+    """The time of folding that many events as a host does: a thousand at a time, with lock and checkpoint."""
+    _prepare()
+    took = 0.0
+    with opened(HOME) as connection:
+        for first in range(0, events, THOUSAND):
+            _fill(connection, first, first + THOUSAND, kinds)
+            took += _time(lambda: tidy(HOME, connection))
+    assert read_accounts(HOME).pending == events + 1
+    return {"fold_s": took}
+
+
+def late(events: int) -> dict[str, int]:
+    """The bytes where folding was put off until that many events, and what of them is free for reuse afterwards."""
+    _prepare()
+    with opened(HOME) as connection:
+        _fill(connection, 0, events, len(EVENTS))
+        checkpoint(connection)
+        before = _size("")
+        assert tidy(HOME, connection)
+        (free,) = connection.execute("PRAGMA freelist_count").fetchone()
+        (page,) = connection.execute("PRAGMA page_size").fetchone()
+    return {"raw": before, "folded": _size("") + _size("-wal"), "free_for_reuse": free * page}
+
+
+def _prepare() -> None:
+    """One real record makes the spool and is what the others are held against; the environments are real ones."""
+    assert record("run-check")
+    places = [("1.0.0", "linux", "ubuntu", "24.04", "cpython", f"3.{minor}", "script") for minor in range(ENVIRONMENTS)]
+    with opened(HOME) as connection:
+        connection.executemany(
+            f"INSERT OR IGNORE INTO environments ({PLACE}) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            places,
+        )
+
+
+def _fill(connection: sqlite3.Connection, first: int, past: int, kinds: int) -> None:
+    if first >= past:
+        return
+    connection.execute(FILL, {"first": first, "past": past, "kinds": kinds, "day": FIRST_DAY})
+    columns = ", ".join(f"typeof({name})" for name in ("id", "day", "event", "environment"))
+    shapes = connection.execute(f"SELECT DISTINCT {columns} FROM events").fetchall()
+    assert shapes == [("integer",) * 4], shapes
+
+
+def _fold(connection: sqlite3.Connection) -> None:
+    with writing(connection, time.monotonic() + 60):
+        fold(connection)
+
+
+def _time(act: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    act()
+    return time.perf_counter() - start
+
+
+def _size(suffix: str) -> int:
+    path = HOME.spool + suffix
+    return os.path.getsize(path) if os.path.exists(path) else 0
+
+
+if __name__ == "__main__":
+    act, *numbers = sys.argv[1:]
+    print(json.dumps(globals()[act](*map(int, numbers))))

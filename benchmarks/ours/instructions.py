@@ -1,0 +1,78 @@
+"""How many instructions a record takes, in user space: the difference of two runs, so that Python's start falls out."""
+
+import re
+import shutil
+import subprocess
+from typing import Any, NamedTuple
+
+from benchmarks.ours.host import BY_HAND, RECORD, Host
+
+FEW, MANY = 100, 900  # records; none of them folds, which every thousandth does
+OURS = """
+import sys
+from deepchecks_telemetry.spool import record
+for _ in range(int(sys.argv[2])):
+    record("run-check")
+"""
+HAND = """
+for _ in range(int(sys.argv[2])):
+    execute(INSERT, VALUES)
+"""
+CODES = {"ours": OURS, "by hand": BY_HAND + HAND}
+
+
+class Counting(NamedTuple):
+    """A program that counts, and what the figure looks like in the file that it writes."""
+
+    name: str
+    before: tuple[str, ...]
+    figure: str
+
+
+COUNTINGS = (
+    Counting("perf", ("perf", "stat", "-x,", "-e", "instructions:u", "-o", "counted", "--"), r"^(\d+),[^,]*,instr"),
+    Counting(
+        "callgrind",
+        ("valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", "--log-file=counted"),
+        r"Collected : (\d+)",
+    ),
+)
+
+
+def count(host: Host) -> dict[str, Any] | None:
+    """Instructions of one record, of a bare INSERT by hand, and their ratio; None where nothing here can count."""
+    counting = next((each for each in COUNTINGS if _works(host, each)), None)
+    if counting is None:
+        return None
+    record, by_hand = (_each(host.elsewhere(name), counting, code) for name, code in CODES.items())
+    return {
+        "counted_by": counting.name,
+        "record": record,
+        "insert_by_hand": by_hand,
+        "ratio": round(record / by_hand, 2),
+    }
+
+
+def _works(host: Host, counting: Counting) -> bool:
+    """Whether it is here, and allowed: a virtual machine often has no counters for perf."""
+    if shutil.which(counting.before[0]) is None:
+        return False
+    subprocess.run([*counting.before, "true"], cwd=host.home, capture_output=True, timeout=60, check=False)
+    return _read(host, counting) is not None
+
+
+def _each(host: Host, counting: Counting, code: str) -> int:
+    few, many = (_count(host.elsewhere(str(records)), counting, code, records) for records in (FEW, MANY))
+    return round((many - few) / (MANY - FEW))
+
+
+def _count(host: Host, counting: Counting, code: str, records: int) -> int:
+    host.run(RECORD)  # the spool is there
+    host.run(code, host.spool, records, before=counting.before, PYTHONHASHSEED="0")
+    return _read(host, counting) or 0
+
+
+def _read(host: Host, counting: Counting) -> int | None:
+    written = host.home / "counted"
+    found = re.search(counting.figure, written.read_text("utf-8"), re.MULTILINE) if written.exists() else None
+    return int(found[1]) if found else None

@@ -1,0 +1,115 @@
+"""What a program pays at its start and end: import, the first record, a whole short process, in every network state."""
+
+import json
+import sqlite3
+import statistics
+import time
+from contextlib import ExitStack, closing
+from functools import partial
+from typing import Any
+
+from benchmarks.ours import receivers
+from benchmarks.ours.host import BARE, BY_HAND, RECORD, Cost, Host, at_least, in_turn, medians
+
+SETTLE_S = 1.0  # the uploader's own start, at the lowest priority, must not fall into the next measurement
+FIRST = """
+import sys, time
+modules, start = len(sys.modules), time.process_time()
+from deepchecks_telemetry.spool import record
+stored = record("run-check")
+print(f'{{"cpu_ms": {1e3 * (time.process_time() - start)}, "modules": {len(sys.modules) - modules}}}')
+assert stored
+"""
+# Its own call is switched off while it is imported, and ours with it, so the switch is taken back before the record.
+LOADED = """
+import os, time, warnings
+warnings.simplefilter("ignore")
+os.environ["DISABLE_LATEST_VERSION_CHECK"] = "1"
+start = time.process_time()
+import deepchecks
+took = time.process_time() - start
+del os.environ["DISABLE_LATEST_VERSION_CHECK"]
+"""
+TOLD = "print(f'{{\"cpu_ms\": {1e3 * took}}}')\n"
+HAS = "import importlib.util\nprint('true' if importlib.util.find_spec('deepchecks') else 'false')"
+SENDING = RECORD + "from deepchecks_telemetry.uploader import upload_if_due\nupload_if_due()\n"
+
+
+def first_record(host: Host, *, quick: bool) -> dict[str, Any]:
+    """CPU and modules of import and first record, to an existing spool, alone and with deepchecks loaded."""
+    host.run(RECORD)
+    found: dict[str, Any] = {"bare": _median(host, FIRST, at_least(20, quick=quick))}
+    if not host.ask(HAS):
+        return {**found, "with_deepchecks": None}
+    rounds = 2 if quick else 7
+    loaded = _median(host, LOADED + FIRST, rounds)
+    imported = _median(host, LOADED + TOLD, rounds)
+    share = round(100 * loaded["cpu_ms"] / imported["cpu_ms"], 2)
+    return {
+        **found,
+        "with_deepchecks": {**loaded, "import_of_deepchecks_cpu_ms": imported["cpu_ms"], "percent_of_it": share},
+    }
+
+
+def _median(host: Host, code: str, rounds: int) -> dict[str, float]:
+    found = [host.ask(code) for _ in range(rounds + 1)][1:]
+    return {name: round(statistics.median(each[name] for each in found), 2) for name in found[0]}
+
+
+def process(host: Host, *, quick: bool) -> dict[str, Any]:
+    """A process that imports, records one event and exits, beside a bare SQLite process that does the same by hand."""
+    host.run(RECORD)
+    taken = in_turn(
+        {
+            "python": lambda: host.cost(BARE),
+            "by_hand": lambda: host.cost(BY_HAND, host.spool),
+            "ours": lambda: host.cost(RECORD),
+        },
+        at_least(40, quick=quick),
+    )
+    found = medians(taken)
+    return {**found, "ratio_to_by_hand": _ratio(found, "ours", "by_hand")}
+
+
+def networks(host: Host, *, quick: bool) -> dict[str, Any]:
+    """The same with an uploader that is due, in every state of the network, beside mode `local` that never sends."""
+    states = {"answers": receivers.answering, "refuses": receivers.refusing, "black_hole": receivers.black_hole}
+    with ExitStack() as stack:
+        urls = {name: stack.enter_context(open_()) for name, open_ in states.items()}
+        due = {f"due_{name}": partial(_send, host, url) for name, url in urls.items()}
+        ways = {"local": partial(_send, host, None), "not_due": partial(_send, host, urls["answers"], due=False), **due}
+        found = medians(in_turn(ways, 3 if quick else 20))
+    return {**found, "ratio_to_local": {name: _ratio(found, name, "local") for name in found}}
+
+
+def _send(host: Host, url: str | None, *, due: bool = True) -> Cost:
+    """One such process, in a home of its own for each endpoint."""
+    here = host.elsewhere(f"{url or 'local'}-{due}".replace("/", ""))
+    if not here.spool.exists():
+        here.run(RECORD)
+    with closing(sqlite3.connect(here.spool, isolation_level=None, timeout=5)) as connection:
+        moment = 0 if due else int(time.time()) + 3600
+        connection.execute("UPDATE spool SET next_upload = ?, retry_after = NULL", (moment,))
+    variables = {"DEEPCHECKS_TELEMETRY_ENDPOINT": url} if url else {"DEEPCHECKS_TELEMETRY": "local"}
+    cost = here.cost(SENDING, **variables)
+    time.sleep(SETTLE_S if due and url else 0.1)
+    return cost
+
+
+def commands(host: Host, *, quick: bool) -> dict[str, Any]:
+    """Wall time of two commands over a bare Python's start."""
+    run = "import sys\nsys.argv[1:] = {}\nfrom deepchecks_telemetry.cli import main\nmain()"
+    words = {"help": ["telemetry", "--help"], "status": ["telemetry", "status"]}
+    host.run(RECORD)
+    ways = {name: partial(host.cost, run.format(json.dumps(said))) for name, said in words.items()}
+    found = medians(in_turn({"python": partial(host.cost, BARE), **ways}, at_least(20, quick=quick)))
+    over = {f"{name}_over_python_wall_ms": round(_over(found, name), 1) for name in words}
+    return {**found, **over}
+
+
+def _over(found: dict[str, dict[str, float]], name: str) -> float:
+    return found[name]["wall_ms"] - found["python"]["wall_ms"]
+
+
+def _ratio(found: dict[str, dict[str, float]], one: str, other: str) -> dict[str, float]:
+    return {measure: round(found[one][measure] / found[other][measure], 2) for measure in ("wall_ms", "cpu_ms")}

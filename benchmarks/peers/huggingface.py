@@ -1,0 +1,19 @@
+"""huggingface_hub's: a queue in memory and a thread that sends it and ends with the process."""
+
+from benchmarks.peers import Adapter
+
+
+class Peer(Adapter):
+    NAME = "huggingface_hub"
+    DISTRIBUTION = "huggingface_hub"
+    IN_MEMORY = True
+    ENVIRON = {"HF_ENDPOINT": "{url}"}
+    OPT_OUT = {"HF_HUB_DISABLE_TELEMETRY": "1"}
+
+    def setup(self, url: str, folder: str) -> None:
+        from huggingface_hub.utils import send_telemetry
+
+        self.send = send_telemetry
+
+    def record(self, event: str) -> None:
+        self.send(event, library_name="benchmark", library_version="1")

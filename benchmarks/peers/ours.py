@@ -1,0 +1,53 @@
+"""Ours: an SQLite file that processes share; a process of its own sends it once a day."""
+
+from benchmarks.peers import Adapter
+
+
+class Peer(Adapter):
+    NAME = "ours"
+    DISTRIBUTION = "deepchecks-telemetry"
+    ENVIRON = {
+        "DEEPCHECKS_TELEMETRY": "on",
+        "DEEPCHECKS_TELEMETRY_DIR": "{folder}/ours",
+        "DEEPCHECKS_TELEMETRY_ENDPOINT": "{url}",
+    }
+
+    def setup(self, url: str, folder: str) -> None:
+        from deepchecks_telemetry.spool import record
+
+        self.append = record
+
+    def opt_out(self, url: str, folder: str) -> None:
+        _telemetry("disable")
+        self.setup(url, folder)
+
+    def record(self, event: str) -> None:
+        self.append("run-check")
+
+    def finish(self) -> None:
+        """What an import of deepchecks does: it looks whether something is to be sent."""
+        from deepchecks_telemetry.uploader import upload_if_due
+
+        upload_if_due()
+
+    def resend(self) -> None:
+        _telemetry("flush")
+
+    def stored(self, folder: str) -> int:
+        from deepchecks_telemetry.spool import find_home, read_accounts
+
+        books = read_accounts(find_home())
+        return books.pending + books.sealed
+
+    def arrived(self, requests: list[bytes], tag: str) -> int:
+        import re
+
+        counted = rb'"deepchecks.event.count","value":\{"intValue":"(\d+)"'
+        return sum(int(count) for request in requests for count in re.findall(counted, request))
+
+
+def _telemetry(command: str) -> None:
+    import subprocess
+    import sys
+
+    subprocess.run([sys.executable, "-m", "deepchecks_telemetry.cli", "telemetry", command], check=True)

@@ -1,0 +1,19 @@
+"""Ours, at the one import a day that starts the process which sends."""
+
+from benchmarks.peers import ours
+
+
+class Peer(ours.Peer):
+    NAME = "ours, at the import that sends"
+    MEASURES = ("whole",)
+
+    def prepare(self, folder: str) -> None:
+        """Make it due again."""
+        import os
+        import sqlite3
+
+        spool = f"{folder}/ours/state/spool.db"
+        if os.path.exists(spool):
+            connection = sqlite3.connect(spool, isolation_level=None, timeout=5)
+            connection.execute("UPDATE spool SET next_upload = 0")
+            connection.close()

@@ -1,0 +1,23 @@
+"""PostHog: a queue in memory and a thread that sends it; exit waits for the thread."""
+
+from benchmarks.peers import Adapter
+
+
+class Peer(Adapter):
+    NAME = "PostHog"
+    DISTRIBUTION = "posthog"
+    IN_MEMORY = True
+
+    def setup(self, url: str, folder: str, *, disabled: bool = False) -> None:
+        from posthog import Posthog
+
+        self.client = Posthog("phc_benchmark", host=url, disabled=disabled)
+
+    def opt_out(self, url: str, folder: str) -> None:
+        self.setup(url, folder, disabled=True)
+
+    def record(self, event: str) -> None:
+        self.client.capture(event, distinct_id="installation")
+
+    def finish(self) -> None:
+        self.client.shutdown()

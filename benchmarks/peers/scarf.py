@@ -1,0 +1,20 @@
+"""Scarf: a request in the caller's own thread for each event, with three seconds of patience."""
+
+from benchmarks.peers import Adapter
+
+
+class Peer(Adapter):
+    NAME = "Scarf"
+    DISTRIBUTION = "scarf-sdk"
+    OPT_OUT = {"SCARF_NO_ANALYTICS": "true"}
+
+    def setup(self, url: str, folder: str) -> None:
+        from scarf import ScarfEventLogger
+
+        self.logger = ScarfEventLogger(endpoint_url=url)
+
+    def record(self, event: str) -> None:
+        try:
+            self.logger.log_event({"event": event})
+        except Exception:  # noqa: BLE001, S110 - it raises where nothing answers, and a host would have to bear that
+            pass

@@ -1,0 +1,24 @@
+"""Segment: a queue in memory and a thread that sends it; exit waits for the thread."""
+
+from benchmarks.peers import Adapter
+
+
+class Peer(Adapter):
+    NAME = "Segment"
+    DISTRIBUTION = "segment-analytics-python"
+    IN_MEMORY = True
+
+    def setup(self, url: str, folder: str, *, send: bool = True) -> None:
+        import segment.analytics as analytics
+
+        self.analytics = analytics
+        analytics.write_key, analytics.host, analytics.send = "benchmark", url, send
+
+    def opt_out(self, url: str, folder: str) -> None:
+        self.setup(url, folder, send=False)
+
+    def record(self, event: str) -> None:
+        self.analytics.track("installation", event)
+
+    def finish(self) -> None:
+        self.analytics.shutdown()

@@ -1,0 +1,30 @@
+"""Weights & Biases, offline: a process of its own writes a log, which a person sends later with `wandb sync`."""
+
+from benchmarks.peers import NAMED, Adapter
+
+
+class Peer(Adapter):
+    NAME = "wandb, offline"
+    DISTRIBUTION = "wandb"
+    IN_MEMORY = True
+    ENVIRON = {"WANDB_MODE": "offline", "WANDB_DIR": "{folder}", "WANDB_BASE_URL": "{url}"}
+    OPT_OUT = {"WANDB_MODE": "disabled"}
+    SENDS = False
+
+    def setup(self, url: str, folder: str) -> None:
+        import wandb
+
+        self.run = wandb.init(project="benchmark", settings=wandb.Settings(console="off", silent=True))
+
+    def record(self, event: str) -> None:
+        self.run.log({"event": event})
+
+    def finish(self) -> None:
+        self.run.finish()
+
+    def stored(self, folder: str) -> int:
+        import re
+        from pathlib import Path
+
+        logs = [path.read_bytes() for path in Path(folder).rglob("*.wandb")]
+        return len({name for log in logs for name in re.findall(NAMED % b"[a-z]+", log)})

@@ -1,0 +1,30 @@
+"""Headers for a gateway come from a file or standard input, so that no token stands in a command line.
+
+Every user of a machine can read its processes' arguments, and a shell keeps them in its history.
+"""
+
+from typing import Any
+
+import click
+
+MOST_BYTES = 65_536  # as much as is read of the file in which they are kept
+
+headers_option: Any = click.option(
+    "--headers",
+    "headers_file",
+    metavar="HFILE",
+    type=click.File("rb"),
+    help="A file with lines NAME: VALUE, for a gateway's token; - is standard input.",
+)
+
+
+def read_headers_file(file: Any) -> dict[str, str]:
+    """The headers in it, none where there is no file; a usage error for what is no header."""
+    from deepchecks_telemetry.cli.errors import sentence
+    from deepchecks_telemetry.uploader.endpoint import read_headers
+    from deepchecks_telemetry.uploader.errors import BadEndpoint
+
+    try:
+        return read_headers(file.read(MOST_BYTES).decode("utf-8", "replace")) if file else {}
+    except BadEndpoint as error:
+        raise click.UsageError(sentence(error)) from error
