@@ -1,4 +1,4 @@
-"""What a person's work is called is nowhere: not in our files, not on the wire, not in what we say.
+"""What a person, their machine and their work are called is nowhere: not in our files, on the wire, or in what we say.
 
 A full suite of the real deepchecks runs where everything that can carry a name carries one: data, columns, the label,
 the model, files and folders, the home, the user, the host. Then every byte that we kept or sent is searched.
@@ -83,15 +83,15 @@ def on_a_named_host(command: list[str]) -> list[str]:
     return [*unshare, *command] if can else command
 
 
-def run(work: Path, *arguments: str) -> "subprocess.CompletedProcess[bytes]":
+def run(work: Path, *arguments: str, code: int = 0) -> "subprocess.CompletedProcess[bytes]":
     command = on_a_named_host([sys.executable, "-W", "ignore", *arguments])
     done = subprocess.run(command, cwd=work, capture_output=True, timeout=250)
-    assert done.returncode == 0, done.stderr.decode()
+    assert done.returncode == code, done.stderr.decode()
     return done
 
 
-def telemetry(work: Path, *arguments: str) -> "subprocess.CompletedProcess[bytes]":
-    return run(work, "-m", "deepchecks_telemetry.cli", "telemetry", *arguments)
+def telemetry(work: Path, *arguments: str, code: int = 0) -> "subprocess.CompletedProcess[bytes]":
+    return run(work, "-m", "deepchecks_telemetry.cli", "telemetry", *arguments, code=code)
 
 
 def files_of_ours(home: Path) -> list[Path]:
@@ -109,7 +109,7 @@ def test_no_name_of_a_persons_work_is_kept_sent_or_said(named: Path, receiver: t
     url, seen = receiver
     script = run(named, str(SCRIPT), MARK)
     assert is_marked((named / f"{MARK}.html").read_bytes()), "the person's own export does hold the names"
-    telemetry(named, "enable", "--endpoint", url)
+    enable = telemetry(named, "enable", "--endpoint", url)
     preview = telemetry(named, "preview")
     waiting = files_of_ours(named.parent)
     assert {"spool.db", "mode", "endpoint"} <= {path.name for path in waiting}
@@ -118,9 +118,17 @@ def test_no_name_of_a_persons_work_is_kept_sent_or_said(named: Path, receiver: t
     assert any(SENT in body.decode("utf-8", "replace") for body in seen), seen
     assert [part for part in seen if is_marked(part)] == []
     assert [path.name for path in files_of_ours(named.parent) if is_marked(path.read_bytes())] == []
-    sent = telemetry(named, "sent", "1")
-    said = [script.stderr, *(part for done in (preview, flush, sent) for part in (done.stdout, done.stderr))]
+    told = [enable, preview, flush, telemetry(named, "sent", "1"), telemetry(named, "sent"), *doctors(named)]
+    said = [script.stderr, *(part for done in told for part in (done.stdout, done.stderr))]
     assert [part for part in said if is_marked(part)] == []
+
+
+def doctors(work: Path) -> list["subprocess.CompletedProcess[bytes]"]:
+    """Doctor's report, which a person pastes into an issue: where all is well, and where something is wrong."""
+    well = telemetry(work, "doctor")
+    (spool,) = (path for path in files_of_ours(work.parent) if path.name == "spool.db")
+    spool.chmod(0o644)
+    return [well, telemetry(work, "doctor", code=1), telemetry(work, "doctor", "--json", code=1)]
 
 
 def test_the_search_finds_what_it_looks_for(tmp_path: Path) -> None:

@@ -75,4 +75,4 @@ def slope(sizes: Sequence[float], times: Sequence[float]) -> float:
     points = [(math.log(size), math.log(time)) for size, time in zip(sizes, times, strict=True)]
     middle, level = (sum(values) / len(points) for values in zip(*points, strict=True))
     over = sum((size - middle) * (time - level) for size, time in points)
-    return round(over / sum((size - middle) ** 2 for size, _ in points), 2)
+    return round(float(over / sum((size - middle) ** 2 for size, _ in points)), 2)

@@ -6,7 +6,7 @@ import resource
 import statistics
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -48,8 +48,15 @@ class Host(NamedTuple):
     def run(self, code: str, *arguments: object, before: Sequence[str] = (), **more: str) -> str:
         """What the code prints; `before` is a program that watches it."""
         command = [*before, self.python, "-c", code, *map(str, arguments)]
-        there = {"env": self.environ(**more), "cwd": self.home}
-        done = subprocess.run(command, **there, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
+        done = subprocess.run(
+            command,
+            env=self.environ(**more),
+            cwd=self.home,
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT_S,
+            check=False,
+        )
         if done.returncode:
             raise SystemExit(f"Error: a measured process failed.\n{done.stderr}")
         return done.stdout
@@ -70,7 +77,7 @@ class Host(NamedTuple):
         return Cost(wall_s * 1e3, (_children_s() - before) * 1e3)
 
 
-def in_turn(ways: dict[str, Callable[[], Cost]], rounds: int) -> dict[str, list[Cost]]:
+def in_turn(ways: Mapping[str, Callable[[], Cost]], rounds: int) -> dict[str, list[Cost]]:
     """Each way once, and again: a machine that is busy for a while is busy for all; the first round only warms up."""
     for act in ways.values():
         act()

@@ -62,6 +62,8 @@ def raw(events: int) -> dict[str, int]:
     """The bytes after that many records that nobody folds: all of ours, and the database alone once the WAL is cut."""
     _prepare()
     with hold(HOME.lock, 5):
+        with opened(HOME, locked=True) as connection:
+            assert checkpoint(connection)
         start = _size("")
         for _ in range(events - 1):
             assert record("run-check")

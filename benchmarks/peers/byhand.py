@@ -1,5 +1,7 @@
 """A bare INSERT by hand, with the settings of ours and none of its promises: the floor. It keeps and does not send."""
 
+# ruff: noqa: ARG002
+
 from benchmarks.peers import Adapter
 
 SETTINGS = """

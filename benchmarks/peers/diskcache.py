@@ -1,5 +1,8 @@
 """diskcache: a queue in an SQLite file that processes share; it keeps and does not send."""
 
+# ruff: noqa: ARG002
+# mypy: disable-error-code="import-not-found,import-untyped"
+
 from benchmarks.peers import Adapter
 
 

@@ -1,5 +1,8 @@
 """huggingface_hub's: a queue in memory and a thread that sends it and ends with the process."""
 
+# ruff: noqa: ARG002
+# mypy: disable-error-code="import-not-found,import-untyped"
+
 from benchmarks.peers import Adapter
 
 
@@ -7,8 +10,10 @@ class Peer(Adapter):
     NAME = "huggingface_hub"
     DISTRIBUTION = "huggingface_hub"
     IN_MEMORY = True
-    ENVIRON = {"HF_ENDPOINT": "{url}"}
-    OPT_OUT = {"HF_HUB_DISABLE_TELEMETRY": "1"}
+    OPT_OUT = "HF_HUB_DISABLE_TELEMETRY=1"
+
+    def environ(self, url: str, folder: str) -> dict[str, str]:
+        return {"HF_ENDPOINT": url}
 
     def setup(self, url: str, folder: str) -> None:
         from huggingface_hub.utils import send_telemetry

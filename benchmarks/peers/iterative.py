@@ -1,12 +1,15 @@
 """Iterative's (DVC's): a process of its own for each event, which sends it."""
 
+# ruff: noqa: ARG002
+# mypy: disable-error-code="import-not-found,import-untyped"
+
 from benchmarks.peers import Adapter
 
 
 class Peer(Adapter):
     NAME = "iterative-telemetry"
     DISTRIBUTION = "iterative-telemetry"
-    OPT_OUT = {"ITERATIVE_DO_NOT_TRACK": "true"}
+    OPT_OUT = "ITERATIVE_DO_NOT_TRACK=true"
 
     def setup(self, url: str, folder: str) -> None:
         from iterative_telemetry import IterativeTelemetryLogger

@@ -1,5 +1,8 @@
 """MLflow's: it asks a server whether it may, then a queue in memory and a thread that sends it every ten seconds."""
 
+# ruff: noqa: ARG002
+# mypy: disable-error-code="import-not-found,import-untyped"
+
 from benchmarks.peers import Adapter
 
 
@@ -7,7 +10,7 @@ class Peer(Adapter):
     NAME = "MLflow"
     DISTRIBUTION = "mlflow-skinny"
     IN_MEMORY = True
-    OPT_OUT = {"MLFLOW_DISABLE_TELEMETRY": "true"}
+    OPT_OUT = "MLFLOW_DISABLE_TELEMETRY=true"
 
     def setup(self, url: str, folder: str) -> None:
         import mlflow.telemetry.utils

@@ -1,16 +1,16 @@
 """Ours: an SQLite file that processes share; a process of its own sends it once a day."""
 
+# ruff: noqa: ARG002
+
 from benchmarks.peers import Adapter
 
 
 class Peer(Adapter):
     NAME = "ours"
     DISTRIBUTION = "deepchecks-telemetry"
-    ENVIRON = {
-        "DEEPCHECKS_TELEMETRY": "on",
-        "DEEPCHECKS_TELEMETRY_DIR": "{folder}/ours",
-        "DEEPCHECKS_TELEMETRY_ENDPOINT": "{url}",
-    }
+
+    def environ(self, url: str, folder: str) -> dict[str, str]:
+        return {"DEEPCHECKS_TELEMETRY_DIR": f"{folder}/ours", "DEEPCHECKS_TELEMETRY_ENDPOINT": url}
 
     def setup(self, url: str, folder: str) -> None:
         from deepchecks_telemetry.spool import record
@@ -39,7 +39,7 @@ class Peer(Adapter):
         books = read_accounts(find_home())
         return books.pending + books.sealed
 
-    def arrived(self, requests: list[bytes], tag: str) -> int:
+    def arrived(self, requests: list[bytes]) -> int:
         import re
 
         counted = rb'"deepchecks.event.count","value":\{"intValue":"(\d+)"'

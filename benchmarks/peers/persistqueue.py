@@ -1,5 +1,8 @@
 """persist-queue: a queue in an SQLite file; it keeps and does not send."""
 
+# ruff: noqa: ARG002
+# mypy: disable-error-code="import-not-found,import-untyped"
+
 from benchmarks.peers import Adapter
 
 

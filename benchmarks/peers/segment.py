@@ -1,5 +1,8 @@
 """Segment: a queue in memory and a thread that sends it; exit waits for the thread."""
 
+# ruff: noqa: ARG002
+# mypy: disable-error-code="import-not-found,import-untyped"
+
 from benchmarks.peers import Adapter
 
 

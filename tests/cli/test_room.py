@@ -152,6 +152,20 @@ def test_a_line_is_folded_between_words(command: str, record: Record, tmp_path: 
     )
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no pseudo-terminal in the standard library")
+@pytest.mark.parametrize("command", ["sent", "catalogue"])
+def test_where_a_table_would_break_words_each_row_is_a_block_of_lines(
+    command: str, program: Run, record: Record
+) -> None:
+    assert record("run-check") == [True]
+    assert program("flush", DEEPCHECKS_TELEMETRY_ENDPOINT="http://127.0.0.1:9").returncode == 1
+    whole = {word for word in program(command).stdout.split() if set(word) != {"-"}}
+    shown = on_a_terminal(command, COLUMNS="60")
+    assert whole <= set(shown.split())
+    assert {"sent": "\nsha256 ", "catalogue": "\n\nfield  "}[command] in shown
+    assert max(map(len, shown.splitlines())) <= 60
+
+
 def test_in_a_pipe_a_row_is_one_line(deepchecks: Run, record: Record) -> None:
     assert record("package-import", "suite-to-wandb") == [True, True]
     assert len(deepchecks("inspect", COLUMNS="20").stdout.splitlines()) == 4

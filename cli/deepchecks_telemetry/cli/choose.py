@@ -1,7 +1,7 @@
 """`enable`, `local`, `disable`: the choice, for every environment of this user at once."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @click.option("--allow-http", is_flag=True, help="Accept http:// beyond this machine and private networks.")
 @click.option("--header", "headers", metavar="NAME=VALUE", multiple=True, help="Sent along with each request.")
 @headers_option
-def enable(*, endpoint: str | None, allow_http: bool, headers: Sequence[str], headers_file: Any) -> None:
+def enable(*, endpoint: str | None, allow_http: bool, headers: Sequence[str], headers_file: BinaryIO | None) -> None:
     """Record, and send where an endpoint is known.
 
     What is given with --header can be seen by other users while the command runs, and stays in the shell's history.

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
@@ -82,7 +82,7 @@ def deliver(
     files: Sequence[str],
     endpoint: str | None,
     allow_http: bool,
-    headers_file: Any,
+    headers_file: BinaryIO | None,
     receipt: str | None,
     ledger: str | None,
     as_json: bool,

@@ -44,12 +44,12 @@ def doctor(*, removes: bool, as_json: bool) -> None:
 
 
 def _shortened(finding: Finding) -> Finding:
-    """The finding without the name of a home folder, which is often a person's: what doctor says is pasted elsewhere."""
+    """The finding without the path of the home folder, which names a person: what doctor says is pasted elsewhere."""
     home = os.path.expanduser("~")
     if home in (os.sep, "~"):
         return finding
-    text, remedy = (said and said.replace(home, "~") for said in (finding.text, finding.remedy))
-    return dataclasses.replace(finding, text=text, remedy=remedy)
+    remedy = finding.remedy and finding.remedy.replace(home, "~")
+    return dataclasses.replace(finding, text=finding.text.replace(home, "~"), remedy=remedy)
 
 
 def _endpoint(home: Home) -> Iterator[Finding]:

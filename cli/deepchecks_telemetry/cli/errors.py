@@ -59,6 +59,12 @@ def sentence(error: Exception) -> str:
     return f"{text[:1].upper()}{text[1:]}."
 
 
+def _plain(error: click.UsageError) -> click.UsageError:
+    """The error itself unless what it repeats would move a cursor: a word can be a file's name, "--\\x1b[2J.jsonl"."""
+    said = error.format_message()
+    return error if plain(said) == said else click.UsageError(plain(said), error.ctx)
+
+
 class Group(click.Group):
     """A group whose commands fail in one line, and are listed in the order in which they were added."""
 
@@ -80,20 +86,19 @@ class Group(click.Group):
             raise click.UsageError(said, ctx) from error
 
     def make_context(self, *args: Any, **named: Any) -> click.Context:
-        """Read the words; where that fails, what click repeats of them moves no cursor."""
+        """Read the words."""
         try:
             return super().make_context(*args, **named)
-        except click.ClickException as error:
-            error.message = plain(error.message)
-            raise
+        except click.UsageError as error:
+            raise _plain(error) from None
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; an error of a room becomes a `Failure`, anything else stays as it is."""
         try:
             return super().invoke(ctx)
-        except click.ClickException as error:
-            # A word of the shell's can be a file's name, and that can be "--\x1b[2J.jsonl".
-            error.message = plain(error.message)
+        except click.UsageError as error:
+            raise _plain(error) from None
+        except click.ClickException:
             raise
         except Exception as error:
             told = tell(error)

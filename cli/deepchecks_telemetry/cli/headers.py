@@ -3,13 +3,13 @@
 Every user of a machine can read its processes' arguments, and a shell keeps them in its history.
 """
 
-from typing import Any
+from typing import BinaryIO
 
 import click
 
 MOST_BYTES = 65_536  # as much as is read of the file in which they are kept
 
-headers_option: Any = click.option(
+headers_option = click.option(
     "--headers",
     "headers_file",
     metavar="HFILE",
@@ -18,7 +18,7 @@ headers_option: Any = click.option(
 )
 
 
-def read_headers_file(file: Any) -> dict[str, str]:
+def read_headers_file(file: BinaryIO | None) -> dict[str, str]:
     """The headers in it, none where there is no file; a usage error for what is no header."""
     from deepchecks_telemetry.cli.errors import sentence
     from deepchecks_telemetry.uploader.endpoint import read_headers

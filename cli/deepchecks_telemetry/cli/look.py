@@ -2,7 +2,6 @@
 
 import hashlib
 import sys
-import zlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +14,7 @@ from deepchecks_telemetry.cli.status import read_status, sending
 from deepchecks_telemetry.spool import catalogue as catalog
 from deepchecks_telemetry.spool.accounts import Waiting, read_waiting
 from deepchecks_telemetry.spool.consent import OFF, decide
+from deepchecks_telemetry.spool.errors import Damaged
 from deepchecks_telemetry.spool.ledger import Batch, batches
 from deepchecks_telemetry.spool.paths import Home, find_home
 
@@ -169,15 +169,15 @@ def _read_ledger(home: Home) -> list[Batch]:
 def _say_body(batch: Batch) -> None:
     try:
         body = batch.body
-    except (OSError, EOFError, zlib.error, TypeError):
-        body = b""
-    digest = hashlib.sha256(body).hexdigest()
-    if digest != batch.sha256:
-        raise Failure(f"The bytes of batch {batch.id} are damaged. See: deepchecks telemetry sent")
+    except Damaged as error:
+        raise Failure(f"The bytes of batch {batch.id} are damaged. See: deepchecks telemetry sent") from error
+    if not (body.isascii() and body.decode().isprintable()):
+        # JSON of ours is; what was edited into the spool would be a terminal's to obey.
+        raise Failure(f"The bytes of batch {batch.id} are no request of ours. See: deepchecks telemetry sent")
     click.echo(body, nl=False)
     if sys.stdout.isatty():
         click.echo(err=True)  # not a byte of the body, which ends without a line's end
-    click.echo(f"batch {batch.id}: {len(body)} bytes, sha256 {digest}", err=True)
+    click.echo(f"batch {batch.id}: {len(body)} bytes, sha256 {batch.sha256}", err=True)
     packed = hashlib.sha256(batch.packed).hexdigest()
     click.echo(f"as sent (gzip): {len(batch.packed)} bytes, sha256 {packed}", err=True)
 

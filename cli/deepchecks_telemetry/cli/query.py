@@ -3,6 +3,7 @@
 import os
 import sqlite3
 import time
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from deepchecks_telemetry.cli.errors import Failure
@@ -13,6 +14,8 @@ from deepchecks_telemetry.spool.upkeep import kept_up
 
 LONGEST_S = 20.0  # a reader keeps the WAL from being cut
 STEPS = 10_000  # of SQLite's machine, some milliseconds, between two looks at the clock
+# One call of randomblob() or printf() makes a gigabyte before the clock is looked at, and a query any number of rows.
+MEMORY, LARGEST = 2**28, 2**25  # bytes: of SQLite's heap in this process, of an answer
 RAW = """
 SELECT events.id, date(day * 86400, 'unixepoch') AS day, coalesce(name, 'unknown') AS event, deepchecks_version,
   os_type, os_name, os_version, python_name, python_version, runtime
@@ -53,13 +56,24 @@ def _ask(connection: sqlite3.Connection, sql: str, deadline: float) -> list[dict
     connection.set_progress_handler(lambda: int(time.monotonic() > deadline), STEPS)
     # Here, not further out: there "no such column" is damage, and the spool would be put aside for a typing error.
     try:
-        return list(database.query(sql))
-    except (sqlite3.Error, sqlite3.Warning, ValueError) as error:
+        return list(_limited(database.query(sql)))
+    except (sqlite3.Error, sqlite3.Warning, ValueError, MemoryError) as error:
         raise Failure(_told(error)) from error
+
+
+def _limited(rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    size = 0
+    for row in rows:
+        size += sum(len(cell) if isinstance(cell, str | bytes) else 8 for cell in row.values())
+        if size > LARGEST:
+            raise MemoryError
+        yield row
 
 
 def _told(error: Exception) -> str:
     text = str(error)
+    if isinstance(error, MemoryError):
+        return "The query makes more than fits into memory here. Ask for less."
     if text == "interrupted":
         return f"The query took longer than {LONGEST_S:.0f} s. Ask for less."
     if isinstance(error, ValueError) or "not authorized" in text or "prohibited" in text:
@@ -74,7 +88,8 @@ def _add_catalogue(connection: sqlite3.Connection) -> None:
 
 
 def _forbid_changes(connection: sqlite3.Connection) -> None:
-    connection.execute("PRAGMA query_only = ON")
+    for pragma in ("query_only = ON", f"hard_heap_limit = {MEMORY}"):
+        connection.execute(f"PRAGMA {pragma}")
     connection.set_authorizer(_authorize)
 
 

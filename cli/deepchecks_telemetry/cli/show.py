@@ -43,7 +43,8 @@ def _say_blocks(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         if number:
             click.echo()
         for header, cell in zip(headers, row, strict=True):
-            say_line(f"{header:{under}}{cell}".rstrip(), indent=under)
+            if cell:
+                say_line(f"{header:{under}}{cell}", indent=under)
 
 
 def _say_aligned(

@@ -54,13 +54,12 @@ def tour() -> None:
 
     with tempfile.TemporaryDirectory(prefix="deepchecks-telemetry-tour-") as folder:
         walk = Walk(Path(folder))
-        walk.say("A tour in a throwaway folder. Your own choice and your own opt-outs are left as they are,")
-        walk.say("and do not count inside it.\n")
+        walk.say("A tour in a throwaway folder. Your own choice and opt-outs stay as they are and do not count here.\n")
         _record(walk)
         with running(Path(folder) / "received.db") as url:
             _send(walk, url)
         _disable(walk)
-    click.secho("\nDone: recorded, shown, sent, compared, wiped; and the throwaway folder is gone.", bold=True)
+    walk.say("\nDone: recorded, shown, sent, compared, wiped; and the throwaway folder is gone.")
 
 
 def _record(walk: Walk) -> None:

@@ -8,9 +8,11 @@ from pathlib import Path
 import click
 
 from deepchecks_telemetry.cli.errors import Failure
+from deepchecks_telemetry.cli.show import say_line
 from deepchecks_telemetry.spool.consent import SWITCHES
 
 TIMEOUT_S = 120
+OURS = 1  # our own standard output: a command sees the reader's terminal, and its notes stay in their place
 
 
 class Walk:
@@ -28,33 +30,38 @@ class Walk:
         self.environ.pop("DEEPCHECKS_TELEMETRY_ENDPOINT", None)
 
     def say(self, text: str) -> None:
-        """Tell a line of the story."""
-        click.echo(text)
+        """Tell a piece of the story."""
+        for line in text.split("\n"):
+            say_line(line)
 
     def run(self, *arguments: str, show: bool = True) -> bytes:
-        """Run `deepchecks telemetry ARGUMENTS`, show what it says, and return its standard output."""
+        """Run `deepchecks telemetry ARGUMENTS` on the reader's terminal; not shown, return its standard output."""
         click.secho(f"\n$ deepchecks telemetry {' '.join(arguments)}", fg="green")
         command = [sys.executable, "-m", "deepchecks_telemetry.cli", "telemetry", *arguments]
-        done = self._start(command)
-        text = (done.stdout if show else b"") + done.stderr
-        click.echo(text.decode(errors="replace"), nl=False)
+        done = self._start(command, stdout=OURS if show else subprocess.PIPE, stderr=OURS)
         if done.returncode:
             raise Failure(
                 f"The tour stopped: '{' '.join(arguments)}' ended with {done.returncode}. Its words stand above."
             )
-        return done.stdout
+        return done.stdout or b""
 
     def script(self, source: str) -> None:
         """Run a program of the reader's kind."""
-        done = self._start([sys.executable, "-c", source])
+        done = self._start([sys.executable, "-c", source], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         if done.returncode:
             click.echo(done.stderr.decode(errors="replace"), err=True)
             raise Failure("The tour stopped: the program that records failed. Its words stand above.")
 
-    def _start(self, command: list[str]) -> "subprocess.CompletedProcess[bytes]":
+    def _start(self, command: list[str], stdout: int, stderr: int) -> "subprocess.CompletedProcess[bytes]":
         try:
             return subprocess.run(
-                command, env=self.environ, cwd=self.folder, capture_output=True, timeout=TIMEOUT_S, check=False
+                command,
+                env=self.environ,
+                cwd=self.folder,
+                stdout=stdout,
+                stderr=stderr,
+                timeout=TIMEOUT_S,
+                check=False,
             )
         except subprocess.TimeoutExpired as error:
             raise Failure(f"The tour stopped: a step took more than {TIMEOUT_S} s. Run it again.") from error

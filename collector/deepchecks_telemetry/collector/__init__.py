@@ -2,7 +2,7 @@
 
 A request's way: `connection` (slow clients) → `app` (HTTP) → `intake` (limits) → `encoding` and `wire` (OTLP to rows)
 → `store` (SQLite). `serve` runs it, `loading` takes courier files in. What was stored is read by `report`, under the
-rules of `cells`, and shown by `sheet` (CSV) and `page` (HTML), as text (`texts`). Only serving needs the extra `[collector]`.
+rules of `cells`, and shown by `sheet` (CSV) and `page` (HTML), as `texts`. Only serving needs the extra `[collector]`.
 """
 
 from deepchecks_telemetry.collector.cells import MIN_CELL, Cell, Share

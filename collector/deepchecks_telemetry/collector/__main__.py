@@ -7,6 +7,7 @@ from pathlib import Path
 
 from deepchecks_telemetry.collector.errors import CollectorError
 from deepchecks_telemetry.collector.serve import HOST, PORT, TOKEN_VARIABLE, serve
+from deepchecks_telemetry.collector.texts import plain
 
 
 def main() -> int:
@@ -23,7 +24,7 @@ def main() -> int:
         lifeline = 0 if asked.lifeline else None
         serve(asked.store, host=asked.host, port=asked.port, token=asked.token, announce=_say, lifeline=lifeline)
     except CollectorError as error:
-        sys.stderr.write(f"Error: {error}\n")
+        sys.stderr.write(f"Error: {plain(error)}\n")
         return 1
     return 0
 

@@ -27,4 +27,5 @@ def _lines(report: Report) -> Iterator[tuple[object, ...]]:
             yield (name, in_a_sheet(value), "", *cell, *shares.get(value, ("", "", "")))
     for cohort, weeks in report.retention.items():
         for week, installations in enumerate(weeks):
-            yield ("retention", in_a_sheet(cohort), week, "", "", "" if installations is None else installations, "", "", "")
+            seen = "" if installations is None else installations
+            yield ("retention", in_a_sheet(cohort), week, "", "", seen, "", "", "")

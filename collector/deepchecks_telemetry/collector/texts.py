@@ -1,4 +1,4 @@
-"""Stored text is shown as text: nothing in it moves a cursor or turns the reading direction, and no cell is a formula."""
+"""Stored text is shown as text: nothing in it moves a cursor or turns the reading direction, or is a formula."""
 
 FORMULAS = ("=", "+", "-", "@")  # what a spreadsheet takes for the beginning of one
 

@@ -48,6 +48,9 @@ EVENTS = (
 NUMBERS = {event.name: event.number for event in EVENTS}
 NAMES = {event.number: event.name for event in EVENTS}
 
+LAST_DAY = 2**16
+MOST_OF_ONE = 10**10  # a larger count of one event on one day is a flipped bit, or a text that somebody hid in it
+
 OS_TYPES = ("linux", "darwin", "windows", "freebsd", "other")
 # The ID of os-release(5); anything else is told as "other": a home-made distribution could carry a company's name.
 OS_NAMES = (
@@ -83,6 +86,16 @@ FIELDS = (
     Field("python_version", "process.runtime.version", _only(r"\d{1,2}\.\d{1,3}"), "when a Python can be dropped"),
     Field("runtime", "deepchecks.runtime", _one_of(RUNTIMES), "notebook, container, CI: where usability matters most"),
 )
+
+
+def is_day(value: object) -> bool:
+    """Whether a value counts UTC days since 1970-01-01, up to the year 2149."""
+    return type(value) is int and 0 <= value < LAST_DAY
+
+
+def is_count(value: object) -> bool:
+    """Whether a value can be how often something happened in one day."""
+    return type(value) is int and 0 < value < MOST_OF_ONE
 
 
 def is_allowed(environment: "tuple[object, ...]") -> bool:

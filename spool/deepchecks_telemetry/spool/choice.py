@@ -2,9 +2,11 @@
 
 import os
 import time
+from contextlib import suppress
 
 from deepchecks_telemetry.spool.consent import OFF
 from deepchecks_telemetry.spool.errors import Unusable
+from deepchecks_telemetry.spool.ground import make_folder, stranger
 from deepchecks_telemetry.spool.lock import hold
 from deepchecks_telemetry.spool.open import BUSY_TIMEOUT_S, opened
 from deepchecks_telemetry.spool.paths import Home
@@ -26,16 +28,25 @@ def write_private(path: str, text: str) -> None:
     folder = os.path.dirname(path)
     temporary = f"{path}.{os.getpid()}.new"
     try:
-        os.makedirs(folder, mode=0o700, exist_ok=True)
-        descriptor = os.open(temporary, os.O_CREAT | os.O_WRONLY | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0), 0o600)
-        with open(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(descriptor)
+        make_folder(folder)
+        told = stranger(os.stat(folder))  # which may be a link: people keep their configuration elsewhere
+        if told:
+            raise Unusable(f"your choice cannot be written: the folder {folder} {told}")
+        _write_new(temporary, text)
         os.replace(temporary, path)
         sync_folder(folder)
     except OSError as error:
         raise Unusable(f"your choice cannot be written to {path} ({error.strerror or type(error).__name__})") from error
+
+
+def _write_new(path: str, text: str) -> None:
+    with suppress(FileNotFoundError):
+        os.unlink(path)  # what a crash left there, or somebody put there: a FIFO would keep us waiting
+    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    with open(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(descriptor)
 
 
 def sync_folder(folder: str) -> None:

@@ -9,10 +9,13 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from deepchecks_telemetry.spool.environment import is_test_run
+from deepchecks_telemetry.spool.ground import ROOT, stranger
 from deepchecks_telemetry.spool.paths import Home
+from deepchecks_telemetry.spool.plain import read_plain
 
 ON, LOCAL, OFF = "on", "local", "off"
 MODES = (ON, LOCAL, OFF)  # from the most open to the most private
+LONGEST = 64  # bytes of a file that holds one word
 
 MODE_VARIABLE = "DEEPCHECKS_TELEMETRY"
 # deepchecks 0.19.1 reads these two itself: any text in them, "0" and "false" too, is true to it.
@@ -63,12 +66,20 @@ def parse_mode(text: str) -> str:
 def read_mode(path: str) -> str | None:
     """The mode in a file, None where there is none, off where it cannot be read."""
     try:
-        with open(path, encoding="ascii", errors="replace") as file:
-            return parse_mode(file.read(64))
+        return parse_mode(read_plain(path, LONGEST).decode("ascii", "replace"))
     except (FileNotFoundError, NotADirectoryError):
-        return None
+        return OFF if os.path.islink(path) else None  # a choice was made, and what it is cannot be read
     except OSError:
         return OFF
+
+
+def read_choice(home: Home) -> str | None:
+    """The user's word; off where another user could have written it: `on` would send to whom they say."""
+    try:
+        told = stranger(os.stat(home.config), ROOT)
+    except OSError:
+        told = None  # none, or one that cannot be looked into either
+    return OFF if told else read_mode(home.mode)
 
 
 def read_environ(environ: Mapping[str, str]) -> list[Source]:
@@ -89,7 +100,7 @@ def decide(
 
     The fence speaks only where the user's choice is gone: after a `disable`, a deleted file is no change of mind.
     """
-    choice = read_mode(home.mode)
+    choice = read_choice(home)
     fence = OFF if choice is None and closed() else None
     sources = [Source(POLICY, read_mode(home.policy_mode)), *read_environ(environ)]
     return resolve([*sources, Source(CHOICE, choice), Source(FENCE, fence)], test_run=is_test_run(environ, sys.modules))

@@ -6,6 +6,7 @@ VACUUM, which rewrites the file; then the TRUNCATE checkpoint, without which the
 
 import os
 import sqlite3
+import stat
 import time
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
@@ -18,10 +19,12 @@ from deepchecks_telemetry.spool.consent import OFF
 from deepchecks_telemetry.spool.errors import Busy, Damaged, Outdated
 from deepchecks_telemetry.spool.exports import read_exports, remove_exports
 from deepchecks_telemetry.spool.fold import checkpoint
+from deepchecks_telemetry.spool.ground import check_ground
 from deepchecks_telemetry.spool.lock import hold
 from deepchecks_telemetry.spool.open import BUSY_TIMEOUT_S, opened
 from deepchecks_telemetry.spool.paths import Home
 from deepchecks_telemetry.spool.patience import writing
+from deepchecks_telemetry.spool.plain import is_plain
 from deepchecks_telemetry.spool.quarantine import LEASE_S
 from deepchecks_telemetry.spool.schema import FINAL
 
@@ -49,6 +52,7 @@ def erase(home: Home, *, on_wait: Callable[[], None] = lambda: None) -> Erased:
     """Choose off and wipe, or raise `Busy`; `on_wait` is called before waiting for an upload in flight."""
     choose(home, OFF)
     try:
+        _unplant(home)
         return _erase(home, on_wait)
     except FileNotFoundError:
         # A process that is just making the spool reads the choice after it is made, and stops there.
@@ -73,6 +77,14 @@ def _erase(home: Home, on_wait: Callable[[], None]) -> Erased:
             gone, carried = remove_exports(read_exports(connection))
             _wipe(connection)
         return Erased(before, gone + _remove(home, _is_leftover), markers, receivers, carried)
+
+
+def _unplant(home: Home) -> None:
+    """Take away the links, FIFOs and second names in our folder: none is ours, and what they lead to stays."""
+    check_ground(home)
+    for entry in os.scandir(home.state):
+        if not (entry.is_dir(follow_symlinks=False) or is_plain(entry.path)):
+            os.unlink(entry.path)
 
 
 def _close_fence(home: Home) -> None:
@@ -155,6 +167,8 @@ def find_residue(home: Home, markers: Iterable[bytes] = ()) -> tuple[int, list[s
 
 
 def _holds(path: str, markers: Iterable[bytes]) -> bool:
+    if not stat.S_ISREG(os.lstat(path).st_mode):
+        return False  # a link's file is not ours, a FIFO has no bytes and keeps its reader waiting
     with open(path, "rb") as file:
         content = file.read()
     return any(marker in content for marker in markers)

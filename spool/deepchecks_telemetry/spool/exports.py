@@ -6,6 +6,7 @@ between them the batches still wait, and a file that is carried all the same hol
 
 import hashlib
 import os
+import re
 import sqlite3
 import stat
 import time
@@ -19,6 +20,9 @@ from deepchecks_telemetry.spool.patience import writing
 
 KEPT_EXPORTS = 30  # a month of a shared folder that no receipt ever comes back from; older ones keep their digest only
 KEPT_PATHS = 1000  # so many batches back, `disable` knows where their files are
+
+PART = re.compile(r"\.[0-9a-f]{12}\.part")  # after the file's own name: what `uploader/exporting.py` writes first
+BEGINNING = b'{"resourceLogs":[{"scopeLogs":['  # of a request of ours; the digest alone may be that of any file
 
 OPEN = "(SELECT epoch % 2 FROM spool) = 0"
 
@@ -84,9 +88,9 @@ def read_exports(connection: sqlite3.Connection) -> list[Export]:
 def remove_exports(exports: Sequence[Export]) -> tuple[int, tuple[str, ...]]:
     """Remove what is still ours of them: how many files went, and the paths where none is ours (carried away, edited).
 
-    Half-written files have a random name that only we can have made.
+    A spool that was edited can name any file: half-written ones have a name that only we give, whole ones our bytes.
     """
-    gone = sum(_unlink(export.part) for export in exports)
+    gone = sum(_unlink(export.part) for export in exports if _is_half(export))
     elsewhere = []
     for export in exports:
         if _is_ours(export) and _unlink(export.path):
@@ -104,12 +108,20 @@ def _unlink(path: str) -> bool:
     return True
 
 
+def _is_half(export: Export) -> bool:
+    name, random = export.part[: len(export.path)], export.part[len(export.path) :]
+    return name == export.path and PART.fullmatch(random) is not None
+
+
 def _is_ours(export: Export) -> bool:
     try:
         if not stat.S_ISREG(os.lstat(export.path).st_mode):
             return False
         with open(export.path, "rb") as file:
-            digest = hashlib.sha256()
+            first = file.read(len(BEGINNING))
+            if first != BEGINNING:
+                return False
+            digest = hashlib.sha256(first)
             for chunk in _chunks(file.read):
                 digest.update(chunk)
     except OSError:

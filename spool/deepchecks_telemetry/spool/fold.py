@@ -8,6 +8,7 @@ from deepchecks_telemetry.spool.errors import Busy
 from deepchecks_telemetry.spool.lock import hold
 from deepchecks_telemetry.spool.paths import Home
 from deepchecks_telemetry.spool.patience import patiently, writing
+from deepchecks_telemetry.spool.schema import FEW_STEPS, bound
 
 # SQLite waits for readers with the write lock held: without, it finds one among writers in tight loops nearly every
 # time and the WAL grows; with the patience of a command, a forgotten reader would make all hosts wait.
@@ -47,6 +48,7 @@ def checkpoint(connection: sqlite3.Connection) -> bool:
 def tidy(home: Home, connection: sqlite3.Connection) -> bool:
     """Fold and checkpoint now; False (never an error) where somebody else is at it, or a lock in the way."""
     deadline = time.monotonic() + TIDY_DEADLINE_S
+    bound(connection, FEW_STEPS)
     with suppress(Busy), hold(home.lock, timeout_s=0):
         with writing(connection, deadline):
             fold(connection)

@@ -17,20 +17,58 @@ REMOTE = frozenset(
 )
 
 
+ROOT = 0  # who can do everything anyway
+
+
 def check_ground(home: Home) -> None:
     """Refuse a state folder that is not this user's alone: a link, another owner (sudo), writable by others."""
+    check_folder(home.state, "the state folder")
+
+
+def check_folder(path: str, name: str) -> None:
+    """Refuse a folder that is not this user's alone; a missing one raises `FileNotFoundError`."""
     try:
-        found = os.lstat(home.state)
+        found = os.lstat(path)
     except FileNotFoundError:
         raise
     except OSError as error:
-        raise Unusable(f"the state folder cannot be used ({type(error).__name__})") from error
+        raise Unusable(f"{name} cannot be used ({type(error).__name__})") from error
     if not stat.S_ISDIR(found.st_mode):
-        raise Unusable("the state folder is a link or a file")
-    if sys.platform != "win32" and found.st_uid != os.geteuid():
-        raise Unusable("the state folder belongs to another user")
-    if sys.platform != "win32" and found.st_mode & 0o022:
-        raise Unusable("the state folder can be written by other users")
+        raise Unusable(f"{name} is a link or a file")
+    told = stranger(found)
+    if told:
+        raise Unusable(f"{name} {told}")
+
+
+def stranger(found: os.stat_result, *trusted: int) -> str | None:
+    """Who else could have put a file of ours into this folder, beside the `trusted`; None where nobody could."""
+    if sys.platform == "win32":
+        return None
+    if found.st_uid not in (*trusted, os.geteuid()):
+        return "belongs to another user"
+    return "can be written by other users" if found.st_mode & 0o022 else None
+
+
+def make_folder(path: str) -> bool:
+    """Make the folder, and what is missing above it, for this user alone; True when this call made it.
+
+    Beneath another user's folder nothing is made: with `sudo` and that user's HOME it would be root's, and lock its
+    owner out; and whoever owns the folder above can put another one in our place.
+    """
+    try:
+        _check_above(os.path.dirname(path))
+        os.mkdir(path, 0o700)
+    except FileNotFoundError:
+        make_folder(os.path.dirname(path))
+        return make_folder(path)
+    except FileExistsError:
+        return False
+    return True
+
+
+def _check_above(folder: str) -> None:
+    if sys.platform != "win32" and os.stat(folder).st_uid not in (ROOT, os.geteuid()):
+        raise Unusable("the folder above it belongs to another user")
 
 
 def is_remote(path: str) -> bool:

@@ -14,10 +14,11 @@ from dataclasses import dataclass
 
 from deepchecks_telemetry.spool.accounts import read_books
 from deepchecks_telemetry.spool.errors import Damaged, Outdated, SpoolError
-from deepchecks_telemetry.spool.ground import check_ground, is_remote
+from deepchecks_telemetry.spool.ground import ROOT, check_ground, is_remote, stranger
 from deepchecks_telemetry.spool.lock import hold
 from deepchecks_telemetry.spool.open import opened
 from deepchecks_telemetry.spool.paths import Home
+from deepchecks_telemetry.spool.plain import is_plain
 from deepchecks_telemetry.spool.quarantine import quarantined
 from deepchecks_telemetry.spool.schema import VERSION
 
@@ -48,8 +49,16 @@ class Finding:
 def examine(home: Home, *, clock: Callable[[], float] = time.time) -> list[Finding]:
     """All findings, in the order in which one would look; few where there is no spool."""
     if not os.path.lexists(home.state):
-        return [Finding("spool", OK, "there is none yet"), _sqlite()]
-    return [_folder(home), *_files(home), _file_system(home), _lock(home), *_content(home, clock()), _sqlite()]
+        return [*_choice(home), Finding("spool", OK, "there is none yet"), _sqlite()]
+    return [
+        *_choice(home),
+        _folder(home),
+        *_files(home),
+        _file_system(home),
+        _lock(home),
+        *_content(home, clock()),
+        _sqlite(),
+    ]
 
 
 def _folder(home: Home) -> Finding:
@@ -60,6 +69,16 @@ def _folder(home: Home) -> Finding:
     return Finding("folder", OK, "yours alone")
 
 
+def _choice(home: Home) -> Iterator[Finding]:
+    try:
+        told = stranger(os.stat(home.config), ROOT)
+    except OSError:
+        return
+    if told:
+        remedy = f"make it yours alone: chown it to you and chmod 700 {home.config}"
+        yield Finding("choice", WRONG, f"its folder {told}, so it counts as off", remedy)
+
+
 def _files(home: Home) -> Iterator[Finding]:
     names = os.listdir(home.state)
     if sys.platform != "win32":
@@ -68,6 +87,10 @@ def _files(home: Home) -> Iterator[Finding]:
             yield Finding("permissions", WRONG, f"others may read {', '.join(open_ones)}", f"chmod 600 {home.state}/*")
         else:
             yield Finding("permissions", OK, "0600")
+    planted = [name for name in names if not is_plain(os.path.join(home.state, name))]
+    if planted:
+        remedy = "remove them by hand; deepchecks telemetry disable does it too"
+        yield Finding("planted files", WRONG, f"links, or no files: {', '.join(planted)}", remedy)
     copies = [os.path.basename(copy) for copy in quarantined(home)]
     if copies:
         remedy = "any command that reads the spool brings back what can be saved: deepchecks telemetry inspect"

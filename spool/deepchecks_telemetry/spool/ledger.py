@@ -1,18 +1,22 @@
 """The bookkeeping around a request: which batch is next, that it is being tried, and what became of it."""
 
-import gzip
+import hashlib
 import sqlite3
 import time
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 
+from deepchecks_telemetry.spool.errors import Damaged
 from deepchecks_telemetry.spool.open import BUSY_TIMEOUT_S, opened
 from deepchecks_telemetry.spool.paths import Home
 from deepchecks_telemetry.spool.patience import writing
-from deepchecks_telemetry.spool.schema import FINAL, SEALED, STATES
+from deepchecks_telemetry.spool.schema import FINAL, PARKED, SEALED, STATES
 from deepchecks_telemetry.spool.tallies import add_tally
 from deepchecks_telemetry.spool.upkeep import kept_up
 
+LARGEST_BODY = 2**22  # bytes; 1,000 rows of 1,000 environments take 1 MB, and a few KB of gzip can be gigabytes
+GZIP = 31  # zlib's word for that format
 KEPT = 20  # some 30 KB each at most: finished batches whose bytes stay to be looked at
 
 
@@ -38,8 +42,14 @@ class Batch:
 
     @property
     def body(self) -> bytes:
-        """The request's body before compression; `sha256` is its digest."""
-        return gzip.decompress(self.packed)
+        """The request's body before compression; `Damaged` where it is not what `sha256` is the digest of."""
+        try:
+            body = zlib.decompressobj(GZIP).decompress(self.packed, LARGEST_BODY)
+        except (zlib.error, TypeError):
+            body = b""
+        if hashlib.sha256(body).hexdigest() != self.sha256:
+            raise Damaged(f"the bytes of batch {self.id} are not those that were sealed")
+        return body
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +79,13 @@ def batches(home: Home, *, states: tuple[str, ...] = STATES) -> list[Batch]:
 
 
 def begin(home: Home, batch: Batch, endpoint: str, *, clock: Callable[[], float] = time.time) -> bool:
-    """Book that `batch` is now being tried; False when it is no longer there to be sent, or `disable` was faster."""
+    """Book that `batch` is now being tried; False when it is no longer there to be sent, or `disable` was faster.
+
+    One whose bytes are not those that were sealed is parked instead: it is reported, and others get their turn.
+    """
+    if not _is_whole(batch):
+        settle(home, batch, Verdict(PARKED, "its bytes were changed"))
+        return False
     with opened(home) as connection, writing(connection, time.monotonic() + BUSY_TIMEOUT_S):
         tried = connection.execute(
             "UPDATE batches SET attempts = attempts + 1, tried_at = ?, endpoint = ? WHERE id = ? AND sha256 = ? "
@@ -77,6 +93,13 @@ def begin(home: Home, batch: Batch, endpoint: str, *, clock: Callable[[], float]
             (int(clock()), endpoint, batch.id, batch.sha256),
         )
         return tried.rowcount == 1
+
+
+def _is_whole(batch: Batch) -> bool:
+    try:
+        return bool(batch.body)
+    except Damaged:
+        return False
 
 
 def settle(home: Home, batch: Batch, verdict: Verdict, *, carried: bool = False) -> bool:

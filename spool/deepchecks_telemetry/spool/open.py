@@ -9,7 +9,7 @@ from deepchecks_telemetry.spool.ground import is_remote
 from deepchecks_telemetry.spool.lock import hold
 from deepchecks_telemetry.spool.paths import Home
 from deepchecks_telemetry.spool.quarantine import identity, put_aside
-from deepchecks_telemetry.spool.schema import FAULTS, HEAD, check_head, connect, translate
+from deepchecks_telemetry.spool.schema import FAULTS, HEAD, MANY_STEPS, bound, check_head, connect, translate
 
 BUSY_TIMEOUT_S = 5.0
 
@@ -25,6 +25,7 @@ def opened(home: Home, *, locked: bool = False) -> Iterator[sqlite3.Connection]:
     alone = nullcontext() if locked or file is None or not is_remote(home.state) else hold(home.lock, BUSY_TIMEOUT_S)
     try:
         with alone, closing(connect(home, timeout_s=BUSY_TIMEOUT_S)) as connection:
+            bound(connection, MANY_STEPS)
             check_head(connection.execute(HEAD).fetchone())
             yield connection
     except (*FAULTS, Damaged) as error:

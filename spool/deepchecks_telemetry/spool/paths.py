@@ -55,7 +55,7 @@ def find_home(environ: Mapping[str, str] = os.environ) -> Home:
     policy = _find_policy(site)
     root = environ.get(DIR_VARIABLE)
     if root:
-        root = os.path.abspath(root)
+        root = os.path.abspath(os.path.expanduser(root))  # a Dockerfile or a unit file expands no ~
         return Home(os.path.join(root, "state"), os.path.join(root, "config"), policy)
     return Home(os.path.join(state, APP, "telemetry"), os.path.join(config, APP, "telemetry"), policy)
 
@@ -81,7 +81,8 @@ def _xdg(environ: Mapping[str, str], state: str, config: str, site: str) -> tupl
         usual = os.path.join(home, state), os.path.join(home, config)
         named = [path if os.path.isabs(path) else default for path, default in zip(named, usual, strict=True)]
     folders = environ.get("XDG_CONFIG_DIRS", "").split(os.pathsep)
-    return named[0], named[1], list(filter(os.path.isabs, folders)) or [site]
+    # The machine's own first: a variable must not take away what its administrator decided.
+    return named[0], named[1], [site, *filter(os.path.isabs, folders)]
 
 
 def _registered_home() -> str:
@@ -94,6 +95,6 @@ def _registered_home() -> str:
 
 
 def _find_policy(site: list[str]) -> str:
-    """The first that exists: some desktops put a folder of their own before /etc/xdg, where administrators write."""
+    """The first that exists."""
     candidates = [os.path.join(folder, APP, "telemetry") for folder in site]
-    return next(filter(os.path.isdir, candidates), candidates[0])
+    return next(filter(os.path.isdir, candidates), candidates[-1])

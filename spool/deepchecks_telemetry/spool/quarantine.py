@@ -12,6 +12,7 @@ from contextlib import nullcontext
 from deepchecks_telemetry.spool.errors import Unusable
 from deepchecks_telemetry.spool.lock import hold
 from deepchecks_telemetry.spool.paths import Home
+from deepchecks_telemetry.spool.plain import BESIDE, is_plain_database
 
 LEASE_S = 0.01
 SETTLED_S = 1.0  # a copy is salvaged only so long after its rename: a hundred leases
@@ -48,8 +49,9 @@ def quarantined(home: Home) -> list[str]:
         names = os.listdir(home.state)
     except OSError:
         return []
-    marks = [name for name in names if name.startswith("spool.db.damaged-") and not name.endswith(SIDE_FILES)]
-    return [os.path.join(home.state, name) for name in sorted(marks)]
+    marks = [name for name in names if name.startswith("spool.db.damaged-") and not name.endswith(BESIDE)]
+    copies = [os.path.join(home.state, name) for name in sorted(marks)]
+    return list(filter(is_plain_database, copies))  # a link was put there by somebody else
 
 
 def _rename(path: str, aside: str) -> None:

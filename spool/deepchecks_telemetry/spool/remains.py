@@ -11,23 +11,33 @@ import sqlite3
 import zlib
 from collections import Counter
 from collections.abc import Iterable
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
-from deepchecks_telemetry.spool.catalogue import NAMES, Environment, is_allowed
+from deepchecks_telemetry.spool.catalogue import NAMES, Environment, is_allowed, is_count, is_day
 from deepchecks_telemetry.spool.errors import Damaged
+from deepchecks_telemetry.spool.identity import is_uuid
 from deepchecks_telemetry.spool.mending import mend
 from deepchecks_telemetry.spool.pages import read_rows
-from deepchecks_telemetry.spool.schema import EXPORTED, FAULTS, FINAL, PARKED, SEALED, STATES, translate
+from deepchecks_telemetry.spool.plain import clear
+from deepchecks_telemetry.spool.schema import (
+    EXPORTED,
+    FAULTS,
+    FINAL,
+    LARGEST,
+    MANY_STEPS,
+    PARKED,
+    SEALED,
+    STATES,
+    bound,
+    check_shape,
+    translate,
+)
 
-MOST_OF_ONE = 2**40  # a larger count in one place is a flipped bit
-LAST_DAY = 2**16  # the year 2149
-LARGEST = 2**26  # bytes; a spool stays within 2 MB, so more than this is somebody else's file
 LEAP = 100_000  # ids are consecutive, but for those in broken pages: at 100 a page, a thousand pages of 1 KB
 
 TALLY = re.compile("delivered|rejected|recovered|dropped:[a-z]{1,16}")
-UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 BATCH = (
     "state sealed_at rows events rejected packed sha256 attempts tried_at outcome endpoint"  # all but the id
 ).split()
@@ -72,7 +82,7 @@ def read(copy: str) -> Remains:
     found.places, bare = _read_pages(database, wal)
     try:
         _read_database(copy, found)
-    except FAULTS as error:
+    except (*FAULTS, Damaged) as error:
         _only_damage(error)
         if found.places or bare:  # a spool, but one whose schema is broken
             _read_mended(database, wal, os.path.join(os.path.dirname(copy), MENDED), found)
@@ -82,7 +92,7 @@ def read(copy: str) -> Remains:
 
 def _only_damage(error: Exception) -> None:
     """Pass over what is broken; a full disk or a lock passes by itself, and is no reason to give anything up."""
-    if not isinstance(translate(error), Damaged):
+    if not isinstance(error if isinstance(error, Damaged) else translate(error), Damaged):
         raise error
 
 
@@ -94,8 +104,7 @@ def _read_file(path: str) -> bytes:
 
 
 def _read_mended(database: bytes, wal: bytes, path: str, found: Remains) -> None:
-    with suppress(FileNotFoundError):
-        os.unlink(path)
+    clear(path)
     os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     try:
         whole = mend(database, wal, path)
@@ -110,8 +119,10 @@ def _read_mended(database: bytes, wal: bytes, path: str, found: Remains) -> None
 
 def _read_database(path: str, found: Remains) -> None:
     with closing(sqlite3.connect(path, isolation_level=None, timeout=5.0)) as connection:
+        bound(connection, MANY_STEPS)
         for pragma in ("trusted_schema = OFF", "user_version"):
             connection.execute(f"PRAGMA {pragma}")
+        check_shape(connection)
         connection.execute("SELECT 1 FROM spool, environments, events, folded, batches, rows, tallies LIMIT 0")
         _read_tables(connection, found)
 
@@ -130,7 +141,7 @@ def _read_tables(connection: sqlite3.Connection, found: Remains) -> None:
         if isinstance(name, str) and TALLY.fullmatch(name) and _is_count(count):
             found.tallies[name] = max(count, found.tallies[name])
     for installation, day in _rows(connection, "spool", "installation, installed_day", "id"):
-        if isinstance(installation, str) and UUID.fullmatch(installation) and _is_count(day):
+        if is_uuid(installation) and _is_count(day):
             found.installation = installation, day
     _read_batches(connection, found)
 
@@ -146,7 +157,7 @@ def _read_batches(connection: sqlite3.Connection, found: Remains) -> None:
             if of == number
         ]
         if _is_whole(batch):
-            batch["own"] = [row for row in own if UUID.fullmatch(str(row[0])) and _is_row(row[1], row[2], row[4])]
+            batch["own"] = [row for row in own if is_uuid(row[0]) and _is_row(row[1], row[2], row[4])]
             batch["files"] = [file for of, *file in files if of == number and all(isinstance(x, str) for x in file)]
             found.batches.append(batch)
         elif batch["attempts"] == 0 and batch["state"] in {SEALED, PARKED}:
@@ -213,11 +224,11 @@ def _count(found: Remains, day: Any, event: Any, place: Place | None, count: Any
 
 
 def _is_row(day: Any, event: Any, count: Any) -> bool:
-    return event in NAMES and _is_count(day) and day < LAST_DAY and _is_count(count)
+    return event in NAMES and is_day(day) and _is_count(count)
 
 
 def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and 0 <= value < MOST_OF_ONE
+    return type(value) is int and (value == 0 or is_count(value))
 
 
 def _is_whole(batch: dict[str, Any]) -> bool:

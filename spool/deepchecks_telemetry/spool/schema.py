@@ -2,20 +2,21 @@
 
 import os
 import sqlite3
-import stat
 import time
 from contextlib import suppress
 from typing import Any
 
 from deepchecks_telemetry.spool.errors import Busy, Damaged, Outdated, Unusable
-from deepchecks_telemetry.spool.ground import check_ground, is_remote
+from deepchecks_telemetry.spool.ground import check_ground, is_remote, make_folder
 from deepchecks_telemetry.spool.lock import hold
 from deepchecks_telemetry.spool.paths import Home
+from deepchecks_telemetry.spool.plain import clear, is_plain, is_plain_database
 from deepchecks_telemetry.spool.quarantine import identity, reunite
 
 # PRAGMA user_version is 1000 × a change that older clients cannot live with + additions that they need not know.
 BREAKING = 1000
 VERSION = 1002
+LARGEST = 2**26  # bytes; a spool stays within 2 MB, so more than this is somebody else's file
 YOUNG_S = 0.5  # a state folder so young is being filled by the process that made it
 LONGEST_S = 0.001
 TURN_S = 0.02  # how long creating waits for the lock before it looks again whether it is still needed
@@ -61,13 +62,17 @@ CREATE TABLE exports (
 );
 INSERT INTO spool (id, epoch) VALUES (1, 0);
 """
+KNOWN = [statement.strip() for statement in TABLES.split(";") if "CREATE" in statement]
+# Of SQLite's machine, 30 million a second: what a host, and what a command, spends on a file whose tree leads in
+# circles. An append takes 30 of them, folding a million events 23 million.
+FEW_STEPS, MANY_STEPS, STEPS = 100_000_000, 1_000_000_000, 1_000_000
 
 
 def create(home: Home, timeout_s: float) -> None:
     """Create folder and spool if they are missing; of many processes one does it, the others find it done."""
     deadline = time.monotonic() + timeout_s
     try:
-        first = _make_folder(home.state)
+        first = make_folder(home.state)
         check_ground(home)
         if not first and abs(time.time() - os.stat(home.state).st_ctime) < YOUNG_S:
             _await(home.spool, min(deadline, time.monotonic() + YOUNG_S))
@@ -82,18 +87,6 @@ def create(home: Home, timeout_s: float) -> None:
             raise Busy("another process holds the lock of the spool")
 
 
-def _make_folder(path: str) -> bool:
-    """Make the folder, and what is missing above it, for this user alone; True when this call made it."""
-    try:
-        os.mkdir(path, 0o700)
-    except FileNotFoundError:
-        _make_folder(os.path.dirname(path))
-        return _make_folder(path)
-    except FileExistsError:
-        return False
-    return True
-
-
 def _await(path: str, deadline: float) -> None:
     """Whoever made the folder is making the spool: to wait here spares a hundred processes the import of filelock."""
     while not os.path.lexists(path) and time.monotonic() < deadline:
@@ -106,9 +99,7 @@ def _build(home: Home) -> None:
     temporary = home.spool + ".new"
     try:
         reunite(home)
-        for suffix in ("", "-journal", "-wal", "-shm"):
-            if os.path.lexists(temporary + suffix):
-                os.unlink(temporary + suffix)
+        clear(temporary)
         os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
         connection = sqlite3.connect(temporary, isolation_level=None)
         try:
@@ -136,10 +127,14 @@ def connect(home: Home, *, timeout_s: float = 0.0) -> sqlite3.Connection:
     """
     check_ground(home)
     before = os.lstat(home.spool)
-    if not stat.S_ISREG(before.st_mode):
+    if not is_plain(home.spool):  # a second name is a link too: sqlite.org/howtocorrupt.html, 2.5 and 2.6
         raise Unusable("the spool is a link or no file")
+    if not is_plain_database(home.spool):
+        raise Unusable("a file beside the spool is a link or no file")
     if before.st_size == 0:  # SQLite would take its WAL away, with what others have just put there
         raise Damaged("the spool's file is empty")
+    if before.st_size > LARGEST:
+        raise Damaged("the spool's file is too large to be one of ours")
     try:
         connection = sqlite3.connect(
             _uri(home.spool), uri=True, isolation_level=None, timeout=timeout_s, check_same_thread=False
@@ -164,6 +159,7 @@ def _check_unmoved(home: Home, before: os.stat_result) -> None:
 def _configure(connection: sqlite3.Connection, home: Home) -> None:
     # wal_autocheckpoint: with automatic checkpoints the p99 of an append is 2 ms, and two at once can meet SQLite's
     # WAL-reset bug (3.7.0 to 3.51.2). trusted_schema: a spool that was edited by hand runs no function of ours.
+    bound(connection, FEW_STEPS)
     for pragma in ("synchronous = NORMAL", "wal_autocheckpoint = 0", "trusted_schema = OFF"):
         connection.execute(f"PRAGMA {pragma}")
     (application,) = connection.execute("PRAGMA application_id").fetchone()
@@ -172,8 +168,25 @@ def _configure(connection: sqlite3.Connection, home: Home) -> None:
         raise Damaged("the spool's file is no spool of ours")
     if version // BREAKING != VERSION // BREAKING:
         raise Outdated(f"the spool is of version {version}, which this package (version {VERSION}) cannot read")
+    check_shape(connection)
     if is_remote(home.state):
         connection.execute("PRAGMA journal_mode = DELETE")  # it may have been made on a local disk, and moved
+
+
+def bound(connection: sqlite3.Connection, steps: int) -> None:
+    """Let the statements from here on take no more than so many steps together; then SQLite says "interrupted"."""
+    left = iter(range(steps // STEPS))
+    connection.set_progress_handler(lambda: next(left, None) is None, STEPS)
+
+
+def check_shape(connection: sqlite3.Connection) -> None:
+    """Raise `Damaged` where the schema could do more than hold rows; it is no more than read here."""
+    found = connection.execute("SELECT type, sql FROM sqlite_master").fetchall()
+    if [text for _, text in found if text is not None] != KNOWN:
+        from deepchecks_telemetry.spool.shape import is_harmless
+
+        if not is_harmless(found):
+            raise Damaged("the spool's file has triggers, views or expressions, which no spool of ours has")
 
 
 def _uri(path: str) -> str:
@@ -182,7 +195,10 @@ def _uri(path: str) -> str:
     return f"file:{'' if quoted.startswith('/') else '/'}{quoted}?mode=rw"
 
 
-BROKEN = ("malformed", "not a database", "no such table", "no such column", "could not decode", "codec can't decode")
+BROKEN = (
+    *("malformed", "not a database", "no such table", "no such column", "could not decode", "codec can't decode"),
+    "interrupted",  # by bound()
+)
 FAULTS = (sqlite3.Error, UnicodeDecodeError)  # the latter where SQLite's own message quotes a broken schema
 IOERR_READ = 266
 UNREADABLE = (

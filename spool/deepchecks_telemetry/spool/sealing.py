@@ -1,15 +1,18 @@
-"""Sealing: what waits becomes one batch of rows, each with a `uid` that never changes again, and the bytes to send."""
+"""Sealing: what waits becomes one batch of rows, each with a `uid` that never changes again, and the bytes to send.
+
+Whatever stands in the file, which may have been edited by hand, nothing outside the catalogue is sealed.
+"""
 
 import gzip
 import hashlib
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
 
-from deepchecks_telemetry.spool.catalogue import NAMES, Environment, is_allowed
+from deepchecks_telemetry.spool.catalogue import NAMES, Environment, is_allowed, is_count, is_day
 from deepchecks_telemetry.spool.fold import checkpoint, fold
-from deepchecks_telemetry.spool.identity import new_uuid
+from deepchecks_telemetry.spool.identity import is_uuid, new_uuid
 from deepchecks_telemetry.spool.lock import hold
 from deepchecks_telemetry.spool.open import opened
 from deepchecks_telemetry.spool.paths import Home
@@ -17,10 +20,12 @@ from deepchecks_telemetry.spool.patience import writing
 from deepchecks_telemetry.spool.schema import HEAD, PLACE, SEALED, check_head
 from deepchecks_telemetry.spool.tallies import add_tally
 from deepchecks_telemetry.spool.upkeep import kept_up
+from deepchecks_telemetry.spool.writer import today
 
 MAX_ROWS = 1000  # of some 300 bytes each: far below the 1 MiB that receivers commonly take
 MAX_PARKED = 8  # refused batches; past them counts go on being folded, so that years of 403 stay within bounds
 LOCK_S = 5.0
+YEAR = 365  # days after which nobody can join what an installation sends from then on with what it sent before
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +40,7 @@ class Row:
 
 
 Render = Callable[[str, list[Row]], bytes]
+Key = tuple[int, int, int, int]  # day, event, environment, and how often
 
 
 def seal(home: Home, render: Render, *, behind: bool = False, clock: Callable[[], float] = time.time) -> bool:
@@ -64,31 +70,53 @@ def _seal(connection: sqlite3.Connection, render: Render, now: int) -> bool:
     epoch, installation = check_head(connection.execute(HEAD).fetchone())
     if epoch % 2 or installation is None:
         return False
+    places = _read_places(connection)
+    while keys := _take_oldest(connection):
+        known = [key for key in keys if _is_known(key, places)]
+        _discard(connection, (key for key in keys if not _is_known(key, places)))
+        if known:
+            rows = [Row(new_uuid(), day, NAMES[event], places[place], count) for day, event, place, count in known]
+            _store(connection, rows, known, render(_identify(connection, installation, now), rows), now)
+            return True
+    return False
+
+
+def _read_places(connection: sqlite3.Connection) -> dict[int, Environment]:
     found = connection.execute(f"SELECT id, {PLACE} FROM environments")  # noqa: S608
-    places = {place: Environment(*values) for place, *values in found}
-    _discard_unknown(connection, places)
+    return {place: Environment(*values) for place, *values in found if is_allowed(tuple(values))}
+
+
+def _take_oldest(connection: sqlite3.Connection) -> list[Key]:
     keys = connection.execute(
         "SELECT day, event, environment, count FROM folded ORDER BY day, environment, event LIMIT ?", (MAX_ROWS,)
     ).fetchall()
-    rows = [Row(new_uuid(), day, NAMES[event], places[place], count) for day, event, place, count in keys]
-    if rows:
-        _store(connection, rows, keys, render(installation, rows), now)
     connection.executemany("DELETE FROM folded WHERE (day, event, environment) = (?, ?, ?)", [key[:3] for key in keys])
-    return bool(rows)
+    return keys
 
 
-def _discard_unknown(connection: sqlite3.Connection, places: dict[int, Environment]) -> None:
-    """Whatever stands in the file, nothing outside the catalogue is sealed: it may have been edited by hand."""
-    kinds = connection.execute("SELECT event, environment, sum(count) FROM folded GROUP BY 1, 2").fetchall()
-    for event, place, count in kinds:
-        if event not in NAMES or not is_allowed(places.get(place, ())):
-            add_tally(connection, "dropped:unknown", count)
-            connection.execute("DELETE FROM folded WHERE (event, environment) = (?, ?)", (event, place))
+def _is_known(key: Key, places: Container[int]) -> bool:
+    """Whether the catalogue names all of it; a day or a count that is none could be the bytes of a text."""
+    day, event, place, count = key
+    return is_day(day) and event in NAMES and place in places and is_count(count)
 
 
-def _store(
-    connection: sqlite3.Connection, rows: list[Row], keys: list[tuple[int, int, int, int]], body: bytes, now: int
-) -> None:
+def _discard(connection: sqlite3.Connection, keys: Iterable[Key]) -> None:
+    add_tally(connection, "dropped:unknown", sum(count for *_, count in keys if is_count(count)))
+
+
+def _identify(connection: sqlite3.Connection, installation: str, now: int) -> str:
+    """The installation's id for this batch: another one after a year, and where a text stands that is none."""
+    day = today(lambda: now)
+    (since,) = connection.execute("SELECT installed_day FROM spool").fetchone()
+    # A clock that was a year ahead when the id was given would keep it for two.
+    if is_uuid(installation) and is_day(since) and abs(day - since) < YEAR:
+        return installation
+    another = new_uuid()
+    connection.execute("UPDATE spool SET installation = ?, installed_day = ?", (another, day))
+    return another
+
+
+def _store(connection: sqlite3.Connection, rows: list[Row], keys: list[Key], body: bytes, now: int) -> None:
     batch = connection.execute(
         "INSERT INTO batches (state, sealed_at, rows, events, packed, sha256) VALUES ('sealed', ?, ?, ?, ?, ?)",
         (

@@ -27,8 +27,8 @@ PLACE = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
 NEAR = tuple(map(ipaddress.ip_network, "127.0.0.0/8 10.0.0.0/8 172.16.0.0/12 192.168.0.0/16 ::1/128 fc00::/7".split()))
 # A gateway reads by these where a request ends, whom it is for and what its body is: they are the client's own.
 FRAMING = frozenset(
-    "accept-encoding connection content-encoding content-length content-type expect host keep-alive proxy-connection te "
-    "trailer transfer-encoding upgrade".split()
+    "accept-encoding connection content-encoding content-length content-type expect host keep-alive proxy-connection "
+    "te trailer transfer-encoding upgrade".split()
 )
 
 

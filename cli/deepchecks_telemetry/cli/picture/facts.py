@@ -1,9 +1,7 @@
 """Everything that the picture shows, read once: what is counted, what was sent, what goes next, and who decides."""
 
-import hashlib
 import json
 import time
-import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +11,7 @@ from deepchecks_telemetry.cli.status import read_status
 from deepchecks_telemetry.spool.accounts import Waiting, read_waiting
 from deepchecks_telemetry.spool.catalogue import FIELDS, Environment
 from deepchecks_telemetry.spool.consent import OFF, decide
+from deepchecks_telemetry.spool.errors import Damaged
 from deepchecks_telemetry.spool.ledger import Batch, batches
 from deepchecks_telemetry.spool.paths import Home
 from deepchecks_telemetry.spool.schema import DELIVERED, EXPORTED, REJECTED
@@ -95,10 +94,9 @@ def _wait(row: Waiting) -> Count:
 def open_body(batch: Batch) -> bytes | None:
     """The exact bytes of a batch; None where they are gone, or damaged."""
     try:
-        body = batch.body
-    except (OSError, EOFError, zlib.error, TypeError):
+        return batch.body
+    except Damaged:
         return None
-    return body if hashlib.sha256(body).hexdigest() == batch.sha256 else None
 
 
 def _open(batch: Batch) -> Entry:

@@ -1,0 +1,288 @@
+"""A disk from somebody else: no file on it keeps us waiting, fills the memory, writes elsewhere or brings free text."""
+
+import gzip
+import json
+import os
+import subprocess
+import sys
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from deepchecks_telemetry.collector import report, running
+from deepchecks_telemetry.spool import find_home, record
+from deepchecks_telemetry.uploader import BadFile, export
+from deepchecks_telemetry.uploader.courier import MAX_COUNT, read_file
+
+from .network import Listener, listening
+
+MIB = 2**20
+QUICK_S = 30  # what would wait for ever does not come back by then
+ON_POSIX = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such files")
+WITH_PROC = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="this system has no /proc")
+SECRET = b"alice@example.org"
+UID = b"00000000-0000-4000-8000-000000000000"
+
+
+def deepchecks(*arguments: object, **named: object) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "deepchecks_telemetry.cli", "telemetry", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=QUICK_S, **named)  # type: ignore[call-overload,no-any-return]
+
+
+@pytest.fixture
+def server() -> Iterator[Listener]:
+    with listening() as running_one:
+        yield running_one
+
+
+@pytest.fixture
+def stick(tmp_path: Path) -> Path:
+    folder = tmp_path / "stick"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def carried(stick: Path, home: Path) -> Path:
+    """A file of ours with two events in two rows."""
+    assert record("run-check")
+    assert record("run-suite")
+    (made,) = export(find_home(), str(stick / "counts.jsonl"))
+    return Path(made.path)
+
+
+def bodies(server: Listener) -> list[bytes]:
+    return [gzip.decompress(request.partition(b"\r\n\r\n")[2]) for request in server.heard]
+
+
+# --- what is no plain file
+
+
+def a_fifo(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def a_folder(path: Path) -> None:
+    path.mkdir()
+
+
+def a_link_to_a_device(path: Path) -> None:
+    path.symlink_to("/dev/zero")
+
+
+def a_link_to_itself(path: Path) -> None:
+    path.symlink_to(path)
+
+
+def a_link_to_a_secret(path: Path) -> None:
+    path.with_suffix(".txt").write_bytes(SECRET)
+    path.symlink_to(path.with_suffix(".txt"))
+
+
+def nothing(_: Path) -> None:
+    pass
+
+
+@ON_POSIX
+@pytest.mark.parametrize("make", [a_fifo, a_folder, a_link_to_a_device, a_link_to_itself, a_link_to_a_secret, nothing])
+@pytest.mark.parametrize("command", ["deliver", "settle", "collector load"])
+def test_what_is_no_plain_file_is_refused_at_once(
+    command: str, make: Callable[[Path], None], stick: Path, server: Listener, tmp_path: Path
+) -> None:
+    path = stick / "counts.jsonl"
+    make(path)
+    options = {"deliver": ["--endpoint", server.url], "settle": []}.get(command, ["--store", str(tmp_path / "s.db")])
+    done = deepchecks(*command.split(), path, *options)
+    assert done.returncode in (1, 2) or make is a_folder, done
+    assert SECRET.decode() not in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    assert server.heard == []
+
+
+@ON_POSIX
+@pytest.mark.parametrize("make", [a_fifo, a_folder, a_link_to_a_device, a_link_to_a_secret])
+def test_an_export_neither_waits_for_nor_writes_over_what_stands_at_its_path(
+    make: Callable[[Path], None], stick: Path, home: Path
+) -> None:
+    assert record("run-check")
+    path = stick / "counts.jsonl"
+    make(path)
+    done = deepchecks("export", path)
+    if make is a_folder:
+        assert (done.returncode, len(os.listdir(path))) == (0, 1)
+    else:
+        assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+        assert [file.read_bytes() for file in stick.glob("*.txt")] == [SECRET] * (make is a_link_to_a_secret)
+
+
+@ON_POSIX
+def test_a_link_that_was_laid_where_we_write_is_replaced_and_not_followed(
+    stick: Path, carried: Path, server: Listener, tmp_path: Path
+) -> None:
+    theirs = tmp_path / "theirs"
+    first = deepchecks("deliver", carried, "--endpoint", server.url)
+    receipt = Path(first.stdout.rpartition("receipt: ")[2].strip())
+    content = receipt.read_bytes()  # who has the file can tell its receipt, and the name of that
+    receipt.unlink()
+    receipt.symlink_to(theirs)
+    assert deepchecks("deliver", carried, "--endpoint", server.url).returncode == 0
+    assert (receipt.is_symlink(), receipt.read_bytes()) == (False, content)
+    carried.unlink()
+    carried.symlink_to(theirs)
+    assert deepchecks("export", carried, "--again").returncode == 0
+    assert (carried.is_symlink(), theirs.exists()) == (False, False)
+
+
+@ON_POSIX
+def test_a_name_leads_nowhere_and_moves_no_cursor(stick: Path, carried: Path, server: Listener) -> None:
+    named = stick / "..%2f..%2fetc\x1b[2J\n\u202e.jsonl"
+    named.write_bytes(carried.read_bytes()[:-5])
+    dashed = stick / "--\x1b[2J.jsonl"
+    dashed.write_bytes(b"")
+    for done in (
+        deepchecks("deliver", named, "--endpoint", server.url),
+        deepchecks("deliver", dashed.name, "--endpoint", server.url, cwd=stick),
+        deepchecks("settle", named),
+    ):
+        assert done.returncode in (1, 2)
+        assert (done.stdout + done.stderr).replace("\n", "").isprintable()
+    assert {path.name for path in stick.iterdir()} == {carried.name, named.name, dashed.name}
+
+
+# --- what is too much
+
+READER = """
+import sys
+from pathlib import Path
+from deepchecks_telemetry.uploader import BadFile, courier, receipt
+def held():
+    return int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]) // 1024
+before = held()
+try:
+    (receipt.read if sys.argv[1] == "receipt" else courier.read_file)(sys.argv[2])
+except BadFile:
+    print(held() - before)
+"""
+
+
+def a_line_of_10_gb(path: Path) -> None:
+    with path.open("wb") as file:
+        file.truncate(10 * 2**30)
+
+
+def empty_lines(path: Path) -> None:
+    path.write_bytes(b"\n" * (64 * MIB))
+
+
+def a_line_of_many_objects(path: Path) -> None:
+    path.write_bytes(b'{"resourceLogs":[' + b"{}," * (5 * MIB) + b"{}]}\n")
+
+
+def a_line_of_depth(path: Path) -> None:
+    path.write_bytes(b"[" * (8 * MIB) + b"\n")
+
+
+@WITH_PROC
+@pytest.mark.parametrize(
+    ("make", "kind", "most_mib"),
+    [
+        (a_line_of_10_gb, "courier", 8),
+        (a_line_of_10_gb, "receipt", 8),
+        (empty_lines, "courier", 160),
+        (a_line_of_many_objects, "courier", 80),
+        (a_line_of_depth, "courier", 40),
+        (a_line_of_depth, "receipt", 40),
+    ],
+)
+def test_a_file_that_is_too_much_takes_no_memory(
+    make: Callable[[Path], None], kind: str, most_mib: int, stick: Path
+) -> None:
+    make(stick / "counts.jsonl")
+    command = [sys.executable, "-c", READER, kind, str(stick / "counts.jsonl")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=QUICK_S)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) < most_mib
+
+
+# --- what does not say what we would
+
+
+def poisons(content: bytes) -> dict[str, bytes]:
+    """The file with one thing in it that we would not have written."""
+    day = content.partition(b'"timeUnixNano":"')[2].partition(b'"')[0]
+    uid = content.partition(b'"log.record.uid","value":{"stringValue":"')[2][:36]
+    count, system = b'"intValue":"1"', b'"os.type","value":{"stringValue":"'
+    return {
+        "a count of infinity": content.replace(count, b'"intValue":1e999', 1),
+        "a count by the word": content.replace(count, b'"intValue":Infinity', 1),
+        "no number": content.replace(count, b'"intValue":NaN', 1),
+        "a count of many digits": content.replace(count, b'"intValue":"' + b"9" * 4_000 + b'"', 1),
+        "a count of too many digits": content.replace(count, b'"intValue":"' + b"9" * 5_000 + b'"', 1),
+        "more than can have been": content.replace(count, b'"intValue":"%d"' % (MAX_COUNT + 1), 1),
+        "a count of none": content.replace(count, b'"intValue":"0"', 1),
+        "a day before all days": content.replace(b'"' + day + b'"', b'"-86400000000000"'),
+        "a day after all days": content.replace(b'"' + day + b'"', b'"%d"' % (10**30 * 86_400)),
+        "an endless day": content.replace(b'"' + day + b'"', b"1e999"),
+        "free text for an uid": content.replace(uid, SECRET),
+        "a lone surrogate": content.replace(uid, b"\\ud800"),
+        "another script's digits": content.replace(count, '"intValue":"١"'.encode(), 1),
+        "a key twice": content.replace(b'"eventName"', b'"eventName":"' + SECRET + b'","eventName"', 1),
+        "a key that nobody reads": content.replace(b'"eventName"', b'"body":{"stringValue":"x"},"eventName"', 1),
+        "a byte order mark": b"\xef\xbb\xbf" + content,
+        "utf-16": content.decode().encode("utf-16"),
+        "carriage returns": content.replace(b"\n", b"\r\n"),
+        "a terminal's control": content.replace(system, system + b"\\u001b[2J", 1),
+        "a version with a name": content.replace(b'"version":"', b'"version":"1+alice.', 1),
+        "an empty group": content.replace(b'"resourceLogs":[', b'"resourceLogs":[{},', 1),
+        "null": content.replace(b'"attributes":[', b'"attributes":[null,', 1),
+    }
+
+
+EXAMPLE = (
+    b'{"os.type","value":{"stringValue":"linux","log.record.uid","value":{"stringValue":"'
+    + UID
+    + b'"timeUnixNano":"0","intValue":"1"\n'
+)
+
+
+@pytest.mark.parametrize("what", poisons(EXAMPLE))
+def test_a_poisoned_file_is_refused_whole_and_in_printable_words(carried: Path, what: str) -> None:
+    content = carried.read_bytes()
+    poisoned = poisons(content)[what]
+    assert poisoned != content
+    carried.write_bytes(poisoned)
+    with pytest.raises(BadFile) as caught:
+        read_file(str(carried))
+    assert str(caught.value).isprintable()
+    assert SECRET.decode() not in str(caught.value)
+
+
+def test_a_victim_delivers_none_of_the_poisoned_files_and_all_of_the_others(carried: Path, server: Listener) -> None:
+    content, files = carried.read_bytes(), [carried]
+    for number, poisoned in enumerate(poisons(content).values()):
+        files.append(carried.with_name(f"{number}.jsonl"))
+        files[-1].write_bytes(poisoned)
+    done = deepchecks("deliver", *files, "--endpoint", server.url)
+    assert (done.returncode, done.stderr.count("Refused: ")) == (1, len(files) - 1)
+    assert bodies(server) == [content[:-1]]
+    assert (done.stdout + done.stderr).replace("\n", "").isprintable()
+
+
+def test_lines_and_uids_that_come_twice_are_counted_once(carried: Path, tmp_path: Path) -> None:
+    """Also where they come with another installation's name and a larger count: the first one that came is believed."""
+    line = carried.read_bytes()
+    said = json.loads(line)
+    (installation,) = {
+        pair["value"]["stringValue"]
+        for group in said["resourceLogs"]
+        for pair in group["resource"]["attributes"]
+        if pair["key"] == "app.installation.id"
+    }
+    theirs = line.replace(installation.encode(), str(uuid.UUID(int=7)).encode()).replace(b'"1"', b'"900"')
+    carried.write_bytes(line + line + theirs)
+    with running(tmp_path / "store.db") as url:
+        assert deepchecks("deliver", carried, carried, "--endpoint", url).returncode == 0
+        found = report(tmp_path / "store.db")
+    assert (found.total.events, found.total.rows, found.total.installations) == (2, 2, 1)

@@ -1,0 +1,153 @@
+"""What a stranger has written, into a file, a name or a store, is shown as text: no cursor moves, no cell is a formula.
+
+A spool that was edited is attacked column by column in tests/cli/test_hostile.py, the picture in tests/browser.
+"""
+
+import csv
+import gzip
+import hashlib
+import io
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import date
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+from deepchecks_telemetry import cli
+from deepchecks_telemetry.collector.store import Store
+from deepchecks_telemetry.collector.wire import Row
+from deepchecks_telemetry.spool import find_home, record
+from deepchecks_telemetry.spool.catalogue import Environment
+from deepchecks_telemetry.uploader import seal_next
+
+CONTROL = "\x1b[2J\x1b]0;owned\x07\r\n\u202e\x9b1m"
+FORMULAS = ["=cmd|'/C calc'!A0", "+1", "-1+1", "@SUM(A1)", " =1", "\t=1", "\r=1", "\n@x"]
+COLUMNS = ("uid", "day", "event", "count", "installation_id", "received_day", *Environment._fields)
+
+
+def telemetry(*words: str, **variables: str) -> Result:
+    return CliRunner().invoke(cli.deepchecks, ["telemetry", *words], prog_name="deepchecks", env=variables)
+
+
+def is_text(said: str) -> bool:
+    return said.replace("\n", "").isprintable()
+
+
+def commands(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    for name, command in group.commands.items():
+        yield (*path, name)
+        if isinstance(command, click.Group):
+            yield from commands(command, (*path, name))
+
+
+@pytest.mark.parametrize("words", [(), *commands(cli.telemetry)], ids=" ".join)
+@pytest.mark.parametrize("hostile", ["--x\x1b[2J", "\x1b[2J", "--\u202ex=\x9b1m", "a\nError: b"], ids=ascii)
+def test_a_word_that_is_not_understood_is_repeated_as_text(words: tuple[str, ...], hostile: str) -> None:
+    done = telemetry(*words, *[hostile] * 3)  # no command takes three of them
+    assert (done.exit_code, done.stdout) == (2, "") or words in {("deliver",), ("settle",), ("collector", "load")}
+    assert is_text(done.stderr), done.stderr
+    assert "\nError: b" not in done.stderr
+    assert is_text(CliRunner().invoke(cli.deepchecks, [hostile, *words]).output)
+
+
+@pytest.mark.parametrize("words", ["deliver", "settle", "export", "collector report --store", "collector load"])
+def test_a_file_name_in_an_error_is_text(words: str, tmp_path: Path) -> None:
+    done = telemetry(*words.split(), f"{tmp_path}/no/{CONTROL}", DEEPCHECKS_TELEMETRY_ENDPOINT="http://127.0.0.1:9")
+    assert done.exit_code in (0, 1, 2)
+    assert is_text(done.output)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such names")
+@pytest.mark.parametrize("words", ["status --explain", "view", "doctor", "enable", "disable"])
+def test_a_folder_of_ours_with_a_hostile_name_is_text(words: str, tmp_path: Path) -> None:
+    environ = {**os.environ, "DEEPCHECKS_TELEMETRY_DIR": f"{tmp_path}/{CONTROL}", "BROWSER": "true"}
+    script = "from deepchecks_telemetry.spool import record; assert record('run-check')"
+    subprocess.run([sys.executable, "-c", script], env=environ, timeout=60, check=True)
+    command = [sys.executable, "-m", "deepchecks_telemetry.cli", "telemetry", *words.split()]
+    done = subprocess.run(command, env=environ, capture_output=True, timeout=60)
+    assert done.stdout
+    assert is_text((done.stdout + done.stderr).decode())
+
+
+def test_doctor_names_no_home_folder_also_where_something_is_wrong(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DEEPCHECKS_TELEMETRY_DIR", str(Path(os.environ["HOME"], "telemetry")))
+    assert record("run-check")
+    Path(find_home().state, "spool.db").chmod(0o644)
+    done = telemetry("doctor")
+    assert "chmod 600 ~/telemetry/state" in done.stdout
+    assert os.environ["HOME"] not in done.output
+    assert os.environ["HOME"] not in telemetry("doctor", "--json").output
+
+
+@pytest.mark.parametrize(
+    "count", ['{"intValue":1e999}', '{"intValue":NaN}', "{}", "[]", "null", "[" * 200_000], ids=lambda count: count[:20]
+)
+def test_the_picture_shows_a_ledger_whose_bytes_are_no_request_of_ours(count: str) -> None:
+    assert record("run-check")
+    batch = seal_next(find_home())
+    assert batch is not None
+    body = batch.body.replace(b'{"intValue":"1"}', count.encode())
+    assert body != batch.body
+    digest = hashlib.sha256(body).hexdigest()
+    with closing(sqlite3.connect(find_home().spool, isolation_level=None)) as connection:
+        values = (gzip.compress(body), digest)
+        connection.execute("UPDATE batches SET state = 'delivered', packed = ?, sha256 = ?", values)
+    done = telemetry("view", "--output", "-")
+    assert (done.exit_code, digest[:8] in done.output) == (0, True), done.exception
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    """A collector's store with three rows."""
+    here = Environment("0.19.1", "linux", "debian", "12", "cpython", "3.11", "script")
+    day = date(2026, 1, 5).isoformat()
+    rows = [Row(f"uid {n}", day, "run-check", 1 + n, here, f"installation {n}") for n in range(3)]
+    with closing(Store(tmp_path / "store.db")) as opened:
+        opened.append(rows, received=date(2026, 1, 6))
+    return tmp_path / "store.db"
+
+
+def edit(store: Path, column: str, value: object) -> None:
+    with closing(sqlite3.connect(store, isolation_level=None)) as connection:
+        connection.execute(f"UPDATE rows SET {column} = ? WHERE uid = 'uid 1'", [value])
+
+
+@pytest.mark.parametrize("column", COLUMNS)
+@pytest.mark.parametrize(
+    "value", [CONTROL + "<script>alert(1)</script>", b"\xff\x1b[2J", b"\x1b[2J", 2**62, 1e300, ""], ids=repr
+)
+def test_a_store_that_was_edited_is_reported_as_text_in_every_form(column: str, value: object, store: Path) -> None:
+    edit(store, column, value)
+    for form in ((), ("--json",), ("--csv", "--min-cell", "1"), ("--html", "--min-cell", "1")):
+        done = telemetry("collector", "report", "--store", str(store), *form)
+        assert done.exit_code in (0, 1), done.exception
+        assert is_text(done.output), done.output
+        assert "<script>" not in done.output or "--html" not in form
+
+
+@pytest.mark.parametrize("column", ["event", "os_name", "day", "deepchecks_version", "runtime"])
+@pytest.mark.parametrize("formula", FORMULAS, ids=ascii)
+def test_no_cell_of_a_sheet_is_a_formula(column: str, formula: str, store: Path) -> None:
+    edit(store, column, formula)
+    done = telemetry("collector", "report", "--store", str(store), "--csv", "--min-cell", "1")
+    assert done.exit_code == 0
+    cells = [cell for line in csv.reader(io.StringIO(done.stdout)) for cell in line]
+    assert [cell for cell in cells if cell.lstrip().startswith(("=", "+", "-", "@"))] == []
+    assert any(formula.strip() in cell for cell in cells)
+
+
+def test_json_for_scripts_keeps_every_letter_and_is_ascii(store: Path) -> None:
+    edit(store, "event", CONTROL)
+    said = telemetry("collector", "report", "--store", str(store), "--json").stdout
+    assert said.isascii()
+    assert CONTROL in json.loads(said)["by_event"]

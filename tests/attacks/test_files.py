@@ -1,0 +1,222 @@
+"""Links, second names and FIFOs at every path of ours: nothing outside our folders changes, and nobody waits for ever.
+
+A link at spool.db or spool.lock, and at the folder itself, is in tests/spool/test_ground.py too.
+"""
+
+import hashlib
+import os
+import shutil
+import sqlite3
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from click.testing import CliRunner
+
+from deepchecks_telemetry import cli
+from deepchecks_telemetry.spool import Home, find_home, recording
+from deepchecks_telemetry.spool.choice import choose
+from deepchecks_telemetry.spool.erasing import erase
+from deepchecks_telemetry.spool.health import examine
+from deepchecks_telemetry.spool.schema import LARGEST
+from deepchecks_telemetry.spool.writer import guard
+
+pytestmark = [pytest.mark.skipif(os.name != "posix", reason="Windows has no such files"), pytest.mark.timeout(30)]
+
+STATE = [
+    *("spool.db", "spool.db-wal", "spool.db-shm", "spool.db-journal", "spool.lock", "upload.lock", "spool.db.new"),
+    *("spool.db.new-journal", "spool.db.mended", "spool.db.damaged-1", "spool.db.damaged-1-wal", "spool.db.view.html"),
+]
+CONFIG = ["mode", "endpoint", "told", f"mode.{os.getpid()}.new"]
+COMMANDS = ["status", "doctor", "inspect", "preview", "view --output -", "export out", "flush", "local", "enable"]
+
+
+class World(NamedTuple):
+    """Our folders, with a spool that holds a batch and an event; and a folder of somebody else's files."""
+
+    home: Home
+    outside: Path
+
+    def run(self, command: str) -> str:
+        """What a command says; it ends in one line or well, and never in a traceback."""
+        done = CliRunner().invoke(cli.deepchecks, ["telemetry", *command.split()])
+        assert done.exception is None or isinstance(done.exception, SystemExit), (command, done.exception)
+        assert done.exit_code in (0, 1), (command, done.output)
+        return done.output
+
+    def look(self) -> dict[str, tuple[int, bytes]]:
+        """Every file of somebody else's: its permissions and its bytes."""
+        return {path.name: (stat.S_IMODE(path.lstat().st_mode), path.read_bytes()) for path in self.outside.iterdir()}
+
+
+def let_go() -> None:
+    with guard:
+        if recording._writer is not None:
+            recording._writer.close()
+        recording._writer = None
+
+
+@pytest.fixture
+def world(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "outside").mkdir()
+    made = World(find_home(), tmp_path / "outside")
+    assert recording.record("run-check")
+    made.run("preview")
+    assert recording.record("run-suite")
+    # By another process: to close a file of SQLite's in this one would drop its locks.
+    subprocess.run(["cp", made.home.spool, made.home.spool + "-wal", tmp_path], check=True)
+    let_go()
+    yield made
+    let_go()
+
+
+def fill_outside(world: World, name: str) -> Path:
+    """Put a file outside that is what one of ours looks like, so that nobody refuses it for its bytes."""
+    target, copies = world.outside / "target", world.outside.parent
+    shutil.copy(copies / ("spool.db-wal" if name.endswith("-wal") else "spool.db"), target)
+    shutil.copy(copies / "spool.db-wal", world.outside / "target-wal")  # taken into the target by whoever opens that
+    if name in CONFIG:
+        target.write_text({"told": "https://a.example/v1/logs\n", "endpoint": "http://127.0.0.1:9\n"}.get(name, "on\n"))
+    target.chmod(0o640)
+    return target
+
+
+def plant(kind: str, path: Path, target: Path) -> None:
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    path.unlink(missing_ok=True)
+    if kind == "fifo":
+        os.mkfifo(path)
+    elif kind == "second name":
+        os.link(target, path)
+    else:
+        os.symlink(target if kind == "link" else target.with_name("missing"), path)
+
+
+def live(world: World) -> None:
+    """Do everything that a person and a host can do."""
+    recording.record("run-check")
+    for command in COMMANDS:
+        world.run(command)
+    recording.record("run-check")
+    world.run("disable")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Take every path with a link and a FIFO, and with the other kinds those that hold most; all with `--long`."""
+    if "kind" in metafunc.fixturenames:
+        kinds = ["link", "fifo", "dangling link", "second name"]
+        most = [*STATE, *CONFIG] if metafunc.config.getoption("--long", False) else ["spool.db", "spool.db-wal", "mode"]
+        pairs = [(name, kind) for name in (*STATE, *CONFIG) for kind in (kinds if name in most else kinds[:2])]
+        metafunc.parametrize(
+            ("name", "kind"), pairs, ids=[f"{kind} at {name}".replace(f"{os.getpid()}.", "") for name, kind in pairs]
+        )
+
+
+def test_what_stands_at_a_path_of_ours_is_not_written_through(world: World, name: str, kind: str) -> None:
+    folder = world.home.config if name in CONFIG else world.home.state
+    target = fill_outside(world, name)
+    before = world.look()
+    plant(kind, Path(folder, name), target)
+    begun = time.monotonic()
+    live(world)
+    assert world.look() == before
+    assert time.monotonic() - begun < 20
+
+
+@pytest.mark.parametrize("name", STATE)
+def test_disable_takes_what_was_planted_away_and_what_it_leads_to_stays(world: World, name: str) -> None:
+    target = fill_outside(world, name)
+    plant("link", Path(world.home.state, name), target)
+    planted = next(found for found in examine(world.home) if found.name == "planted files")
+    assert (planted.level, name in planted.text) == ("wrong", True)
+    erase(world.home)
+    assert target.exists()
+    assert not Path(world.home.state, name).is_symlink()
+    choose(world.home, "on")
+    assert recording.record("run-check")
+
+
+@pytest.mark.parametrize("source", ["policy", "choice"])
+def test_a_fifo_in_place_of_a_choice_is_off_at_once(world: World, source: str) -> None:
+    path = Path(world.home.policy_mode if source == "policy" else world.home.mode)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    os.mkfifo(path)
+    assert recording.record("run-check") is False
+    assert "Telemetry is off: decided by" in world.run("status")
+
+
+def test_a_choice_that_leads_nowhere_is_off(world: World) -> None:
+    plant("dangling link", Path(world.home.mode), world.outside / "target")
+    assert recording.record("run-check") is False
+
+
+def test_a_choice_that_is_kept_elsewhere_is_read(world: World) -> None:
+    (world.outside / "mode").write_text("local\n")
+    os.makedirs(world.home.config)
+    os.symlink(world.outside / "mode", world.home.mode)
+    assert "Telemetry is local: decided by your choice." in world.run("status")
+
+
+def edit_exports(world: World, path: Path, part: Path, content: bytes) -> None:
+    with closing(sqlite3.connect(world.home.spool, isolation_level=None)) as connection:
+        digest = hashlib.sha256(content).hexdigest()
+        connection.execute("INSERT INTO exports VALUES (1, ?, ?, ?)", (str(path), str(part), digest))
+
+
+def test_a_spool_that_was_edited_cannot_make_disable_delete_a_file(world: World) -> None:
+    known, other = world.outside / "known", world.outside / "other"
+    known.write_bytes(b"a file whose digest everybody knows\n")
+    other.write_bytes(b"any file\n")
+    edit_exports(world, known, other, known.read_bytes())
+    before = world.look()
+    world.run("disable")
+    assert world.look() == before
+
+
+def test_an_export_of_ours_is_still_removed(world: World) -> None:
+    world.run(f"export {world.outside / 'counts.jsonl'}")
+    half = f"{world.outside / 'counts.jsonl'}.{'0' * 12}.part"
+    Path(half).write_bytes(b"cut short")
+    with closing(sqlite3.connect(world.home.spool, isolation_level=None)) as connection:
+        connection.execute("UPDATE exports SET part = ?", [half])
+    world.run("disable")
+    assert world.look() == {}
+
+
+def test_a_file_that_is_too_large_to_be_a_spool_is_not_read(world: World) -> None:
+    os.truncate(world.home.spool, LARGEST + 1)
+    assert recording.record("run-check")  # into a new one
+    assert len(list(Path(world.home.state).glob("spool.db.damaged-*"))) >= 1
+
+
+def test_without_a_umask_all_of_ours_is_still_this_users_alone(tmp_path: Path) -> None:
+    code = (
+        "import os; os.umask(0)\n"
+        "from deepchecks_telemetry.spool import record; assert record('run-check')\n"
+        "from deepchecks_telemetry.cli import deepchecks\n"
+        "for words in ('preview', 'enable --endpoint http://127.0.0.1:9', 'flush'):\n"
+        "    try: deepchecks.main(['telemetry', *words.split()])\n"
+        "    except SystemExit: pass\n"
+        "assert record('run-check'); os._exit(0)"
+    )
+    root = tmp_path / "a" / "b"
+    environ = os.environ | {"DEEPCHECKS_TELEMETRY_DIR": str(root)}
+    subprocess.run([sys.executable, "-c", code], env=environ, check=True, timeout=60, capture_output=True)
+    found = {path: stat.S_IMODE(path.lstat().st_mode) for path in (tmp_path / "a", *(tmp_path / "a").rglob("*"))}
+    assert {path.name for path in found} >= {
+        "spool.db",
+        "spool.db-wal",
+        "spool.lock",
+        "upload.lock",
+        "mode",
+        "endpoint",
+    }
+    assert {mode for path, mode in found.items() if path.is_dir()} == {0o700}
+    assert {mode for path, mode in found.items() if path.is_file()} == {0o600}

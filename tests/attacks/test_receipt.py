@@ -1,0 +1,117 @@
+"""A receipt from somebody else settles what it names by its digest, once, and nothing beside that."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deepchecks_telemetry.spool import Accounts, batches, find_home, read_accounts, record
+from deepchecks_telemetry.uploader import BadFile, export, settle_receipt
+from deepchecks_telemetry.uploader.outcome import DELIVERED, REJECTED
+from deepchecks_telemetry.uploader.receipt import FORMAT, _check, read
+
+
+@pytest.fixture
+def digest(home: Path, tmp_path: Path) -> str:
+    """Of a batch with two events in two rows, which was carried away."""
+    assert record("run-check")
+    assert record("run-suite")
+    list(export(find_home(), str(tmp_path / "counts.jsonl")))
+    (batch,) = batches(find_home())
+    return batch.sha256
+
+
+def forged(each: Any, path: Path) -> str:
+    """A receipt with whatever in it, whose own check agrees."""
+    path.write_text(json.dumps({"format": FORMAT, "batches": each, "check": _check(each)}))
+    return str(path)
+
+
+def books() -> Accounts:
+    found = read_accounts(find_home())
+    assert found.balance == 0
+    return found
+
+
+def entry(digest: object, **changes: object) -> dict[str, object]:
+    return {"batch": 1, "sha256": digest, "outcome": DELIVERED, "rejected_rows": 0} | changes
+
+
+WRONG: dict[str, Any] = {
+    "no list": {"sha256": "0" * 64},
+    "a text": "0" * 64,
+    "no entry": [None],
+    "a number for a digest": [entry(7)],
+    "a digest in capitals": [entry("A" * 64)],
+    "a path for a digest": [entry("../" * 21 + "x")],
+    "a digest and a line": [entry("0" * 64 + "\n")],
+    "a lone surrogate": [entry("\ud800" * 64)],
+    "another outcome": [entry("0" * 64, outcome="exported")],
+    "a list of outcomes": [entry("0" * 64, outcome=[DELIVERED])],
+    "a negative number": [entry("0" * 64, rejected_rows=-1)],
+    "a fraction": [entry("0" * 64, rejected_rows=0.5)],
+    "no number": [entry("0" * 64, rejected_rows=float("nan"))],
+    "endless": [entry("0" * 64, rejected_rows=float("inf"))],
+    "a truth": [entry("0" * 64, rejected_rows=True)],
+    "one more key": [entry("0" * 64, note="\x1b[2J")],
+    "the keys in another order": [dict(reversed(entry("0" * 64).items()))],
+}
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_a_receipt_that_says_what_none_of_ours_says_is_refused(what: str, tmp_path: Path) -> None:
+    with pytest.raises(BadFile) as caught:
+        read(forged(WRONG[what], tmp_path / "receipt.json"))
+    assert str(caught.value).isprintable()
+
+
+def test_a_receipt_is_refused_at_each_depth_to_which_a_parser_goes(tmp_path: Path) -> None:
+    """The reader goes a few levels deeper than the writer, and the check is made of what was written again."""
+    path = tmp_path / "receipt.json"
+    low, high = 10, 200_000
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if is_parsed(nested(middle)) else (low, middle)
+    for depth in range(max(1, low - 60), low + 60):
+        path.write_text(f'{{"format":"{FORMAT}","check":"","batches":{nested(depth)}}}')
+        with pytest.raises(BadFile):
+            read(str(path))
+
+
+def nested(depth: int) -> str:
+    return "[" * depth + "]" * depth
+
+
+def is_parsed(text: str) -> bool:
+    try:
+        json.loads(text)
+    except RecursionError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[]", "null", '"x"', "7", "NaN", "\ufeff{}", '{"batches":7}', "\x00"])
+def test_what_is_no_receipt_is_told(content: str, tmp_path: Path) -> None:
+    (tmp_path / "receipt.json").write_text(content)
+    with pytest.raises(BadFile, match=r"no receipt|not as it was"):
+        read(str(tmp_path / "receipt.json"))
+
+
+def test_a_receipt_settles_what_its_digests_name_once_and_nothing_else(digest: str, tmp_path: Path) -> None:
+    assert record("run-check")  # was never carried, so nobody else knows its digest
+    others = [entry("0" * 64), entry(digest[:-1] + ("0" if digest[-1] != "0" else "1"))]
+    path = forged([*others, entry(digest), entry(digest, outcome=REJECTED)], tmp_path / "receipt.json")
+    settled = settle_receipt(find_home(), read(path))
+    assert [each.news for each in settled] == [False, False, True, False]
+    assert [each.news for each in settle_receipt(find_home(), read(path))] == [False] * 4
+    found = books()
+    assert (found.delivered, found.rejected, found.exported, found.pending) == (2, 0, 0, 1)
+
+
+@pytest.mark.parametrize("rejected", [2, 3, 2**63, 10**400])
+def test_a_receipt_cannot_reject_more_than_was_carried(digest: str, rejected: int, tmp_path: Path) -> None:
+    path = forged([entry(digest, rejected_rows=rejected)], tmp_path / "receipt.json")
+    assert [each.news for each in settle_receipt(find_home(), read(path))] == [True]
+    found = books()
+    assert (found.delivered, found.rejected, found.exported) == (0, 2, 0)
