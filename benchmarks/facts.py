@@ -7,7 +7,7 @@ from typing import Any
 
 from benchmarks.endpoints import Endpoint, answering, refusing
 from benchmarks.peers import Adapter
-from benchmarks.processes import Failed, Ground, Peer, Process, ground, reason, run
+from benchmarks.processes import Failed, Ground, Peer, Process, ground, reason, run, settle
 
 PATIENCE_S = 3.0  # for what is on its way when a process has ended
 LIFE_S = 20.0  # of a process that is kept alive until its event has arrived
@@ -28,6 +28,7 @@ def _left(peer: Peer) -> dict[str, Any]:
     """What one event, answered, leaves in the host and on the disk, in its home and in its environment."""
     place = Path(peer.python).parents[1]
     with ground() as on, answering(peer.adapter.answer) as there:
+        _clear(peer)
         before = _files(place)
         ran = run(peer, "left", there.url, on)
         if not ran.report:
@@ -70,6 +71,7 @@ def _offline(peer: Peer) -> str:
     with ground() as on:
         with refusing() as nobody:
             run(peer, "whole", nobody.url, on)
+            settle(on)
         with answering(peer.adapter.answer, nobody.port) as there:
             kept = _stored(peer, on) > 0
             run(peer, "later", there.url, on)
@@ -94,13 +96,15 @@ def _opted_out(peer: Peer) -> dict[str, Any] | str:
     if not can_opt_out(peer.adapter):
         return NOT_APPLICABLE
     with ground() as on:
+        _clear(peer)
         with refusing() as nobody:
             run(peer, "whole", nobody.url, on)
-        before = len(_files(on.home))
+            settle(on)
+        before = len(_files_of(peer, on))
         with answering(peer.adapter.answer, nobody.port) as there:
             run(peer, "opted_out", there.url, on)
             _wait(lambda: _arrived(peer, there) > 0)
-            files = _files(on.home)
+            files = _files_of(peer, on)
             return {
                 "files_before": before,
                 "files": len(files),
@@ -152,6 +156,18 @@ def _wait(is_so: Callable[[], bool], patience_s: float = PATIENCE_S) -> bool:
 def _files(folder: Path) -> set[Path]:
     """But for bytecode, which Python writes when it likes to."""
     return {path for path in folder.rglob("*") if "__pycache__" not in path.parts and path.is_file()}
+
+
+def _files_of(peer: Peer, on: Ground) -> set[Path]:
+    outside = peer.adapter.OUTSIDE
+    return _files(on.home) | (set(Path(peer.python).parents[1].glob(outside)) if outside else set())
+
+
+def _clear(peer: Peer) -> None:
+    """What an earlier process of the peer has left in its environment."""
+    if peer.adapter.OUTSIDE:
+        for path in Path(peer.python).parents[1].glob(peer.adapter.OUTSIDE):
+            path.unlink()
 
 
 def _size(path: Path) -> int:

@@ -9,12 +9,13 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from time import perf_counter
+from time import monotonic, perf_counter, sleep
 from typing import Any, NamedTuple
 
 from benchmarks.peers import Adapter
 
 LIMIT_S = 30.0
+SETTLE_S = 15.0
 CHILD = Path(__file__).with_name("child.py")
 
 
@@ -126,12 +127,27 @@ def reason(ran: Ran) -> str:
 
 
 def end_all(on: Ground) -> None:
-    """End what still runs of a place, known by the HOME that it was given."""
+    """End what still runs of a place."""
+    for process in _running(on):
+        with suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
+
+
+def settle(on: Ground) -> None:
+    """Wait until nothing runs of a place: a peer's own process may outlive its host for a while."""
+    end = monotonic() + SETTLE_S
+    while list(_running(on)) and monotonic() < end:
+        sleep(0.05)
+    end_all(on)
+
+
+def _running(on: Ground) -> Iterator[int]:
+    """The processes of a place, known by the HOME that it was given."""
     mark = f"HOME={on.home}\0".encode()
     for folder in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             if mark in (folder / "environ").read_bytes():
-                os.kill(int(folder.name), signal.SIGKILL)
+                yield int(folder.name)
 
 
 def _environ(peer: Peer, act: str, url: str, home: Path) -> dict[str, str]:

@@ -199,7 +199,7 @@ def _whole(said: dict[str, Any]) -> str:
 
 
 def _error(said: dict[str, Any]) -> str:
-    return str(said.get("error", "–")).partition(":")[0]
+    return str(said.get("error", "–")).rpartition(": ")[2]
 
 
 def _fact(said: Any) -> str:

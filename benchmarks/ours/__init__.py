@@ -16,8 +16,9 @@ from benchmarks.ours.host import Host
 
 
 def measure(python: str, *, quick: bool) -> dict[str, object]:
-    """All figures of the interpreter `python`, in which the package is installed; None where a tool is missing."""
-    with tempfile.TemporaryDirectory() as folder:
+    """All figures of an interpreter that has the package installed; `not_measured` says why one is missing."""
+    # An uploader that was just started may still write while the folder is cleared.
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         host = Host(python, Path(folder))
         figures: dict[str, object] = {
             "system_calls": calls.count(host.elsewhere("calls"), quick=quick),

@@ -18,15 +18,17 @@ BUDGETS = (
     Budget("the same, percent of deepchecks' own import", "first_record/with_deepchecks/percent_of_it", 1),
     Budget("import, one event, exit / the same by hand, wall", "process/ratio_to_by_hand/wall_ms", 1.3),
     Budget("the same, CPU", "process/ratio_to_by_hand/cpu_ms", 1.3),
-    Budget("endpoint answers / mode local, wall", "networks/ratio_to_local/due_answers/wall_ms", 1.3),
-    Budget("endpoint refuses / mode local, wall", "networks/ratio_to_local/due_refuses/wall_ms", 1.3),
-    Budget("endpoint is a black hole / mode local, wall", "networks/ratio_to_local/due_black_hole/wall_ms", 1.3),
+    Budget("endpoint configured, not due / mode local, wall", "networks/ratio_to_local/not_due/wall_ms", 1.3),
+    Budget("due, endpoint answers / mode local, wall", "networks/ratio_to_local/due_answers/wall_ms", 1.3),
+    Budget("due, endpoint refuses / mode local, wall", "networks/ratio_to_local/due_refuses/wall_ms", 1.3),
+    Budget("due, endpoint a black hole / mode local, wall", "networks/ratio_to_local/due_black_hole/wall_ms", 1.3),
     Budget("slope of folding, few kinds", "growth/few_kinds/slope/fold_s", 1.1),
     Budget("slope of folding, many kinds", "growth/many_kinds/slope/fold_s", 1.1),
     Budget("slope of sending by batches, many kinds", "growth/many_kinds/slope/flush_by_batches", 1.1),
     Budget("events folded a second, few kinds", "growth/few_kinds/folded_events_per_s/-1", 50_000, least=True),
     Budget("events folded a second, many kinds", "growth/many_kinds/folded_events_per_s/-1", 50_000, least=True),
-    Budget("bytes of a raw event in the database", "sizes/raw/database_bytes_per_event/-1", 40),
+    Budget("bytes of a raw event, in the database", "sizes/raw/database_bytes_per_event/-1", 40),
+    Budget("bytes of a raw event, with the WAL before it is cut", "sizes/raw/database_and_wal_bytes_per_event/-1", 40),
     Budget("most / fewest bytes after folding, whatever the number", "sizes/folded_by_events_ratio", 1.05),
 )
 
@@ -45,5 +47,5 @@ def _find(figures: Any, path: str) -> Any:
     for step in path.split("/"):
         if figures is None:
             return None
-        figures = figures[int(step)] if isinstance(figures, list) else figures[step]
+        figures = figures[int(step)] if isinstance(figures, list) else figures.get(step)
     return figures

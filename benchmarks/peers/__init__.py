@@ -15,6 +15,7 @@ class Adapter:
     NAME = ""  # in the tables
     DISTRIBUTION = ""  # whose version the tables name
     OPT_OUT = ""  # the variable by which a person opts out: NAME=value
+    OUTSIDE = ""  # what it writes into its own environment, as a pattern of paths
     MEASURES: tuple[str, ...] = ("first", "record", "whole", "left", "facts")
     IN_MEMORY = False  # whether a recorded event waits in the memory of its process
     SENDS = True  # else it only keeps

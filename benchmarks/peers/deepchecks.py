@@ -12,6 +12,7 @@ from benchmarks.peers import Adapter
 class Peer(Adapter):
     NAME = "deepchecks 0.19.1's own call"
     DISTRIBUTION = "deepchecks"
+    OUTSIDE = "lib/python*/site-packages/deepchecks/.user_id"
     OPT_OUT = "DISABLE_DEEPCHECKS_ANONYMOUS_TELEMETRY=true"
 
     def setup(self, url: str, folder: str) -> None:

@@ -22,5 +22,5 @@ class Peer(Adapter):
     def record(self, event: str) -> None:
         self.client.capture(event, distinct_id="installation")
 
-    def finish(self) -> None:
+    def finish2(self) -> None:
         self.client.shutdown()

@@ -23,5 +23,5 @@ class Peer(Adapter):
     def record(self, event: str) -> None:
         self.analytics.track("installation", event)
 
-    def finish(self) -> None:
+    def finish2(self) -> None:
         self.analytics.shutdown()

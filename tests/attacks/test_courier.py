@@ -60,8 +60,23 @@ def bodies(server: Listener) -> list[bytes]:
 # --- what is no plain file
 
 
+HELD: list[int] = []
+
+
+@pytest.fixture(autouse=True)
+def let_go() -> Iterator[None]:
+    yield
+    while HELD:
+        os.close(HELD.pop())
+
+
 def a_fifo(path: Path) -> None:
     os.mkfifo(path)
+
+
+def a_fifo_that_is_held_open(path: Path) -> None:
+    os.mkfifo(path)
+    HELD.append(os.open(path, os.O_RDWR | os.O_NONBLOCK))
 
 
 def a_folder(path: Path) -> None:
@@ -86,7 +101,10 @@ def nothing(_: Path) -> None:
 
 
 @ON_POSIX
-@pytest.mark.parametrize("make", [a_fifo, a_folder, a_link_to_a_device, a_link_to_itself, a_link_to_a_secret, nothing])
+@pytest.mark.parametrize(
+    "make",
+    [a_fifo, a_fifo_that_is_held_open, a_folder, a_link_to_a_device, a_link_to_itself, a_link_to_a_secret, nothing],
+)
 @pytest.mark.parametrize("command", ["deliver", "settle", "collector load"])
 def test_what_is_no_plain_file_is_refused_at_once(
     command: str, make: Callable[[Path], None], stick: Path, server: Listener, tmp_path: Path
@@ -102,7 +120,7 @@ def test_what_is_no_plain_file_is_refused_at_once(
 
 
 @ON_POSIX
-@pytest.mark.parametrize("make", [a_fifo, a_folder, a_link_to_a_device, a_link_to_a_secret])
+@pytest.mark.parametrize("make", [a_fifo, a_fifo_that_is_held_open, a_folder, a_link_to_a_device, a_link_to_a_secret])
 def test_an_export_neither_waits_for_nor_writes_over_what_stands_at_its_path(
     make: Callable[[Path], None], stick: Path, home: Path
 ) -> None:
@@ -156,13 +174,17 @@ def test_a_name_leads_nowhere_and_moves_no_cursor(stick: Path, carried: Path, se
 READER = """
 import sys
 from pathlib import Path
+from deepchecks_telemetry.collector import CollectorError, loading
 from deepchecks_telemetry.uploader import BadFile, courier, receipt
 def held():
     return int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]) // 1024
 before = held()
 try:
+    if sys.argv[1] == "store":
+        loading.load(Path(sys.argv[2]).with_name("s.db"), [Path(sys.argv[2])])
+        raise BadFile
     (receipt.read if sys.argv[1] == "receipt" else courier.read_file)(sys.argv[2])
-except BadFile:
+except (BadFile, CollectorError):
     print(held() - before)
 """
 
@@ -174,6 +196,10 @@ def a_line_of_10_gb(path: Path) -> None:
 
 def empty_lines(path: Path) -> None:
     path.write_bytes(b"\n" * (64 * MIB))
+
+
+def many_wrong_lines(path: Path) -> None:
+    path.write_bytes(b"x\n" * 100_000)
 
 
 def a_line_of_many_objects(path: Path) -> None:
@@ -188,8 +214,10 @@ def a_line_of_depth(path: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "kind", "most_mib"),
     [
-        (a_line_of_10_gb, "courier", 8),
-        (a_line_of_10_gb, "receipt", 8),
+        (a_line_of_10_gb, "courier", 4),
+        (a_line_of_10_gb, "receipt", 4),
+        (a_line_of_10_gb, "store", 24),
+        (many_wrong_lines, "store", 8),
         (empty_lines, "courier", 160),
         (a_line_of_many_objects, "courier", 80),
         (a_line_of_depth, "courier", 40),

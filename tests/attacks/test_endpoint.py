@@ -4,8 +4,10 @@ The one thing here that is not real is the resolver, `socket.getaddrinfo`: no te
 """
 
 import gzip
+import os
 import socket
 import ssl
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
@@ -142,6 +144,34 @@ def test_a_name_that_means_another_machine_at_the_retry_gets_nothing_without_the
 def tries(spool: Home, endpoint: Endpoint, resolve: Resolve, address: str) -> list[str]:
     resolve(address)
     return [sent.outcome.reason for sent in flush(spool, endpoint, insist=True)]
+
+
+# In a network of its own, in which this machine has an address that is not loopback.
+ELSEWHERE = """
+import gzip, socket, sys
+sys.path.insert(0, sys.argv[1])
+from network import listening
+from deepchecks_telemetry.uploader import Endpoint
+from deepchecks_telemetry.uploader.transport import post
+def resolve(name, port, *_, **__):
+    return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (meant, port))]
+with listening("0.0.0.0") as server:
+    socket.getaddrinfo = resolve
+    for meant in ("203.0.113.7", "127.0.0.1"):
+        answer = post(Endpoint(f"http://localhost:{server.port}/v1/logs", "a test"), gzip.compress(b"{}"))
+        print(meant, answer.status, answer.error, len([request for request in server.heard if request]))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no namespaces")
+def test_a_resolver_that_says_that_localhost_is_elsewhere_is_not_believed(tool: Callable[[str], str]) -> None:
+    named = f"{tool('ip')} link set lo up && {tool('ip')} addr add 203.0.113.7/32 dev lo && exec"
+    apart = [tool("unshare"), "--net", *([] if os.geteuid() == 0 else ["--map-root-user"]), "sh", "-c", f'{named} "$@"']
+    if subprocess.run([*apart, "sh", "true"], capture_output=True, timeout=60).returncode:
+        pytest.skip("this system lets us make no network")
+    command = [*apart, "sh", sys.executable, "-c", ELSEWHERE, str(Path(__file__).parent)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr) == ("203.0.113.7 None no connection 0\n127.0.0.1 200 None 1\n", "")
 
 
 def test_a_certificate_that_has_expired_gets_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

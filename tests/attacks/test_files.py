@@ -20,10 +20,11 @@ import pytest
 from click.testing import CliRunner
 
 from deepchecks_telemetry import cli
-from deepchecks_telemetry.spool import Home, find_home, recording
+from deepchecks_telemetry.spool import Home, Unusable, find_home, recording
 from deepchecks_telemetry.spool.choice import choose
 from deepchecks_telemetry.spool.erasing import erase
 from deepchecks_telemetry.spool.health import examine
+from deepchecks_telemetry.spool.lock import hold
 from deepchecks_telemetry.spool.schema import LARGEST
 from deepchecks_telemetry.spool.writer import guard
 
@@ -141,6 +142,13 @@ def test_disable_takes_what_was_planted_away_and_what_it_leads_to_stays(world: W
     assert not Path(world.home.state, name).is_symlink()
     choose(world.home, "on")
     assert recording.record("run-check")
+
+
+@pytest.mark.parametrize("kind_", ["link", "fifo", "second name"])
+def test_a_lock_that_is_no_file_of_its_own_is_not_taken(world: World, kind_: str) -> None:
+    plant(kind_, Path(world.home.lock), fill_outside(world, "spool.lock"))
+    with pytest.raises(Unusable, match="a link or no file"), hold(world.home.lock, 0):
+        pass
 
 
 @pytest.mark.parametrize("source", ["policy", "choice"])

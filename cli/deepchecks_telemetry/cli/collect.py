@@ -80,8 +80,8 @@ def load(*, paths: tuple[Path, ...], store: Path) -> None:
     click.echo(f"{count_text(found.files, 'file')}: {rows}")
     for problem in found.problems[:PROBLEMS_SHOWN]:
         click.echo(plain(problem), err=True)
-    if found.problems:
-        raise Failure(f"{count_text(len(found.problems), 'line')} held what was not kept. See above.")
+    if found.wrong_lines:
+        raise Failure(f"{count_text(found.wrong_lines, 'line')} held what was not kept. See above.")
 
 
 @collector.command()

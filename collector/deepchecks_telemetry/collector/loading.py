@@ -13,40 +13,48 @@ from typing import NamedTuple
 
 from deepchecks_telemetry.collector.errors import LoadError, RequestError
 from deepchecks_telemetry.collector.store import Store
-from deepchecks_telemetry.collector.wire import parse_json, read, utc_today
+from deepchecks_telemetry.collector.wire import Decoded, parse_json, read, utc_today
 
 MAX_LINE_BYTES = 8 * 2**20  # as much as the endpoint takes
+MOST_TOLD = 1_000  # problems; a file can hold a wrong line for every other byte
 ENDINGS = (".jsonl", ".json")
 
 
 class Loaded(NamedTuple):
-    """What was found: `new` and `repeated` rows, the records that were refused, and in words what was not kept."""
+    """What was found: rows that are `new` or `repeated`, records that were `refused`, what was not kept, in words."""
 
     files: int
     new: int
     repeated: int
     refused: int
     problems: tuple[str, ...]
+    wrong_lines: int = 0
 
 
 def load(store: Path, paths: Sequence[Path], *, today: Callable[[], date] = utc_today) -> Loaded:
     """Take courier files, and those in folders, into a store that no collector serves now."""
     files = [file for path in paths for file in _files(path)]
-    new = repeated = refused = 0
+    new = repeated = refused = wrong = 0
     problems: list[str] = []
     with closing(Store(store)) as opened:
         for file in files:
             for number, line in _lines(file):
-                try:
-                    decoded = read(parse_json(line), today=today())
-                except RequestError as error:
-                    problems.append(f"{file.name}, line {number}: {error}")
-                    continue
-                added = opened.append(decoded.rows, received=today())
+                decoded = _decoded(line, today())
+                added = opened.append(decoded.rows, received=today()) if decoded.rows else 0
                 new, repeated = new + added, repeated + len(decoded.rows) - added
                 refused += decoded.rejected
-                problems += [f"{file.name}, line {number}: {decoded.message}"] if decoded.message else []
-    return Loaded(len(files), new, repeated, refused, tuple(problems))
+                wrong += bool(decoded.message)
+                if decoded.message and wrong <= MOST_TOLD:
+                    problems.append(f"{file.name}, line {number}: {decoded.message}")
+    return Loaded(len(files), new, repeated, refused, tuple(problems), wrong)
+
+
+def _decoded(line: bytes, today: date) -> Decoded:
+    """What a line holds; of one that is no request nothing but why."""
+    try:
+        return read(parse_json(line), today=today)
+    except RequestError as error:
+        return Decoded((), 0, str(error))
 
 
 def _files(path: Path) -> list[Path]:

@@ -1,0 +1,115 @@
+"""Variables with anything in them: the host goes on, no variable undoes an `off`, nothing is made where none says.
+
+Relative folders of XDG are in tests/spool/test_paths.py, words that are no mode in tests/spool/test_consent.py.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from deepchecks_telemetry import cli
+from deepchecks_telemetry.spool import find_home, paths, recording
+from deepchecks_telemetry.spool.consent import SWITCHES, decide
+from deepchecks_telemetry.spool.writer import guard
+
+pytestmark = [pytest.mark.skipif(sys.platform != "linux", reason="the paths are Linux's"), pytest.mark.timeout(30)]
+PLACES = ["DEEPCHECKS_TELEMETRY_DIR", "HOME", "XDG_STATE_HOME", "XDG_CONFIG_HOME", "XDG_CONFIG_DIRS"]
+ANYTHING = {
+    "empty": "",
+    "a blank": " ",
+    "not UTF-8": os.fsdecode(b"\xff\xfe"),
+    "a newline and an escape": "a\n\x1b[2Jb",
+    "a million letters": "x" * 1_000_000,
+    "a path of a million letters": "/x" * 500_000,
+    "a file": "/dev/null/x",
+    "kernel's": "/proc/self/nothing",
+    "dots": "../../..",
+}
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder to work in, deep enough for all dots."""
+    folder = tmp_path / "a" / "b" / "c" / "d"
+    folder.mkdir(parents=True)
+    monkeypatch.chdir(folder)
+    yield folder
+    with guard:
+        if recording._writer is not None:
+            recording._writer.close()
+        recording._writer = None
+
+
+def status() -> dict[str, object]:
+    done = CliRunner().invoke(cli.deepchecks, ["telemetry", "status", "--json"])
+    assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+    found: dict[str, object] = json.loads(done.stdout)
+    return found
+
+
+@pytest.mark.parametrize("value", ANYTHING.values(), ids=ANYTHING.keys())
+@pytest.mark.parametrize("name", PLACES)
+def test_a_place_with_anything_in_it_is_no_error_of_the_host(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if name != "DEEPCHECKS_TELEMETRY_DIR":
+        monkeypatch.delenv("DEEPCHECKS_TELEMETRY_DIR")
+    monkeypatch.setenv(name, value)
+    assert recording.record("run-check") in (True, False)
+    assert status()["mode"] in ("on", "off")
+
+
+@pytest.mark.parametrize("value", list(ANYTHING.values())[1:], ids=list(ANYTHING)[1:])
+@pytest.mark.parametrize("name", SWITCHES)
+def test_a_switch_with_anything_in_it_but_blanks_is_off(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, value)
+    off = not (name == "DO_NOT_TRACK" and value.isspace())
+    assert (recording.record("run-check"), status()["mode"]) == (not off, "off" if off else "on")
+
+
+@pytest.mark.parametrize("value", ANYTHING.values(), ids=ANYTHING.keys())
+def test_an_endpoint_with_anything_in_it_sends_nothing_and_is_told(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEEPCHECKS_TELEMETRY_ENDPOINT", value)
+    assert recording.record("run-check")
+    told = status()
+    assert (told["endpoint"], told["sends"]) == (None, False)
+    assert (told["problem"] is None) == (not value.strip())
+
+
+@pytest.mark.parametrize("name", ["HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME"])
+def test_a_relative_place_makes_nothing_where_the_program_works(
+    name: str, elsewhere: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DEEPCHECKS_TELEMETRY_DIR")
+    for each in ("XDG_CONFIG_HOME", "XDG_STATE_HOME"):
+        monkeypatch.setenv(each, str(tmp_path / "user")) if each != name else monkeypatch.delenv(each)
+    monkeypatch.setenv(name, "here")
+    found = find_home()
+    assert all(map(os.path.isabs, found))
+    assert not any(str(elsewhere) in folder for folder in found)
+
+
+def test_a_tilde_that_nobody_expanded_is_the_users_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEEPCHECKS_TELEMETRY_DIR", "~/counts")
+    assert find_home().state == os.path.join(os.environ["HOME"], "counts", "state")
+
+
+def test_a_variable_cannot_take_away_what_the_administrator_decided(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine, own = tmp_path / "etc" / "xdg", tmp_path / "own"
+    for folder, word in ((machine, "off"), (own, "on")):
+        (folder / "deepchecks" / "telemetry").mkdir(parents=True)
+        (folder / "deepchecks" / "telemetry" / "mode").write_text(word)
+    monkeypatch.setattr(paths, "USUAL", (".local/state", ".config", str(machine)))
+    monkeypatch.setenv("XDG_CONFIG_DIRS", str(own))
+    assert decide(find_home()).mode == "off"
+    assert recording.record("run-check") is False
+    (machine / "deepchecks" / "telemetry" / "mode").unlink()
+    (machine / "deepchecks" / "telemetry").rmdir()
+    assert decide(find_home()).mode == "on"

@@ -1,0 +1,68 @@
+"""A module in our way that is broken or missing: the host program goes on without us, and says nothing.
+
+`sitecustomize`, a plugin or a file in the working folder can stand before any library that we use; some Pythons are
+built without `_sqlite3`.
+"""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from deepchecks_telemetry.spool import find_home, read_accounts
+
+BREAKS = {
+    "raises": "raise RuntimeError('broken on purpose')",
+    "is missing": "raise ModuleNotFoundError('No module named this')",
+    "is empty": "",
+    "prints": "import sys; print('noise', file=sys.stderr); raise OSError(5, 'no such device')",
+}
+# What the maintainers' line does, with a deepchecks of the test's own.
+HOST = """
+from deepchecks_telemetry.hooks import attach
+attach(endpoint="http://127.0.0.1:9")
+import deepchecks
+from deepchecks.tabular.base_checks import SingleDatasetCheck
+assert SingleDatasetCheck().run() == "a result"
+print("the host goes on")
+"""
+Host = Callable[[str, str], "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Host:
+    """Run a program beside a deepchecks of the test's own, and a module that is broken, where sitecustomize puts it."""
+    site = tmp_path / "site"
+    (site / "deepchecks" / "tabular").mkdir(parents=True)
+    for package in ("deepchecks", "deepchecks/tabular"):
+        (site / package / "__init__.py").touch()
+    check = "class SingleDatasetCheck:\n    def run(self):\n        return 'a result'\n"
+    (site / "deepchecks" / "tabular" / "base_checks.py").write_text(check)
+
+    def run(module: str, text: str) -> "subprocess.CompletedProcess[str]":
+        (site / f"{module}.py").write_text(text)
+        (site / "program.py").write_text(f"import sys; sys.path.insert(0, {str(site)!r})\n{HOST}")
+        return subprocess.run([sys.executable, site / "program.py"], capture_output=True, text=True, timeout=60)
+
+    return run
+
+
+def recorded() -> int:
+    return read_accounts(find_home()).recorded
+
+
+def test_with_nothing_broken_the_host_is_counted(host: Host) -> None:
+    done = host("unbroken", "")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "the host goes on\n", "")
+    assert recorded() == 2
+
+
+@pytest.mark.parametrize("text", BREAKS.values(), ids=BREAKS.keys())
+@pytest.mark.parametrize("module", ["sqlite3", "_sqlite3", "filelock"])
+def test_the_host_goes_on_without_what_is_broken(module: str, text: str, host: Host) -> None:
+    done = host(module, text)
+    assert (done.returncode, done.stdout) == (0, "the host goes on\n"), done.stderr
+    assert done.stderr.replace("noise\n", "") == ""
+    assert recorded() == 0

@@ -1,0 +1,133 @@
+"""Whose folder it is: root in another user's home, and folders that another user made, own, or can write.
+
+A state folder of another user, or writable by others, is in tests/spool/test_ground.py.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from deepchecks_telemetry.spool import Home, find_home, read_accounts
+from deepchecks_telemetry.spool.consent import decide
+from deepchecks_telemetry.spool.errors import Unusable
+from deepchecks_telemetry.spool.ground import make_folder
+from deepchecks_telemetry.spool.health import examine
+
+JANE = 65_534
+pytestmark = [
+    pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can be two users"),
+    pytest.mark.timeout(60),
+]
+# Everything that a host and a person do, as whoever we are; each command ends well or in one line.
+LIVE = """
+import os, sys
+user = int(sys.argv[1])
+from click.testing import CliRunner
+from deepchecks_telemetry import cli
+from deepchecks_telemetry.spool import record
+from deepchecks_telemetry.uploader import background, flushing, exporting  # while they can be read
+import filelock, requests, sqlite_utils, tabulate
+os.setegid(user)
+os.seteuid(user)
+told = [record("run-check")]
+for words in sys.argv[2:]:
+    done = CliRunner().invoke(cli.deepchecks, ["telemetry", *words.split()])
+    assert done.exception is None or isinstance(done.exception, SystemExit), (words, done.exception)
+    told.append(done.exit_code)
+print(*told)
+os._exit(0)
+"""
+COMMANDS = ["status", "enable", "preview", "flush --now", "export out", "view --output -", "disable"]
+
+
+@pytest.fixture
+def jane(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The home of another user, where they can go: pytest's own folders are closed to them."""
+    folder = Path(tempfile.mkdtemp(prefix="jane-"))
+    folder.chmod(0o755)
+    home = folder / "jane"
+    home.mkdir(mode=0o755)
+    os.chown(home, JANE, JANE)
+    for name in ("DEEPCHECKS_TELEMETRY_DIR", "XDG_STATE_HOME", "XDG_CONFIG_HOME", "XDG_CONFIG_DIRS"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.chdir(home)
+    yield home
+    shutil.rmtree(folder)
+
+
+def live(user: int, *commands: str) -> list[str]:
+    done = subprocess.run(
+        [sys.executable, "-c", LIVE, str(user), *commands], capture_output=True, text=True, timeout=50
+    )
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    return done.stdout.split()
+
+
+def owners(folder: Path) -> set[int]:
+    return {path.lstat().st_uid for path in (folder, *folder.rglob("*"))}
+
+
+def test_root_with_another_users_home_makes_nothing_there_and_locks_nobody_out(jane: Path) -> None:
+    assert live(0, *COMMANDS)[0] == "False"
+    assert list(jane.iterdir()) == []
+    assert live(JANE, "status", "enable")[:3] == ["True", "0", "0"]
+    assert owners(jane) == {JANE}
+
+
+@pytest.mark.parametrize("first", ["enable", "status"])
+def test_root_does_nothing_to_a_spool_of_another_user(first: str, jane: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEEPCHECKS_TELEMETRY_ENDPOINT", "http://127.0.0.1:9")
+    assert live(JANE, first, "preview") == ["True", "0", "0"]
+    before = {path: path.lstat().st_mtime_ns for path in jane.rglob("*")}
+    assert live(0, *COMMANDS)[0] == "False"
+    assert {path: path.lstat().st_mtime_ns for path in jane.rglob("*")} == before
+    assert owners(jane) == {JANE}
+    assert live(JANE, "disable") == ["True", "0"]
+
+
+def test_nothing_is_made_in_a_folder_that_another_user_has_made_for_us(tmp_path: Path) -> None:
+    trap = tmp_path / "trap"
+    trap.mkdir()
+    trap.chmod(0o777)
+    os.chown(trap, JANE, JANE)
+    with pytest.raises(Unusable, match="belongs to another user"):
+        make_folder(str(trap / "deepchecks" / "state"))
+    assert list(trap.iterdir()) == []
+
+
+@pytest.fixture
+def ours(home: Path) -> Home:
+    """Folders in which another user has written what they like before we came: on, and their own receiver."""
+    found = find_home()
+    os.makedirs(found.config, mode=0o700)
+    Path(found.mode).write_text("on\n")
+    Path(found.config, "endpoint").write_text("https://receiver.example.org\n")
+    return found
+
+
+@pytest.mark.parametrize(("owner", "mode"), [(JANE, 0o755), (0, 0o777), (0, 0o775)])
+def test_a_choice_that_another_user_could_have_written_counts_as_off(ours: Home, owner: int, mode: int) -> None:
+    assert decide(ours, {}).mode == "on"
+    os.chown(ours.config, owner, owner)
+    os.chmod(ours.config, mode)
+    decision = decide(ours, {})
+    assert (decision.mode, decision.decided_by) == ("off", "your choice")
+    told = {found.name: found.level for found in examine(ours)}
+    assert told["choice"] == "wrong"
+    assert read_accounts(ours).recorded == 0
+
+
+def test_a_choice_that_root_wrote_for_a_user_holds(jane: Path) -> None:
+    folder = jane / ".config" / "deepchecks" / "telemetry"
+    folder.mkdir(parents=True)
+    (folder / "mode").write_text("off\n")
+    assert live(JANE, "status") == ["False", "0"]
+    (folder / "mode").write_text("on\n")
+    assert live(JANE, "status") == ["True", "0"]

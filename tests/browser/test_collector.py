@@ -1,0 +1,47 @@
+"""A page whose name was made to mean this machine (DNS rebinding) posts to a collector here, and nothing is counted."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from deepchecks_telemetry.collector import report, running
+from deepchecks_telemetry.spool import find_home, record
+from deepchecks_telemetry.uploader import seal_next
+
+from .conftest import SWITCHES
+
+# Newer browsers also ask a person before any page reaches this machine; here nobody is asked.
+UNASKED = "LocalNetworkAccessChecks,BlockInsecurePrivateNetworkRequests"
+POST = {
+    "fetch": "body => fetch('/v1/logs', {method: 'POST', headers: {'content-type': 'application/json'}, body})"
+    ".then(answer => answer.status)",
+    "beacon": "body => navigator.sendBeacon('/v1/logs', new Blob([body], {type: 'application/json'}))",
+}
+
+
+@pytest.mark.parametrize("way", POST)
+def test_a_page_by_another_name_of_this_machine_adds_no_count(
+    way: str, tool: Callable[[str], str], tmp_path: Path
+) -> None:
+    if os.environ.get("GATE") is None:
+        pytest.importorskip("playwright", reason="playwright is not installed here; the session `browser` installs it")
+    from playwright.sync_api import sync_playwright
+
+    assert record("run-check")
+    batch = seal_next(find_home())
+    assert batch is not None
+    rules = ["--host-resolver-rules=MAP evil.example 127.0.0.1", f"--disable-features={UNASKED}"]
+    with running(tmp_path / "store.db") as url, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=tool("chromium"), args=[*SWITCHES, *rules])
+        page = browser.new_page()
+        health = f"http://evil.example:{url.rpartition(':')[2]}/healthz"
+        page.goto(health)
+        assert json.loads(page.inner_text("body")) == {"status": "ok"}  # it does reach the collector
+        told = page.evaluate(POST[way], batch.body.decode())
+        page.goto(health)  # what was sent before it has arrived
+        browser.close()
+        assert told == {"fetch": 403, "beacon": True}[way]
+        assert report(tmp_path / "store.db").rows == 0
