@@ -1,20 +1,37 @@
 """The gate: `nox` runs what lands or not, on each of our Pythons that is found here.
 
 The default sessions need nothing from outside Python. A test whose tool is missing (strace, a browser) is skipped with
-its reason; `.ci/run` installs the tools and lets no such test be skipped.
+its reason; `.ci/run` installs the tools and lets no such test be skipped. What a session installs stands in
+requirements/, each file of it told by its hash; only `real`, `smoke` and `vision` leave more to the index, and say why.
 """
 
+import json
 import shutil
 import sys
-import zipfile
 from pathlib import Path
 
 import nox
 
 PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
+MAIN = "3.11"  # where all of the tests run; on the others by default those that a Python could break
+OTHERS = [python for python in PYTHONS if python != MAIN]
 PARALLEL = ("--numprocesses=auto", "--dist=worksteal")
 ROOMS = ["spool", "uploader", "hooks", "collector", "cli"]
 PROJECT = nox.project.load_toml("pyproject.toml")
+LOCKS = Path("requirements")
+# Each lock, the oldest Python that it is for, and what goes into it.
+RUNTIME = ("pyproject.toml", "--extra=collector")
+LOCKED = {
+    "runtime": ("3.10", *RUNTIME),
+    "test": ("3.10", *RUNTIME, "--group=test"),
+    "dev": ("3.10", *RUNTIME, "--group=dev"),
+    "lowest": ("3.10", *RUNTIME, "--group=test", "--resolution=lowest-direct"),
+    "browser": (MAIN, *RUNTIME, "--group=browser"),
+    "fleet": (MAIN, *RUNTIME, "--group=fleet"),
+    "fuzz": (MAIN, *RUNTIME, "--group=fuzz"),
+    "lint": ("3.10", "--group=lint"),
+    "supply": (MAIN, "--group=supply"),
+}
 
 nox.needs_version = ">=2026.8.10"  # from here on a shim of pyenv that cannot run counts as no interpreter
 nox.options.error_on_missing_interpreters = False  # also where CI is set: "on the Pythons that it finds"
@@ -22,14 +39,31 @@ nox.options.download_python = "never"
 nox.options.sessions = ["lint", "types", "imports", "docs", "tests", "wheel", "real"]
 
 
-def group(name: str) -> tuple[str, ...]:
-    return nox.project.dependency_groups(PROJECT, name)
+def install(session: nox.Session, lock: str) -> None:
+    """Install what a lock names, and nothing that differs from it by a byte."""
+    session.install("--require-hashes", "-r", str(LOCKS / f"{lock}.txt"))
+
+
+def install_sources(session: nox.Session, lock: str) -> None:
+    """The same, and ourselves, editable; the build's own requirements are in the lock."""
+    install(session, lock)
+    session.install("--no-deps", "--no-build-isolation", "--editable", ".")
+
+
+def install_group(session: nox.Session, name: str) -> None:
+    """A group that is not locked: deepchecks brings 150 packages, and torch is another one for each machine."""
+    session.install("--editable", ".[collector]", *nox.project.dependency_groups(PROJECT, name))
+
+
+def run_tests(session: nox.Session, *what: str) -> None:
+    """Run what needs neither the real deepchecks nor a browser."""
+    session.run("pytest", "-m", "not real", *PARALLEL, "--ignore=tests/browser", *what, *session.posargs)
 
 
 @nox.session
 def lint(session: nox.Session) -> None:
     """Hold the code to ruff's rules and format."""
-    session.install(*group("lint"))
+    install(session, "lint")
     session.run("ruff", "check", "--no-cache", ".")
     session.run("ruff", "format", "--no-cache", "--check", ".")
 
@@ -37,7 +71,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Check all types strictly for the oldest Python, and the rooms as each system sees them."""
-    session.install("-e", ".[collector]", *group("types"))
+    install_sources(session, "dev")
     oldest = ("mypy", "--strict", "--python-version=3.10")
     session.run(*oldest, "--platform=linux", *ROOMS, "tests", "noxfile.py")
     for platform in ("darwin", "win32"):
@@ -47,105 +81,175 @@ def types(session: nox.Session) -> None:
 @nox.session
 def imports(session: nox.Session) -> None:
     """Hold the rooms to their order."""
-    session.install("-e", ".[collector]", *group("imports"))
+    install_sources(session, "dev")
     session.run("lint-imports", "--no-cache")
 
 
 @nox.session
 def docs(session: nox.Session) -> None:
     """Check what the documents say: links, the two commands, and each block that a program writes."""
-    session.install("-e", ".[collector]", *group("docs"))
+    install_sources(session, "dev")
     pages = [Path("README.md"), Path("CONTRIBUTING.md"), *sorted(Path("docs").rglob("*.md"))]
     written = [str(page) for page in pages if "[[[cog" in page.read_text("utf-8")]
     if written:
         session.run("cog", "--check", "--diff", *written)
-    session.run("pytest", "tests/docs", "tests/test_house.py")
+    session.run("pytest", "tests/docs/test_links.py", "tests/test_house.py")
 
 
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
-    """Test the sources, installed editable; the campaigns, in their quick form, on one Python."""
-    session.install("-e", ".[collector]", *group("test"))
-    ignored = ["--ignore=tests/browser"]
-    ignored += [] if session.python == "3.11" else ["--ignore=tests/campaigns"]
-    session.run("pytest", "-m", "not real", *PARALLEL, *ignored, *session.posargs)
+    """Test the sources: all of it on one Python, campaigns in their quick form; on the others what runs in a host."""
+    install_sources(session, "test")
+    hosted = [f"tests/{path}" for path in ("spool", "uploader", "hooks", "fuzz", "test_first_light.py")]
+    some = [*hosted, "--ignore=tests/spool/test_mutations.py"]
+    run_tests(session, *([] if session.python == MAIN else some))
+
+
+@nox.session(python=OTHERS)
+def whole(session: nox.Session) -> None:
+    """Test all of the sources on the other Pythons too, but for the campaigns."""
+    install_sources(session, "test")
+    run_tests(session, "--ignore=tests/campaigns")
+
+
+@nox.session(python=PYTHONS[0])
+def lowest(session: nox.Session) -> None:
+    """Test with the lowest versions that pyproject.toml allows, on the oldest Python."""
+    install_sources(session, "lowest")
+    run_tests(session, "--ignore=tests/campaigns")
 
 
 @nox.session
 def campaigns(session: nox.Session) -> None:
     """Run campaigns and mutations in full: an hour or more."""
-    session.install("-e", ".[collector]", *group("test"))
+    install_sources(session, "test")
     session.run("pytest", "--long", "-s", "tests/campaigns", "tests/spool/test_mutations.py", *session.posargs)
 
 
 @nox.session
 def wheel(session: nox.Session) -> None:
-    """Test the built wheel, with the sources out of sight."""
+    """Test the built wheel, with the sources out of sight; what is in it, tests/test_supply.py looks at."""
     outside = Path(session.create_tmp()) / "outside"
     shutil.rmtree(outside, ignore_errors=True)
     shutil.copytree("tests", outside / "tests", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy("pyproject.toml", outside)
-    session.run("python", "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(outside), ".")
+    install(session, "test")
+    session.run("python", "-m", "hatchling", "build", "-t", "wheel", "-d", str(outside), silent=True)
     (built,) = outside.glob("*.whl")
-    check_contents(session, built)
-    session.install(f"{built}[collector]", *group("test"))
+    session.install("--no-deps", "--force-reinstall", str(built))
     session.chdir(outside)
-    # What a wheel could lack: modules, data files, commands and child processes; not each room's logic once more.
-    fronts = "cli collector hooks spool/test_harmless.py spool/test_init.py uploader/test_background.py".split()
-    session.run("pytest", "-m", "not real", *PARALLEL, *(f"tests/{path}" for path in fronts), *session.posargs)
+    # That it holds every file of the rooms, tests/test_supply.py shows; here commands and children start from it.
+    fronts = "hooks spool/test_harmless.py spool/test_init.py uploader/test_background.py collector/test_serve.py"
+    commands = "cli/test_room.py cli/test_view.py cli/test_attach.py cli/test_completion.py"
+    chosen = (f"tests/{path}" for path in f"{fronts} {commands}".split())
+    session.run("pytest", "-m", "not real", *PARALLEL, *chosen, *session.posargs)
 
 
-def check_contents(session: nox.Session, built: Path) -> None:
-    names = zipfile.ZipFile(built).namelist()
-    foreign = [name for name in names if not name.startswith(("deepchecks_telemetry/", "deepchecks_telemetry-"))]
-    unmarked = [room for room in ROOMS if f"deepchecks_telemetry/{room}/py.typed" not in names]
-    if foreign or unmarked or "deepchecks_telemetry/__init__.py" in names:
-        session.error(f"the wheel holds {foreign}, lacks py.typed in {unmarked}, or is no namespace package")
-
-
-@nox.session(python="3.11")
+@nox.session(python=MAIN)
 def real(session: nox.Session) -> None:
     """Test with the real deepchecks and a real OpenTelemetry collector."""
-    session.install("-e", ".[collector]", *group("real"))
+    install_group(session, "real")
     scratch = Path(session.create_tmp()).resolve()
     session.env["MPLCONFIGDIR"] = str(scratch / "matplotlib")  # tests have a HOME each: one font cache for all of them
-    session.env["OTHER_PYTHON"] = other_environment(session, scratch / "other")
+    session.env["OTHER_PYTHON"] = other_environment(session, scratch / "other", (".",))
     session.run("pytest", "-m", "real", *PARALLEL, *session.posargs)
 
 
-@nox.session(python=["3.10", "3.12", "3.13"])
+@nox.session(python=OTHERS)
 def smoke(session: nox.Session) -> None:
     """Test what matters most of the real deepchecks on the other Pythons."""
-    session.install("-e", ".[collector]", *group("smoke"))
+    install_group(session, "smoke")
     session.env["MPLCONFIGDIR"] = str(Path(session.create_tmp()).resolve())
     session.run("pytest", "-m", "real", *PARALLEL, "tests/hooks/test_smoke.py", *session.posargs)
 
 
-@nox.session(python="3.11")
+@nox.session(python=MAIN)
 def vision(session: nox.Session) -> None:
     """Test deepchecks' vision part, which needs torch: 2 GB."""
-    session.install("-e", ".[collector]", *group("vision"))
+    install_group(session, "vision")
     session.env["MPLCONFIGDIR"] = str(Path(session.create_tmp()).resolve())
     session.run("pytest", "-m", "real", "tests/hooks/test_vision.py", *session.posargs)
 
 
-@nox.session(python="3.11")
+@nox.session(python=MAIN)
 def fleet(session: nox.Session) -> None:
     """Test the fleet's SQL in a real ClickHouse engine, on what a real Rotel emitted."""
-    session.install("-e", ".[collector]", *group("fleet"))
+    install_sources(session, "fleet")
     session.run("pytest", "-m", "real", "tests/collector/test_fleet.py", *session.posargs)
 
 
-@nox.session(python="3.11")
+@nox.session(python=MAIN)
 def browser(session: nox.Session) -> None:
     """Test the picture in a real browser: Chromium and npm's axe-core, which `.ci/run` installs."""
-    session.install("-e", ".[collector]", *group("browser"))
+    install_sources(session, "browser")
     session.run("pytest", "tests/browser", *session.posargs)
 
 
-def other_environment(session: nox.Session, folder: Path) -> str:
-    """Answer the Python of a second virtual environment of this user, which shares nothing with the first but us."""
+@nox.session(python=MAIN)
+def fuzz(session: nox.Session) -> None:
+    """Fuzz the parsers, guided by coverage, from the corpus on; with `-- --long`, a million inputs and more."""
+    install_sources(session, "fuzz")
+    runs = 300_000 if "--long" in session.posargs else 10_000
+    scratch = Path(session.create_tmp()).resolve()
+    session.env["DEEPCHECKS_TELEMETRY_DIR"] = str(scratch / "home")
+    for seeds in sorted(Path("tests/fuzz/corpus").iterdir()):
+        found = scratch / seeds.name
+        found.mkdir(exist_ok=True)
+        limits = (f"-runs={runs}", f"-artifact_prefix={found}-", "-seed=1", "-verbosity=0", "-print_final_stats=1")
+        session.run("python", "-m", "tests.fuzz", seeds.name, *limits, str(found), str(seeds))
+
+
+@nox.session(python=MAIN)
+def audit(session: nox.Session) -> None:
+    """Ask PyPI for known vulnerabilities of what is locked; unanswered it is skipped, or fails with `-- --strict`."""
+    install(session, "supply")
+    report = Path(session.create_tmp()).resolve() / "audit.json"
+    report.unlink(missing_ok=True)
+    locks = [f"--requirement={LOCKS / name}.txt" for name in sorted(set(LOCKED) - {"lowest"})]
+    how = ("--require-hashes", "--disable-pip", "--progress-spinner=off", "--format=json", f"--output={report}")
+    session.run("pip-audit", *how, *locks, success_codes=[0, 1], silent=True)
+    found = json.loads(report.read_text("utf-8"))["dependencies"] if report.exists() else []
+    asked = [each for each in found if "vulns" in each]
+    bad = [f"{each['name']} {each['version']}: {vuln['id']}" for each in asked for vuln in each["vulns"]]
+    if bad:
+        session.error("\n".join(bad))
+    if not asked or len(asked) < len(found):
+        # To pip-audit this is a success: a mirror that has no advisories says "not found" to each question.
+        tell = session.error if "--strict" in session.posargs else session.skip
+        tell(f"NOT AUDITED: nobody answered for {len(found) - len(asked)} of {len(found)} packages")
+
+
+@nox.session(python=MAIN)
+def sbom(session: nox.Session) -> None:
+    """Write dist/sbom.json: what a user installs, in CycloneDX's form."""
+    install(session, "supply")
+    locked = ("--require-hashes", "-r", str(LOCKS / "runtime.txt"))
+    python = other_environment(session, Path(session.create_tmp()).resolve() / "user", locked, ("--no-deps", "."))
+    Path("dist").mkdir(exist_ok=True)
+    form = ("--output-reproducible", "--validate", "--pyproject", "pyproject.toml", "--mc-type", "library")
+    session.run("cyclonedx-py", "environment", *form, "--output-file", "dist/sbom.json", python)
+
+
+@nox.session(python=MAIN)
+def lock(session: nox.Session) -> None:
+    """Write requirements/ anew after a change of pyproject.toml; with `-- --upgrade`, with the newest versions."""
+    install(session, "supply")
+    how = ("--universal", "--generate-hashes", "--custom-compile-command=nox -s lock", "--quiet")
+    for name, (python, *what) in LOCKED.items():
+        target = f"--output-file=requirements/{name}.txt"
+        session.run("uv", "pip", "compile", *how, f"--python-version={python}", *what, target, *session.posargs)
+
+
+@nox.session(python=MAIN)
+def bench(session: nox.Session) -> None:
+    """Compare what telemetry costs its host, ours and others': quickly, failing where a ratio is far off."""
+    session.run("python", "-m", "benchmarks", "--quick", "--check", *session.posargs)
+
+
+def other_environment(session: nox.Session, folder: Path, *wanted: tuple[str, ...]) -> str:
+    """Answer the Python of a second virtual environment, which shares nothing with the first but its user."""
     session.run("python", "-m", "venv", "--clear", str(folder))
     python = str(folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python"))
-    session.run(python, "-m", "pip", "install", "--quiet", ".", external=True)
+    for what in wanted:
+        session.run(python, "-m", "pip", "install", "--quiet", *what, external=True)
     return python

@@ -10,7 +10,7 @@ from typing import Any
 
 from benchmarks import apart, chart
 from benchmarks.budgets import check
-from benchmarks.environments import CHECKOUT, HERE, ask_version, install, install_ours, read_requirements
+from benchmarks.environments import CHECKOUT, HERE, Installed, ask_version, install, install_ours, read_requirements
 from benchmarks.measuring import load, measure
 
 FIGURES, PICTURE = HERE / "figures" / "performance.json", CHECKOUT / "docs" / "performance.svg"
@@ -51,13 +51,14 @@ def _install(wanted: argparse.Namespace) -> dict[str, dict[str, Any]]:
     folder = (wanted.environments or Path(tempfile.mkdtemp(prefix="benchmark-"))).resolve()
     requirements = OURS | read_requirements((HERE / "requirements.txt").read_text("utf-8"))
     chosen = wanted.only or (LIGHT if wanted.quick else requirements)
-    return {name: _install_one(folder, name, requirements[name]) for name in chosen}
+    ours = install_ours(folder, install(folder, []))
+    return {name: _install_one(folder, name, requirements[name], ours) for name in chosen}
 
 
-def _install_one(folder: Path, name: str, requirements: list[str]) -> dict[str, Any]:
+def _install_one(folder: Path, name: str, requirements: list[str], ours: Installed) -> dict[str, Any]:
     print(f"installing {name}", file=sys.stderr, flush=True)
-    there = install(folder, requirements)
-    if name in (*OURS, "deepchecks"):
+    there = ours if name in OURS else install(folder, requirements)
+    if name == "deepchecks":  # for what ours costs beside it
         there = install_ours(folder, there)
     if there.error:
         return {"error": f"not installed: {there.error}"}

@@ -64,8 +64,9 @@ def many(peer: Adapter, url: str, folder: str, report: str, tag: float, count: f
 
 
 def killed(peer: Adapter, url: str, folder: str, report: str) -> None:
-    """SIGKILL as soon as `record` has returned."""
+    """SIGKILL as soon as `record` has returned, in a process whose threads have had the time to start."""
     peer.setup(url, folder)
+    time.sleep(1)
     peer.record(_name("killed"))
     os.kill(os.getpid(), 9)
 

@@ -8,20 +8,20 @@ from typing import Any
 from benchmarks.endpoints import Endpoint, answering, refusing
 from benchmarks.peers import Adapter
 from benchmarks.processes import Failed, Ground, Peer, Process, ground, reason, run, settle
+from benchmarks.timing import Effort
 
-PATIENCE_S = 3.0  # for what is on its way when a process has ended
 LIFE_S = 20.0  # of a process that is kept alive until its event has arrived
 TOGETHER = 500  # events of each of two processes
 SENT, KEPT, LOST = "sent", "kept", "lost"
 NOT_APPLICABLE = "not applicable"
 
 
-def measure_left(peers: list[Peer], _: object) -> dict[str, dict[str, Any]]:
+def measure_left(peers: list[Peer], _: Effort) -> dict[str, dict[str, Any]]:
     return {peer.name: _try(_left, peer) for peer in peers}
 
 
-def measure_facts(peers: list[Peer], _: object) -> dict[str, dict[str, Any]]:
-    return {peer.name: {name: _try(test, peer) for name, test in TESTS.items()} for peer in peers}
+def measure_facts(peers: list[Peer], effort: Effort) -> dict[str, dict[str, Any]]:
+    return {peer.name: {name: _try(TESTS[name], peer) for name in effort.facts} for peer in peers}
 
 
 def _left(peer: Peer) -> dict[str, Any]:
@@ -33,7 +33,7 @@ def _left(peer: Peer) -> dict[str, Any]:
         ran = run(peer, "left", there.url, on)
         if not ran.report:
             raise Failed(reason(ran))
-        _wait(lambda: _arrived(peer, there) > 0)  # a process of its own may still be at work
+        settle(on)
         files = [*_files(on.home), *(_files(place) - before)]
         return {**ran.report, "files": len(files), "bytes": sum(map(_size, files))}
 
@@ -44,7 +44,7 @@ def _arrives(peer: Peer) -> str:
         return NOT_APPLICABLE
     with ground() as on, answering(peer.adapter.answer) as there:
         run(peer, "whole", there.url, on)
-        if _wait(lambda: _arrived(peer, there) > 0):
+        if _has_arrived(peer, there, on):
             return "from a short process"
     with ground() as on, answering(peer.adapter.answer) as there:
         process = Process(peer, "whole", there.url, on, held=True)
@@ -58,12 +58,12 @@ def _killed(peer: Peer) -> str:
     """SIGKILL as soon as `record` has returned: sent by then, kept for the next process, or lost."""
     with ground() as on, answering(peer.adapter.answer) as there:
         run(peer, "killed", there.url, on)
-        if _wait(lambda: _arrived(peer, there) > 0):
+        if _has_arrived(peer, there, on):
             return SENT
-        if _wait(lambda: _stored(peer, on) > 0):
+        if _stored(peer, on):
             return KEPT
         run(peer, "later", there.url, on)
-        return KEPT if _wait(lambda: _arrived(peer, there) > 0) else LOST
+        return KEPT if _has_arrived(peer, there, on) else LOST
 
 
 def _offline(peer: Peer) -> str:
@@ -73,9 +73,9 @@ def _offline(peer: Peer) -> str:
             run(peer, "whole", nobody.url, on)
             settle(on)
         with answering(peer.adapter.answer, nobody.port) as there:
-            kept = _stored(peer, on) > 0
+            kept = _stored(peer, on)
             run(peer, "later", there.url, on)
-            if _wait(lambda: _arrived(peer, there) > 0):
+            if _has_arrived(peer, there, on):
                 return SENT
             return KEPT if kept else LOST
 
@@ -87,7 +87,7 @@ def _together(peer: Peer) -> int:
         for ran in [process.wait() for process in processes]:
             if ran.code:
                 raise Failed(reason(ran))
-        _wait(lambda: max(_arrived(peer, there), _stored(peer, on)) >= 2 * TOGETHER)
+        settle(on)
         return max(_arrived(peer, there), _stored(peer, on))
 
 
@@ -103,7 +103,7 @@ def _opted_out(peer: Peer) -> dict[str, Any] | str:
         before = len(_files_of(peer, on))
         with answering(peer.adapter.answer, nobody.port) as there:
             run(peer, "opted_out", there.url, on)
-            _wait(lambda: _arrived(peer, there) > 0)
+            settle(on)
             files = _files_of(peer, on)
             return {
                 "files_before": before,
@@ -139,6 +139,12 @@ def _arrived(peer: Peer, there: Endpoint) -> int:
     return peer.adapter.arrived(list(there.requests))
 
 
+def _has_arrived(peer: Peer, there: Endpoint, on: Ground) -> bool:
+    """When nothing that the peer has started is at work any more."""
+    settle(on)
+    return _arrived(peer, there) > 0
+
+
 def _stored(peer: Peer, on: Ground) -> int:
     """Asked by a process of its own: opening a store can change it."""
     if type(peer.adapter).stored is Adapter.stored:
@@ -146,7 +152,7 @@ def _stored(peer: Peer, on: Ground) -> int:
     return int(run(peer, "stored", "http://127.0.0.1:9", on).report["stored"])
 
 
-def _wait(is_so: Callable[[], bool], patience_s: float = PATIENCE_S) -> bool:
+def _wait(is_so: Callable[[], bool], patience_s: float) -> bool:
     end = time.monotonic() + patience_s
     while not (so := is_so()) and time.monotonic() < end:
         time.sleep(0.05)

@@ -4,7 +4,7 @@ calls          system calls of a record, one by one     instructions   what it e
 growth         folding, sealing, sending, by number     sizes          bytes on disk, by number and kind
 start          import, a whole process, the commands    budgets        what of it we are held to
 
-host starts the measured processes, inside runs in them, receivers are the endpoints that they meet.
+host starts the measured processes, inside runs in them.
 """
 
 import tempfile

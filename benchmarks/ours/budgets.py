@@ -12,6 +12,7 @@ class Budget(NamedTuple):
     least: bool = False
 
 
+BY_THE_THOUSAND = "growth/in_the_host_by_the_thousand"
 BUDGETS = (
     Budget("import and first record, bare process, CPU ms", "first_record/bare/cpu_ms", 30),
     Budget("import and first record, deepchecks loaded, CPU ms", "first_record/with_deepchecks/cpu_ms", 10),
@@ -21,12 +22,15 @@ BUDGETS = (
     Budget("endpoint configured, not due / mode local, wall", "networks/ratio_to_local/not_due/wall_ms", 1.3),
     Budget("due, endpoint answers / mode local, wall", "networks/ratio_to_local/due_answers/wall_ms", 1.3),
     Budget("due, endpoint refuses / mode local, wall", "networks/ratio_to_local/due_refuses/wall_ms", 1.3),
-    Budget("due, endpoint a black hole / mode local, wall", "networks/ratio_to_local/due_black_hole/wall_ms", 1.3),
-    Budget("slope of folding, few kinds", "growth/few_kinds/slope/fold_s", 1.1),
-    Budget("slope of folding, many kinds", "growth/many_kinds/slope/fold_s", 1.1),
-    Budget("slope of sending by batches, many kinds", "growth/many_kinds/slope/flush_by_batches", 1.1),
+    Budget("due, endpoint is silent / mode local, wall", "networks/ratio_to_local/due_silent/wall_ms", 1.3),
+    Budget("slope of folding, few kinds", "growth/few_kinds/slope/fold_cpu_s", 1.1),
+    Budget("slope of folding, many kinds", "growth/many_kinds/slope/fold_cpu_s", 1.1),
+    Budget("slope of sending by batches, many kinds", "growth/many_kinds/slope/flush_cpu_s_by_batches", 1.1),
+    Budget("slope of folding by the thousand, few kinds", f"{BY_THE_THOUSAND}/few_kinds/slope/fold_cpu_s", 1.1),
+    Budget("slope of folding by the thousand, many kinds", f"{BY_THE_THOUSAND}/many_kinds/slope/fold_cpu_s", 1.1),
     Budget("events folded a second, few kinds", "growth/few_kinds/folded_events_per_s/-1", 50_000, least=True),
     Budget("events folded a second, many kinds", "growth/many_kinds/folded_events_per_s/-1", 50_000, least=True),
+    Budget("the same by the thousand", f"{BY_THE_THOUSAND}/many_kinds/folded_events_per_s/-1", 50_000, least=True),
     Budget("bytes of a raw event, in the database", "sizes/raw/database_bytes_per_event/-1", 40),
     Budget("bytes of a raw event, with the WAL before it is cut", "sizes/raw/database_and_wal_bytes_per_event/-1", 40),
     Budget("most / fewest bytes after folding, whatever the number", "sizes/folded_by_events_ratio", 1.05),

@@ -42,13 +42,13 @@ def count(host: Host, *, quick: bool) -> dict[str, Any]:
         return {"not_measured": "strace is not installed"}
     records = 1000 if quick else 2000
     host.run(MARK + OURS, 0)  # the spool is there, the bytecode too
-    ours = _trace(host, MARK + OURS, records)
-    by_hand = _trace(host, MARK + BY_HAND + HAND, host.spool, records)
-    nothing = _trace(host, MARK + 'mark("exit")')
+    ours = trace(host, MARK + OURS, records)
+    by_hand = trace(host, MARK + BY_HAND + HAND, host.spool, records)
+    nothing = trace(host, MARK + 'mark("exit")')
     return {
         "records": records,
-        "record": _usual(ours),
-        "record_by_hand": _usual(by_hand),
+        "record": usual(ours),
+        "record_by_hand": usual(by_hand),
         "thousand_records_with_their_fold": _mean_of_thousand(ours),
         "import": _phase(ours, "opening"),
         "first_record": _phase(ours, "first"),
@@ -59,7 +59,8 @@ def count(host: Host, *, quick: bool) -> dict[str, Any]:
     }
 
 
-def _trace(host: Host, code: str, *arguments: object) -> Phases:
+def trace(host: Host, code: str, *arguments: object) -> Phases:
+    """What code with marks in it called."""
     written = host.home / "trace"
     host.run(code, *arguments, before=["strace", "-f", "-o", str(written)])
     return split(written.read_text("utf-8", "replace").splitlines())
@@ -77,7 +78,7 @@ def split(lines: Iterable[str]) -> Phases:
     return phases
 
 
-def _usual(phases: Phases) -> dict[str, Any]:
+def usual(phases: Phases) -> dict[str, Any]:
     """What most records do: those that look at the choice, every 10 ms, or fold, every thousandth, do more."""
     records = [calls for name, calls in phases if name == "record"]
     ((calls, alike),) = Counter(tuple(sorted(calls.items())) for calls in records).most_common(1)

@@ -9,6 +9,7 @@ import os
 import sqlite3
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 
 from deepchecks_telemetry.spool import find_home, read_accounts, record, seal
@@ -39,10 +40,10 @@ def grow(events: int, kinds: int) -> dict[str, float]:
             (there,) = connection.execute("SELECT count(*) FROM events WHERE event > 0").fetchone()
             _fill(connection, 0, events - there, kinds)
             checkpoint(connection)
-            fold_s = _time(lambda: _fold(connection))
+            took = _time("fold", lambda: _fold(connection))
             checkpoint(connection)
     assert read_accounts(HOME).pending == events
-    return {"fold_s": fold_s, **_send(events)}
+    return {**took, **_send(events)}
 
 
 def _send(events: int) -> dict[str, float]:
@@ -50,12 +51,12 @@ def _send(events: int) -> dict[str, float]:
 
     endpoint = find_endpoint(HOME)
     assert endpoint is not None
-    seal_s = _time(lambda: seal(HOME, render))
+    sealed = _time("seal_a_batch", lambda: seal(HOME, render))
     sent: list[object] = []
-    flush_s = _time(lambda: sent.extend(flush(HOME, endpoint)))
+    flushed = _time("flush", lambda: sent.extend(flush(HOME, endpoint)))
     books = read_accounts(HOME)
     assert (books.delivered, books.pending, books.balance) == (events, 0, 0), books
-    return {"seal_a_batch_s": seal_s, "flush_s": flush_s, "batches": len(sent)}
+    return {**sealed, **flushed, "batches": len(sent)}
 
 
 def raw(events: int) -> dict[str, int]:
@@ -88,13 +89,13 @@ def folded(events: int, kinds: int) -> dict[str, int]:
 def in_thousands(events: int, kinds: int) -> dict[str, float]:
     """The time of folding that many events as a host does: a thousand at a time, with lock and checkpoint."""
     _prepare()
-    took = 0.0
+    took: Counter[str] = Counter()
     with opened(HOME) as connection:
         for first in range(0, events, THOUSAND):
             _fill(connection, first, first + THOUSAND, kinds)
-            took += _time(lambda: tidy(HOME, connection))
+            took.update(_time("fold", lambda: tidy(HOME, connection)))
     assert read_accounts(HOME).pending == events + 1
-    return {"fold_s": took}
+    return dict(took)
 
 
 def late(events: int) -> dict[str, int]:
@@ -135,10 +136,10 @@ def _fold(connection: sqlite3.Connection) -> None:
         fold(connection)
 
 
-def _time(act: Callable[[], object]) -> float:
-    start = time.perf_counter()
+def _time(name: str, act: Callable[[], object]) -> dict[str, float]:
+    start, cpu = time.perf_counter(), time.process_time()
     act()
-    return time.perf_counter() - start
+    return {f"{name}_s": time.perf_counter() - start, f"{name}_cpu_s": time.process_time() - cpu}
 
 
 def _size(suffix: str) -> int:

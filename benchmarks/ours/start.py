@@ -8,7 +8,7 @@ from contextlib import ExitStack, closing
 from functools import partial
 from typing import Any
 
-from benchmarks.ours import receivers
+from benchmarks.endpoints import answering, refusing, silent
 from benchmarks.ours.host import BARE, BY_HAND, RECORD, Cost, Host, at_least, in_turn, medians
 
 SETTLE_S = 0.6  # the uploader's own start, at the lowest priority, must not fall into the next measurement
@@ -71,9 +71,9 @@ def process(host: Host, *, quick: bool) -> dict[str, Any]:
 
 def networks(host: Host, *, quick: bool) -> dict[str, Any]:
     """The same with an uploader that is due, in every state of the network, beside mode `local` that never sends."""
-    states = {"answers": receivers.answering, "refuses": receivers.refusing, "black_hole": receivers.black_hole}
+    states = {"answers": answering(lambda *_: b"{}"), "refuses": refusing(), "silent": silent()}
     with ExitStack() as stack:
-        urls = {name: stack.enter_context(open_()) for name, open_ in states.items()}
+        urls = {name: stack.enter_context(endpoint).url for name, endpoint in states.items()}
         due = {f"due_{name}": partial(_send, host, url) for name, url in urls.items()}
         ways = {"local": partial(_send, host, None), "not_due": partial(_send, host, urls["answers"], due=False), **due}
         found = medians(in_turn(ways, 4 if quick else 20))

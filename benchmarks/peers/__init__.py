@@ -37,7 +37,7 @@ class Adapter:
         raise NotImplementedError
 
     def finish(self) -> None:
-        """What the documentation asks a program to do at its end."""
+        """What the documentation asks a program to do at its end, where its own `atexit` does not do it."""
 
     def resend(self) -> None:
         """What a later process does so that what waits is sent."""

@@ -21,6 +21,3 @@ class Peer(Adapter):
 
     def record(self, event: str) -> None:
         self.client.capture(event, distinct_id="installation")
-
-    def finish2(self) -> None:
-        self.client.shutdown()

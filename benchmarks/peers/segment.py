@@ -22,6 +22,3 @@ class Peer(Adapter):
 
     def record(self, event: str) -> None:
         self.analytics.track("installation", event)
-
-    def finish2(self) -> None:
-        self.analytics.shutdown()

@@ -24,9 +24,6 @@ class Peer(Adapter):
     def record(self, event: str) -> None:
         self.run.log({"event": event})
 
-    def finish(self) -> None:
-        self.run.finish()
-
     def stored(self, folder: str) -> int:
         import re
         from pathlib import Path

@@ -34,7 +34,8 @@ COLUMNS = ("uid", "day", "event", "count", "installation_id", "received_day", *E
 
 
 def telemetry(*words: str, **variables: str) -> Result:
-    return CliRunner().invoke(cli.deepchecks, ["telemetry", *words], prog_name="deepchecks", env=variables)
+    command = ["telemetry", *words]
+    return CliRunner().invoke(cli.deepchecks, command, prog_name="deepchecks", env=variables, catch_exceptions=False)
 
 
 def is_text(said: str) -> bool:
@@ -48,14 +49,14 @@ def commands(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[s
             yield from commands(command, (*path, name))
 
 
-@pytest.mark.parametrize("words", [(), *commands(cli.telemetry)], ids=" ".join)
 @pytest.mark.parametrize("hostile", ["--x\x1b[2J", "\x1b[2J", "--\u202ex=\x9b1m", "a\nError: b"], ids=ascii)
-def test_a_word_that_is_not_understood_is_repeated_as_text(words: tuple[str, ...], hostile: str) -> None:
-    done = telemetry(*words, *[hostile] * 3)  # no command takes three of them
-    assert (done.exit_code, done.stdout) == (2, "") or words in {("deliver",), ("settle",), ("collector", "load")}
-    assert is_text(done.stderr), done.stderr
-    assert "\nError: b" not in done.stderr
-    assert is_text(CliRunner().invoke(cli.deepchecks, [hostile, *words]).output)
+def test_a_word_that_is_not_understood_is_repeated_as_text(hostile: str) -> None:
+    assert is_text(CliRunner().invoke(cli.deepchecks, [hostile]).output)
+    for words in ((), *commands(cli.telemetry)):
+        done = telemetry(*words, *[hostile] * 3)  # no command takes three of them
+        assert (done.exit_code, done.stdout) == (2, "") or words in {("deliver",), ("settle",), ("collector", "load")}
+        assert is_text(done.stderr), done.stderr
+        assert "\nError: b" not in done.stderr
 
 
 @pytest.mark.parametrize("words", ["deliver", "settle", "export", "collector report --store", "collector load"])
@@ -103,7 +104,7 @@ def test_the_picture_shows_a_ledger_whose_bytes_are_no_request_of_ours(count: st
         values = (gzip.compress(body), digest)
         connection.execute("UPDATE batches SET state = 'delivered', packed = ?, sha256 = ?", values)
     done = telemetry("view", "--output", "-")
-    assert (done.exit_code, digest[:8] in done.output) == (0, True), done.exception
+    assert (done.exit_code, digest[:8] in done.output) == (0, True)
 
 
 @pytest.fixture
@@ -118,32 +119,31 @@ def store(tmp_path: Path) -> Path:
 
 
 def edit(store: Path, column: str, value: object) -> None:
+    """Put the value into the second row, whatever already stands there."""
     with closing(sqlite3.connect(store, isolation_level=None)) as connection:
-        connection.execute(f"UPDATE rows SET {column} = ? WHERE uid = 'uid 1'", [value])
+        connection.execute(f"UPDATE rows SET {column} = ? WHERE count <> 1 AND uid <> 'uid 2'", [value])
 
 
 @pytest.mark.parametrize("column", COLUMNS)
-@pytest.mark.parametrize(
-    "value", [CONTROL + "<script>alert(1)</script>", b"\xff\x1b[2J", b"\x1b[2J", 2**62, 1e300, ""], ids=repr
-)
-def test_a_store_that_was_edited_is_reported_as_text_in_every_form(column: str, value: object, store: Path) -> None:
-    edit(store, column, value)
-    for form in ((), ("--json",), ("--csv", "--min-cell", "1"), ("--html", "--min-cell", "1")):
-        done = telemetry("collector", "report", "--store", str(store), *form)
-        assert done.exit_code in (0, 1), done.exception
-        assert is_text(done.output), done.output
-        assert "<script>" not in done.output or "--html" not in form
+def test_a_store_that_was_edited_is_reported_as_text_in_every_form(column: str, store: Path) -> None:
+    for value in (CONTROL + "<script>alert(1)</script>", b"\xff\x1b[2J", b"\x1b[2J", 2**62, 1e300, ""):
+        edit(store, column, value)
+        for form in ((), ("--json",), ("--csv", "--min-cell", "1"), ("--html", "--min-cell", "1")):
+            done = telemetry("collector", "report", "--store", str(store), *form)
+            assert done.exit_code in (0, 1), value
+            assert is_text(done.output), done.output
+            assert "<script>" not in done.output or "--html" not in form
 
 
-@pytest.mark.parametrize("column", ["event", "os_name", "day", "deepchecks_version", "runtime"])
 @pytest.mark.parametrize("formula", FORMULAS, ids=ascii)
-def test_no_cell_of_a_sheet_is_a_formula(column: str, formula: str, store: Path) -> None:
-    edit(store, column, formula)
+def test_no_cell_of_a_sheet_is_a_formula(formula: str, store: Path) -> None:
+    for column in ("event", "os_name", "day", "deepchecks_version", "runtime"):
+        edit(store, column, formula)
     done = telemetry("collector", "report", "--store", str(store), "--csv", "--min-cell", "1")
     assert done.exit_code == 0
     cells = [cell for line in csv.reader(io.StringIO(done.stdout)) for cell in line]
     assert [cell for cell in cells if cell.lstrip().startswith(("=", "+", "-", "@"))] == []
-    assert any(formula.strip() in cell for cell in cells)
+    assert sum(formula.strip() in cell for cell in cells) >= 5
 
 
 def test_json_for_scripts_keeps_every_letter_and_is_ascii(store: Path) -> None:

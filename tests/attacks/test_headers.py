@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from deepchecks_telemetry import cli
 from deepchecks_telemetry.collector import report, running
-from deepchecks_telemetry.spool import choose, find_home, record
-from deepchecks_telemetry.spool.consent import ON
+from deepchecks_telemetry.spool import find_home, record
 from deepchecks_telemetry.uploader import BadEndpoint, configure, find_endpoint, flush, seal_next
 from deepchecks_telemetry.uploader.endpoint import ALLOW_HTTP, FRAMING, VARIABLE
 
@@ -51,15 +52,15 @@ def test_a_header_by_which_a_request_is_framed_cannot_be_set(name: str, home: Pa
 def test_what_stands_in_a_hand_made_file_is_refused_or_becomes_one_request(
     after: str, rest: str, server: Listener
 ) -> None:
-    assert record("run-check")
-    choose(find_home(), ON)
     file = Path(find_home().config, "endpoint")
+    file.parent.mkdir(parents=True, mode=0o700)
     file.write_bytes(f"{server.url} {ALLOW_HTTP}\nX-Token: a{after}{rest}\n".encode())
     try:
         endpoint = find_endpoint(find_home())
     except BadEndpoint:
         return
     assert endpoint is not None
+    assert record("run-check")
     assert [sent.outcome.kind for sent in flush(find_home(), endpoint)] == ["delivered"]
     (head,) = heads(server)
     assert head[0] == b"post /v1/logs http/1.1"
@@ -70,8 +71,9 @@ def test_what_stands_in_a_hand_made_file_is_refused_or_becomes_one_request(
 
 @pytest.mark.parametrize("value", ["X-A=b\r\nHost: evil.example", "X-A=b\nX-B: c", "X-A=\x1b[2J", "X A=b", "Host=evil"])
 def test_a_header_on_the_command_line_that_is_none_is_a_usage_error_and_nothing_is_kept(value: str, home: Path) -> None:
-    done = deepchecks("enable", "--endpoint", "https://a.example", "--header", value)
-    assert (done.returncode, done.stdout) == (2, "")
+    words = ["telemetry", "enable", "--endpoint", "https://a.example", "--header", value]
+    done = CliRunner().invoke(cli.deepchecks, words)
+    assert (done.exit_code, done.stdout) == (2, "")
     assert done.stderr.replace("\n", "").isprintable()
     assert not home.exists()
 

@@ -38,6 +38,7 @@ from deepchecks_telemetry.spool.ledger import LARGEST_BODY
 from deepchecks_telemetry.spool.pages import PAGE
 from deepchecks_telemetry.spool.sealing import YEAR
 from deepchecks_telemetry.spool.writer import FIRST_DAY, guard, today
+from deepchecks_telemetry.uploader.exporting import export
 from deepchecks_telemetry.uploader.payload import render
 
 pytestmark = pytest.mark.timeout(60)
@@ -152,6 +153,7 @@ def way_down(below: int) -> bytes:
     return header + ways + bytes(PAGE - len(header + ways + cells)) + cells
 
 
+@pytest.mark.timeout(30, method="thread")  # a signal does not end a statement of SQLite's
 @pytest.mark.parametrize("table", ["events", "spool"])
 def test_a_tree_that_leads_in_circles_is_given_up(
     table: str, ours: Home, sql: Sql, monkeypatch: pytest.MonkeyPatch
@@ -219,6 +221,15 @@ def test_a_request_that_was_changed_is_not_sent_but_parked(ours: Home, sql: Sql)
     assert recording.record("run-check")
     assert seal(ours, render)  # later ones get their turn
     assert read_accounts(ours).balance == 0
+
+
+def test_a_request_that_was_changed_is_not_exported(ours: Home, sql: Sql, tmp_path: Path) -> None:
+    sealed(ours)
+    sql("UPDATE batches SET packed = ?", gzip.compress(SECRET.encode()))
+    (tmp_path / "stick").mkdir()
+    with pytest.raises(Damaged):
+        list(export(ours, str(tmp_path / "stick")))
+    assert list((tmp_path / "stick").iterdir()) == []
 
 
 @pytest.mark.parametrize("packed", [b"", b"no gzip", gzip.compress(bytes(100)), "text", None])

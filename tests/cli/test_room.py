@@ -100,7 +100,16 @@ def test_a_mistyped_command_is_a_usage_error_that_names_the_one_that_was_meant(p
 
 @pytest.mark.parametrize(
     "arguments",
-    ["status --yaml", "sent one", "enable --header X-Token=abc", "enable --allow-http", "collector", "", "inspect now"],
+    [
+        "status --yaml",
+        "sent one",
+        "enable --header X=a",
+        "enable --headers -",
+        "enable --allow-http",
+        "collector",
+        "",
+        "inspect now",
+    ],
 )
 def test_a_usage_error_is_2_and_leaves_standard_output_clean(arguments: str, deepchecks: Run, home: Path) -> None:
     done = deepchecks(*arguments.split())

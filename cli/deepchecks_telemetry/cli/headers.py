@@ -7,6 +7,8 @@ from typing import BinaryIO
 
 import click
 
+from deepchecks_telemetry.cli.errors import sentence
+
 MOST_BYTES = 65_536  # as much as is read of the file in which they are kept
 
 headers_option = click.option(
@@ -20,7 +22,6 @@ headers_option = click.option(
 
 def read_headers_file(file: BinaryIO | None) -> dict[str, str]:
     """The headers in it, none where there is no file; a usage error for what is no header."""
-    from deepchecks_telemetry.cli.errors import sentence
     from deepchecks_telemetry.uploader.endpoint import read_headers
     from deepchecks_telemetry.uploader.errors import BadEndpoint
 

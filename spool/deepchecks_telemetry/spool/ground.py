@@ -42,11 +42,11 @@ def check_folder(path: str, name: str) -> None:
 
 def stranger(found: os.stat_result, *trusted: int) -> str | None:
     """Who else could have put a file of ours into this folder, beside the `trusted`; None where nobody could."""
-    if sys.platform == "win32":
-        return None
-    if found.st_uid not in (*trusted, os.geteuid()):
+    if sys.platform != "win32" and found.st_uid not in (*trusted, os.geteuid()):
         return "belongs to another user"
-    return "can be written by other users" if found.st_mode & 0o022 else None
+    if sys.platform != "win32" and found.st_mode & 0o022:
+        return "can be written by other users"
+    return None
 
 
 def make_folder(path: str) -> bool:

@@ -1,0 +1,181 @@
+"""What must hold of each file that we read, whatever is in it: a target tells the input's fate, or raises.
+
+The rules are said once more in other words than the code's, so that both would have to be wrong in the same way.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+
+from deepchecks_telemetry.spool import Home
+from deepchecks_telemetry.spool.catalogue import FIELDS, NUMBERS, Environment
+from deepchecks_telemetry.spool.consent import LONGEST, decide
+from deepchecks_telemetry.spool.sealing import Row
+from deepchecks_telemetry.uploader.courier import read_file
+from deepchecks_telemetry.uploader.endpoint import Endpoint, find_endpoint, parse
+from deepchecks_telemetry.uploader.errors import BadEndpoint, BadFile
+from deepchecks_telemetry.uploader.outcome import DELIVERED, REJECTED
+from deepchecks_telemetry.uploader.payload import render
+from deepchecks_telemetry.uploader.receipt import FORMAT, read, to_bytes
+
+REFUSED, TAKEN = "refused", "taken"
+UUID = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+RELEASE = r"[0-9]+(\.[0-9]+)*((a|b|rc)[0-9]+)?(\.post[0-9]+)?(\.dev[0-9]+)?|unknown"
+VALUE = re.compile("|".join(["-?[0-9]{1,4300}", UUID, RELEASE, *(field.allowed.pattern for field in FIELDS)]))
+INSTALLATION = "0b6ee9b4-1f59-4a0e-9f0e-000000000001"
+PLACE = Environment("0.19.1", "linux", "debian", "12", "cpython", "3.11", "script")
+ROWS = [Row("0b6ee9b4-1f59-4a0e-9f0e-000000000002", 20_000, "run-check", PLACE, 35)]
+NAMED = {
+    *("resourceLogs", "resource", "scopeLogs", "scope", "name", "version", "logRecords", "attributes", "key", "value"),
+    *("stringValue", "intValue", "eventName", "timeUnixNano", "log.record.uid", "deepchecks.event.count"),
+    *("service.name", "app.installation.id", "deepchecks", "deepchecks_telemetry"),
+    *(field.wire for field in FIELDS),
+    *(f"deepchecks.{name}" for name in NUMBERS),
+}
+
+
+def settings(folder: Path, data: bytes) -> str:
+    """Three files, with a zero byte between them: the administrator's mode, the user's, the user's endpoint."""
+    policy, choice, endpoint = (*data.split(b"\0", 2), b"", b"")[:3]
+    home = Home(str(folder / "state"), str(folder / "config"), str(folder / "policy"))
+    for path, content in ((home.policy_mode, policy), (home.mode, choice), (f"{home.config}/endpoint", endpoint)):
+        Path(path).parent.mkdir(0o700, exist_ok=True)
+        Path(path).write_bytes(content)
+    words = {_word(content) for content in (policy, choice)}
+    mode = decide(home, {}).mode
+    assert mode == ("off" if words - {"on", "local"} else "local" if "local" in words else "on")
+    try:
+        found = find_endpoint(home, environ={})
+    except BadEndpoint as refusal:
+        _check_sentence(str(refusal))
+        return f"{mode}-{REFUSED}"
+    if found:
+        _check_endpoint(found, allow_http=b"allow-http" in endpoint)
+    return f"{mode}-{TAKEN if found else 'nowhere'}"
+
+
+def _word(content: bytes) -> str:
+    """The word in a mode file; in one that is so long that it is not read to its end, none that we know."""
+    return content.decode("ascii", "replace").strip().lower() if len(content) <= LONGEST else "too long"
+
+
+def _check_sentence(said: str) -> None:
+    """What is told of a file repeats nothing of it, but for its name."""
+    assert re.fullmatch(r"[A-Za-z0-9 ,;:./()_'-]{10,250}", said)
+
+
+def _check_endpoint(endpoint: Endpoint, *, allow_http: bool) -> None:
+    """Whatever was read, requests would go there and nowhere else, with headers that end where they should."""
+    url = urlsplit(endpoint.url)
+    assert endpoint.url.isascii()
+    assert endpoint.url.isprintable()
+    assert not {" ", "?", "#"} & set(endpoint.url)
+    assert "@" not in url.netloc
+    assert parse(endpoint.url, allow_http=True) == endpoint.url
+    assert all(
+        f"{name}{value}".isascii() and f"{name}{value}".isprintable() for name, value in endpoint.headers.items()
+    )
+    if url.scheme == "file":
+        assert endpoint.folder is not None
+        assert "\0" not in endpoint.folder
+        return
+    assert url.scheme in {"https", "http"}
+    assert url.path.endswith("/v1/logs")
+    try:
+        prepared = requests.Request("POST", endpoint.url, headers=endpoint.headers).prepare()
+    except (requests.RequestException, ValueError):  # never sent then
+        return
+    assert url.scheme == "https" or allow_http or parse(str(prepared.url)) == prepared.url
+    assert (urlsplit(str(prepared.url)).hostname or "?") in endpoint.url.lower()
+
+
+def courier(folder: Path, data: bytes) -> str:
+    """A courier's file; by its first letter it has the right digest in its name, another one, or none.
+
+    `7:…` is the file that we would write, but for its seventh value (from 0), which is what follows.
+    """
+    content = data[1:] if data[:1] in (b"=", b"!") else _edited(data)
+    digest = hashlib.sha256(content if data[:1] == b"=" else data).hexdigest()[:16]
+    path = folder / (f"deepchecks-telemetry-{digest}.jsonl" if data[:1] in (b"=", b"!") else "counts.jsonl")
+    path.write_bytes(content)
+    try:
+        taken = read_file(str(path))
+    except BadFile as refusal:
+        _check_sentence(str(refusal))
+        return REFUSED
+    finally:
+        path.unlink()
+    assert data[:1] != b"!"
+    assert b"".join(request.body + b"\n" for request in taken) == content
+    for request in taken:
+        said = json.loads(request.body)
+        assert not [text for text in _leaves(said) if text not in NAMED and not VALUE.fullmatch(text)]
+        records = [log for group in said["resourceLogs"] for scope in group["scopeLogs"] for log in scope["logRecords"]]
+        counts = [int(log["attributes"][1]["value"]["intValue"]) for log in records]
+        assert min(counts) > 0
+        assert (request.rows, request.events) == (len(counts), sum(counts))
+        assert request.sha256 == hashlib.sha256(request.body).hexdigest()
+    return TAKEN
+
+
+def _edited(data: bytes) -> bytes:
+    number, mark, value = data.partition(b":")
+    if not mark or not re.fullmatch(rb"[0-9]{1,3}", number):
+        return data
+    said = json.loads(render(INSTALLATION, ROWS))
+    places = list(_places(said))
+    inside, key = places[int(number) % len(places)]
+    inside[key] = "?"
+    return json.dumps(said, separators=(",", ":")).encode().replace(b'"?"', value) + b"\n"
+
+
+def _places(said: Any) -> Iterator[tuple[Any, Any]]:
+    """Where each value in a request stands: its container, and the key there."""
+    if isinstance(said, dict | list):
+        for key in list(said) if isinstance(said, dict) else range(len(said)):
+            yield said, key
+            yield from _places(said[key])
+
+
+def _leaves(said: Any) -> Iterator[str]:
+    """Every text in a request, its keys too; anything else that JSON can hold is none of ours."""
+    assert isinstance(said, dict | list | str)
+    if isinstance(said, str):
+        yield said
+    else:
+        for inner in chain(said, said.values()) if isinstance(said, dict) else said:
+            yield from _leaves(inner)
+
+
+def receipt(folder: Path, data: bytes) -> str:
+    """A receipt; of one that begins with `=` only the batches are given, and its check is as it should be."""
+    content = _checked(data[1:]) if data[:1] == b"=" else data
+    path = folder / "receipt.json"
+    path.write_bytes(content)
+    try:
+        entries = read(str(path))
+    except BadFile as refusal:
+        _check_sentence(str(refusal))
+        return REFUSED
+    assert all(re.fullmatch("[0-9a-f]{64}", entry.sha256) for entry in entries)
+    assert all(type(entry.rejected_rows) is int and entry.rejected_rows >= 0 for entry in entries)
+    assert {entry.outcome for entry in entries} <= {DELIVERED, REJECTED}
+    path.write_bytes(to_bytes(entries))
+    assert read(str(path)) == entries
+    return TAKEN
+
+
+def _checked(batches: bytes) -> bytes:
+    try:
+        compact = json.dumps(json.loads(batches), separators=(",", ":"))
+    except (ValueError, RecursionError):
+        compact = ""
+    check = hashlib.sha256(compact.encode()).hexdigest()
+    return b'{"format":"%b","batches":%b,"check":"%b"}' % (FORMAT.encode(), batches, check.encode())
