@@ -22,7 +22,8 @@ def main() -> None:
     """Install with the network, measure without one."""
     wanted = _parser().parse_args()
     if wanted.installed is None:
-        raise SystemExit(_go_apart(_install(wanted)))
+        with tempfile.TemporaryDirectory(prefix="benchmark-") as folder:
+            raise SystemExit(_go_apart(_install(wanted, (wanted.environments or Path(folder)).resolve())))
     if wanted.isolated:
         apart.raise_loopback()
     figures = measure(json.loads(wanted.installed), quick=wanted.quick, isolated=wanted.isolated)
@@ -34,7 +35,8 @@ def main() -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a few light peers and few rounds: three minutes")
-    parser.add_argument("--only", nargs="+", metavar="NAME", help="these peers, by the names of benchmarks/peers/")
+    names = sorted(path.stem for path in (HERE / "peers").glob("[a-z]*.py"))
+    parser.add_argument("--only", nargs="+", metavar="NAME", choices=names, help=f"these peers: {', '.join(names)}")
     parser.add_argument("--check", action="store_true", help="exit with 1 where a ratio is off by a wide margin")
     parser.add_argument(
         "--output", type=Path, metavar="PATH", help="where the figures go; else a full run's replace the page's"
@@ -47,8 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _install(wanted: argparse.Namespace) -> dict[str, dict[str, Any]]:
-    folder = (wanted.environments or Path(tempfile.mkdtemp(prefix="benchmark-"))).resolve()
+def _install(wanted: argparse.Namespace, folder: Path) -> dict[str, dict[str, Any]]:
     requirements = OURS | read_requirements((HERE / "requirements.txt").read_text("utf-8"))
     chosen = wanted.only or (LIGHT if wanted.quick else requirements)
     ours = install_ours(folder, install(folder, []))

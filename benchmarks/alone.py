@@ -5,24 +5,28 @@ from typing import Any
 from benchmarks.tables import Figures, table
 
 
-def calls(figures: Figures) -> str:
-    """System calls and instructions of one record, beside a bare INSERT by hand."""
-    said, instructions = figures["ours"]["system_calls"], figures["ours"]["instructions"]
-    if said is None:
+def tell(figures: Figures) -> str:
+    """All of them, one after the other."""
+    if figures["ours"] is None:
         return "Not measured in this run."
-    rows: list[tuple[object, ...]] = [
-        ("system calls of a record", _calls(said["record"]), _calls(said["record_by_hand"])),
-        ("fsyncs until exit, one event", *(sum(said["syncs"][who][at] for at in ONE) for who in ("ours", "by_hand"))),
-    ]
-    if instructions is not None:
-        name = f"instructions of a record ({instructions['counted_by']})"
-        rows.append((name, *(f"{instructions[key]:,}" for key in ("record", "insert_by_hand"))))
+    return "\n\n".join(each(figures["ours"]) for each in (calls, start, growth, sizes))
+
+
+def calls(said: Figures) -> str:
+    """System calls and instructions of one record, beside a bare INSERT by hand."""
+    rows: list[tuple[object, ...]] = []
+    if counted := said["system_calls"]:
+        rows.append(("system calls of a record", _calls(counted["record"]), _calls(counted["record_by_hand"])))
+        syncs = (sum(counted["syncs"][who][at] for at in ONE) for who in ("ours", "by_hand"))
+        rows.append(("fsyncs from the opening to the exit, one event", *syncs))
+    if counted := said["instructions"]:
+        name = f"instructions of a record ({counted['counted_by']})"
+        rows.append((name, *(f"{counted[key]:,}" for key in ("record", "insert_by_hand"))))
     return table(("", "**ours**", "by hand"), rows)
 
 
-def start(figures: Figures) -> str:
+def start(said: Figures) -> str:
     """What a start costs, and the commands."""
-    said = figures["ours"]
     rows = [("import and first record, bare Python", *_cost(said["first_record"]["bare"]))]
     if with_deepchecks := said["first_record"].get("with_deepchecks"):
         name = f"the same, deepchecks loaded: {with_deepchecks['percent_of_it']} % of its import"
@@ -37,24 +41,24 @@ def start(figures: Figures) -> str:
     return table(("", "wall ms", "CPU ms"), rows)
 
 
-def growth(figures: Figures) -> str:
+def growth(said: Figures) -> str:
     """Folding, sealing and sending, by the number of events."""
     heads = ("", "events", "different", "fold s", "seal a batch s", "flush s", "batches", "folded a second")
     keys = ("events", "kinds", "fold_s", "seal_a_batch_s", "flush_s", "batches", "folded_events_per_s")
     rows = []
     for name in ("few_kinds", "many_kinds"):
-        said = figures["ours"]["growth"][name]
-        columns = zip(*(said[key] for key in keys), strict=True)
+        grown = said["growth"][name]
+        columns = zip(*(grown[key] for key in keys), strict=True)
         rows += [(name.replace("_", " "), *(f"{value:,}" for value in column)) for column in columns]
     return table(heads, rows)
 
 
-def sizes(figures: Figures) -> str:
+def sizes(said: Figures) -> str:
     """Bytes on the disk, raw and folded."""
-    said = figures["ours"]["sizes"]
-    raw = zip(said["raw"]["events"], said["raw"]["database_bytes_per_event"], strict=True)
-    by_events = zip(said["folded_by_events"]["events"], said["folded_by_events"]["bytes"], strict=True)
-    by_kinds = zip(said["folded_by_kinds"]["kinds"], said["folded_by_kinds"]["bytes"], strict=True)
+    found = said["sizes"]
+    raw = zip(found["raw"]["events"], found["raw"]["database_bytes_per_event"], strict=True)
+    by_events = zip(found["folded_by_events"]["events"], found["folded_by_events"]["bytes"], strict=True)
+    by_kinds = zip(found["folded_by_kinds"]["kinds"], found["folded_by_kinds"]["bytes"], strict=True)
     rows = [
         *((f"{number:,} events, raw, the WAL cut", f"{each:,} an event") for number, each in raw),
         *((f"{number:,} events of few kinds, folded", f"{each:,}") for number, each in by_events),

@@ -6,8 +6,9 @@ from typing import Any, NamedTuple
 from xml.sax.saxutils import escape
 
 from benchmarks.budgets import is_durable
+from benchmarks.tables import figure
 
-WIDTH, LABEL, VALUE, ROW, TOP, GAP = 860, 230, 90, 22, 46, 40
+WIDTH, LABEL, VALUE, ROW, TOP, GAP = 860, 245, 90, 22, 46, 40
 STYLE = """
 text { font: 13px system-ui, sans-serif; fill: #1f2328 } .title { font-weight: 600; font-size: 15px }
 .ours { font-weight: 700 } .note, .tick { fill: #59636e; font-size: 12px } .grid { stroke: #d1d9e0 }
@@ -41,7 +42,7 @@ def draw(figures: dict[str, Any]) -> str:
     panels = [
         Panel(
             "One record, in one process",
-            "p50, and a line to p99. Green: after a SIGKILL it is in a store that processes share. Yellow: it is not.",
+            "p50, and a line to p99. Green ✓: after a SIGKILL it is in a store that processes share. Yellow: not.",
             "µs",
             _bars(
                 figures,
@@ -113,10 +114,10 @@ def _draw_bar(bar: Bar, top: int, place: Callable[[float], float], unit: str) ->
     weight = "ours" if bar.name.startswith("ours") else ""
     return "\n".join(
         [
-            _text(LABEL - 8, top + 12, bar.name, weight, "end"),
+            _text(LABEL - 8, top + 12, f"{bar.name} ✓" if bar.kind == "kept" else bar.name, weight, "end"),
             f'<rect class="{bar.kind}" x="{LABEL}" y="{top}" width="{width:.1f}" height="{height}" rx="2"/>',
             f'<line class="tail" x1="{end:.1f}" x2="{tail:.1f}" y1="{middle:.1f}" y2="{middle:.1f}"/>',
-            _text(tail + 6, top + 12, f"{bar.value:,.3g} {unit}", weight),
+            _text(tail + 6, top + 12, f"{figure(bar.value)} {unit}", weight),
         ]
     )
 

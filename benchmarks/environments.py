@@ -11,7 +11,21 @@ from typing import NamedTuple
 HERE = Path(__file__).parent
 CHECKOUT = HERE.parent
 INSTALL_S = 1_200.0
-VERSION = "import sys, importlib.metadata as m; print(m.version(sys.argv[1])); print(len(list(m.distributions())))"
+ASK = """
+import re, sys
+from importlib.metadata import PackageNotFoundError, distribution
+found, left = {}, [sys.argv[1]]
+while left:
+    name = re.sub("[-_.]+", "-", left.pop()).lower()
+    try:
+        if name not in found:
+            found[name] = distribution(name)
+            needed = [each for each in found[name].requires or [] if "extra ==" not in each]
+            left += [re.split("[^A-Za-z0-9._-]", each)[0] for each in needed]
+    except PackageNotFoundError:
+        continue  # another system's, or another Python's
+print(distribution(sys.argv[1]).version, len(found))
+"""
 
 
 class Installed(NamedTuple):
@@ -48,8 +62,8 @@ def install_ours(folder: Path, into: Installed) -> Installed:
 
 
 def ask_version(python: str, distribution: str) -> tuple[str, int]:
-    """A distribution's version, and how many distributions are there with it."""
-    command = [python, "-I", "-c", VERSION, distribution]
+    """A distribution's version, and how many there are of it and what it needs."""
+    command = [python, "-I", "-c", ASK, distribution]
     version, number = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout.split()
     return version, int(number)
 

@@ -114,11 +114,8 @@ def facts(figures: Figures) -> str:
     rows = [
         (
             name(peer),
-            _fact(peer["facts"]["arrives"]),
-            _fact(peer["facts"]["killed"]),
-            _fact(peer["facts"]["offline"]),
-            _fact(peer["facts"]["together"]),
-            _opted_out(peer["facts"]["opted_out"]),
+            *(_fact(peer["facts"].get(key, "–")) for key in ("arrives", "killed", "offline", "together")),
+            _opted_out(peer["facts"].get("opted_out", "–")),
         )
         for peer in figures["peers"].values()
         if "facts" in peer
@@ -152,8 +149,13 @@ def _beaten(peers: dict[str, Peer], what: str, path: str) -> str:
     ours = _find(peers["ours"], path)
     found = [(_find(peer, path), peer["name"]) for key, peer in peers.items() if not key.startswith("ours")]
     better = sorted((value, name) for value, name in found if None not in (value, ours) and value < ours)
-    listed = ", ".join(f"{name} {value:,.4g}" for value, name in better)
-    return f"- {what}: **ours {ours:,.4g}**; {listed}." if better else ""
+    listed = ", ".join(f"{name} {figure(value)}" for value, name in better)
+    return f"- {what}: **ours {figure(ours)}**; {listed}." if better else ""
+
+
+def figure(value: float) -> str:
+    """Three digits, and never an exponent."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def name(peer: Peer) -> str:
@@ -184,14 +186,15 @@ def _find(found: Any, path: str) -> Any:
 def _shares(load: dict[str, Any]) -> str:
     if "p50_us" not in load:
         return _error(load)
-    return " / ".join(f"{load[f'{share}_us']['median']:,.4g}" for share in ("p50", "p99", "p999"))
+    return " / ".join(figure(load[f"{share}_us"]["median"]) for share in ("p50", "p99", "p999"))
 
 
 def _middle(said: dict[str, Any], key: str) -> str:
     """The median and, small, the quartiles."""
     if key not in said:
         return _error(said)
-    return "{median:,.4g} <sub>{low:,.4g}–{high:,.4g}</sub>".format_map(said[key])
+    low, median, high = (figure(said[key][name]) for name in ("low", "median", "high"))
+    return f"{median} <sub>{low}–{high}</sub>"
 
 
 def _whole(said: dict[str, Any]) -> str:

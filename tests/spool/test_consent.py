@@ -14,7 +14,7 @@ from deepchecks_telemetry.spool.consent import Source, read_environ, read_mode, 
 
 WORDS = {None: None, "on": "on", "local\n": "local", "OFF": "off", "": "off", "o": "off"}
 VARIABLES = {None: None, "": None, "on": "on", " Local ": "local", "off": "off", "1": "off"}
-UNTRACKED = {None: None, "0": None, "false": None, "1": "off", "true": "off"}
+UNTRACKED = {None: None, " ": None, "0": None, "False ": None, "no": None, "1": "off", "true": "off"}
 SWITCHES = {None: None, "": None, "0": "off", "1": "off"}
 
 
@@ -80,6 +80,22 @@ def test_a_test_run_is_off_only_where_nobody_has_an_opinion() -> None:
         assert resolve([Source("DEEPCHECKS_TELEMETRY", mode)], test_run=True).mode == mode
     said = [Source("DEEPCHECKS_TELEMETRY", "on"), Source("your choice", "off")]
     assert resolve(said, test_run=True)[:2] == ("off", "your choice")
+
+
+def test_without_an_opinion_and_outside_of_tests_it_is_on(ours: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(consent, "is_test_run", lambda *_: False)
+    assert resolve([]) == ("on", "the default", ())
+    assert resolve([Source("your choice", None)])[:2] == ("on", "the default")
+    assert decide(ours, {})[:2] == ("on", "the default")
+
+
+def test_the_administrators_policy_is_asked_first_and_named(ours: Home) -> None:
+    write(ours.policy_mode, "off")
+    choose(ours, "on")
+    decision = decide(ours, {})
+    assert decision[:2] == ("off", "the administrator's policy")
+    asked = ["the administrator's policy", *consent.SWITCHES, "your choice", "an earlier disable"]
+    assert [source.name for source in decision.sources] == asked
 
 
 def test_each_variable_is_a_source_of_its_own_name() -> None:

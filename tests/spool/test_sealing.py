@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import os
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -79,6 +80,29 @@ def test_a_parked_batch_lets_the_next_one_have_its_turn(ours: Home, render: Rend
     assert [batch.state for batch in batches(ours)] == ["parked", "sealed"]
 
 
+def test_at_eight_parked_batches_nothing_more_is_sealed(ours: Home, render: Render) -> None:
+    for _ in range(8):
+        assert record("run-check")
+        assert seal(ours, render)
+        assert settle(ours, batches(ours, states=("sealed",))[0], Verdict("parked", "HTTP 403"))
+    assert record("run-check")
+    assert seal(ours, render) is False
+    assert seal(ours, render, behind=True) is True  # but for a file that is carried away
+    assert settle(ours, batches(ours)[-1], Verdict("parked", "HTTP 403"))
+    assert record("run-check")
+    assert seal(ours, render) is False
+    for batch in batches(ours)[:2]:
+        assert settle(ours, batch, Verdict("delivered", "delivered"))
+    assert seal(ours, render) is True
+
+
+def test_batches_that_are_done_are_in_nobodys_way(ours: Home, render: Render) -> None:
+    for _ in range(9):
+        assert record("run-check")
+        assert seal(ours, render)
+        assert settle(ours, batches(ours, states=("sealed",))[0], Verdict("delivered", "delivered"))
+
+
 def test_with_nothing_waiting_nothing_is_sealed(ours: Home, render: Render) -> None:
     assert record("run-check")
     assert seal(ours, render)
@@ -98,6 +122,44 @@ def test_a_batch_takes_no_more_rows_than_a_receiver_does_and_the_oldest_first(
     assert seal(ours, render)
     assert sql("SELECT count(*) FROM rows") == [(6,)]
     assert read_accounts(ours).balance == 0
+
+
+def test_rows_stand_by_day_and_within_a_day_by_environment(ours: Home, sql: Sql) -> None:
+    """The body names an environment once for all its rows that stand together."""
+    assert record("package-import")
+    sql("INSERT INTO environments SELECT 2, '1.0', 'linux', 'ubuntu', '22.04', 'cpython', '3.11', 'script'")
+    waiting = [(2, 2, 1), (2, 1, 2), (2, 1, 1), (1, 3, 1), (1, 2, 2)]
+    for key in [*waiting, *waiting[::-1]]:
+        sql("INSERT INTO events (day, event, environment) VALUES (?, ?, ?)", *key)
+    seen: list[tuple[int, str, str]] = []
+
+    def show(installation: str, rows: list[Row]) -> bytes:
+        seen.extend((row.day, row.environment.deepchecks_version, row.event) for row in rows[:-1])
+        return b"body"
+
+    assert seal(ours, show)
+    here = current().deepchecks_version
+    assert seen == [
+        (1, here, "run-suite"),
+        (1, "1.0", "run-check"),
+        (2, here, "package-import"),
+        (2, here, "run-check"),
+        (2, "1.0", "package-import"),
+    ]
+
+
+def test_a_batch_tells_no_time_of_day(ours: Home, render: Render) -> None:
+    """A gzip header has room for one (RFC 1952, MTIME)."""
+    assert record("run-check")
+    assert seal(ours, render)
+    assert batches(ours)[0].packed[4:8] == bytes(4)
+
+
+def test_sealing_leaves_no_wal_behind(ours: Home, render: Render) -> None:
+    assert record("run-check")
+    assert os.path.getsize(ours.spool + "-wal") > 0
+    assert seal(ours, render)
+    assert os.path.getsize(ours.spool + "-wal") == 0
 
 
 def test_every_uid_is_a_uuid_and_none_comes_twice(ours: Home, render: Render, sql: Sql) -> None:
@@ -127,12 +189,15 @@ def test_free_text_that_was_edited_into_the_file_is_dropped_and_counted(
 
 
 @pytest.mark.parametrize("edit", ["event = 99", "environment = 12345"])
-def test_a_number_that_names_nothing_is_dropped_and_counted(ours: Home, render: Render, sql: Sql, edit: str) -> None:
+def test_a_number_that_names_nothing_is_dropped_and_counted_on_each_day(
+    ours: Home, render: Render, sql: Sql, edit: str
+) -> None:
     assert record("run-check")
+    many(sql, 3)
     sql(f"UPDATE events SET {edit}")
     assert seal(ours, render) is False
     books = read_accounts(ours)
-    assert (books.pending, books.batches, books.dropped, books.balance) == (0, 0, {"unknown": 1}, 0)
+    assert (books.pending, books.batches, books.dropped, books.balance) == (0, 0, {"unknown": 4}, 0)
 
 
 def test_a_body_that_cannot_be_made_leaves_everything_as_it_was(ours: Home, render: Render) -> None:
@@ -146,6 +211,22 @@ def test_a_body_that_cannot_be_made_leaves_everything_as_it_was(ours: Home, rend
     books = read_accounts(ours)
     assert (books.pending, books.batches, books.balance) == (1, 0, 0)
     assert seal(ours, render)
+
+
+@pytest.mark.parametrize(("epoch", "sealed"), [(1, False), (2, True), (3, False), (4, True)])
+def test_the_fence_is_closed_where_the_epoch_is_odd(
+    ours: Home, render: Render, sql: Sql, epoch: int, sealed: bool
+) -> None:
+    assert record("run-check")
+    sql("UPDATE spool SET epoch = ?", epoch)
+    assert seal(ours, render) is sealed
+
+
+def test_without_an_installation_id_nothing_is_sealed(ours: Home, render: Render, sql: Sql) -> None:
+    assert record("run-check")
+    sql("UPDATE spool SET installation = NULL")
+    assert seal(ours, render) is False
+    assert read_accounts(ours).pending == 1
 
 
 def test_behind_a_closed_fence_nothing_is_sealed(ours: Home, render: Render, sql: Sql) -> None:

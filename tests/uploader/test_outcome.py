@@ -9,8 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deepchecks_telemetry.spool.schema import SEALED, STATES
 from deepchecks_telemetry.uploader import outcome
-from deepchecks_telemetry.uploader.outcome import DELIVERED, PARKED, REJECTED, RETRY, Answer, classify, retry_after
+from deepchecks_telemetry.uploader.outcome import (
+    DELIVERED,
+    EXPORTED,
+    PARKED,
+    REJECTED,
+    RETRY,
+    Answer,
+    classify,
+    retry_after,
+)
 
 NOW = 1_445_412_480.0  # 2015-10-21 07:28:00 UTC
 WEEK_S = 7 * 86_400
@@ -28,6 +38,7 @@ SUCCESSES: dict[bytes, int | None] = {
     b'{"partialSuccess":{"rejectedLogRecords":"3","errorMessage":"no"}}': 3,
     b'{"partialSuccess":{"rejectedLogRecords":3}}': 3,
     b'{"partialSuccess":{"rejectedLogRecords":9223372036854775807}}': 2**63 - 1,
+    b'{"partialSuccess":{"rejectedLogRecords":"9223372036854775807"}}': 2**63 - 1,
     b'{"partialSuccess":{},"ofALaterVersion":1}': 0,
     b"": None,
     HTML: None,
@@ -47,6 +58,11 @@ SUCCESSES: dict[bytes, int | None] = {
     b'{"partialSuccess":""}': None,
     b'{"partialSuccess":[]}': None,
     b'{"partialSuccess":"{}"}': None,
+    b'{"partialSuccess":{"rejectedLogRecords":9223372036854775808}}': None,
+    b'{"partialSuccess":{"rejectedLogRecords":"9223372036854775808"}}': None,
+    b'{"partialSuccess":{"rejectedLogRecords":18446744073709551616}}': None,
+    b'{"partialSuccess":{"rejectedLogRecords":"00000000000000000003"}}': None,  # longer than any number of theirs
+    b'{"partialSuccess":{"rejectedLogRecords":"' + b"1" * 5_000 + b'"}}': None,  # and than Python reads at all
     b'{"partialSuccess":{"rejectedLogRecords":-1}}': None,
     b'{"partialSuccess":{"rejectedLogRecords":"-1"}}': None,
     b'{"partialSuccess":{"rejectedLogRecords":"many"}}': None,
@@ -59,11 +75,14 @@ SUCCESSES: dict[bytes, int | None] = {
 STATUSES = {
     b'{"code":3,"message":"the body is no request"}': True,
     b'{"code":3}': True,
+    b'{"code":0}': True,
+    b'{"code":16}': True,
     b'{"message":"the body is no request"}': True,  # the specification lets a server leave the code out
     b'{"code":3,"message":"no","details":[{"@type":"x"}]}': True,
     b"{}": False,
     b'{"details":[]}': False,
     b'{"code":400,"message":"Bad Request"}': False,  # an HTTP status, not one of gRPC's 17 codes: a gateway's page
+    b'{"code":17}': False,
     b'{"code":-1}': False,
     b'{"code":true,"message":"no"}': False,
     b'{"code":"3","message":"no"}': False,
@@ -95,6 +114,28 @@ def test_every_status_with_every_kind_of_body_is_judged_as_the_design_says(body:
         assert (status, found.kind) == (status, kind_of(status, success=success, is_status=is_status))
         assert found.rejected_rows == ((SUCCESSES.get(body) or 0) if found.kind == DELIVERED else 0)
         assert found.wait_s is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (Answer(200, {}, b"{}"), "delivered"),
+        (Answer(200, {}, b'{"partialSuccess":{"rejectedLogRecords":3}}'), "delivered, 3 rows refused"),
+        (Answer(204), "HTTP 204, but the answer is no OTLP"),
+        (Answer(302), "HTTP 302, a redirect, which is never followed"),
+        (Answer(400, {}, b'{"code":3}'), "HTTP 400: the receiver cannot read this batch"),
+        (Answer(403), "HTTP 403"),
+        (Answer(407), "HTTP 407, from something on the way"),
+        (Answer(503), "HTTP 503"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_the_reason_is_a_short_phrase_of_ours(answer: Answer, reason: str) -> None:
+    assert classify(answer, now=NOW).reason == reason
+
+
+def test_an_outcome_that_is_booked_has_the_name_of_its_state() -> None:
+    assert {DELIVERED, PARKED, REJECTED, EXPORTED} == set(STATES) - {SEALED}
 
 
 @pytest.mark.parametrize("error", ["no connection", "timeout", None])

@@ -9,7 +9,8 @@ from deepchecks_telemetry.spool.ground import is_remote
 from deepchecks_telemetry.spool.lock import hold
 from deepchecks_telemetry.spool.paths import Home
 from deepchecks_telemetry.spool.quarantine import identity, put_aside
-from deepchecks_telemetry.spool.schema import FAULTS, HEAD, MANY_STEPS, bound, check_head, connect, translate
+from deepchecks_telemetry.spool.schema import FAULTS, HEAD, check_head, connect, translate
+from deepchecks_telemetry.spool.shape import MANY_STEPS, bound
 
 BUSY_TIMEOUT_S = 5.0
 

@@ -11,6 +11,7 @@ from contextlib import suppress
 
 # What SQLite keeps beside a database; it opens each of them by its name, and follows links there.
 BESIDE = ("-journal", "-wal", "-shm")
+JOURNAL = bytes.fromhex("d9d505f920a163d7")  # begins each part of one, and ends one that names another
 
 
 def is_plain(path: str) -> bool:
@@ -25,6 +26,19 @@ def is_plain(path: str) -> bool:
 def is_plain_database(path: str) -> bool:
     """The same for a database and all that SQLite keeps beside it."""
     return all(is_plain(path + suffix) for suffix in ("", *BESIDE))
+
+
+def leads_elsewhere(database: str) -> bool:
+    """Whether the journal beside a database names another file, which SQLite would delete with it.
+
+    It names one where a transaction was in two databases (sqlite.org/atomiccommit.html, 5); none of ours ever is.
+    """
+    try:
+        with open(database + "-journal", "rb") as file:
+            file.seek(-len(JOURNAL), os.SEEK_END)
+            return file.read() == JOURNAL
+    except OSError:  # there is none, as a rule
+        return False
 
 
 def clear(path: str) -> None:

@@ -18,7 +18,6 @@ LEASE_S = 0.01
 SETTLED_S = 1.0  # a copy is salvaged only so long after its rename: a hundred leases
 LOCK_S = 2.0
 MOST = 4  # copies kept apart at once; a disk that damages every new spool must not be filled with them
-SIDE_FILES = ("-wal", "-shm")
 
 
 def identity(path: str) -> tuple[int, int] | None:
@@ -56,7 +55,7 @@ def quarantined(home: Home) -> list[str]:
 
 def _rename(path: str, aside: str) -> None:
     # The database first: whoever comes now finds none, and waits for the lock to make one.
-    for suffix in ("", *SIDE_FILES):
+    for suffix in ("", *BESIDE):
         if os.path.lexists(path + suffix):
             os.rename(path + suffix, aside + suffix)
 
@@ -67,7 +66,7 @@ def dismiss(home: Home, copy: str, *, saved: bool) -> None:
     It may be somebody else's file, that was put in our place by mistake. `disable` removes it all the same.
     """
     kept = home.spool + ".unreadable"
-    for suffix in ("", *SIDE_FILES):
+    for suffix in ("", *BESIDE):
         if os.path.lexists(copy + suffix):
             os.unlink(copy + suffix) if saved else os.replace(copy + suffix, kept + suffix)
 
@@ -78,7 +77,7 @@ def reunite(home: Home) -> None:
     One that is left belongs to the copy whose renaming was cut short.
     """
     copies = quarantined(home)
-    for suffix in SIDE_FILES:
+    for suffix in BESIDE:
         stray = home.spool + suffix
         if os.path.lexists(stray):
             if copies and not os.path.lexists(copies[-1] + suffix):

@@ -20,20 +20,9 @@ from deepchecks_telemetry.spool.errors import Damaged
 from deepchecks_telemetry.spool.identity import is_uuid
 from deepchecks_telemetry.spool.mending import mend
 from deepchecks_telemetry.spool.pages import read_rows
-from deepchecks_telemetry.spool.plain import clear
-from deepchecks_telemetry.spool.schema import (
-    EXPORTED,
-    FAULTS,
-    FINAL,
-    LARGEST,
-    MANY_STEPS,
-    PARKED,
-    SEALED,
-    STATES,
-    bound,
-    check_shape,
-    translate,
-)
+from deepchecks_telemetry.spool.plain import clear, leads_elsewhere
+from deepchecks_telemetry.spool.schema import EXPORTED, FAULTS, FINAL, KNOWN, LARGEST, PARKED, SEALED, STATES, translate
+from deepchecks_telemetry.spool.shape import MANY_STEPS, bound, check_shape
 
 LEAP = 100_000  # ids are consecutive, but for those in broken pages: at 100 a page, a thousand pages of 1 KB
 
@@ -118,11 +107,13 @@ def _read_mended(database: bytes, wal: bytes, path: str, found: Remains) -> None
 
 
 def _read_database(path: str, found: Remains) -> None:
+    if leads_elsewhere(path):
+        raise Damaged("its journal names another file")
     with closing(sqlite3.connect(path, isolation_level=None, timeout=5.0)) as connection:
         bound(connection, MANY_STEPS)
         for pragma in ("trusted_schema = OFF", "user_version"):
             connection.execute(f"PRAGMA {pragma}")
-        check_shape(connection)
+        check_shape(connection, KNOWN)
         connection.execute("SELECT 1 FROM spool, environments, events, folded, batches, rows, tallies LIMIT 0")
         _read_tables(connection, found)
 

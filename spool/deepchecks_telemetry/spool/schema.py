@@ -10,8 +10,9 @@ from deepchecks_telemetry.spool.errors import Busy, Damaged, Outdated, Unusable
 from deepchecks_telemetry.spool.ground import check_ground, is_remote, make_folder
 from deepchecks_telemetry.spool.lock import hold
 from deepchecks_telemetry.spool.paths import Home
-from deepchecks_telemetry.spool.plain import clear, is_plain, is_plain_database
+from deepchecks_telemetry.spool.plain import clear, is_plain, is_plain_database, leads_elsewhere
 from deepchecks_telemetry.spool.quarantine import identity, reunite
+from deepchecks_telemetry.spool.shape import FEW_STEPS, bound, check_shape
 
 # PRAGMA user_version is 1000 × a change that older clients cannot live with + additions that they need not know.
 BREAKING = 1000
@@ -63,9 +64,6 @@ CREATE TABLE exports (
 INSERT INTO spool (id, epoch) VALUES (1, 0);
 """
 KNOWN = [statement.strip() for statement in TABLES.split(";") if "CREATE" in statement]
-# Of SQLite's machine, 30 million a second: what a host, and what a command, spends on a file whose tree leads in
-# circles. An append takes 30 of them, folding a million events 23 million.
-FEW_STEPS, MANY_STEPS, STEPS = 100_000_000, 1_000_000_000, 1_000_000
 
 
 def create(home: Home, timeout_s: float) -> None:
@@ -131,6 +129,8 @@ def connect(home: Home, *, timeout_s: float = 0.0) -> sqlite3.Connection:
         raise Unusable("the spool is a link or no file")
     if not is_plain_database(home.spool):
         raise Unusable("a file beside the spool is a link or no file")
+    if leads_elsewhere(home.spool):
+        raise Damaged("the spool's journal names another file")
     if before.st_size == 0:  # SQLite would take its WAL away, with what others have just put there
         raise Damaged("the spool's file is empty")
     if before.st_size > LARGEST:
@@ -168,25 +168,9 @@ def _configure(connection: sqlite3.Connection, home: Home) -> None:
         raise Damaged("the spool's file is no spool of ours")
     if version // BREAKING != VERSION // BREAKING:
         raise Outdated(f"the spool is of version {version}, which this package (version {VERSION}) cannot read")
-    check_shape(connection)
+    check_shape(connection, KNOWN)
     if is_remote(home.state):
         connection.execute("PRAGMA journal_mode = DELETE")  # it may have been made on a local disk, and moved
-
-
-def bound(connection: sqlite3.Connection, steps: int) -> None:
-    """Let the statements from here on take no more than so many steps together; then SQLite says "interrupted"."""
-    left = iter(range(steps // STEPS))
-    connection.set_progress_handler(lambda: next(left, None) is None, STEPS)
-
-
-def check_shape(connection: sqlite3.Connection) -> None:
-    """Raise `Damaged` where the schema could do more than hold rows; it is no more than read here."""
-    found = connection.execute("SELECT type, sql FROM sqlite_master").fetchall()
-    if [text for _, text in found if text is not None] != KNOWN:
-        from deepchecks_telemetry.spool.shape import is_harmless
-
-        if not is_harmless(found):
-            raise Damaged("the spool's file has triggers, views or expressions, which no spool of ours has")
 
 
 def _uri(path: str) -> str:

@@ -1,0 +1,108 @@
+"""The page of figures: its numbers come from the run, and the check of a run can fail."""
+
+import copy
+import importlib
+import json
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+CHECKOUT = Path(__file__).parents[2]
+PAGE = (CHECKOUT / "docs" / "performance.md").read_text("utf-8")
+FIGURES = json.loads((CHECKOUT / "benchmarks" / "figures" / "performance.json").read_text("utf-8"))
+Doctor = Callable[[dict[str, Any]], object]
+
+
+@pytest.fixture
+def room(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], ModuleType]:
+    monkeypatch.syspath_prepend(CHECKOUT)
+    return lambda name: importlib.import_module(f"benchmarks.{name}")
+
+
+def slow(figures: dict[str, Any], name: str, *path: str, by: float) -> None:
+    """Make one median larger."""
+    found = figures["peers"][name]
+    for step in path:
+        found = found[step]
+    found["median"] *= by
+
+
+DOCTORED: dict[str, tuple[Doctor, str]] = {
+    "record": (lambda figures: figures.update(record={"ratio": {"p50": 2.6}}), "record, p50 / a bare INSERT"),
+    "durable": (lambda figures: slow(figures, "ours", "record", "alone", "p50_us", by=20), "durable and shared"),
+    "memory": (lambda figures: slow(figures, "ours", "record", "alone", "p50_us", by=20), "queue in memory"),
+    "whole": (
+        lambda figures: slow(figures, "ours", "whole", "refuses", "wall_ms", by=20),
+        "whole process, worst network",
+    ),
+    "silent": (lambda figures: slow(figures, "ours_due", "whole", "silent", "wall_ms", by=20), "silent / answering"),
+    "modules": (lambda figures: figures["peers"]["ours"]["first"].update(modules=500), "modules"),
+    "killed": (lambda figures: figures["peers"]["ours"]["facts"].update(killed="lost"), "killed"),
+    "together": (lambda figures: figures["peers"]["ours"]["facts"].update(together=999), "together"),
+}
+
+
+def test_the_figures_of_the_page_pass_the_check(room: Callable[[str], ModuleType]) -> None:
+    assert room("budgets").check(FIGURES) == []
+
+
+@pytest.mark.parametrize("name", DOCTORED)
+def test_the_check_fails_where_a_ratio_is_far_off_and_names_it(name: str, room: Callable[[str], ModuleType]) -> None:
+    doctor, said = DOCTORED[name]
+    figures = copy.deepcopy(FIGURES)
+    doctor(figures)
+    assert any(said in line for line in room("budgets").check(figures))
+
+
+def test_the_check_of_a_run_without_all_peers_says_nothing_of_them(room: Callable[[str], ModuleType]) -> None:
+    figures = {**FIGURES, "record": None, "peers": {"byhand": FIGURES["peers"]["byhand"]}}
+    assert room("budgets").check(figures) == []
+
+
+def test_the_budgets_of_the_page_are_what_its_figures_weigh(room: Callable[[str], ModuleType]) -> None:
+    assert [budget._asdict() for budget in room("budgets").weigh(FIGURES)] == FIGURES["budgets"]
+
+
+def test_the_picture_is_what_the_figures_draw(room: Callable[[str], ModuleType]) -> None:
+    assert (CHECKOUT / "docs" / "performance.svg").read_text("utf-8") == room("chart").draw(FIGURES)
+
+
+def test_where_another_is_better_the_page_says_so(room: Callable[[str], ModuleType]) -> None:
+    said = room("tables").beaten(FIGURES)
+    assert said in PAGE
+    figures = copy.deepcopy(FIGURES)
+    slow(figures, "ours", "first", "cpu_ms", by=1e6)
+    worse = room("tables").beaten(figures)
+    assert all(peer["name"] in worse for peer in figures["peers"].values() if "cpu_ms" in peer.get("first", {}))
+
+
+def test_outside_of_what_the_figures_write_the_page_names_no_measured_number() -> None:
+    by_hand = re.sub(r"<!-- \[\[\[cog.*?\[\[\[end\]\]\] -->", "", PAGE, flags=re.DOTALL)
+    measured = r"\d[\d.,]*\s*(?:µs|ms|s\b|MB|kB|bytes|×|%|calls a second)"
+    # What the harness is set to, not what it found.
+    assert re.findall(measured, by_hand) == ["500\ncalls a second", "4 MB"]
+
+
+def test_every_peer_is_held_to_a_version_and_has_an_adapter(room: Callable[[str], ModuleType]) -> None:
+    text = (CHECKOUT / "benchmarks" / "requirements.txt").read_text("utf-8")
+    requirements = room("environments").read_requirements(text)
+    assert len(requirements) > 10
+    for name, (first, *_) in requirements.items():
+        assert "==" in first
+        assert first.partition("==")[0] == room("measuring").load(name).DISTRIBUTION
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the benchmarks run on Linux")
+def test_the_harness_tells_a_store_from_what_a_killed_process_takes_with_it(
+    room: Callable[[str], ModuleType], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    adapter, facts = room("measuring").load("byhand"), room("facts")
+    peer = room("processes").Peer("byhand", adapter, sys.executable, isolated=False)
+    assert (facts._killed(peer), facts._together(peer)) == ("kept", 1_000)
+    monkeypatch.setattr(facts, "_stored", lambda *_: 0)  # as of a peer that has no store
+    assert facts._killed(peer) == "lost"
