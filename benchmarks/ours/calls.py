@@ -49,7 +49,7 @@ def count(host: Host, *, quick: bool) -> dict[str, Any]:
         "records": records,
         "record": usual(ours),
         "record_by_hand": usual(by_hand),
-        "thousand_records_with_their_fold": _mean_of_thousand(ours),
+        "thousand_records_with_their_fold": _of_a_thousand(ours),
         "import": _phase(ours, "opening"),
         "first_record": _phase(ours, "first"),
         "exit_beyond_python": _phase(ours, "exit") - _phase(nothing, "exit"),
@@ -90,7 +90,7 @@ def usual(phases: Phases) -> dict[str, Any]:
     }
 
 
-def _mean_of_thousand(phases: Phases) -> dict[str, float]:
+def _of_a_thousand(phases: Phases) -> dict[str, int]:
     thousand = [calls for name, calls in phases if name == "record"][:1000]
     return {name: calls for name, calls in sum(thousand, Counter[str]()).most_common() if calls >= 2}
 

@@ -35,8 +35,9 @@ def deepchecks(*arguments: object, **named: object) -> "subprocess.CompletedProc
 
 def here(*arguments: object) -> "subprocess.CompletedProcess[str]":
     """The same in this process: a tenth of the time."""
-    done = CliRunner().invoke(cli.deepchecks, ["telemetry", *map(str, arguments)], catch_exceptions=False)
-    return subprocess.CompletedProcess(arguments, done.exit_code, done.stdout, done.stderr)
+    words = ["telemetry", *map(str, arguments)]
+    done = CliRunner().invoke(cli.deepchecks, words, catch_exceptions=False)
+    return subprocess.CompletedProcess(words, done.exit_code, done.stdout, done.stderr)
 
 
 @pytest.fixture

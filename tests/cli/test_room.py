@@ -92,6 +92,12 @@ def test_a_look_loads_only_what_is_light(arguments: str, python: Run, record: Re
     assert loaded & {"asyncio", "http", "multiprocessing", "ssl"} == set()
 
 
+@pytest.mark.parametrize("group", [[], ["collector"]], ids=["telemetry", "collector"])
+def test_a_group_without_a_command_shows_its_help_line_by_line(group: list[str], deepchecks: Run) -> None:
+    bare, asked = deepchecks(*group), deepchecks(*group, "--help")
+    assert (bare.returncode, bare.stderr.strip()) == (2, asked.stdout.strip())
+
+
 def test_a_mistyped_command_is_a_usage_error_that_names_the_one_that_was_meant(program: Run) -> None:
     done = program("statsu")
     assert (done.returncode, done.stdout) == (2, "")

@@ -12,6 +12,7 @@ import pytest
 from deepchecks_telemetry.spool import Home, Row, Verdict, batches, erase, read_accounts, record, seal, settle
 from deepchecks_telemetry.spool.environment import current
 from deepchecks_telemetry.spool.sealing import MAX_ROWS
+from deepchecks_telemetry.spool.writer import today
 
 Sql = Callable[..., list[Any]]
 Render = Callable[[str, list[Row]], bytes]
@@ -227,6 +228,30 @@ def test_without_an_installation_id_nothing_is_sealed(ours: Home, render: Render
     sql("UPDATE spool SET installation = NULL")
     assert seal(ours, render) is False
     assert read_accounts(ours).pending == 1
+
+
+def test_a_count_that_can_be_none_is_not_added_to_what_was_dropped(ours: Home, render: Render, sql: Sql) -> None:
+    assert record("run-check")
+    for event, count in ((2, 10**15), (3, -5), (99, 4)):
+        sql("INSERT INTO folded (day, event, environment, count) VALUES (1, ?, 1, ?)", event, count)
+    assert seal(ours, render)
+    books = read_accounts(ours)
+    assert (books.sealed, books.dropped) == (1, {"unknown": 4})
+
+
+@pytest.mark.parametrize(
+    ("since", "lasts"), [("? - 364", True), ("? - 365", False), ("NULL", False), ("'soon'", False), ("-1", False)]
+)
+def test_an_identifier_lasts_for_365_days_and_not_where_nobody_knows_since_when(
+    ours: Home, render: Render, sql: Sql, since: str, lasts: bool
+) -> None:
+    assert record("run-check")
+    before = read_accounts(ours).installation_id
+    sql(f"UPDATE spool SET installed_day = {since}", *[today()] * since.count("?"))
+    assert seal(ours, render)
+    assert (read_accounts(ours).installation_id == before) is lasts
+    assert batches(ours)[0].body.startswith(str(read_accounts(ours).installation_id).encode())
+    assert lasts or sql("SELECT installed_day FROM spool") == [(today(),)]
 
 
 def test_behind_a_closed_fence_nothing_is_sealed(ours: Home, render: Render, sql: Sql) -> None:

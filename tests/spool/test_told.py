@@ -12,6 +12,7 @@ from deepchecks_telemetry.spool import (
     Busy,
     Home,
     Row,
+    Unusable,
     Verdict,
     batches,
     begin,
@@ -87,6 +88,29 @@ def test_where_no_spool_is_left_its_copies_go_and_nothing_else(ours: Home) -> No
     assert sorted(os.listdir(ours.state)) == ["notes", "spool.lock"]
 
 
+@pytest.mark.skipif(os.name != "posix", reason="Windows lets not everybody make links")
+def test_a_folder_in_ours_is_left_alone_but_a_link_to_one_is_not(ours: Home, tmp_path: Path) -> None:
+    assert record("run-check")
+    inside, outside, link = Path(ours.state, "inside"), tmp_path / "outside", Path(ours.state, "link")
+    inside.mkdir()
+    outside.mkdir()
+    link.symlink_to(outside)
+    assert erase(ours).before.recorded == 1
+    assert (inside.is_dir(), outside.is_dir(), os.path.lexists(link)) == (True, True, False)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows lets not everybody make links")
+def test_in_a_folder_that_is_not_ours_nothing_is_taken_away(ours: Home, tmp_path: Path) -> None:
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    (theirs / "link").symlink_to(tmp_path)
+    choose(ours, "on")
+    os.symlink(theirs, ours.state)
+    with pytest.raises(Unusable):
+        erase(ours)
+    assert (theirs / "link").is_symlink()
+
+
 def test_a_spool_of_a_version_to_come_is_taken_away_whole(ours: Home, sql: Sql) -> None:
     assert record("run-check")
     sql("PRAGMA user_version = 999999")
@@ -114,6 +138,14 @@ def test_who_had_a_spool_open_that_was_taken_away_gets_the_time_to_notice(
     ((seconds, left),) = naps
     assert 2 * LEASE_S <= seconds < 0.1
     assert left == ["spool.lock"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows lets not everybody make links")
+def test_what_a_link_leads_to_is_no_trace_of_ours(ours: Home, tmp_path: Path) -> None:
+    (tmp_path / "theirs").write_bytes(b"run-check")
+    os.makedirs(ours.config, mode=0o700)
+    os.symlink(tmp_path / "theirs", os.path.join(ours.config, "link"))
+    assert find_residue(ours) == (1, [])
 
 
 def test_a_file_of_ours_is_read_as_bytes_whatever_stands_in_it(ours: Home) -> None:

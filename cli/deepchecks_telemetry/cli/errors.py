@@ -62,6 +62,8 @@ def sentence(error: Exception) -> str:
 def _plain(error: click.UsageError) -> click.UsageError:
     """The error itself unless what it repeats would move a cursor: a word can be a file's name, "--\\x1b[2J.jsonl"."""
     said = error.format_message()
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):  # it holds the help, whose lines are ours
+        return error
     return error if plain(said) == said else click.UsageError(plain(said), error.ctx)
 
 

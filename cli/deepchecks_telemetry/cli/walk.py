@@ -12,6 +12,9 @@ from deepchecks_telemetry.cli.show import say_line
 from deepchecks_telemetry.spool.consent import SWITCHES
 
 TIMEOUT_S = 120
+# The administrator's policy may say off, and no variable takes that away: nothing leaves this folder in any mode.
+NO_POLICY = "from deepchecks_telemetry.spool import paths; paths.find_policy = lambda _: 'nowhere'\n"
+COMMAND = "from deepchecks_telemetry.cli import main; main()"
 OURS = 1  # our own standard output: a command sees the reader's terminal, and its notes stay in their place
 
 
@@ -24,8 +27,6 @@ class Walk:
             "DEEPCHECKS_TELEMETRY_DIR": str(folder / "home"),
             # Lower case is what curl and requests look at first.
             **dict.fromkeys(("NO_PROXY", "no_proxy"), "127.0.0.1"),
-            # Where Linux keeps the administrator's policy, which may say off: nothing leaves this folder in any mode.
-            "XDG_CONFIG_DIRS": str(folder / "policy"),
         }
         self.environ.pop("DEEPCHECKS_TELEMETRY_ENDPOINT", None)
 
@@ -37,8 +38,7 @@ class Walk:
     def run(self, *arguments: str, show: bool = True) -> bytes:
         """Run `deepchecks telemetry ARGUMENTS` on the reader's terminal; not shown, return its standard output."""
         click.secho(f"\n$ deepchecks telemetry {' '.join(arguments)}", fg="green")
-        command = [sys.executable, "-m", "deepchecks_telemetry.cli", "telemetry", *arguments]
-        done = self._start(command, stdout=OURS if show else subprocess.PIPE, stderr=OURS)
+        done = self._start(COMMAND, "telemetry", *arguments, stdout=OURS if show else subprocess.PIPE, stderr=OURS)
         if done.returncode:
             raise Failure(
                 f"The tour stopped: '{' '.join(arguments)}' ended with {done.returncode}. Its words stand above."
@@ -47,15 +47,15 @@ class Walk:
 
     def script(self, source: str) -> None:
         """Run a program of the reader's kind."""
-        done = self._start([sys.executable, "-c", source], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        done = self._start(source, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         if done.returncode:
             click.echo(done.stderr.decode(errors="replace"), err=True)
             raise Failure("The tour stopped: the program that records failed. Its words stand above.")
 
-    def _start(self, command: list[str], stdout: int, stderr: int) -> "subprocess.CompletedProcess[bytes]":
+    def _start(self, source: str, *arguments: str, stdout: int, stderr: int) -> "subprocess.CompletedProcess[bytes]":
         try:
             return subprocess.run(
-                command,
+                [sys.executable, "-c", NO_POLICY + source, *arguments],
                 env=self.environ,
                 cwd=self.folder,
                 stdout=stdout,

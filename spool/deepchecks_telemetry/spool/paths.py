@@ -52,7 +52,7 @@ def find_home(environ: Mapping[str, str] = os.environ) -> Home:
     Raises `Unusable` where the system knows no home folder of this user.
     """
     state, config, site = _ask_platformdirs() if sys.platform == "win32" else _xdg(environ, *USUAL)
-    policy = _find_policy(site)
+    policy = find_policy(site)
     root = environ.get(DIR_VARIABLE)
     if root:
         root = os.path.abspath(os.path.expanduser(root))  # a Dockerfile or a unit file expands no ~
@@ -94,7 +94,7 @@ def _registered_home() -> str:
         raise Unusable("this user has no home folder") from None
 
 
-def _find_policy(site: list[str]) -> str:
+def find_policy(site: list[str]) -> str:
     """The first that exists."""
     candidates = [os.path.join(folder, APP, "telemetry") for folder in site]
     return next(filter(os.path.isdir, candidates), candidates[-1])
