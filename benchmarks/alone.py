@@ -7,8 +7,8 @@ from benchmarks.tables import Figures, table
 
 def tell(figures: Figures) -> str:
     """All of them, one after the other."""
-    if figures["ours"] is None:
-        return "Not measured in this run."
+    if figures["ours"] is None or "error" in figures["ours"]:
+        return f"Not measured in this run: {(figures['ours'] or {}).get('error', 'it was not asked for')}."
     return "\n\n".join(each(figures["ours"]) for each in (calls, start, growth, sizes))
 
 

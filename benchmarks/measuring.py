@@ -75,7 +75,10 @@ def _measure_ours(installed: Installed) -> dict[str, Any] | None:
     _say("ours")
     from benchmarks.ours import measure
 
-    return dict(measure(python, quick=False))
+    try:
+        return dict(measure(python, quick=False))
+    except Exception as error:  # noqa: BLE001 - what took half an hour before is not thrown away for it
+        return {"error": f"{type(error).__name__}: {error}"}
 
 
 def _say(what: str) -> None:

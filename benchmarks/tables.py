@@ -53,7 +53,7 @@ def versions(figures: Figures) -> str:
 
 def record(figures: Figures) -> str:
     """One record among many."""
-    heads = ("µs: p50 / p99 / p99.9", *LOADS.values(), "calls", "raised")
+    heads = ("µs: p50 / p99 / p99.9", *LOADS.values(), "calls", "not taken")
     rows = [
         (
             name(peer),

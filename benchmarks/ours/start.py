@@ -73,11 +73,14 @@ def networks(host: Host, *, quick: bool) -> dict[str, Any]:
     """The same with an uploader that is due, in every state of the network, beside mode `local` that never sends."""
     states = {"answers": answering(lambda *_: b"{}"), "refuses": refusing(), "silent": silent()}
     with ExitStack() as stack:
-        urls = {name: stack.enter_context(endpoint).url for name, endpoint in states.items()}
-        due = {f"due_{name}": partial(_send, host, url) for name, url in urls.items()}
-        ways = {"local": partial(_send, host, None), "not_due": partial(_send, host, urls["answers"], due=False), **due}
-        found = medians(in_turn(ways, 4 if quick else 20))
-    return {**found, "ratio_to_local": {name: _ratio(found, name, "local") for name in found}}
+        opened = {name: stack.enter_context(endpoint) for name, endpoint in states.items()}
+        due = {f"due_{name}": partial(_send, host, endpoint.url) for name, endpoint in opened.items()}
+        not_due = partial(_send, host, opened["answers"].url, due=False)
+        found = medians(in_turn({"local": partial(_send, host, None), "not_due": not_due, **due}, 4 if quick else 20))
+        arrived = len(opened["answers"].requests)
+    if not arrived:
+        raise SystemExit("Error: no uploader was ever started, so its cost was not measured.")
+    return {**found, "arrived": arrived, "ratio_to_local": {name: _ratio(found, name, "local") for name in found}}
 
 
 def _send(host: Host, url: str | None, *, due: bool = True) -> Cost:

@@ -8,7 +8,7 @@ from benchmarks.peers import Adapter
 
 class Peer(Adapter):
     NAME = "OpenTelemetry"
-    DISTRIBUTION = "opentelemetry-sdk"
+    DISTRIBUTION = "opentelemetry-exporter-otlp-proto-http"
     IN_MEMORY = True
     OPT_OUT = "OTEL_SDK_DISABLED=true"
 

@@ -4,7 +4,7 @@ from benchmarks.peers import ours
 
 
 class Peer(ours.Peer):
-    NAME = "ours, at the import that sends"
+    NAME = "ours, starting the upload"
     MEASURES = ("whole",)
 
     def prepare(self, folder: str) -> None:

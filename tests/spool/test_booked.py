@@ -5,8 +5,20 @@ from typing import Any
 
 import pytest
 
-from deepchecks_telemetry.spool import Batch, Home, Row, Verdict, batches, begin, read_accounts, record, seal, settle
-from deepchecks_telemetry.spool.ledger import KEPT
+from deepchecks_telemetry.spool import (
+    Batch,
+    Damaged,
+    Home,
+    Row,
+    Verdict,
+    batches,
+    begin,
+    read_accounts,
+    record,
+    seal,
+    settle,
+)
+from deepchecks_telemetry.spool.ledger import KEPT, LARGEST_BODY
 
 Sql = Callable[..., list[Any]]
 Seal = Callable[..., Batch]
@@ -58,6 +70,17 @@ def test_what_becomes_of_one_batch_touches_no_other(ours: Home, sealed: Seal, sq
     assert (read_accounts(ours).rejected, read_accounts(ours).delivered) == (2, 3)
 
 
+@pytest.mark.parametrize(
+    ("state", "tried"),
+    [("sealed", True), ("parked", True), ("exported", True), ("delivered", False), ("rejected", False)],
+)
+def test_whatever_is_not_done_can_be_tried_again(ours: Home, sealed: Seal, state: str, tried: bool) -> None:
+    batch = sealed("run-check")
+    assert settle(ours, batch, Verdict(state, "told"))
+    assert begin(ours, batch, URL) is tried
+    assert batches(ours)[0].attempts == int(tried)
+
+
 def test_a_receipt_leaves_the_schedule_of_our_own_requests_as_it_is(ours: Home, sealed: Seal) -> None:
     batch, other = sealed("run-check"), sealed("run-suite")
     assert settle(ours, other, Verdict("sealed", "refused", next_upload=100, retry_after=50))
@@ -77,3 +100,17 @@ def test_a_verdict_that_names_no_moment_keeps_the_one_that_stands_but_no_retry_a
 def test_the_ledger_reads_from_the_oldest_on(ours: Home, sealed: Seal) -> None:
     made = [sealed("run-check").id for _ in range(3)]
     assert [batch.id for batch in batches(ours)] == made == sorted(made)
+
+
+@pytest.mark.parametrize("digest", ["0" * 64, "f" * 64])
+def test_bytes_that_have_another_digest_are_damage_whichever_of_the_two_is_larger(
+    ours: Home, sealed: Seal, sql: Sql, digest: str
+) -> None:
+    sealed("run-check")
+    sql("UPDATE batches SET sha256 = ?", digest)
+    with pytest.raises(Damaged):
+        _ = batches(ours)[0].body
+
+
+def test_the_largest_body_that_is_unpacked_is_some_megabytes() -> None:
+    assert 2**20 < LARGEST_BODY <= 2**23

@@ -117,6 +117,12 @@ def test_a_choice_that_cannot_be_read_means_off(tmp_path: Path) -> None:
         assert read_mode(str(loop)) == "off"
 
 
+def test_a_file_that_is_longer_than_any_word_of_ours_means_off(tmp_path: Path) -> None:
+    for size, mode in ((64, "on"), (65, "off")):
+        (tmp_path / "mode").write_bytes(b"on".ljust(size))
+        assert read_mode(str(tmp_path / "mode")) == mode
+
+
 def test_a_choice_that_is_not_there_is_no_opinion(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("on")
     assert read_mode(str(tmp_path / "missing" / "mode")) is None

@@ -61,6 +61,15 @@ def test_no_file_stays_open_after_a_choice(ours: Home) -> None:
     assert len(os.listdir("/dev/fd")) == len(before)
 
 
+@posix
+def test_in_a_folder_that_others_can_write_to_no_choice_is_put(ours: Home) -> None:
+    os.makedirs(ours.config)
+    os.chmod(ours.config, 0o777)
+    with pytest.raises(Unusable, match="your choice cannot be written: the folder"):
+        choose(ours, "on")
+    assert os.listdir(ours.config) == []
+
+
 def test_where_a_folder_cannot_be_synced_it_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as windows:
         windows.setattr(os, "name", "nt")

@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import json
 import os
+import sqlite3
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -19,10 +20,11 @@ from deepchecks_telemetry.spool import (
     find_home,
     read_accounts,
     record,
+    upkeep,
 )
 from deepchecks_telemetry.spool.consent import LOCAL, OFF, ON
 from deepchecks_telemetry.spool.open import opened
-from deepchecks_telemetry.spool.sealing import MAX_PARKED
+from deepchecks_telemetry.spool.sealing import MAX_PARKED, MAX_ROWS
 from deepchecks_telemetry.uploader.endpoint import Endpoint
 from deepchecks_telemetry.uploader.errors import NotAllowed
 from deepchecks_telemetry.uploader.flushing import PARDON_S, flush, is_stale, seal_next
@@ -396,3 +398,23 @@ def test_a_thousand_counts_that_are_not_ours_do_not_hide_those_behind_them(spool
     assert kinds(spool, receiver) == [DELIVERED]
     found = books(spool)
     assert (found.delivered, found.pending, found.dropped) == (3, 0, {"unknown": 1500})
+
+
+def test_what_waits_is_looked_through_once_however_many_batches_it_makes(
+    spool: Home, receiver: "Receiver", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with opened(spool) as connection:
+        days = range(20_000, 20_000 + 2 * MAX_ROWS)
+        connection.execute("BEGIN")
+        connection.executemany("INSERT INTO folded VALUES (?, 1, 1, 1)", [(day,) for day in days])
+        connection.execute("COMMIT")
+    seen: list[str] = []
+    check = upkeep._check_place
+
+    def watched(connection: sqlite3.Connection, table: str) -> None:
+        seen.append(table)
+        check(connection, table)
+
+    monkeypatch.setattr(upkeep, "_check_place", watched)
+    assert kinds(spool, receiver) == [DELIVERED] * 3
+    assert {table: seen.count(table) for table in ("events", "folded", "rows")} == {"events": 1, "folded": 1, "rows": 1}

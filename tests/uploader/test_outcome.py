@@ -168,6 +168,8 @@ def test_where_no_answer_came_the_same_bytes_are_tried_again(error: str | None) 
         ("²", None),
         ("Wed, 99 Oct 2015 07:30:00 GMT", None),
         ("Fri, 31 Dec 99999 23:59:59 GMT", None),
+        ("Wed, 21 Oct 2015 07:30:00 +99999999999999999999", None),
+        ("Fri, 31 Dec 99999999999999999999 23:59:59 GMT", None),
         ("Mon, 01 Jan 0001 00:00:00 +9999", None),
         (", , ,", None),
         ("\x00", None),

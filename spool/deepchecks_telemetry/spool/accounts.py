@@ -97,7 +97,7 @@ def read_books(connection: sqlite3.Connection) -> Accounts:
     return Accounts(
         **sums,
         dropped=dict(dropped.fetchall()),
-        rows=len(connection.execute(_WAITING).fetchall()),
+        rows=connection.execute(f"SELECT count(*) FROM ({_WAITING})").fetchone()[0],  # noqa: S608
         installation_id=installation,
         closed=bool(epoch % 2),
         next_upload=due,

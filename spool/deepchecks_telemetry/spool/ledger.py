@@ -63,6 +63,15 @@ class Verdict:
     retry_after: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """What decides when the next try is: whose moment of the day, how often it failed, what the receiver asked for."""
+
+    installation_id: str | None
+    failures: int
+    retry_after: int | None
+
+
 _COLUMNS = ", ".join(column.name for column in fields(Batch))
 
 
@@ -75,7 +84,13 @@ def batches(home: Home, *, states: tuple[str, ...] = STATES) -> list[Batch]:
         with opened(home) as connection:
             return [Batch(*row) for row in connection.execute(query, states)]
 
-    return kept_up(home, read)
+    return kept_up(home, read, reads=["batches"])
+
+
+def read_timing(home: Home) -> Timing:
+    """One row: the books would count all that waits, before each of hundreds of batches."""
+    with opened(home) as connection:
+        return Timing(*connection.execute("SELECT installation, failures, retry_after FROM spool").fetchone())
 
 
 def begin(home: Home, batch: Batch, endpoint: str, *, clock: Callable[[], float] = time.time) -> bool:

@@ -19,7 +19,7 @@ from deepchecks_telemetry.spool.paths import Home
 from deepchecks_telemetry.spool.patience import writing
 from deepchecks_telemetry.spool.schema import HEAD, PLACE, SEALED, check_head
 from deepchecks_telemetry.spool.tallies import add_tally
-from deepchecks_telemetry.spool.upkeep import kept_up
+from deepchecks_telemetry.spool.upkeep import NUMBERS, kept_up
 from deepchecks_telemetry.spool.writer import today
 
 MAX_ROWS = 1000  # of some 300 bytes each: far below the 1 MiB that receivers commonly take
@@ -43,13 +43,22 @@ Render = Callable[[str, list[Row]], bytes]
 Key = tuple[int, int, int, int]  # day, event, environment, and how often
 
 
-def seal(home: Home, render: Render, *, behind: bool = False, clock: Callable[[], float] = time.time) -> bool:
+def seal(
+    home: Home,
+    render: Render,
+    *,
+    behind: bool = False,
+    looked: bool = False,
+    clock: Callable[[], float] = time.time,
+) -> bool:
     """Seal up to `MAX_ROWS` of the oldest counts, unless a batch still waits; True when a batch was made.
 
     `render(installation_id, rows)` gives the body that is stored with the batch; a retry sends the same bytes. With
-    `behind`, also where a batch waits: a file takes many.
+    `behind`, also where a batch waits: a file takes many. With `looked`, right after another batch, the rows that wait
+    are not looked through once more.
     """
-    return kept_up(home, lambda: _seal_under_lock(home, render, clock, behind=behind))
+    reads = ["batches"] if looked else NUMBERS
+    return kept_up(home, lambda: _seal_under_lock(home, render, clock, behind=behind), reads=reads)
 
 
 def _seal_under_lock(home: Home, render: Render, clock: Callable[[], float], *, behind: bool) -> bool:

@@ -59,8 +59,9 @@ def export(
     if not os.path.exists(home.spool):
         return
     with hold(home.upload_lock, lock_s):
-        while seal(home, render, behind=True, clock=clock):
-            pass
+        looked = False
+        while seal(home, render, behind=True, looked=looked, clock=clock):
+            looked = True
         states = ("sealed", "parked", "exported") if again else ("sealed", "parked")
         chosen = [batch for batch in batches(home, states=states) if batch.packed]
         for number, group in enumerate(pack(chosen, split_bytes), 1):

@@ -8,9 +8,8 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from deepchecks_telemetry.spool.accounts import Accounts, read_accounts
 from deepchecks_telemetry.spool.consent import ON, decide
-from deepchecks_telemetry.spool.ledger import Batch, Verdict, batches, begin, settle
+from deepchecks_telemetry.spool.ledger import Batch, Timing, Verdict, batches, begin, read_timing, settle
 from deepchecks_telemetry.spool.lock import hold
 from deepchecks_telemetry.spool.paths import Home
 from deepchecks_telemetry.spool.schema import EXPORTED, PARKED, SEALED
@@ -57,14 +56,14 @@ def flush(
     if not os.path.exists(home.spool):
         return  # and no folder is made for the lock
     if not insist:
-        _heed(read_accounts(home).retry_after, clock())
+        _heed(read_timing(home).retry_after, clock())
     with hold(home.upload_lock, lock_s):
         for batch in _queue(home, parked=parked, exported=exported, clock=clock):
             check_mode(home)
             if not begin(home, batch, endpoint.url, clock=clock):
                 continue
             tried = _try(home, batch, endpoint, post, clock)
-            settle(home, batch, _verdict(batch, tried, read_accounts(home), clock()))
+            settle(home, batch, _verdict(batch, tried, read_timing(home), clock()))
             yield Sent(batch, tried)
             if tried.kind == outcome.RETRY:
                 return
@@ -104,8 +103,9 @@ def _queue(home: Home, *, parked: bool, exported: bool, clock: Clock) -> Iterato
 
 def _fresh(home: Home, clock: Clock) -> Iterator[Batch]:
     yield from batches(home, states=(SEALED,))
-    full = True
-    while full and seal(home, render, clock=clock):
+    full, looked = True, False
+    while full and seal(home, render, looked=looked, clock=clock):
+        looked = True
         for batch in batches(home, states=(SEALED,)):
             full = batch.rows == MAX_ROWS
             yield batch
@@ -127,17 +127,17 @@ def is_stale(tried_at: int | None, now: float) -> bool:
     return tried_at is None or not now - PARDON_S < tried_at <= now + 86_400
 
 
-def _verdict(batch: Batch, tried: Outcome, books: Accounts, now: float) -> Verdict:
+def _verdict(batch: Batch, tried: Outcome, timing: Timing, now: float) -> Verdict:
     # A file of an exported batch is on its way: what is not delivered now stays exported.
     kept = EXPORTED if batch.state == EXPORTED else None
     if tried.kind == outcome.RETRY:
         wait = None if tried.wait_s is None else int(now) + tried.wait_s
-        return Verdict(kept or SEALED, tried.reason, next_upload=_retry_at(books, now, wait), retry_after=wait)
-    due = schedule.next_due(now, books.installation_id) if books.installation_id else None
+        return Verdict(kept or SEALED, tried.reason, next_upload=_retry_at(timing, now, wait), retry_after=wait)
+    due = schedule.next_due(now, timing.installation_id) if timing.installation_id else None
     refused = batch.rows if tried.kind == outcome.REJECTED else tried.rejected_rows
     state = kept or PARKED if tried.kind == outcome.PARKED else tried.kind
     return Verdict(state, tried.reason, refused, next_upload=due)
 
 
-def _retry_at(books: Accounts, now: float, wait: int | None) -> int:
-    return max(wait or 0, schedule.retry_due(now, books.failures))
+def _retry_at(timing: Timing, now: float, wait: int | None) -> int:
+    return max(wait or 0, schedule.retry_due(now, timing.failures))

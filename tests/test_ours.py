@@ -1,0 +1,71 @@
+"""The figures of `benchmarks.ours`: that they are what they say, and that a record asks the system for that little."""
+
+import sys
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from benchmarks.endpoints import answering
+from benchmarks.ours import calls, growth
+from benchmarks.ours.budgets import BUDGETS, judge
+from benchmarks.ours.host import RECORD, Host
+
+FIRST = BUDGETS[0]
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Host:
+    return Host(sys.executable, tmp_path)
+
+
+def test_a_trace_is_split_at_its_marks_and_pythons_own_start_is_left_out() -> None:
+    lines = [
+        '7 read(3, "", 1) = 0',
+        '7 access("/mark/first", F_OK) = -1 ENOENT',
+        "7 pwrite64(4, 1, 1, 1) = 1",
+        "7 pwrite64(4, 1, 1, 1) = 1",
+        "7 --- SIGCHLD {si_signo=SIGCHLD} ---",
+        '7 faccessat(AT_FDCWD, "/mark/exit", F_OK) = -1 ENOENT',
+        "7 close(4) = 0",
+        "7 +++ exited with 0 +++",
+    ]
+    assert calls.split(lines) == [("first", Counter(pwrite64=2)), ("exit", Counter(close=1))]
+
+
+@pytest.mark.parametrize("power", [0, 1, 2])
+def test_the_slope_is_the_exponent_of_growth(power: int) -> None:
+    sizes = [1_000, 10_000, 1_000_000]
+    assert growth.slope(sizes, [3.0 * size**power for size in sizes]) == power
+
+
+@pytest.mark.parametrize(("found", "kept"), [(FIRST.limit, True), (FIRST.limit + 1, False)])
+def test_a_budget_is_kept_or_missed_by_what_was_found(found: float, *, kept: bool) -> None:
+    judged = judge({"first_record": {"bare": {"cpu_ms": found}}})
+    assert judged[0] == {"name": FIRST.name, "limit": FIRST.limit, "least": False, "found": found, "kept": kept}
+
+
+def test_what_was_not_measured_is_neither_kept_nor_missed() -> None:
+    figures: dict[str, Any] = {"first_record": {"with_deepchecks": {"not_measured": "deepchecks is not installed"}}}
+    assert {each["kept"] for each in judge(figures)} == {None}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="strace is a Linux program")
+def test_a_record_asks_for_two_writes_and_no_record_or_exit_waits_for_the_disk(
+    host: Host, tool: Callable[[str], str]
+) -> None:
+    tool("strace")
+    host.run(RECORD)
+    phases = calls.trace(host, calls.MARK + calls.OURS, 50)
+    usual = calls.usual(phases)
+    assert usual["calls"].get("pwrite64") == 2
+    assert usual["total"] <= 10
+    assert {name for name, made in phases if any(made[call] for call in calls.SYNCING)} == set()
+
+
+def test_what_is_measured_of_sending_was_delivered(host: Host) -> None:
+    with answering(lambda *_: b"{}") as endpoint:
+        took = host.inside("grow", 1_000, 7, DEEPCHECKS_TELEMETRY_ENDPOINT=endpoint.url)
+        assert len(endpoint.requests) == took["batches"] == 1
+    assert min(took["fold_s"], took["seal_a_batch_s"], took["flush_s"]) > 0
