@@ -101,8 +101,7 @@ def tests(session: nox.Session) -> None:
     """Test the sources: all of it on one Python, campaigns in their quick form; on the others what runs in a host."""
     install_sources(session, "test")
     hosted = [f"tests/{path}" for path in ("spool", "uploader", "hooks", "fuzz", "test_first_light.py")]
-    some = [*hosted, "--ignore=tests/spool/test_mutations.py"]
-    run_tests(session, *([] if session.python == MAIN else some))
+    run_tests(session, *([] if session.python == MAIN else hosted))
 
 
 @nox.session(python=OTHERS)
@@ -123,7 +122,7 @@ def lowest(session: nox.Session) -> None:
 def campaigns(session: nox.Session) -> None:
     """Run campaigns and mutations in full: an hour or more."""
     install_sources(session, "test")
-    session.run("pytest", "--long", "-s", "tests/campaigns", "tests/spool/test_mutations.py", *session.posargs)
+    session.run("pytest", "--long", "-s", "tests/campaigns", *session.posargs)
 
 
 @nox.session

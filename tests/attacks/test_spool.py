@@ -26,6 +26,7 @@ from deepchecks_telemetry.spool import (
     Home,
     batches,
     begin,
+    environment,
     erase,
     find_home,
     read_accounts,
@@ -42,7 +43,10 @@ from deepchecks_telemetry.spool.pages import PAGE
 from deepchecks_telemetry.spool.plain import JOURNAL
 from deepchecks_telemetry.spool.sealing import YEAR
 from deepchecks_telemetry.spool.writer import FIRST_DAY, guard, today
+from deepchecks_telemetry.uploader.endpoint import Endpoint
 from deepchecks_telemetry.uploader.exporting import export
+from deepchecks_telemetry.uploader.flushing import flush
+from deepchecks_telemetry.uploader.outcome import Answer
 from deepchecks_telemetry.uploader.payload import render
 
 pytestmark = pytest.mark.timeout(60)
@@ -244,6 +248,31 @@ def test_a_request_that_was_changed_is_not_sent_but_parked(ours: Home, sql: Sql)
     assert recording.record("run-check")
     assert seal(ours, render)  # later ones get their turn
     assert read_accounts(ours).balance == 0
+
+
+@pytest.mark.parametrize(
+    "change",
+    [(b'"script"', b'"acme-secret-project"'), (b"{", b'{"acme-secret-project":1,'), (b"}", b"} ")],
+    ids=["a value", "a key", "a blank"],
+)
+def test_a_request_that_was_changed_with_its_digest_is_not_sent_either(
+    change: tuple[bytes, bytes], ours: Home, sql: Sql
+) -> None:
+    sealed(ours)
+    place = f'"{environment.current().runtime}"'.encode()
+    body = batches(ours)[0].body.replace(place, b'"script"').replace(*change, 1)
+    sql("UPDATE batches SET packed = ?, sha256 = ?", gzip.compress(body), hashlib.sha256(body).hexdigest())
+    posted: list[bytes] = []
+
+    def post(_: Endpoint, packed: bytes) -> Answer:
+        posted.append(packed)
+        return Answer(200, {}, b"{}")
+
+    assert recording.record("run-check")
+    told = list(flush(ours, Endpoint("https://receiver.example.org/v1/logs", "a test"), post=post))
+    assert [sent.outcome.kind for sent in told] == ["parked", "delivered"]
+    assert len(posted) == 1
+    assert SECRET.encode() not in gzip.decompress(posted[0])
 
 
 def test_a_request_that_was_changed_is_not_exported(ours: Home, sql: Sql, tmp_path: Path) -> None:

@@ -117,12 +117,6 @@ EXPLAINED = (
     ),
     Explained(
         "spool/ledger.py",
-        "LARGEST_BODY = 2**22",
-        "LARGEST_BODY = 3**22",
-        "a bound between the largest body that there can be and what memory bears",
-    ),
-    Explained(
-        "spool/ledger.py",
         "GZIP = 31",
         "GZIP = 32",
         "zlib's word for any of its formats, gzip too",

@@ -2,10 +2,12 @@
 
 import os
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from deepchecks_telemetry.spool.consent import CHOICE, POLICY, Decision, read_mode
 from deepchecks_telemetry.spool.paths import Home
+from deepchecks_telemetry.spool.plain import read_plain
 from deepchecks_telemetry.uploader.endpoint import ATTACHED, VARIABLE, Endpoint, find_endpoint
 from deepchecks_telemetry.uploader.errors import BadEndpoint
 from deepchecks_telemetry.uploader.notice import needs_telling
@@ -60,9 +62,6 @@ def _endpoints(home: Home, attached: str | None, environ: Mapping[str, str]) -> 
 def is_told(home: Home, endpoint: Endpoint) -> bool:
     """Whether the owner knows of this endpoint, without telling them now (`notice.was_told` would)."""
     told = None
-    try:
-        with open(os.path.join(home.config, "told"), encoding="utf-8", errors="replace") as file:
-            told = file.read(4096).strip()
-    except OSError:
-        pass
+    with suppress(OSError):
+        told = read_plain(os.path.join(home.config, "told"), 4096).decode("utf-8", "replace").strip()
     return not needs_telling(endpoint.source, read_mode(home.mode), read_mode(home.policy_mode), told, endpoint.url)

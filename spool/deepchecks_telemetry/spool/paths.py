@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import NamedTuple
 
 from deepchecks_telemetry.spool.errors import Unusable
@@ -86,12 +87,12 @@ def _xdg(environ: Mapping[str, str], state: str, config: str, site: str) -> tupl
 
 
 def _registered_home() -> str:
-    import pwd
+    if sys.platform != "win32":
+        import pwd
 
-    try:
-        return pwd.getpwuid(os.getuid()).pw_dir
-    except KeyError:  # a container that runs under a number without a name
-        raise Unusable("this user has no home folder") from None
+        with suppress(KeyError):  # a container that runs under a number without a name
+            return pwd.getpwuid(os.getuid()).pw_dir
+    raise Unusable("this user has no home folder")
 
 
 def find_policy(site: list[str]) -> str:

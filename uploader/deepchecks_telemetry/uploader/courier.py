@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from deepchecks_telemetry.spool.catalogue import FIELDS, NUMBERS, VERSION, Environment, is_allowed
+from deepchecks_telemetry.spool.plain import read_plain
 from deepchecks_telemetry.spool.sealing import Row
 from deepchecks_telemetry.uploader.errors import BadFile
 from deepchecks_telemetry.uploader.exporting import PREFIX, SHOWN, SUFFIX
 from deepchecks_telemetry.uploader.payload import DAY_NS, SCOPE, render
-from deepchecks_telemetry.uploader.plain import read_plain
 
 MAX_BYTES = 64 * 2**20  # of a file; a batch of 1,000 rows has some 300 KB
 MAX_LINE = 2 * 2**20  # twice what 1,000 rows of 1,000 environments take; as objects, JSON takes 30 times its size
@@ -60,13 +60,19 @@ def _read(path: str) -> bytes:
 
 
 def _request(line: bytes, where: str) -> Request:
-    try:
-        rows, same = _rows(json.loads(line)) if len(line) <= MAX_LINE else ([], b"")
-    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError):  # int(1e999) is one
-        rows, same = [], b""
-    if not rows or same != line:
+    rows = read_rows(line)
+    if not rows:
         raise BadFile(f"{where} is no request that this version of the package could have written")
     return Request(line, hashlib.sha256(line).hexdigest(), len(rows), sum(row.count for row in rows))
+
+
+def read_rows(body: bytes) -> list[Row]:
+    """The rows of a request that is, byte for byte, what we would render of them; none of any other."""
+    try:
+        rows, same = _rows(json.loads(body)) if len(body) <= MAX_LINE else ([], b"")
+    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError):  # int(1e999) is one
+        return []
+    return rows if same == body else []
 
 
 def _rows(said: Any) -> tuple[list[Row], bytes]:

@@ -14,6 +14,7 @@ from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 from deepchecks_telemetry.spool.choice import write_private
 from deepchecks_telemetry.spool.consent import CHOICE, POLICY
 from deepchecks_telemetry.spool.paths import Home
+from deepchecks_telemetry.spool.plain import read_plain
 from deepchecks_telemetry.uploader.errors import BadEndpoint
 
 VARIABLE = "DEEPCHECKS_TELEMETRY_ENDPOINT"
@@ -132,8 +133,7 @@ def _parse_words(words: list[str]) -> str:
 
 def _read(folder: str) -> str | None:
     try:
-        with open(os.path.join(folder, "endpoint"), encoding="utf-8", errors="replace") as file:
-            return file.read(65536)
+        return read_plain(os.path.join(folder, "endpoint"), 65536).decode("utf-8", "replace")
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError:

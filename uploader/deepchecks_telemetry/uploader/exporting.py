@@ -17,12 +17,12 @@ from deepchecks_telemetry.spool.exports import Export, announce, carry_off
 from deepchecks_telemetry.spool.ledger import Batch, batches
 from deepchecks_telemetry.spool.lock import hold
 from deepchecks_telemetry.spool.paths import Home
+from deepchecks_telemetry.spool.plain import read_plain
 from deepchecks_telemetry.spool.sealing import seal
 from deepchecks_telemetry.uploader import outcome
 from deepchecks_telemetry.uploader.errors import CannotWrite, NotAllowed
 from deepchecks_telemetry.uploader.outcome import Outcome
 from deepchecks_telemetry.uploader.payload import render
-from deepchecks_telemetry.uploader.plain import read_plain
 
 PREFIX, SUFFIX = "deepchecks-telemetry-", ".jsonl"
 SHOWN = 16  # hexadecimal digits of a file's SHA-256 that stand in its name: enough against damage on a disk

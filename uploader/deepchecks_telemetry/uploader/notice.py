@@ -11,6 +11,7 @@ from typing import TextIO
 from deepchecks_telemetry.spool.choice import write_private
 from deepchecks_telemetry.spool.consent import ON, read_mode
 from deepchecks_telemetry.spool.paths import Home
+from deepchecks_telemetry.spool.plain import read_plain
 from deepchecks_telemetry.uploader.endpoint import ATTACHED, Endpoint
 
 TEXT = """deepchecks counts anonymously which of seven things are done with it, and sends the counts once a day
@@ -53,7 +54,6 @@ def _record(home: Home) -> str:
 
 def _read(path: str) -> str | None:
     try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read(4096).strip()
+        return read_plain(path, 4096).decode("utf-8", "replace").strip()
     except OSError:
         return None

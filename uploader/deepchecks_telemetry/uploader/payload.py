@@ -13,7 +13,8 @@ from typing import Any
 from deepchecks_telemetry.spool.catalogue import FIELDS, Environment
 from deepchecks_telemetry.spool.sealing import Row
 
-SCOPE = {"name": "deepchecks_telemetry", "version": version("deepchecks-telemetry")}
+# A local part of the version ("+acme") is free text.
+SCOPE = {"name": "deepchecks_telemetry", "version": version("deepchecks-telemetry").partition("+")[0]}
 DAY_NS = 86_400 * 10**9
 
 

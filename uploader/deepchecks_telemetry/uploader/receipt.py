@@ -9,9 +9,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from deepchecks_telemetry.spool.choice import sync_folder
+from deepchecks_telemetry.spool.plain import read_plain
 from deepchecks_telemetry.uploader.errors import BadFile, CannotWrite
 from deepchecks_telemetry.uploader.outcome import DELIVERED, REJECTED
-from deepchecks_telemetry.uploader.plain import read_plain
 
 FORMAT = "deepchecks-telemetry receipt 1"
 NAME = "deepchecks-telemetry-receipt-{}.json"
