@@ -35,7 +35,7 @@ def start(said: Figures) -> str:
     rows += [
         (f"a process that imports, records, looks: {name.replace('_', ' ')}", *_cost(cost))
         for name, cost in said["networks"].items()
-        if "wall_ms" in cost
+        if isinstance(cost, dict) and "wall_ms" in cost
     ]
     rows += [(COMMANDS[name], *_cost(said["commands"][name])) for name in COMMANDS]
     return table(("", "wall ms", "CPU ms"), rows)

@@ -60,7 +60,7 @@ def many(peer: Adapter, url: str, folder: str, report: str, tag: float, count: f
     peer.setup(url, folder)
     for number in range(int(count)):
         peer.record(_name("abcd"[int(tag)], number))
-    peer.finish()
+    peer.drain()
 
 
 def killed(peer: Adapter, url: str, folder: str, report: str) -> None:

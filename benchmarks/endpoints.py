@@ -73,6 +73,9 @@ class _Server(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     server: _Server
     protocol_version = "HTTP/1.1"
+    # Head and body in one packet: else a client that keeps its connection waits 40 ms for its own delayed ACK.
+    wbufsize = -1
+    disable_nagle_algorithm = True
 
     def answer(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))

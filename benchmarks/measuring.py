@@ -45,7 +45,7 @@ def _measure_peers(installed: Installed, effort: timing.Effort, *, isolated: boo
     found = {name: {key: value for key, value in said.items() if key != "python"} for name, said in installed.items()}
     adapters = {name: load(name) for name in installed}
     for name, adapter in adapters.items():
-        found[name] |= {"name": adapter.NAME, "sends": adapter.SENDS, "in_memory": adapter.IN_MEMORY}
+        found[name] |= {"name": adapter.NAME, "sends": adapter.SENDS}
     peers = [
         Peer(name, adapters[name], said["python"], isolated) for name, said in installed.items() if "python" in said
     ]

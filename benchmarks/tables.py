@@ -214,6 +214,7 @@ def _fact(said: Any) -> str:
 def _opted_out(said: Any) -> str:
     if not isinstance(said, dict) or "files" not in said:
         return _fact(said)
-    kept = f", **{said['events_kept']} event** in them" if said["events_kept"] else ""
+    files = f"{said['files']} file" + ("s" if said["files"] > 1 else "")
+    kept = f", **{said['events_kept']} event** in them" if said["events_kept"] else ", no event in them"
     sent = f"; **{said['events_sent']} sent** after it" if said["events_sent"] else ""
-    return (f"{said['files']} files{kept}" if said["files"] else "nothing") + sent
+    return (files + kept if said["files"] else "nothing") + sent

@@ -17,7 +17,6 @@ class Adapter:
     OPT_OUT = ""  # the variable by which a person opts out: NAME=value
     OUTSIDE = ""  # what it writes into its own environment, as a pattern of paths
     MEASURES: tuple[str, ...] = ("first", "record", "whole", "left", "facts")
-    IN_MEMORY = False  # whether a recorded event waits in the memory of its process
     SENDS = True  # else it only keeps
 
     def environ(self, url: str, folder: str) -> dict[str, str]:
@@ -38,6 +37,10 @@ class Adapter:
 
     def finish(self) -> None:
         """What the documentation asks a program to do at its end, where its own `atexit` does not do it."""
+
+    def drain(self) -> None:
+        """What a program may do so that nothing of a long queue is lost at its end."""
+        self.finish()
 
     def resend(self) -> None:
         """What a later process does so that what waits is sent."""

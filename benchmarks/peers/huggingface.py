@@ -9,7 +9,6 @@ from benchmarks.peers import Adapter
 class Peer(Adapter):
     NAME = "huggingface_hub"
     DISTRIBUTION = "huggingface_hub"
-    IN_MEMORY = True
     OPT_OUT = "HF_HUB_DISABLE_TELEMETRY=1"
 
     def environ(self, url: str, folder: str) -> dict[str, str]:

@@ -9,7 +9,6 @@ from benchmarks.peers import Adapter
 class Peer(Adapter):
     NAME = "MLflow"
     DISTRIBUTION = "mlflow-skinny"
-    IN_MEMORY = True
     OPT_OUT = "MLFLOW_DISABLE_TELEMETRY=true"
 
     def setup(self, url: str, folder: str) -> None:

@@ -9,7 +9,6 @@ from benchmarks.peers import Adapter
 class Peer(Adapter):
     NAME = "OpenTelemetry"
     DISTRIBUTION = "opentelemetry-exporter-otlp-proto-http"
-    IN_MEMORY = True
     OPT_OUT = "OTEL_SDK_DISABLED=true"
 
     def setup(self, url: str, folder: str) -> None:

@@ -9,7 +9,6 @@ from benchmarks.peers import Adapter
 class Peer(Adapter):
     NAME = "PostHog"
     DISTRIBUTION = "posthog"
-    IN_MEMORY = True
 
     def setup(self, url: str, folder: str, *, disabled: bool = False) -> None:
         from posthog import Posthog
@@ -18,6 +17,9 @@ class Peer(Adapter):
 
     def opt_out(self, url: str, folder: str) -> None:
         self.setup(url, folder, disabled=True)
+
+    def drain(self) -> None:
+        self.client.shutdown()
 
     def record(self, event: str) -> None:
         self.client.capture(event, distinct_id="installation")

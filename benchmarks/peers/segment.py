@@ -9,7 +9,6 @@ from benchmarks.peers import Adapter
 class Peer(Adapter):
     NAME = "Segment"
     DISTRIBUTION = "segment-analytics-python"
-    IN_MEMORY = True
 
     def setup(self, url: str, folder: str, *, send: bool = True) -> None:
         import segment.analytics as analytics
@@ -19,6 +18,9 @@ class Peer(Adapter):
 
     def opt_out(self, url: str, folder: str) -> None:
         self.setup(url, folder, send=False)
+
+    def drain(self) -> None:
+        self.analytics.shutdown()
 
     def record(self, event: str) -> None:
         self.analytics.track("installation", event)

@@ -9,7 +9,6 @@ from benchmarks.peers import Adapter
 class Peer(Adapter):
     NAME = "Sentry"
     DISTRIBUTION = "sentry-sdk"
-    IN_MEMORY = True
 
     def setup(self, url: str, folder: str) -> None:
         self._connect(url.replace("http://", "http://key@") + "/1")

@@ -9,7 +9,6 @@ from benchmarks.peers import Adapter
 class Peer(Adapter):
     NAME = "Snowplow"
     DISTRIBUTION = "snowplow-tracker"
-    IN_MEMORY = True
 
     def setup(self, url: str, folder: str) -> None:
         from snowplow_tracker import Snowplow, StructuredEvent

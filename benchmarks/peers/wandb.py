@@ -9,7 +9,6 @@ from benchmarks.peers import NAMED, Adapter
 class Peer(Adapter):
     NAME = "wandb, offline"
     DISTRIBUTION = "wandb"
-    IN_MEMORY = True
     OPT_OUT = "WANDB_MODE=disabled"
     SENDS = False
 

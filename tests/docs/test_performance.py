@@ -35,7 +35,7 @@ def slow(figures: dict[str, Any], name: str, *path: str, by: float) -> None:
 DOCTORED: dict[str, tuple[Doctor, str]] = {
     "record": (lambda figures: figures.update(record={"ratio": {"p50": 2.6}}), "record, p50 / a bare INSERT"),
     "durable": (lambda figures: slow(figures, "ours", "record", "alone", "p50_us", by=20), "durable and shared"),
-    "memory": (lambda figures: slow(figures, "ours", "record", "alone", "p50_us", by=20), "queue in memory"),
+    "memory": (lambda figures: slow(figures, "ours", "record", "alone", "p50_us", by=20), "queues in memory"),
     "whole": (
         lambda figures: slow(figures, "ours", "whole", "refuses", "wall_ms", by=20),
         "whole process, worst network",

@@ -53,7 +53,11 @@ PATHS = ["", "relative", "/absolute", "/with/slash/", "~/tilde", " /blank"]
 def test_the_folders_are_those_that_platformdirs_names(monkeypatch: pytest.MonkeyPatch, user: str | None) -> None:
     monkeypatch.delenv("DEEPCHECKS_TELEMETRY_DIR")
     monkeypatch.setenv("HOME", user) if user is not None else monkeypatch.delenv("HOME")
-    for state, config in itertools.product(PATHS, repeat=2):
+    # Older ones take relative paths, against the specification, and Python 3.10 gets no newer one.
+    strict = tuple(map(int, platformdirs.__version__.split(".")[:3])) > (4, 14, 0)
+    if not strict and not (user and os.path.isabs(user)):
+        pytest.skip("this platformdirs takes a relative home folder")
+    for state, config in itertools.product(PATHS if strict else ["", *filter(os.path.isabs, PATHS)], repeat=2):
         monkeypatch.setenv("XDG_STATE_HOME", state)
         monkeypatch.setenv("XDG_CONFIG_HOME", config)
         theirs, found = platformdirs.PlatformDirs("deepchecks", appauthor=False), find_home()

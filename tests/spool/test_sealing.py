@@ -4,12 +4,12 @@ import gzip
 import hashlib
 import os
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
 
-from deepchecks_telemetry.spool import Home, Row, Verdict, batches, erase, read_accounts, record, seal, settle
+from deepchecks_telemetry.spool import Home, Row, Verdict, batches, erase, read_accounts, record, seal, sealing, settle
 from deepchecks_telemetry.spool.environment import current
 from deepchecks_telemetry.spool.sealing import MAX_ROWS
 from deepchecks_telemetry.spool.writer import today
@@ -161,6 +161,22 @@ def test_sealing_leaves_no_wal_behind(ours: Home, render: Render) -> None:
     assert os.path.getsize(ours.spool + "-wal") > 0
     assert seal(ours, render)
     assert os.path.getsize(ours.spool + "-wal") == 0
+
+
+def test_right_after_another_batch_the_rows_that_wait_are_not_looked_through_once_more(
+    ours: Home, render: Render, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[list[str]] = []
+
+    def note(home: Home, act: Callable[[], bool], *, reads: Iterable[str]) -> bool:
+        seen.append(list(reads))
+        return act()
+
+    monkeypatch.setattr(sealing, "kept_up", note)
+    assert record("run-check")
+    assert seal(ours, render)
+    assert seal(ours, render, looked=True) is False
+    assert seen == [["events", "folded", "rows", "batches", "tallies"], ["batches"]]
 
 
 def test_every_uid_is_a_uuid_and_none_comes_twice(ours: Home, render: Render, sql: Sql) -> None:

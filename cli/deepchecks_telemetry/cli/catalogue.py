@@ -22,11 +22,7 @@ class Beside(NamedTuple):
 
 ENVELOPE = (
     Beside("service", "service.name", "the word deepchecks, by which a receiver that takes many services sorts"),
-    Beside(
-        "installation",
-        "app.installation.id",
-        "random; tells how many installations there are; new after disable, and each year",
-    ),
+    Beside("installation", "app.installation.id", "random; tells installations apart; new after disable and each year"),
     Beside("event", "eventName", "which of the events above, with deepchecks. before it"),
     Beside("day", "timeUnixNano", "the start of the UTC day; no time of day is ever stored"),
     Beside("count", "deepchecks.event.count", "how often it happened on that day"),

@@ -94,7 +94,7 @@ def parse(text: str, *, allow_http: bool = False) -> str:
         raise BadEndpoint("the endpoint is no URL") from None
     _check_parts(url)
     if url.scheme == "file" and not url.netloc and url.path.startswith("/") and url.path.strip("/"):
-        return urlunsplit(("file", "", url.path.rstrip("/"), "", ""))
+        return "file:///" + url.path.strip("/")  # urlunsplit() of older Pythons takes a path of `//a` for a host
     if url.scheme not in {"https", "http"} or not host or not PLACE.fullmatch(url.netloc):
         raise BadEndpoint("the endpoint is no URL that begins with https://, http:// or file:///")
     if url.scheme == "http" and not allow_http and not _is_near(host):
