@@ -29,6 +29,7 @@ LOCKED = {
     "browser": (MAIN, *RUNTIME, "--group=browser"),
     "fleet": (MAIN, *RUNTIME, "--group=fleet"),
     "fuzz": (MAIN, *RUNTIME, "--group=fuzz"),
+    "mutants": (MAIN, *RUNTIME, "--group=mutants"),
     "lint": ("3.10", "--group=lint"),
     "supply": (MAIN, "--group=supply"),
 }
@@ -196,6 +197,13 @@ def fuzz(session: nox.Session) -> None:
         found.mkdir(exist_ok=True)
         limits = (f"-runs={runs}", f"-artifact_prefix={found}-", "-seed=1", "-verbosity=0", "-print_final_stats=1")
         session.run("python", "-m", "tests.fuzz", seeds.name, *limits, str(found), str(seeds))
+
+
+@nox.session(python=MAIN)
+def mutants(session: nox.Session) -> None:
+    """Change the code on which privacy and the counts rest in each small way: a test must fail. An hour or so."""
+    install_sources(session, "mutants")
+    session.run("python", "-m", "tests.mutants", session.create_tmp(), *session.posargs)
 
 
 @nox.session(python=MAIN)

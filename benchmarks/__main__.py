@@ -26,7 +26,8 @@ def main() -> None:
             raise SystemExit(_go_apart(_install(wanted, (wanted.environments or Path(folder)).resolve())))
     if wanted.isolated:
         apart.raise_loopback()
-    figures = measure(json.loads(wanted.installed), quick=wanted.quick, isolated=wanted.isolated)
+    everything = not (wanted.quick or wanted.only)
+    figures = measure(json.loads(wanted.installed), quick=wanted.quick, isolated=wanted.isolated, ours=everything)
     _write(figures, wanted)
     if wanted.check and (broken := check(figures)):
         raise SystemExit("\n".join(["Error: ratios are far off:", *broken]))

@@ -14,12 +14,6 @@ class Explained(NamedTuple):
 
 EXPLAINED = (
     Explained(
-        "spool/consent.py",
-        "opinions = [source for source in asked if source.mode is not None]",
-        "opinions = [source for source in asked if True]",
-        "None equals no mode, so the list could hold those without an opinion as well",
-    ),
-    Explained(
         "spool/choice.py",
         'if os.name == "posix":',
         'if os.name >= "posix":',
@@ -186,12 +180,6 @@ EXPLAINED = (
         "seconds = int(text[:9])",
         "seconds = int(text[: 8])",
         "seven digits are more than the week that is waited at most",
-    ),
-    Explained(
-        "uploader/outcome.py",
-        "except (ValueError, OverflowError, TypeError):",
-        "except (ValueError, OverflowError, *()):",
-        "no Python from 3.10 on raises it here: a million odd dates gave the other two only",
     ),
     Explained(
         "uploader/outcome.py",

@@ -35,7 +35,7 @@ from deepchecks_telemetry.spool.schema import connect
 from deepchecks_telemetry.spool.writer import guard
 
 NAMES = st.sampled_from([event.name for event in EVENTS])
-DAYS = st.sampled_from([0, 1, 20_000, 20_001, 30_000, -1])  # 1970, around now, far ahead, before 1970
+DAYS = st.sampled_from([0, 1, 20_000, 20_001, 30_000, 65_535])  # 1970, around now, far ahead, the last one
 Counts = Counter[tuple[int, str]]
 
 

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from deepchecks_telemetry.spool import Accounts, Batch, Erased, Row, Verdict, Waiting
+from deepchecks_telemetry.spool.ledger import Timing
 from deepchecks_telemetry.uploader.outcome import Answer, Outcome
 
-VALUES = [Accounts, Answer, Batch, Erased, Outcome, Row, Verdict, Waiting]
+VALUES = [Accounts, Answer, Batch, Erased, Outcome, Row, Timing, Verdict, Waiting]
 
 
 @pytest.mark.parametrize("kind", VALUES, ids=lambda kind: kind.__name__)

@@ -49,9 +49,8 @@ class Decision(NamedTuple):
 def resolve(sources: Iterable[Source], *, test_run: bool = False) -> Decision:
     """`off` anywhere is off, else `local` anywhere is local; with no opinion at all, on (in a test run off)."""
     asked = tuple(sources)
-    opinions = [source for source in asked if source.mode is not None]
     for mode in reversed(MODES):
-        for source in opinions:
+        for source in asked:
             if source.mode == mode:
                 return Decision(mode, source.name, asked)
     return Decision(OFF, TEST_RUN, asked) if test_run else Decision(ON, DEFAULT, asked)

@@ -70,7 +70,7 @@ def retry_after(headers: Mapping[str, str], now: float) -> int | None:
             date = parsedate_to_datetime(text)
             # HTTP's dates are UTC, also in the old form that names no zone.
             seconds = int((date if date.tzinfo else date.replace(tzinfo=timezone.utc)).timestamp() - now) + 1
-        except (ValueError, OverflowError, TypeError):
+        except (ValueError, OverflowError):
             return None
     return max(0, min(seconds, LONGEST_WAIT_S))
 
