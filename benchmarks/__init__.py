@@ -3,9 +3,12 @@
 A map, in the order of a run:
 
 requirements.txt  the peers and their versions      environments  an environment for each
-peers/            one adapter for each              endpoints     what they talk to: it answers, refuses, is silent
-child             one process of a peer             processes     starting it, timing it, ending it
-timing            how long: record, start, exit     facts         what is left, what survives: tested
-ours/             ours alone                        budgets       what we are held to, as ratios
-tables, chart     the page and the picture, from the figures only
+apart             a network with loopback only      endpoints     what answers there, refuses, is silent
+peers/            one adapter for each peer         child         one process of a peer
+processes         starting it, ending it            timing        how long: a record, a start, a process
+facts             what is left, what survives       ours/         what ours alone costs
+measuring         all of it as one document         machine       where it was measured
+budgets           what we are held to, as ratios    tables, alone, chart   the page, from the figures only
+
+Beside it, on their own: record.py, attach.py, collector.py, fleet.py.
 """

@@ -145,4 +145,4 @@ RULES = (
 
 
 if __name__ == "__main__":
-    sys.exit("\n".join(check(json.loads(Path(sys.argv[1]).read_text("utf-8")))))
+    sys.exit("\n".join(check(json.loads(Path(sys.argv[1]).read_text("utf-8")))) or 0)

@@ -12,6 +12,7 @@ from benchmarks.timing import Effort
 
 LIFE_S = 20.0  # of a process that is kept alive until its event has arrived
 TOGETHER = 500  # events of each of two processes
+KILLS = 5
 SENT, KEPT, LOST = "sent", "kept", "lost"
 NOT_APPLICABLE = "not applicable"
 
@@ -55,6 +56,14 @@ def _arrives(peer: Peer) -> str:
 
 
 def _killed(peer: Peer) -> str:
+    """Of several kills: lost where it was lost once, for some lose a race with their own thread only now and then."""
+    for _ in range(KILLS):
+        if (found := _kill(peer)) == LOST:
+            break
+    return found
+
+
+def _kill(peer: Peer) -> str:
     """SIGKILL as soon as `record` has returned: sent by then, kept for the next process, or lost."""
     with ground() as on, answering(peer.adapter.answer) as there:
         run(peer, "killed", there.url, on)
