@@ -74,7 +74,7 @@ def types(session: nox.Session) -> None:
     """Check all types strictly for the oldest Python, and the rooms as each system sees them."""
     install_sources(session, "dev")
     oldest = ("mypy", "--strict", "--python-version=3.10")
-    session.run(*oldest, "--platform=linux", *ROOMS, "tests", "noxfile.py")
+    session.run(*oldest, "--platform=linux", *ROOMS, "tests", "benchmarks", "noxfile.py")
     for platform in ("darwin", "win32"):
         session.run(*oldest, f"--platform={platform}", *ROOMS)
 

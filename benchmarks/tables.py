@@ -32,6 +32,13 @@ def read() -> Figures:
     return found
 
 
+def changes() -> str:
+    """What was tried, each measured when it was: before and after, and what became of it."""
+    tried = json.loads(FIGURES.with_name("changes.json").read_text("utf-8"))
+    heads = {"what": "change", "measure": "measured", "before": "before", "after": "after", "fate": ""}
+    return table(heads.values(), [tuple(each[key] for key in heads) for each in tried])
+
+
 def machine(figures: Figures) -> str:
     """Where and when."""
     said = figures["machine"]
