@@ -11,6 +11,7 @@ accounts      the books, for a reader                      erasing   `disable`: 
 exports       which files hold batches                     health    what `doctor` asks
 quarantine    a damaged spool is put aside                 salvage   and what could be saved comes back
 upkeep        migrated and mended before it is read        kept      connections that are never closed
+plain         only a plain file is one of ours             shape     a schema that can do nothing
 
 `record` alone is loaded with the room; the other names are loaded when they are first asked for, so that the host
 program pays for none of them.

@@ -9,7 +9,7 @@ transport    one POST, never an exception                  trust      whose cert
 outcome      what an answer means, as one pure function
 
 And the way without a network: exporting (to a file), courier (reading one), delivering (on a connected machine),
-receipt, settling (back home); plain reads what comes from elsewhere.
+receipt, settling (back home).
 """
 
 from importlib import import_module
