@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from deepchecks_telemetry.spool.catalogue import FIELDS, NUMBERS, VERSION, Environment, is_allowed
+from deepchecks_telemetry.spool.catalogue import FIELDS, NUMBERS, VERSION, Environment, is_allowed, is_count, is_day
+from deepchecks_telemetry.spool.identity import is_uuid
 from deepchecks_telemetry.spool.plain import read_plain
 from deepchecks_telemetry.spool.sealing import Row
 from deepchecks_telemetry.uploader.errors import BadFile
@@ -22,10 +23,7 @@ from deepchecks_telemetry.uploader.payload import DAY_NS, SCOPE, render
 
 MAX_BYTES = 64 * 2**20  # of a file; a batch of 1,000 rows has some 300 KB
 MAX_LINE = 2 * 2**20  # twice what 1,000 rows of 1,000 environments take; as objects, JSON takes 30 times its size
-MAX_COUNT = 10**10  # of an event on a day, as the embedded receiver takes it
-LAST_DAY = (2**63 - 1) // DAY_NS  # OTLP's nanoseconds end there
 NAMED = re.compile(rf"{PREFIX}([0-9a-f]{{{SHOWN}}}).*{re.escape(SUFFIX)}")  # a copy may be called "… (1).jsonl"
-UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 RELEASE = re.compile(VERSION, re.ASCII)
 
 
@@ -80,7 +78,7 @@ def _rows(said: Any) -> tuple[list[Row], bytes]:
     first = said["resourceLogs"][0]
     scope = {"name": SCOPE["name"], "version": first["scopeLogs"][0]["scope"]["version"]}
     installation = _texts(first["resource"])["app.installation.id"]
-    if not (RELEASE.fullmatch(scope["version"]) and UUID.fullmatch(installation)):
+    if not (RELEASE.fullmatch(scope["version"]) and is_uuid(installation)):
         raise ValueError
     rows = [
         _row(record, _place(group))
@@ -104,7 +102,7 @@ def _row(record: Mapping[str, Any], place: Environment) -> Row:
     event = record["eventName"].removeprefix("deepchecks.")
     count = int(record["attributes"][1]["value"]["intValue"])
     day = int(record["timeUnixNano"]) // DAY_NS
-    if not (UUID.fullmatch(uid) and event in NUMBERS and 0 < count <= MAX_COUNT and 0 <= day <= LAST_DAY):
+    if not (is_uuid(uid) and event in NUMBERS and is_count(count) and is_day(day)):
         raise ValueError
     return Row(uid, day, event, place, count)
 
