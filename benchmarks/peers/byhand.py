@@ -17,9 +17,18 @@ class Peer(Adapter):
 
     def setup(self, url: str, folder: str) -> None:
         import sqlite3
+        import time
 
         self.connection = sqlite3.connect(f"{folder}/events.db", isolation_level=None)
-        self.connection.executescript(SETTINGS)
+        patience = time.monotonic() + 5
+        while True:
+            try:
+                self.connection.executescript(SETTINGS)
+                break
+            except sqlite3.OperationalError:  # another process turns WAL on: refused at once, whatever the timeout
+                if time.monotonic() > patience:
+                    raise
+                time.sleep(0.001)
         self.execute = self.connection.cursor().execute
 
     def record(self, event: str) -> None:
