@@ -17,8 +17,8 @@ from deepchecks_telemetry.spool.catalogue import EVENTS
 from deepchecks_telemetry.spool.fold import checkpoint, fold, tidy
 from deepchecks_telemetry.spool.lock import hold
 from deepchecks_telemetry.spool.open import opened
-from deepchecks_telemetry.spool.patience import writing
 from deepchecks_telemetry.spool.schema import PLACE
+from deepchecks_telemetry.spool.transaction import writing
 
 HOME = find_home()
 FIRST_DAY, ENVIRONMENTS = 20_454, 20

@@ -17,7 +17,7 @@ class Peer(Adapter):
         self.logger = ScarfEventLogger(endpoint_url=url)
 
     def record(self, event: str) -> None:
-        try:  # noqa: SIM105 - contextlib is a module more
+        try:
             self.logger.log_event({"event": event})
         except Exception:  # noqa: BLE001 - it raises where nothing answers, and a host would have to bear that
             pass

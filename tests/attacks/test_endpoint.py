@@ -19,8 +19,9 @@ import trustme
 
 from deepchecks_telemetry.spool import Home, batches, find_home, record
 from deepchecks_telemetry.uploader import BadEndpoint, Endpoint, find_endpoint, flush
-from deepchecks_telemetry.uploader.endpoint import LONGEST, VARIABLE, parse
+from deepchecks_telemetry.uploader.endpoint import VARIABLE
 from deepchecks_telemetry.uploader.transport import post
+from deepchecks_telemetry.uploader.url import LONGEST, parse
 
 from .network import LATER, Listener, listening
 

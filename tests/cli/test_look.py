@@ -151,7 +151,7 @@ def test_the_catalogue_names_every_event_and_field_and_this_machines_values(deep
     told = json.loads(deepchecks("catalogue", "--json").stdout)
     assert [event["name"] for event in told["events"]] == [event.name for event in EVENTS]
     assert [(field["name"], field["opentelemetry"]) for field in told["fields"]] == [(f.name, f.wire) for f in FIELDS]
-    assert all(field.allowed.fullmatch(here["here"]) for field, here in zip(FIELDS, told["fields"], strict=True))
+    assert all(field.allows(here["here"]) for field, here in zip(FIELDS, told["fields"], strict=True))
     assert [each["opentelemetry"] for each in told["envelope"]] == [each.wire for each in ENVELOPE]
     shown = deepchecks("catalogue").stdout
     known = (*(event.name for event in EVENTS), *(field.wire for field in (*FIELDS, *ENVELOPE)))

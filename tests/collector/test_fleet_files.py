@@ -19,7 +19,7 @@ def schema() -> str:
 
 @pytest.mark.parametrize("field", FIELDS, ids=lambda field: field.name)
 def test_a_field_is_held_to_the_catalogues_pattern(field: Field) -> None:
-    pattern = field.allowed.pattern.replace("\\", "\\\\")
+    pattern = field.pattern.replace("\\", "\\\\")
     assert f"match({field.name}, '^({pattern})$')" in schema()
     assert f"ResourceAttributes['{field.wire}'] AS {field.name}," in schema()
 

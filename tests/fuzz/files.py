@@ -19,16 +19,17 @@ from deepchecks_telemetry.spool.catalogue import FIELDS, NUMBERS, Environment
 from deepchecks_telemetry.spool.consent import LONGEST, decide
 from deepchecks_telemetry.spool.sealing import Row
 from deepchecks_telemetry.uploader.courier import read_file
-from deepchecks_telemetry.uploader.endpoint import Endpoint, find_endpoint, parse
+from deepchecks_telemetry.uploader.endpoint import Endpoint, find_endpoint
 from deepchecks_telemetry.uploader.errors import BadEndpoint, BadFile
 from deepchecks_telemetry.uploader.outcome import DELIVERED, REJECTED
 from deepchecks_telemetry.uploader.payload import render
 from deepchecks_telemetry.uploader.receipt import FORMAT, read, to_bytes
+from deepchecks_telemetry.uploader.url import parse
 
 REFUSED, TAKEN = "refused", "taken"
 UUID = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 RELEASE = r"[0-9]+(\.[0-9]+)*((a|b|rc)[0-9]+)?(\.post[0-9]+)?(\.dev[0-9]+)?|unknown"
-VALUE = re.compile("|".join(["-?[0-9]{1,4300}", UUID, RELEASE, *(field.allowed.pattern for field in FIELDS)]))
+VALUE = re.compile("|".join(["-?[0-9]{1,4300}", UUID, RELEASE, *(field.pattern for field in FIELDS)]))
 INSTALLATION = "0b6ee9b4-1f59-4a0e-9f0e-000000000001"
 PLACE = Environment("0.19.1", "linux", "debian", "12", "cpython", "3.11", "script")
 ROWS = [Row("0b6ee9b4-1f59-4a0e-9f0e-000000000002", 20_000, "run-check", PLACE, 35)]

@@ -1,5 +1,6 @@
 """Nothing but what the catalogue names gets in: no free text, no digit of another script, nothing that is no text."""
 
+import re
 import string
 
 import pytest
@@ -58,6 +59,18 @@ def test_fields_and_environment_are_in_one_order_and_each_field_has_a_reason() -
 @given(INDEX, st.text())
 def test_no_free_text_passes(index: int, text: str) -> None:
     assert not is_allowed(with_value(index, text)) or is_coarse(text)
+
+
+@given(INDEX, st.data())
+def test_a_pattern_says_exactly_what_its_field_allows(index: int, data: st.DataObject) -> None:
+    field = FIELDS[index]
+    sound = st.from_regex(re.compile(field.pattern, re.ASCII), fullmatch=True)
+    text = data.draw(
+        st.one_of(sound, st.text("0123456789.abrcpostdevun-", max_size=30), st.sampled_from(sorted(LISTED)))
+    )
+    place, letter = data.draw(st.integers(0, len(text))), data.draw(st.sampled_from("0.abrc-") | st.characters())
+    for told in (text, text[:place] + letter + text[place:], text[:place] + text[place + 1 :]):
+        assert field.allows(told) == bool(re.fullmatch(field.pattern, told, re.ASCII)), told
 
 
 @given(INDEX, st.integers(0, 20), st.characters())

@@ -179,7 +179,7 @@ def test_whatever_a_machine_says_only_what_the_catalogue_names_comes_out(
 def test_windows_is_told_by_its_build(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "win32")
     monkeypatch.setattr(sys, "getwindowsversion", lambda: (10, 0, 22631, 2, ""), raising=False)
-    assert environment.current.__wrapped__()[1:4] == ("windows", "windows", "11")
+    assert environment.find()[1:4] == ("windows", "windows", "11")
 
 
 def test_free_text_is_told_as_other_or_unknown() -> None:
@@ -198,7 +198,7 @@ def test_an_unreadable_machine_is_told_as_unknown_without_an_error(
     monkeypatch.setattr(sys, "ps1", object(), raising=False)
     monkeypatch.setattr(environment, "_OS_RELEASE", (str(tmp_path), str(tmp_path / "gone"), str(binary)))
     monkeypatch.setattr(environment, "_RUNTIMES", environment._RUNTIMES[-2:])  # what the prompt tells
-    told = environment.current.__wrapped__()
+    told = environment.find()
     assert told[:4] == ("unknown", "linux", "other", "unknown")
     assert (told.runtime, catalogue.is_allowed(told)) == ("repl", True)
 
@@ -212,7 +212,7 @@ def test_it_is_found_once_in_two_milliseconds_with_nothing_heavy_and_kept_across
         before = set(sys.modules)
         took_ms = []
         for _ in range(5):
-            environment.current.cache_clear()
+            environment._found.clear()
             began = time.perf_counter()
             found = environment.current()
             took_ms.append((time.perf_counter() - began) * 1e3)

@@ -25,6 +25,7 @@ HEAVY = {
 # What the interpreter does is told by its audit events; what record() loads, by what is there before and after.
 WATCH = """
 import atexit, sys
+before = set(sys.modules)
 acts, hooked = [], []
 atexit.register = lambda *a, **k: hooked.append(a)
 sys.addaudithook(lambda event, args: acts.append(event))
@@ -32,7 +33,7 @@ from deepchecks_telemetry.spool import record
 assert all(record(name) for name in ["run-check", "run-suite", "package-import"] * 20)
 wanted = ("socket.", "subprocess.", "os.fork", "os.exec", "os.posix_spawn", "os.system", "_thread.start", "ctypes.")
 did = [act for act in acts if act.startswith(wanted)] + hooked
-print(*{"acts": did, "modules": sys.modules}[sys.argv[1]])
+print(*{"acts": did, "modules": sys.modules, "loaded": set(sys.modules) - before}[sys.argv[1]])
 """
 
 SILENT = """
@@ -54,6 +55,15 @@ def test_recording_to_an_existing_spool_loads_nothing_that_is_heavy(ours: Home, 
     loaded = run(WATCH, "modules").split()
     assert "sqlite3" in loaded
     assert HEAVY & set(loaded) == set()
+
+
+def test_a_short_process_does_not_even_load_the_half_of_the_standard_library_that_would_cost_it_most(
+    ours: Home, run: Run
+) -> None:
+    run("from deepchecks_telemetry.spool import record; assert record('run-check')")
+    loaded = set(run(WATCH, "loaded").split())
+    assert {"sqlite3", "deepchecks_telemetry.spool.writer"} <= loaded
+    assert loaded & {"typing", "re", "contextlib", "dataclasses", "importlib", "uuid", "platform"} == set()
 
 
 def break_nothing(ours: Home) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from deepchecks_telemetry.spool import Busy
-from deepchecks_telemetry.spool.patience import patiently, writing
+from deepchecks_telemetry.spool.patience import patiently
+from deepchecks_telemetry.spool.transaction import writing
 
 SLICE_S = 0.15  # a machine that is shared gives another process its turn
 

@@ -21,13 +21,12 @@ from deepchecks_telemetry.spool import (
     begin,
     erase,
     find_home,
+    lock,
     read_accounts,
     record,
-    schema,
     seal,
     settle,
 )
-from deepchecks_telemetry.spool.lock import hold
 from deepchecks_telemetry.spool.schema import BREAKING, VERSION, connect, create, translate
 
 Sql = Callable[..., list[Any]]
@@ -67,15 +66,17 @@ def test_a_spool_that_was_made_while_we_waited_for_the_lock_is_not_made_again(
 ) -> None:
     made: list[int] = []
 
+    hold = lock.hold
+
     @contextmanager
     def after_another(path: str, timeout_s: float) -> Iterator[None]:
-        monkeypatch.setattr(schema, "hold", hold)
+        monkeypatch.setattr(lock, "hold", hold)
         create(ours, 1.0)
         made.append(os.stat(ours.spool).st_ino)
         yield
 
     os.makedirs(ours.state, mode=0o700)
-    monkeypatch.setattr(schema, "hold", after_another)
+    monkeypatch.setattr(lock, "hold", after_another)
     create(ours, 0.0)
     assert [os.stat(ours.spool).st_ino] == made
 

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from deepchecks_telemetry.spool.consent import CHOICE, POLICY
 from deepchecks_telemetry.spool.paths import Home
-from deepchecks_telemetry.uploader.endpoint import ATTACHED, VARIABLE, Endpoint, configure, find_endpoint, parse
+from deepchecks_telemetry.uploader.endpoint import ATTACHED, VARIABLE, Endpoint, configure, find_endpoint
 from deepchecks_telemetry.uploader.errors import BadEndpoint
+from deepchecks_telemetry.uploader.url import parse
 
 SECRET = "Bearer hush-hush"
 

@@ -106,7 +106,7 @@ def test_the_largest_batch_of_the_longest_values_is_less_than_one_mebibyte() -> 
         for number in range(MAX_ROWS)
     ]
     for place in places:
-        assert all(field.allowed.fullmatch(value) for field, value in zip(FIELDS, place, strict=True))
+        assert all(field.allows(value) for field, value in zip(FIELDS, place, strict=True))
     event = longest([event.name for event in EVENTS])
     rows = [
         Row(f"{n:08}-2222-4222-8222-222222222222", 20_000, event, place, 2**63 - 1) for n, place in enumerate(places)
@@ -149,15 +149,15 @@ def test_every_row_is_in_the_body_once_in_its_order_with_its_environment(rows: l
 def test_what_a_real_spool_seals_holds_catalogued_values_only(spool: "Home") -> None:
     batch = seal_next(spool)
     assert batch is not None
-    allowed = {field.wire: field.allowed for field in FIELDS}
+    allows = {field.wire: field.allows for field in FIELDS}
     (resource,) = json.loads(batch.body)["resourceLogs"]
     values = {item["key"]: item["value"]["stringValue"] for item in resource["resource"]["attributes"]}
     assert values.pop("service.name") == "deepchecks"
     assert re.fullmatch(
         r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", values.pop("app.installation.id")
     )
-    assert set(values) == set(allowed)
-    assert [name for name, value in values.items() if not allowed[name].fullmatch(value)] == []
+    assert set(values) == set(allows)
+    assert [name for name, value in values.items() if not allows[name](value)] == []
 
 
 @pytest.mark.real

@@ -93,9 +93,7 @@ def _lines() -> Iterator[str]:
     yield "\n## Events\n\n| event | counted when |\n|---|---|"
     yield from (f"| `{event.name}` | {event.when} |" for event in EVENTS)
     yield "\n## Fields\n\n| field | OpenTelemetry's name | allowed | why |\n|---|---|---|---|"
-    yield from (
-        f"| `{field.name}` | `{field.wire}` | {_allowed(field.allowed.pattern)} | {field.why} |" for field in FIELDS
-    )
+    yield from (f"| `{field.name}` | `{field.wire}` | {_allowed(field.pattern)} | {field.why} |" for field in FIELDS)
     yield "\n## Beside them\n\n| what | OpenTelemetry's name | why |\n|---|---|---|"
     yield from (f"| {each.name} | `{each.wire}` | {each.why} |" for each in ENVELOPE)
     yield ""

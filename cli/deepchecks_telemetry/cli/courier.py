@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -164,14 +163,15 @@ def _told() -> Iterator[None]:
 
 
 def _target(url: str | None, more: Mapping[str, str], *, allow_http: bool) -> "Endpoint":
-    from deepchecks_telemetry.uploader.endpoint import Endpoint, find_endpoint, parse
+    from deepchecks_telemetry.uploader.endpoint import Endpoint, find_endpoint
     from deepchecks_telemetry.uploader.errors import BadEndpoint
+    from deepchecks_telemetry.uploader.url import parse
 
     if url is None:
         found = find_endpoint(find_home())
         if found is None:
             raise Failure("No endpoint is configured here. Name one with: --endpoint https://HOST")
-        return replace(found, headers={**found.headers, **more})
+        return found._replace(headers={**found.headers, **more})
     try:
         return Endpoint(parse(url, allow_http=allow_http), "--endpoint", more)
     except BadEndpoint as error:

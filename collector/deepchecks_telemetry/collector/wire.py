@@ -111,7 +111,7 @@ def _source(resource: object) -> Source:
     if _text(values, SERVICE_NAME) != SERVICE:
         raise _RecordError(f"{SERVICE_NAME} is not {SERVICE}")
     for field in FIELDS:
-        if not field.allowed.fullmatch(_text(values, field.wire)):
+        if not field.allows(_text(values, field.wire)):
             raise _RecordError(f"{field.wire} is not in the catalogue")
     return Source(Environment(*(_text(values, field.wire) for field in FIELDS)), _uuid(values, INSTALLATION))
 

@@ -10,7 +10,7 @@ from deepchecks_telemetry.spool.ground import make_folder, stranger
 from deepchecks_telemetry.spool.lock import hold
 from deepchecks_telemetry.spool.open import BUSY_TIMEOUT_S, opened
 from deepchecks_telemetry.spool.paths import Home
-from deepchecks_telemetry.spool.patience import writing
+from deepchecks_telemetry.spool.transaction import writing
 
 
 def choose(home: Home, mode: str) -> None:

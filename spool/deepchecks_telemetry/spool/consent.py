@@ -6,12 +6,12 @@ Reading the sources and deciding are apart: `resolve` is one pure function.
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from typing import NamedTuple
 
 from deepchecks_telemetry.spool.environment import is_test_run
 from deepchecks_telemetry.spool.ground import ROOT, stranger
 from deepchecks_telemetry.spool.paths import Home
 from deepchecks_telemetry.spool.plain import read_plain
+from deepchecks_telemetry.spool.tuples import NamedTuple
 
 ON, LOCAL, OFF = "on", "local", "off"
 MODES = (ON, LOCAL, OFF)  # from the most open to the most private

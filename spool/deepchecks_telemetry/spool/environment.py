@@ -4,16 +4,14 @@ The deciding is pure: each `*_of` function sees no more than it is handed, so a 
 to the catalogue at the end: a value that it does not name is told as "other" or "unknown".
 """
 
-import functools
 import os
-import re
 import sys
 from collections.abc import Callable, Container, Iterable, Mapping
-from typing import NamedTuple
 
 from deepchecks_telemetry.spool import catalogue
+from deepchecks_telemetry.spool.tuples import NamedTuple
 
-__all__ = ["current", "is_test_run"]
+__all__ = ["current", "find", "is_test_run"]
 
 _UNSET = ("", "0", "false", "no", "off")
 # Most set CI too, but tools between them and us (tox, sudo, a container) may pass only one of the two on.
@@ -70,9 +68,18 @@ _RUNTIMES: tuple[tuple[str, Callable[[Traces], bool]], ...] = (
 )
 
 
-@functools.cache
+_found: list[catalogue.Environment] = []
+
+
 def current() -> catalogue.Environment:
     """Where this process runs: found at the first call, remembered for the process and its forks."""
+    if not _found:
+        _found.append(find())
+    return _found[0]
+
+
+def find() -> catalogue.Environment:
+    """Look where this process runs."""
     prompt = getattr(sys, "ps1", "")  # set by the plain prompt and by IPython, only where a person types
     traces = Traces(os.environ, sys.modules, os.path.exists, prompt if isinstance(prompt, str) else "repl")
     return _held_to_catalogue(
@@ -106,9 +113,9 @@ def system_of(platform: str, release: str) -> tuple[str, str, str]:
     if platform == "win32":
         return "windows", "windows", _windows_version(*map(int, release.split(".")))
     if platform == "darwin":
-        told = re.search(r"<key>ProductVersion</key>\s*<string>([^<]*)", release)
-        return "darwin", "macos", _coarse(told[1] if told else "")
-    fields = dict(re.findall(r"""^(ID|VERSION_ID)=["']?([^"'\s]*)""", release, re.MULTILINE))
+        return "darwin", "macos", _coarse(release.partition("<key>ProductVersion</key>")[2].partition("<string>")[2])
+    lines = [line.partition("=") for line in release.split("\n")]
+    fields = {name: value.strip("\"' \t\r") for name, _, value in lines}
     name = fields.get("ID", "other")
     # A distribution that the catalogue does not name does not tell its version either: it could only single it out.
     version = _coarse(fields.get("VERSION_ID", "")) if name in catalogue.OS_NAMES else catalogue.UNKNOWN
@@ -134,13 +141,22 @@ def _windows_version(major: int, minor: int, build: int) -> str:
 
 
 def _coarse(version: str) -> str:
-    told = re.match(r"\d{1,5}(\.\d{1,3})?(?!\d)", version)
-    return told[0] if told else catalogue.UNKNOWN
+    """The first number of a version and the second, where there is one."""
+    major = _digits(version)
+    minor = _digits(version[len(major) + 1 :]) if version[len(major) :].startswith(".") else ""
+    if not 1 <= len(major) <= 5:
+        return catalogue.UNKNOWN
+    return f"{major}.{minor}" if 1 <= len(minor) <= 3 else major
+
+
+def _digits(text: str) -> str:
+    """Those that the text begins with."""
+    return text[: len(text) - len(text.lstrip("0123456789"))]
 
 
 def _held_to_catalogue(values: tuple[str, ...]) -> catalogue.Environment:
     held = (
-        next(value for value in (told, "other", catalogue.UNKNOWN) if field.allowed.fullmatch(value))
+        next(value for value in (told, "other", catalogue.UNKNOWN) if field.allows(value))
         for field, told in zip(catalogue.FIELDS, values, strict=True)
     )
     return catalogue.Environment(*held)

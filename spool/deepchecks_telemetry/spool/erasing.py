@@ -23,10 +23,10 @@ from deepchecks_telemetry.spool.ground import check_ground
 from deepchecks_telemetry.spool.lock import hold
 from deepchecks_telemetry.spool.open import BUSY_TIMEOUT_S, opened
 from deepchecks_telemetry.spool.paths import Home
-from deepchecks_telemetry.spool.patience import writing
 from deepchecks_telemetry.spool.plain import is_plain
 from deepchecks_telemetry.spool.quarantine import LEASE_S
 from deepchecks_telemetry.spool.schema import FINAL
+from deepchecks_telemetry.spool.transaction import writing
 
 UPLOAD_WAIT_S = 45.0  # more than an upload's own total deadline
 READERS_WAIT_S = 10.0  # a reader in another process keeps the WAL from being cut

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from deepchecks_telemetry.spool.ledger import Batch
 from deepchecks_telemetry.spool.open import BUSY_TIMEOUT_S, opened
 from deepchecks_telemetry.spool.paths import Home
-from deepchecks_telemetry.spool.patience import writing
+from deepchecks_telemetry.spool.transaction import writing
 
 KEPT_EXPORTS = 30  # a month of a shared folder that no receipt ever comes back from; older ones keep their digest only
 KEPT_PATHS = 1000  # so many batches back, `disable` knows where their files are

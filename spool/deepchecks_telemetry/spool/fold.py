@@ -7,8 +7,9 @@ from contextlib import suppress
 from deepchecks_telemetry.spool.errors import Busy
 from deepchecks_telemetry.spool.lock import hold
 from deepchecks_telemetry.spool.paths import Home
-from deepchecks_telemetry.spool.patience import patiently, writing
+from deepchecks_telemetry.spool.patience import patiently
 from deepchecks_telemetry.spool.shape import FEW_STEPS, bound
+from deepchecks_telemetry.spool.transaction import writing
 
 # SQLite waits for readers with the write lock held: without, it finds one among writers in tight loops nearly every
 # time and the WAL grows; with the patience of a command, a forgotten reader would make all hosts wait.

@@ -86,11 +86,10 @@ def type_of_mount(path: str, mounts: Iterable[str]) -> str:
     """The file system type at `path` by the lines of mountinfo(5); the last of the longest mount points holds."""
     best, kind = "", ""
     for line in mounts:
-        before, _, after = line.partition(" - ")
-        point = _unescape(before.split()[4])
+        point = _unescape(line.split(" ", 5)[4])
         inside = path == point or path.startswith(point.rstrip("/") + "/")
         if inside and len(point) >= len(best):
-            best, kind = point, after.split()[0]
+            best, kind = point, line.partition(" - ")[2].split()[0]
     return kind if not kind.startswith("fuse.") else _fuse(kind)
 
 

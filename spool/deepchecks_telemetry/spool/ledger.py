@@ -10,9 +10,9 @@ from dataclasses import dataclass, fields
 from deepchecks_telemetry.spool.errors import Damaged
 from deepchecks_telemetry.spool.open import BUSY_TIMEOUT_S, opened
 from deepchecks_telemetry.spool.paths import Home
-from deepchecks_telemetry.spool.patience import writing
 from deepchecks_telemetry.spool.schema import FINAL, PARKED, SEALED, STATES
 from deepchecks_telemetry.spool.tallies import add_tally
+from deepchecks_telemetry.spool.transaction import writing
 from deepchecks_telemetry.spool.upkeep import kept_up
 
 LARGEST_BODY = 2**22  # bytes; 1,000 rows of 1,000 environments take 1 MB, and a few KB of gzip can be gigabytes

@@ -7,8 +7,8 @@ from sqlite_utils import Database
 from sqlite_utils.migrations import Migrations
 
 from deepchecks_telemetry.spool.open import BUSY_TIMEOUT_S
-from deepchecks_telemetry.spool.patience import writing
 from deepchecks_telemetry.spool.schema import VERSION
+from deepchecks_telemetry.spool.transaction import writing
 
 changes = Migrations("deepchecks-telemetry")
 

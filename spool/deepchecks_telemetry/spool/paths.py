@@ -3,10 +3,9 @@
 import os
 import sys
 from collections.abc import Mapping
-from contextlib import suppress
-from typing import NamedTuple
 
 from deepchecks_telemetry.spool.errors import Unusable
+from deepchecks_telemetry.spool.tuples import NamedTuple
 
 APP = "deepchecks"
 DIR_VARIABLE = "DEEPCHECKS_TELEMETRY_DIR"
@@ -90,8 +89,10 @@ def _registered_home() -> str:
     if sys.platform != "win32":
         import pwd
 
-        with suppress(KeyError):  # a container that runs under a number without a name
+        try:
             return pwd.getpwuid(os.getuid()).pw_dir
+        except KeyError:
+            pass  # a container that runs under a number without a name
     raise Unusable("this user has no home folder")
 
 

@@ -7,7 +7,6 @@ and a device has no end.
 import errno
 import os
 import stat
-from contextlib import suppress
 
 # What SQLite keeps beside a database; it opens each of them by its name, and follows links there.
 BESIDE = ("-journal", "-wal", "-shm")
@@ -45,8 +44,10 @@ def leads_elsewhere(database: str) -> bool:
 def clear(path: str) -> None:
     """Make room for a new database: whatever stands there goes, and what it leads to stays."""
     for suffix in ("", *BESIDE):
-        with suppress(FileNotFoundError):
+        try:
             os.unlink(path + suffix)
+        except FileNotFoundError:
+            pass
 
 
 def read_plain(path: str, most: int) -> bytes:

@@ -7,10 +7,8 @@ was acknowledged in the old file was there `LEASE_S` after the rename, and is fo
 
 import os
 import time
-from contextlib import nullcontext
 
 from deepchecks_telemetry.spool.errors import Unusable
-from deepchecks_telemetry.spool.lock import hold
 from deepchecks_telemetry.spool.paths import Home
 from deepchecks_telemetry.spool.plain import BESIDE, is_plain_database
 
@@ -34,6 +32,10 @@ def put_aside(home: Home, damaged: tuple[int, int] | None, *, locked: bool = Fal
 
     `locked` says that the caller holds the file lock already.
     """
+    from contextlib import nullcontext
+
+    from deepchecks_telemetry.spool.lock import hold
+
     with nullcontext() if locked else hold(home.lock, LOCK_S):
         if damaged is None or identity(home.spool) != damaged:
             return

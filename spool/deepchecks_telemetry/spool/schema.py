@@ -3,12 +3,9 @@
 import os
 import sqlite3
 import time
-from contextlib import suppress
-from typing import Any
 
 from deepchecks_telemetry.spool.errors import Busy, Damaged, Outdated, Unusable
 from deepchecks_telemetry.spool.ground import check_ground, is_remote, make_folder
-from deepchecks_telemetry.spool.lock import hold
 from deepchecks_telemetry.spool.paths import Home
 from deepchecks_telemetry.spool.plain import clear, is_plain, is_plain_database, leads_elsewhere
 from deepchecks_telemetry.spool.quarantine import identity, reunite
@@ -68,6 +65,8 @@ KNOWN = [statement.strip() for statement in TABLES.split(";") if "CREATE" in sta
 
 def create(home: Home, timeout_s: float) -> None:
     """Create folder and spool if they are missing; of many processes one does it, the others find it done."""
+    from deepchecks_telemetry.spool.lock import hold
+
     deadline = time.monotonic() + timeout_s
     try:
         first = make_folder(home.state)
@@ -78,9 +77,12 @@ def create(home: Home, timeout_s: float) -> None:
         raise Unusable(f"the state folder cannot be made ({type(error).__name__})") from error
     # A hundred that each wait for their turn outlast any deadline; once the spool is there, none needs the lock.
     while not os.path.lexists(home.spool):
-        with suppress(Busy), hold(home.lock, TURN_S):
-            if not os.path.lexists(home.spool):
-                _build(home)
+        try:
+            with hold(home.lock, TURN_S):
+                if not os.path.lexists(home.spool):
+                    _build(home)
+        except Busy:
+            pass
         if time.monotonic() >= deadline and not os.path.lexists(home.spool):
             raise Busy("another process holds the lock of the spool")
 
@@ -194,7 +196,7 @@ UNREADABLE = (
 HEAD = "SELECT epoch, installation FROM spool"
 
 
-def check_head(row: tuple[Any, ...] | None) -> tuple[int, str | None]:
+def check_head(row: tuple[object, ...] | None) -> tuple[int, str | None]:
     """The fence and the installation id out of what `HEAD` gave; `Damaged` where that is not what we wrote."""
     if row is None or not isinstance(row[0], int) or not isinstance(row[1], str | None):
         raise Damaged("the spool's file has lost its first row")

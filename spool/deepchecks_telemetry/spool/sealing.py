@@ -16,9 +16,9 @@ from deepchecks_telemetry.spool.identity import is_uuid, new_uuid
 from deepchecks_telemetry.spool.lock import hold
 from deepchecks_telemetry.spool.open import opened
 from deepchecks_telemetry.spool.paths import Home
-from deepchecks_telemetry.spool.patience import writing
 from deepchecks_telemetry.spool.schema import HEAD, PLACE, SEALED, check_head
 from deepchecks_telemetry.spool.tallies import add_tally
+from deepchecks_telemetry.spool.transaction import writing
 from deepchecks_telemetry.spool.upkeep import NUMBERS, kept_up
 from deepchecks_telemetry.spool.writer import today
 

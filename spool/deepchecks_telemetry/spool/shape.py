@@ -4,7 +4,6 @@ A file can come from elsewhere, or be edited. A trigger would run with each reco
 table, an expression be computed with each row, and a tree whose pages lead in circles has no last row.
 """
 
-import re
 import sqlite3
 from collections.abc import Sequence
 
@@ -42,5 +41,7 @@ def check_shape(connection: sqlite3.Connection, known: Sequence[str]) -> None:
 def _is_harmless(kind: object, text: object) -> bool:
     if kind == "index" and text is None:
         return True  # SQLite's own, of a key
+    import re  # 4 ms in a bare interpreter; nobody asks of a schema that is ours to the letter
+
     pattern = HARMLESS.get(str(kind))
     return pattern is not None and isinstance(text, str) and bool(re.fullmatch(pattern, text, re.IGNORECASE))

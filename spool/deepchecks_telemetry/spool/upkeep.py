@@ -13,9 +13,9 @@ from deepchecks_telemetry.spool.errors import Damaged
 from deepchecks_telemetry.spool.lock import hold
 from deepchecks_telemetry.spool.open import BUSY_TIMEOUT_S, opened
 from deepchecks_telemetry.spool.paths import Home
-from deepchecks_telemetry.spool.patience import writing
 from deepchecks_telemetry.spool.quarantine import SETTLED_S, dismiss, quarantined
 from deepchecks_telemetry.spool.schema import VERSION, create
+from deepchecks_telemetry.spool.transaction import writing
 
 Result = TypeVar("Result")
 

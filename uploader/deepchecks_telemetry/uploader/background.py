@@ -6,13 +6,11 @@ In the host: no socket, no thread, no zombie, nothing on its streams, one short 
 import os
 import sys
 import time
-from contextlib import closing
 
 from deepchecks_telemetry.spool.consent import ON, decide
 from deepchecks_telemetry.spool.paths import Home, find_home
 from deepchecks_telemetry.spool.schema import connect
-from deepchecks_telemetry.uploader.endpoint import ATTACHED, Endpoint, find_endpoint
-from deepchecks_telemetry.uploader.notice import was_told
+from deepchecks_telemetry.uploader.endpoint import ATTACHED, Endpoint, find_endpoint, find_named
 from deepchecks_telemetry.uploader.schedule import CLAIM_S, first_due, is_sane
 
 LIFE_S = 60.0  # of the child, whatever a server does
@@ -32,20 +30,25 @@ def upload_if_due(endpoint: str | None = None) -> None:
 
 def _claim(home: Home, attached: str | None, now: float) -> Endpoint | None:
     """Where to send, for the one process, of all that look at the same moment, that starts the uploader."""
-    if decide(home).mode != ON or not os.path.exists(home.spool):
+    if decide(home).mode != ON or not os.path.exists(home.spool) or find_named(home, attached) is None:
         return None
-    endpoint = find_endpoint(home, attached)
-    if endpoint is None or not was_told(home, endpoint):
-        return None
-    with closing(connect(home, timeout_s=WAIT_S)) as connection:
+    connection = connect(home, timeout_s=WAIT_S)
+    try:
         due, installation = connection.execute("SELECT next_upload, installation FROM spool").fetchone()
         fresh = due is None or not is_sane(due, now)
         if installation is None or not (fresh or due <= now):
+            return None
+        from deepchecks_telemetry.uploader.notice import was_told
+
+        endpoint = find_endpoint(home, attached)  # its text is looked at once a day
+        if endpoint is None or not was_told(home, endpoint):
             return None
         after = first_due(now, installation) if fresh else int(now) + CLAIM_S
         named = endpoint.url if endpoint.source == ATTACHED else None  # checked, so it holds no password
         claimed = connection.execute(CLAIM, (after, named, due)).rowcount == 1
         return endpoint if claimed and not fresh else None
+    finally:
+        connection.close()
 
 
 def _start(endpoint: str | None) -> None:

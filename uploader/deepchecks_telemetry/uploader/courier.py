@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from deepchecks_telemetry.spool.catalogue import FIELDS, NUMBERS, VERSION, Environment, is_allowed, is_count, is_day
+from deepchecks_telemetry.spool.catalogue import FIELDS, NUMBERS, Environment, is_allowed, is_count, is_day, is_version
 from deepchecks_telemetry.spool.identity import is_uuid
 from deepchecks_telemetry.spool.plain import read_plain
 from deepchecks_telemetry.spool.sealing import Row
@@ -24,7 +24,6 @@ from deepchecks_telemetry.uploader.payload import DAY_NS, SCOPE, render
 MAX_BYTES = 64 * 2**20  # of a file; a batch of 1,000 rows has some 300 KB
 MAX_LINE = 2 * 2**20  # twice what 1,000 rows of 1,000 environments take; as objects, JSON takes 30 times its size
 NAMED = re.compile(rf"{PREFIX}([0-9a-f]{{{SHOWN}}}).*{re.escape(SUFFIX)}")  # a copy may be called "… (1).jsonl"
-RELEASE = re.compile(VERSION, re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +77,7 @@ def _rows(said: Any) -> tuple[list[Row], bytes]:
     first = said["resourceLogs"][0]
     scope = {"name": SCOPE["name"], "version": first["scopeLogs"][0]["scope"]["version"]}
     installation = _texts(first["resource"])["app.installation.id"]
-    if not (RELEASE.fullmatch(scope["version"]) and is_uuid(installation)):
+    if not (is_version(scope["version"]) and is_uuid(installation)):
         raise ValueError
     rows = [
         _row(record, _place(group))

@@ -6,13 +6,15 @@ needs the notice, on the standard error of a terminal or notebook that a person 
 
 import os
 import sys
-from typing import TextIO
 
-from deepchecks_telemetry.spool.choice import write_private
 from deepchecks_telemetry.spool.consent import ON, read_mode
 from deepchecks_telemetry.spool.paths import Home
 from deepchecks_telemetry.spool.plain import read_plain
+from deepchecks_telemetry.spool.tuples import TYPE_CHECKING
 from deepchecks_telemetry.uploader.endpoint import ATTACHED, Endpoint
+
+if TYPE_CHECKING:
+    from typing import TextIO
 
 TEXT = """deepchecks counts anonymously which of seven things are done with it, and sends the counts once a day
 to {url}
@@ -26,7 +28,7 @@ def needs_telling(source: str, chosen: str | None, policy: str | None, told: str
     return source == ATTACHED and ON not in (chosen, policy) and told != url
 
 
-def was_told(home: Home, endpoint: Endpoint, *, stream: TextIO | None = None) -> bool:
+def was_told(home: Home, endpoint: Endpoint, *, stream: "TextIO | None" = None) -> bool:
     """Whether `endpoint` may be sent to; if its owner can be told now, tell them, for the next time."""
     if not needs_telling(
         endpoint.source, read_mode(home.mode), read_mode(home.policy_mode), _read(_record(home)), endpoint.url
@@ -38,7 +40,9 @@ def was_told(home: Home, endpoint: Endpoint, *, stream: TextIO | None = None) ->
     return False
 
 
-def _tell(home: Home, endpoint: Endpoint, stream: TextIO) -> None:
+def _tell(home: Home, endpoint: Endpoint, stream: "TextIO") -> None:
+    from deepchecks_telemetry.spool.choice import write_private
+
     # Where the record cannot be kept nobody is told, and so nothing is ever sent: else each import would tell it again.
     write_private(_record(home), endpoint.url + "\n")
     try:
