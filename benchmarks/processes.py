@@ -73,6 +73,7 @@ class Process:
         command = [peer.python, "-I", *map(str, (CHILD, act, peer.name, url, on.home, self._report, *numbers))]
         environ = _environ(peer, act, url, on.home)
         stdin = subprocess.PIPE if held else subprocess.DEVNULL
+        self._home = str(on.home)
         self._start = perf_counter()
         self._child = subprocess.Popen(
             command,
@@ -102,7 +103,7 @@ class Process:
         self._child.returncode = code = os.waitstatus_to_exitcode(status)
         self._errors.seek(0)
         with self._errors as errors:
-            said = errors.read().decode("utf-8", "replace").strip()
+            said = errors.read().decode("utf-8", "replace").strip().replace(self._home, "~")
         written = self._report.read_text("utf-8")
         cpu = usage.ru_utime + usage.ru_stime
         return Ran(wall, cpu, code, self.over, json.loads(written) if written else {}, said)

@@ -209,7 +209,8 @@ def _whole(said: dict[str, Any]) -> str:
 
 
 def _error(said: dict[str, Any]) -> str:
-    return str(said.get("error", "–")).rpartition(": ")[2]
+    *before, last = str(said.get("error", "–")).split(": ")
+    return before[-1] if before and "/" in last else last  # a path says nothing to a reader
 
 
 def _fact(said: Any) -> str:
