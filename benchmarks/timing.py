@@ -99,8 +99,9 @@ def _take_turns(
     taken = {peer.name: Taken([], []) for peer in peers}
     with ExitStack() as stack:
         grounds = {peer.name: stack.enter_context(ground()) for peer in peers}
-        for _ in range(rounds):
-            for peer in peers:
+        for turn in range(rounds):
+            # Another one begins each time: what a peer leaves to the disk is paid for by whoever comes next.
+            for peer in peers[turn % len(peers) :] + peers[: turn % len(peers)]:
                 values, errors = taken[peer.name]
                 if errors or (slow_rounds is not None and _is_enough(values, slow_rounds)):
                     continue
