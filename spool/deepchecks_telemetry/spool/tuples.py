@@ -1,4 +1,4 @@
-"""`NamedTuple` as typing has it, for what a host loads: importing typing costs a short process 5 of 17 ms."""
+"""`NamedTuple` as typing has it, for what a host loads: importing typing, and re with it, takes a process 6 ms."""
 
 from operator import itemgetter
 
