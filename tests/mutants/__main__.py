@@ -36,6 +36,8 @@ from tests.mutants.operators import PROVIDER
 ROOT = Path(__file__).parents[2]
 # The tests that may notice: the module's own first, so that most mutants die early.
 TESTS = {
+    "spool/catalogue.py": "spool/test_catalogue.py spool/test_environment.py spool/test_sealing.py "
+    "attacks/test_spool.py uploader/test_payload.py docs/test_what_we_collect.py cli/test_look.py",
     "spool/consent.py": "spool/test_consent.py spool/test_written.py attacks/test_ownership.py attacks/test_files.py "
     "spool/test_recording.py",
     "spool/choice.py": "spool/test_choice.py spool/test_written.py spool/test_turns.py attacks/test_ownership.py "
@@ -46,6 +48,7 @@ TESTS = {
     "attacks/test_files.py",
     "spool/ledger.py": "spool/test_ledger.py spool/test_booked.py spool/test_turns.py spool/test_values.py "
     "attacks/test_spool.py uploader/test_flushing.py",
+    "uploader/url.py": "uploader/test_endpoint.py attacks/test_endpoint.py",
     "uploader/outcome.py": "uploader/test_outcome.py spool/test_values.py uploader/test_flushing.py",
 }
 QUIET = "-x -q --no-header -p pytest_timeout -p no:cacheprovider --timeout=30"
@@ -88,7 +91,8 @@ def copy_all(folder: Path) -> Path:
     kept = shutil.ignore_patterns("__pycache__")
     for namespace in import_module("deepchecks_telemetry").__path__:
         shutil.copytree(namespace, folder / "rooms" / "deepchecks_telemetry", dirs_exist_ok=True, ignore=kept)
-    shutil.copytree(ROOT / "tests", folder / "tests", ignore=kept)
+    for beside in ("tests", "docs"):
+        shutil.copytree(ROOT / beside, folder / beside, ignore=kept)
     shutil.copy(ROOT / "pyproject.toml", folder)
     return folder
 

@@ -2,6 +2,8 @@
 
 import re
 import string
+from collections.abc import Iterator
+from itertools import product
 
 import pytest
 from hypothesis import given
@@ -19,6 +21,8 @@ from deepchecks_telemetry.spool.catalogue import (
     UNKNOWN,
     Environment,
     is_allowed,
+    is_count,
+    is_day,
 )
 
 GOOD = Environment("0.19.1", "linux", "debian", "12", "cpython", "3.11", "script")
@@ -71,6 +75,56 @@ def test_a_pattern_says_exactly_what_its_field_allows(index: int, data: st.DataO
     place, letter = data.draw(st.integers(0, len(text))), data.draw(st.sampled_from("0.abrc-") | st.characters())
     for told in (text, text[:place] + letter + text[place:], text[:place] + text[place + 1 :]):
         assert field.allows(told) == bool(re.fullmatch(field.pattern, told, re.ASCII)), told
+
+
+def numbers(*most: int) -> Iterator[str]:
+    """None to one too many of them between dots, each in its turn empty, as long as it may be, and too long."""
+    yield ""
+    for many in range(1, len(most) + 2):
+        for place in range(many):
+            for digits in (0, *{(*most, 1)[place], (*most, 1)[place] + 1}):
+                yield ".".join("9" * (digits if at == place else 1) for at in range(many))
+
+
+def marked(*marks: str, most: int) -> list[str]:
+    """Nothing, and each mark with no number, one as long as it may be, and one that is too long."""
+    return ["", *(mark + "9" * digits for mark in marks for digits in (0, most, most + 1))]
+
+
+def every_version() -> Iterator[str]:
+    endings = list(product(marked(".post", most=3), marked(".dev", most=6)))
+    for release, pre in product(numbers(4, 5, 5, 5), marked("a", "b", "rc", "c", "ab", most=3)):
+        yield from (release + pre + post + dev for post, dev in endings)
+    yield from ("1.dev1.post1", "1a1b1", "1b1a1", "1rc1a1", "1.post1.post1", "1.dev1.dev1", "1.post1rc1", "v1", "1+a")
+
+
+def test_a_version_is_read_as_its_pattern_says_at_every_border() -> None:
+    (field,) = (field for field in FIELDS if field.name == "deepchecks_version")
+    told = {text: field.allows(text) for text in every_version()}
+    assert {True, False} == set(told.values())
+    assert told == {text: bool(re.fullmatch(field.pattern, text, re.ASCII)) for text in told}
+
+
+@pytest.mark.parametrize(("name", "most"), [("os_version", (5, 3)), ("python_version", (2, 3))])
+def test_a_number_is_read_as_its_pattern_says_at_every_border(name: str, most: tuple[int, ...]) -> None:
+    (field,) = (field for field in FIELDS if field.name == name)
+    told = {text: field.allows(text) for text in [*numbers(*most), UNKNOWN, "3.x", "x.3"]}
+    assert {True, False} == set(told.values())
+    assert told == {text: bool(re.fullmatch(field.pattern, text, re.ASCII)) for text in told}
+
+
+@pytest.mark.parametrize("index", [index for index, field in enumerate(FIELDS) if r"\d" not in field.pattern])
+def test_of_a_closed_list_each_word_passes_and_no_part_of_one(index: int) -> None:
+    field = FIELDS[index]
+    words = field.pattern.replace("\\-", "-").split("|")
+    assert all(field.allows(word) and re.fullmatch(field.pattern, word) for word in words)
+    assert not any(field.allows(word[:-1]) for word in words if word[:-1] not in words)
+
+
+def test_the_borders_of_a_day_and_of_a_count() -> None:
+    assert [value for value in (-1, 0, 65_535, 65_536, False, 1.0, "1") if is_day(value)] == [0, 65_535]
+    passed = [value for value in (0, 1, 9_999_999_999, 10_000_000_000, True, 1.0, "1") if is_count(value)]
+    assert [(type(value), value) for value in passed] == [(int, 1), (int, 9_999_999_999)]
 
 
 @given(INDEX, st.integers(0, 20), st.characters())

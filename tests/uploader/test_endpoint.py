@@ -100,6 +100,36 @@ def test_a_text_that_is_no_endpoint_is_refused_and_not_repeated(text: str) -> No
     assert caught.value.__cause__ is None
 
 
+NO_URL = "the endpoint is no URL that begins with https://, http:// or file:///"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("https://a.example/a b", "the endpoint holds a blank, a control character or a letter that is not ASCII"),
+        ("https://user@a.example", "the endpoint holds a user name or password; give a token as a header instead"),
+        ("https://a.example?key=1", "the endpoint holds a query or a fragment"),
+        ("https://a.example/%0a", "the endpoint's path holds a control character"),
+        ("https://a.example:99999", "the endpoint is no URL"),
+        ("https://[1::2::3]", "the endpoint is no URL"),
+        ("http://a.example", "the endpoint is http:// and not on this machine or a private network"),
+        ("ftp://a.example", NO_URL),
+        ("/srv/drop", NO_URL),
+        ("data:/srv/drop", NO_URL),
+        (f"https://a.example/{'a' * 1_983}", "the endpoint is longer than 2000 letters"),
+    ],
+)
+def test_each_wrong_endpoint_is_told_what_is_wrong(text: str, said: str) -> None:
+    with pytest.raises(BadEndpoint) as caught:
+        parse(text)
+    assert str(caught.value) == said
+
+
+def test_an_endpoint_may_have_two_thousand_letters() -> None:
+    text = f"https://a.example/{'a' * 1_982}"
+    assert (len(text), parse(text)) == (2_000, f"{text}/v1/logs")
+
+
 @pytest.mark.parametrize("text", FAR)
 def test_http_beyond_private_networks_must_be_allowed_by_name(text: str) -> None:
     assert parse(text, allow_http=True) == f"{text}/v1/logs"
