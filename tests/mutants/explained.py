@@ -14,6 +14,72 @@ class Explained(NamedTuple):
 
 EXPLAINED = (
     Explained(
+        "spool/catalogue.py",
+        "for number, digits in zip(numbers, most, strict=False)",
+        "for number, digits in zip(numbers, most, **{})",
+        "that is what is meant where nothing is said",
+    ),
+    Explained(
+        "spool/catalogue.py",
+        "isinstance(value, str) and field.allows(value) for field, value in zip(FIELDS, environment, strict=True)",
+        "isinstance(value, str) and field.allows(value) for field, value in zip(FIELDS, environment, **{})",
+        "the lengths have just been compared",
+    ),
+    Explained(
+        "spool/catalogue.py",
+        "isinstance(value, str) and field.allows(value) for field, value in zip(FIELDS, environment, strict=True)",
+        "isinstance(value, str) and field.allows(value) for field, value in zip(FIELDS, environment, strict=False)",
+        "the lengths have just been compared",
+    ),
+    Explained(
+        "spool/catalogue.py",
+        r'return Field(name, wire, "|".join(values).replace("-", r"\-"), known.__contains__, why)',
+        r'return Field(name, wire, "|".join(values).replace("mutant", r"\-"), known.__contains__, why)',
+        "a hyphen stands for itself there; the stroke before it is for readers that take patterns apart",
+    ),
+    Explained(
+        "uploader/url.py",
+        'if "[" in url.netloc:',
+        'if "mutant" in url.netloc:',
+        "only before Python 3.11 does urlsplit() take any text for an address",
+    ),
+    Explained(
+        "uploader/url.py",
+        'ipaddress.IPv6Address(host or "")',
+        'ipaddress.IPv6Address(host or "mutant")',
+        "only before Python 3.11 does urlsplit() take any text for an address, and neither of the two is one",
+    ),
+    Explained(
+        "uploader/url.py",
+        'ipaddress.IPv6Address(host or "")',
+        "ipaddress.IPv6Address(host or False)",
+        "only before Python 3.11 does urlsplit() take any text for an address",
+    ),
+    Explained(
+        "uploader/url.py",
+        'ipaddress.IPv6Address(host or "")',
+        "pass",
+        "only before Python 3.11 does urlsplit() take any text for an address",
+    ),
+    Explained(
+        "uploader/url.py",
+        'if url.scheme == "http" and not allow_http and not _is_near(host):',
+        'if url.scheme <= "http" and not allow_http and not _is_near(host):',
+        "it is http or https by now",
+    ),
+    Explained(
+        "uploader/url.py",
+        'if url.scheme not in {"https", "http"} or not host or not PLACE.fullmatch(url.netloc):',
+        'if url.scheme not in {"https", "http"} or False or not PLACE.fullmatch(url.netloc):',
+        "a place without a host does not match either; it is for the types",
+    ),
+    Explained(
+        "uploader/url.py",
+        "return False",
+        "return None",
+        "only the truth is asked",
+    ),
+    Explained(
         "spool/choice.py",
         'if os.name == "posix":',
         'if os.name >= "posix":',
