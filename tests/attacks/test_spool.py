@@ -114,7 +114,7 @@ def test_a_schema_that_could_do_something_does_nothing_and_no_count_is_lost(
     assert recording.record("run-check")
     books = read_accounts(ours)
     assert (books.pending, books.balance, books.attached_endpoint) == (4, 0, None)
-    assert time.monotonic() - begun < 20
+    assert time.monotonic() - begun < 5  # unlooked at, a view would be counted: a billion steps, over 10 s
     assert sql("SELECT name FROM sqlite_master WHERE type IN ('trigger', 'view') OR name = 'more'") == []
 
 
