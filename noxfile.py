@@ -29,7 +29,6 @@ LOCKED = {
     "browser": (MAIN, *RUNTIME, "--group=browser"),
     "fleet": (MAIN, *RUNTIME, "--group=fleet"),
     "fuzz": (MAIN, *RUNTIME, "--group=fuzz"),
-    "mutants": (MAIN, *RUNTIME, "--group=mutants"),
     "lint": ("3.10", "--group=lint"),
     "supply": (MAIN, "--group=supply"),
 }
@@ -94,7 +93,7 @@ def docs(session: nox.Session) -> None:
     written = [str(page) for page in pages if "[[[cog" in page.read_text("utf-8")]
     if written:
         session.run("cog", "--check", "--diff", *written)
-    session.run("pytest", "tests/docs/test_links.py", "tests/test_house.py")
+    session.run("pytest", "tests/docs/test_links.py", "tests/test_layout.py")
 
 
 @nox.session(python=PYTHONS)
@@ -139,8 +138,10 @@ def wheel(session: nox.Session) -> None:
     session.install("--no-deps", "--force-reinstall", str(built))
     session.chdir(outside)
     # That it holds every file of the rooms, tests/test_supply.py shows; here commands and children start from it.
-    fronts = "hooks spool/test_harmless.py spool/test_init.py uploader/test_background.py collector/test_serve.py"
-    commands = "cli/test_room.py cli/test_view.py cli/test_attach.py cli/test_completion.py"
+    fronts = (
+        "hooks spool/recording/test_harmless.py spool/test_init.py uploader/test_background.py collector/test_serve.py"
+    )
+    commands = "cli/test_package.py cli/test_view.py cli/test_attach.py cli/test_completion.py"
     chosen = (f"tests/{path}" for path in f"{fronts} {commands}".split())
     session.run("pytest", "-m", "not real", *PARALLEL, *chosen, *session.posargs)
 
@@ -197,13 +198,6 @@ def fuzz(session: nox.Session) -> None:
         found.mkdir(exist_ok=True)
         limits = (f"-runs={runs}", f"-artifact_prefix={found}-", "-seed=1", "-verbosity=0", "-print_final_stats=1")
         session.run("python", "-m", "tests.fuzz", seeds.name, *limits, str(found), str(seeds))
-
-
-@nox.session(python=MAIN)
-def mutants(session: nox.Session) -> None:
-    """Change the code on which privacy and the counts rest in each small way: a test must fail. An hour or so."""
-    install_sources(session, "mutants")
-    session.run("python", "-m", "tests.mutants", session.create_tmp(), *session.posargs)
 
 
 @nox.session(python=MAIN)

@@ -115,7 +115,7 @@ def _idle(folder: Path) -> dict[str, float]:
 
 def _wrapper() -> dict[str, float]:
     """A method beside the same one wrapped, with a record that does nothing."""
-    from deepchecks_telemetry.hooks import count
+    from deepchecks_telemetry.hooks import wrappers as count
 
     vars(count)["_recorder"] = lambda: len
 

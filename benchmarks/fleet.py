@@ -17,10 +17,10 @@ from itertools import repeat
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from deepchecks_telemetry.spool.batches.seal import Row
 from deepchecks_telemetry.spool.catalogue import Environment
-from deepchecks_telemetry.spool.sealing import Row
-from deepchecks_telemetry.uploader.payload import render
 from deepchecks_telemetry.uploader.schedule import DAY_S, first_due, next_due, retry_due
+from deepchecks_telemetry.uploader.wire.otlp import render
 
 FLEET, SAMPLE = 1_000_000, 30_000
 START = 20_000 * DAY_S + 4 * DAY_S  # a Monday, 00:00 UTC

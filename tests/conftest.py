@@ -11,7 +11,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from deepchecks_telemetry.spool import environment
+from deepchecks_telemetry.spool.consent import resource as environment
 
 # A shared machine is slow at times: the timeout of each test is the limit, not hypothesis' 200 ms for each example.
 # In CI the examples are the same in each run: what a random one finds there, a change that has nothing to do with it

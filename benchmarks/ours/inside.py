@@ -12,13 +12,16 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
-from deepchecks_telemetry.spool import find_home, read_accounts, record, seal
+from deepchecks_telemetry.spool import record
+from deepchecks_telemetry.spool.batches.seal import seal
 from deepchecks_telemetry.spool.catalogue import EVENTS
-from deepchecks_telemetry.spool.fold import checkpoint, fold, tidy
-from deepchecks_telemetry.spool.lock import hold
-from deepchecks_telemetry.spool.open import opened
-from deepchecks_telemetry.spool.schema import PLACE
-from deepchecks_telemetry.spool.transaction import writing
+from deepchecks_telemetry.spool.db.busy import writing
+from deepchecks_telemetry.spool.db.compaction import checkpoint, fold, tidy
+from deepchecks_telemetry.spool.db.connection import opened
+from deepchecks_telemetry.spool.db.schema import PLACE
+from deepchecks_telemetry.spool.files.lock import hold
+from deepchecks_telemetry.spool.files.paths import find_home
+from deepchecks_telemetry.spool.stats import read_accounts
 
 HOME = find_home()
 FIRST_DAY, ENVIRONMENTS = 20_454, 20
@@ -47,7 +50,9 @@ def grow(events: int, kinds: int) -> dict[str, float]:
 
 
 def _send(events: int) -> dict[str, float]:
-    from deepchecks_telemetry.uploader import find_endpoint, flush, render
+    from deepchecks_telemetry.uploader.endpoint import find_endpoint
+    from deepchecks_telemetry.uploader.flush import flush
+    from deepchecks_telemetry.uploader.wire.otlp import render
 
     endpoint = find_endpoint(HOME)
     assert endpoint is not None

@@ -35,7 +35,8 @@ class Peer(Adapter):
         _telemetry("flush")
 
     def stored(self, folder: str) -> int:
-        from deepchecks_telemetry.spool import find_home, read_accounts
+        from deepchecks_telemetry.spool.files.paths import find_home
+        from deepchecks_telemetry.spool.stats import read_accounts
 
         books = read_accounts(find_home())
         return books.pending + books.sealed

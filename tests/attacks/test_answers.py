@@ -10,9 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from deepchecks_telemetry.spool import batches, find_home, record
-from deepchecks_telemetry.spool.accounts import read_accounts
-from deepchecks_telemetry.uploader import Endpoint, flush
+from deepchecks_telemetry.spool import record
+from deepchecks_telemetry.spool.batches.ledger import batches
+from deepchecks_telemetry.spool.files.paths import find_home
+from deepchecks_telemetry.spool.stats import read_accounts
+from deepchecks_telemetry.uploader.endpoint import Endpoint
+from deepchecks_telemetry.uploader.flush import flush
 
 from .network import Listener, Say, listening
 
@@ -26,9 +29,10 @@ GROWTH_MIB = 24  # of the client's memory over all of them; each would send giga
 CLIENT = """
 import functools, sys
 from pathlib import Path
-from deepchecks_telemetry.spool import find_home
-from deepchecks_telemetry.uploader import Endpoint, flush
-from deepchecks_telemetry.uploader.transport import post
+from deepchecks_telemetry.spool.files.paths import find_home
+from deepchecks_telemetry.uploader.endpoint import Endpoint
+from deepchecks_telemetry.uploader.flush import flush
+from deepchecks_telemetry.uploader.wire.http import post
 short = functools.partial(post, deadline_s=1.0)
 for line in sys.stdin:
     (sent,) = flush(find_home(), Endpoint(line.strip(), "a test"), post=short, insist=True, parked=True)

@@ -14,10 +14,12 @@ from click.testing import CliRunner
 
 from deepchecks_telemetry import cli
 from deepchecks_telemetry.collector import report, running
-from deepchecks_telemetry.spool import find_home, record
+from deepchecks_telemetry.spool import record
 from deepchecks_telemetry.spool.catalogue import MOST_OF_ONE
-from deepchecks_telemetry.uploader import BadFile, export
-from deepchecks_telemetry.uploader.courier import read_file
+from deepchecks_telemetry.spool.files.paths import find_home
+from deepchecks_telemetry.uploader.errors import BadFile
+from deepchecks_telemetry.uploader.offline.bundle import read_file
+from deepchecks_telemetry.uploader.offline.export import export
 
 from .network import Listener, listening
 
@@ -186,8 +188,9 @@ def test_a_name_leads_nowhere_and_moves_no_cursor(stick: Path, carried: Path, se
 READER = """
 import sys
 from pathlib import Path
-from deepchecks_telemetry.collector import CollectorError, loading
-from deepchecks_telemetry.uploader import BadFile, courier, receipt
+from deepchecks_telemetry.collector import CollectorError, load as loading
+from deepchecks_telemetry.uploader.errors import BadFile
+from deepchecks_telemetry.uploader.offline import bundle as courier, receipt
 def held():
     return int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]) // 1024
 before = held()

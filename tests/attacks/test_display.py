@@ -22,11 +22,12 @@ import pytest
 from click.testing import CliRunner, Result
 
 from deepchecks_telemetry import cli
+from deepchecks_telemetry.collector.otlp import Row
 from deepchecks_telemetry.collector.store import Store
-from deepchecks_telemetry.collector.wire import Row
-from deepchecks_telemetry.spool import find_home, record
+from deepchecks_telemetry.spool import record
 from deepchecks_telemetry.spool.catalogue import Environment
-from deepchecks_telemetry.uploader import seal_next
+from deepchecks_telemetry.spool.files.paths import find_home
+from deepchecks_telemetry.uploader.flush import seal_next
 
 CONTROL = "\x1b[2J\x1b]0;owned\x07\r\n\u202e\x9b1m"
 FORMULAS = ["=cmd|'/C calc'!A0", "+1", "-1+1", "@SUM(A1)", " =1", "\t=1", "\r=1", "\n@x"]

@@ -17,11 +17,14 @@ from typing import Any
 import pytest
 import trustme
 
-from deepchecks_telemetry.spool import Home, batches, find_home, record
-from deepchecks_telemetry.uploader import BadEndpoint, Endpoint, find_endpoint, flush
-from deepchecks_telemetry.uploader.endpoint import VARIABLE
-from deepchecks_telemetry.uploader.transport import post
-from deepchecks_telemetry.uploader.url import LONGEST, parse
+from deepchecks_telemetry.spool import record
+from deepchecks_telemetry.spool.batches.ledger import batches
+from deepchecks_telemetry.spool.files.paths import Home, find_home
+from deepchecks_telemetry.uploader.endpoint import VARIABLE, Endpoint, find_endpoint
+from deepchecks_telemetry.uploader.errors import BadEndpoint
+from deepchecks_telemetry.uploader.flush import flush
+from deepchecks_telemetry.uploader.wire.http import post
+from deepchecks_telemetry.uploader.wire.url import LONGEST, parse
 
 from .network import LATER, Listener, listening
 
@@ -152,8 +155,8 @@ ELSEWHERE = """
 import gzip, socket, sys
 sys.path.insert(0, sys.argv[1])
 from network import listening
-from deepchecks_telemetry.uploader import Endpoint
-from deepchecks_telemetry.uploader.transport import post
+from deepchecks_telemetry.uploader.endpoint import Endpoint
+from deepchecks_telemetry.uploader.wire.http import post
 def resolve(name, port, *_, **__):
     return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (meant, port))]
 with listening("0.0.0.0") as server:

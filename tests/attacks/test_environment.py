@@ -1,6 +1,6 @@
 """Variables with anything in them: the host goes on, no variable undoes an `off`, nothing is made where none says.
 
-Relative folders of XDG are in tests/spool/test_paths.py, words that are no mode in tests/spool/test_consent.py.
+Relative folders of XDG: tests/spool/files/test_paths.py. Invalid modes: tests/spool/consent/test_decision.py.
 """
 
 import json
@@ -13,9 +13,11 @@ import pytest
 from click.testing import CliRunner
 
 from deepchecks_telemetry import cli
-from deepchecks_telemetry.spool import find_home, paths, recording
-from deepchecks_telemetry.spool.consent import SWITCHES, decide
-from deepchecks_telemetry.spool.writer import guard
+from deepchecks_telemetry.spool.consent.decision import SWITCHES, decide
+from deepchecks_telemetry.spool.files import paths
+from deepchecks_telemetry.spool.files.paths import find_home
+from deepchecks_telemetry.spool.recording import record as recording
+from deepchecks_telemetry.spool.recording.writer import guard
 
 pytestmark = [pytest.mark.skipif(sys.platform != "linux", reason="the paths are Linux's"), pytest.mark.timeout(30)]
 PLACES = ["DEEPCHECKS_TELEMETRY_DIR", "HOME", "XDG_STATE_HOME", "XDG_CONFIG_HOME", "XDG_CONFIG_DIRS"]

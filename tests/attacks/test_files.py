@@ -1,6 +1,6 @@
 """Links, second names and FIFOs at every path of ours: nothing outside our folders changes, and nobody waits for ever.
 
-A link at spool.db or spool.lock, and at the folder itself, is in tests/spool/test_ground.py too.
+A link at spool.db or spool.lock, and at the folder itself, is in tests/spool/files/test_directory.py too.
 """
 
 import hashlib
@@ -20,13 +20,15 @@ import pytest
 from click.testing import CliRunner
 
 from deepchecks_telemetry import cli
-from deepchecks_telemetry.spool import Home, Unusable, find_home, recording
 from deepchecks_telemetry.spool.choice import choose
-from deepchecks_telemetry.spool.erasing import erase
-from deepchecks_telemetry.spool.health import examine
-from deepchecks_telemetry.spool.lock import hold
-from deepchecks_telemetry.spool.schema import LARGEST
-from deepchecks_telemetry.spool.writer import guard
+from deepchecks_telemetry.spool.db.schema import LARGEST
+from deepchecks_telemetry.spool.doctor import examine
+from deepchecks_telemetry.spool.errors import Unusable
+from deepchecks_telemetry.spool.files.lock import hold
+from deepchecks_telemetry.spool.files.paths import Home, find_home
+from deepchecks_telemetry.spool.recording import record as recording
+from deepchecks_telemetry.spool.recording.writer import guard
+from deepchecks_telemetry.spool.wipe import erase
 
 pytestmark = [pytest.mark.skipif(os.name != "posix", reason="Windows has no such files"), pytest.mark.timeout(30)]
 

@@ -12,9 +12,11 @@ from click.testing import CliRunner
 
 from deepchecks_telemetry import cli
 from deepchecks_telemetry.collector import report, running
-from deepchecks_telemetry.spool import find_home, record
-from deepchecks_telemetry.uploader import BadEndpoint, configure, find_endpoint, flush, seal_next
-from deepchecks_telemetry.uploader.endpoint import ALLOW_HTTP, FRAMING, VARIABLE
+from deepchecks_telemetry.spool import record
+from deepchecks_telemetry.spool.files.paths import find_home
+from deepchecks_telemetry.uploader.endpoint import ALLOW_HTTP, FRAMING, VARIABLE, configure, find_endpoint
+from deepchecks_telemetry.uploader.errors import BadEndpoint
+from deepchecks_telemetry.uploader.flush import flush, seal_next
 
 from .network import Listener, listening
 

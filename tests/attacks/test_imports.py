@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from deepchecks_telemetry.spool import find_home, read_accounts
+from deepchecks_telemetry.spool.files.paths import find_home
+from deepchecks_telemetry.spool.stats import read_accounts
 
 BREAKS = {
     "raises": "raise RuntimeError('broken on purpose')",

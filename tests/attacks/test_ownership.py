@@ -1,6 +1,6 @@
 """Whose folder it is: root in another user's home, and folders that another user made, own, or can write.
 
-A state folder of another user, or writable by others, is in tests/spool/test_ground.py.
+A state folder of another user, or writable by others, is in tests/spool/files/test_directory.py.
 """
 
 import os
@@ -13,11 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from deepchecks_telemetry.spool import Home, find_home, read_accounts
-from deepchecks_telemetry.spool.consent import decide
+from deepchecks_telemetry.spool.consent.decision import decide
+from deepchecks_telemetry.spool.doctor import examine
 from deepchecks_telemetry.spool.errors import Unusable
-from deepchecks_telemetry.spool.ground import make_folder
-from deepchecks_telemetry.spool.health import examine
+from deepchecks_telemetry.spool.files.directory import make_folder
+from deepchecks_telemetry.spool.files.paths import Home, find_home
+from deepchecks_telemetry.spool.stats import read_accounts
 
 JANE = 65_534
 pytestmark = [
@@ -31,7 +32,8 @@ user = int(sys.argv[1])
 from click.testing import CliRunner
 from deepchecks_telemetry import cli
 from deepchecks_telemetry.spool import record
-from deepchecks_telemetry.uploader import background, flushing, exporting  # while they can be read
+from deepchecks_telemetry.uploader import background, flush as flushing
+from deepchecks_telemetry.uploader.offline import export as exporting  # while they can be read
 import filelock, requests, sqlite_utils, tabulate
 os.setegid(user)
 os.seteuid(user)

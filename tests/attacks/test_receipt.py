@@ -6,10 +6,15 @@ from typing import Any
 
 import pytest
 
-from deepchecks_telemetry.spool import Accounts, batches, find_home, read_accounts, record
-from deepchecks_telemetry.uploader import BadFile, export, settle_receipt
-from deepchecks_telemetry.uploader.outcome import DELIVERED, REJECTED
-from deepchecks_telemetry.uploader.receipt import FORMAT, _check, read
+from deepchecks_telemetry.spool import record
+from deepchecks_telemetry.spool.batches.ledger import batches
+from deepchecks_telemetry.spool.files.paths import find_home
+from deepchecks_telemetry.spool.stats import Accounts, read_accounts
+from deepchecks_telemetry.uploader.errors import BadFile
+from deepchecks_telemetry.uploader.offline.export import export
+from deepchecks_telemetry.uploader.offline.receipt import FORMAT, _check, read
+from deepchecks_telemetry.uploader.offline.settle import settle_receipt
+from deepchecks_telemetry.uploader.wire.outcome import DELIVERED, REJECTED
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """A spool that somebody made or edited to harm: it runs nothing, ends, loses no count, and reaches no wire.
 
-Free text in an environment is in tests/spool/test_sealing.py, what is shown of any value in tests/cli/test_hostile.py.
+Free text in an environment: tests/spool/batches/test_seal.py. What is shown of any value: tests/cli/test_hostile.py.
 """
 
 import gzip
@@ -21,32 +21,27 @@ import pytest
 
 from deepchecks_telemetry.cli.errors import Failure
 from deepchecks_telemetry.cli.look import _say_body
-from deepchecks_telemetry.spool import (
-    Damaged,
-    Home,
-    batches,
-    begin,
-    environment,
-    erase,
-    find_home,
-    read_accounts,
-    recording,
-    schema,
-    seal,
-    upkeep,
-)
-from deepchecks_telemetry.spool import fold as fold_
-from deepchecks_telemetry.spool import open as open_
-from deepchecks_telemetry.spool import remains as remains_
-from deepchecks_telemetry.spool.pages import PAGE
-from deepchecks_telemetry.spool.plain import JOURNAL
-from deepchecks_telemetry.spool.sealing import YEAR
-from deepchecks_telemetry.spool.writer import FIRST_DAY, guard, today
+from deepchecks_telemetry.spool.batches.ledger import batches, begin
+from deepchecks_telemetry.spool.batches.seal import YEAR, seal
+from deepchecks_telemetry.spool.consent import resource as environment
+from deepchecks_telemetry.spool.db import compaction as fold_
+from deepchecks_telemetry.spool.db import connection as open_
+from deepchecks_telemetry.spool.db import schema
+from deepchecks_telemetry.spool.errors import Damaged
+from deepchecks_telemetry.spool.files.paths import Home, find_home
+from deepchecks_telemetry.spool.files.regular import JOURNAL
+from deepchecks_telemetry.spool.recording import record as recording
+from deepchecks_telemetry.spool.recording.writer import FIRST_DAY, guard, today
+from deepchecks_telemetry.spool.recovery import damaged_copy as remains_
+from deepchecks_telemetry.spool.recovery import maintenance as upkeep
+from deepchecks_telemetry.spool.recovery.pages import PAGE
+from deepchecks_telemetry.spool.stats import read_accounts
+from deepchecks_telemetry.spool.wipe import erase
 from deepchecks_telemetry.uploader.endpoint import Endpoint
-from deepchecks_telemetry.uploader.exporting import export
-from deepchecks_telemetry.uploader.flushing import flush
-from deepchecks_telemetry.uploader.outcome import Answer
-from deepchecks_telemetry.uploader.payload import render
+from deepchecks_telemetry.uploader.flush import flush
+from deepchecks_telemetry.uploader.offline.export import export
+from deepchecks_telemetry.uploader.wire.otlp import render
+from deepchecks_telemetry.uploader.wire.outcome import Answer
 
 pytestmark = pytest.mark.timeout(60)
 Sql = Callable[..., list[Any]]

@@ -11,8 +11,9 @@ import pytest
 
 from deepchecks_telemetry.cli import query
 from deepchecks_telemetry.cli.errors import Failure
-from deepchecks_telemetry.spool import find_home, recording
-from deepchecks_telemetry.spool.writer import guard
+from deepchecks_telemetry.spool.files.paths import find_home
+from deepchecks_telemetry.spool.recording import record as recording
+from deepchecks_telemetry.spool.recording.writer import guard
 
 pytestmark = pytest.mark.timeout(60)
 ENDLESS = "WITH RECURSIVE a (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM a)"
@@ -28,7 +29,7 @@ BOUNDED = """
 import resource, sys
 from deepchecks_telemetry.cli import query
 from deepchecks_telemetry.cli.errors import Failure
-from deepchecks_telemetry.spool import find_home
+from deepchecks_telemetry.spool.files.paths import find_home
 import sqlite_utils, tabulate
 for statement in sys.argv[1:]:
     try:

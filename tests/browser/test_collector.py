@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from deepchecks_telemetry.collector import report, running
-from deepchecks_telemetry.spool import find_home, record
-from deepchecks_telemetry.uploader import seal_next
+from deepchecks_telemetry.spool import record
+from deepchecks_telemetry.spool.files.paths import find_home
+from deepchecks_telemetry.uploader.flush import seal_next
 
 from .conftest import SWITCHES
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import pytest
 
-from deepchecks_telemetry.spool import Home, find_home
+from deepchecks_telemetry.spool.files.paths import Home, find_home
 
 Until = Callable[..., None]
 

@@ -9,22 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from deepchecks_telemetry.spool import (
-    Home,
-    Verdict,
-    batches,
-    begin,
-    read_accounts,
-    read_waiting,
-    record,
-    seal,
-    settle,
-)
+from deepchecks_telemetry.spool import record
+from deepchecks_telemetry.spool.batches.ledger import Verdict, batches, begin, settle
+from deepchecks_telemetry.spool.batches.seal import seal
 from deepchecks_telemetry.spool.catalogue import NAMES, Environment
-from deepchecks_telemetry.spool.fold import tidy
-from deepchecks_telemetry.spool.open import opened
-from deepchecks_telemetry.spool.schema import PLACE
-from deepchecks_telemetry.uploader.payload import render
+from deepchecks_telemetry.spool.db.compaction import tidy
+from deepchecks_telemetry.spool.db.connection import opened
+from deepchecks_telemetry.spool.db.schema import PLACE
+from deepchecks_telemetry.spool.files.paths import Home
+from deepchecks_telemetry.spool.stats import read_accounts, read_waiting
+from deepchecks_telemetry.uploader.wire.otlp import render
 
 pytestmark = pytest.mark.timeout(3600)
 DAY_S = 86_400

@@ -20,9 +20,9 @@ from hypothesis import strategies as st
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
 from deepchecks_telemetry.collector import running
-from deepchecks_telemetry.collector.encoding import parse_protobuf
+from deepchecks_telemetry.collector.codec import parse_protobuf
 from deepchecks_telemetry.collector.errors import RequestError
-from deepchecks_telemetry.collector.wire import Decoded, parse_json, read
+from deepchecks_telemetry.collector.otlp import Decoded, parse_json, read
 from deepchecks_telemetry.spool.catalogue import FIELDS, NUMBERS, is_allowed
 
 pytestmark = pytest.mark.timeout(3600)

@@ -15,9 +15,12 @@ from typing import NamedTuple
 
 import pytest
 
-from deepchecks_telemetry.spool import Home, erase, find_home, find_residue, read_accounts, read_waiting, upkeep
-from deepchecks_telemetry.spool.health import WRONG, examine
-from deepchecks_telemetry.spool.quarantine import quarantined
+from deepchecks_telemetry.spool.doctor import WRONG, examine
+from deepchecks_telemetry.spool.files.paths import Home, find_home
+from deepchecks_telemetry.spool.files.quarantine import quarantined
+from deepchecks_telemetry.spool.recovery import maintenance as upkeep
+from deepchecks_telemetry.spool.stats import read_accounts, read_waiting
+from deepchecks_telemetry.spool.wipe import erase, find_residue
 
 pytestmark = pytest.mark.timeout(3600)
 SEED = 70_000
@@ -29,9 +32,14 @@ FULL = (3 + 4 + 5 + 6) * 9 + 240 + 450  # what `FILL` records
 # that this process leaves behind. Three environments, so that the index on them has something to find.
 FILL = """
 import json
-from deepchecks_telemetry.spool import Verdict, batches, environment, find_home, record, recording, seal, settle
-from deepchecks_telemetry.spool.fold import tidy
-from deepchecks_telemetry.spool.open import opened
+from deepchecks_telemetry.spool.batches.ledger import Verdict, batches, settle
+from deepchecks_telemetry.spool.consent import resource as environment
+from deepchecks_telemetry.spool.files.paths import find_home
+from deepchecks_telemetry.spool import record
+from deepchecks_telemetry.spool.recording import record as recording
+from deepchecks_telemetry.spool.batches.seal import seal
+from deepchecks_telemetry.spool.db.compaction import tidy
+from deepchecks_telemetry.spool.db.connection import opened
 home = find_home()
 here = environment.current()
 def count(runtime, *names):

@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from deepchecks_telemetry.spool import erase, find_home, find_residue, read_accounts
-from deepchecks_telemetry.spool.consent import read_mode
-from deepchecks_telemetry.spool.open import opened
+from deepchecks_telemetry.spool.consent.decision import read_mode
+from deepchecks_telemetry.spool.db.connection import opened
+from deepchecks_telemetry.spool.files.paths import find_home
+from deepchecks_telemetry.spool.stats import read_accounts
+from deepchecks_telemetry.spool.wipe import erase, find_residue
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no SIGKILL"),
@@ -23,7 +25,10 @@ SEED = 20_241
 
 # Has something in every state, tells all identifiers, and goes on recording.
 FILL = """
-from deepchecks_telemetry.spool import Verdict, batches, find_home, record, seal, settle
+from deepchecks_telemetry.spool.batches.ledger import Verdict, batches, settle
+from deepchecks_telemetry.spool.files.paths import find_home
+from deepchecks_telemetry.spool import record
+from deepchecks_telemetry.spool.batches.seal import seal
 home, seen = find_home(), []
 def render(installation, rows):
     seen.extend([installation, *(row.uid for row in rows)])
@@ -37,7 +42,8 @@ while True:
     record("suite-to-html")
 """
 ERASE = """
-from deepchecks_telemetry.spool import erase, find_home
+from deepchecks_telemetry.spool.wipe import erase
+from deepchecks_telemetry.spool.files.paths import find_home
 print("ready", flush=True)
 erase(find_home())
 """

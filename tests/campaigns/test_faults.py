@@ -14,8 +14,11 @@ from typing import NamedTuple
 
 import pytest
 
-from deepchecks_telemetry.spool import Home, find_home, find_residue, read_accounts, read_waiting, upkeep
-from deepchecks_telemetry.spool.health import WRONG, examine
+from deepchecks_telemetry.spool.doctor import WRONG, examine
+from deepchecks_telemetry.spool.files.paths import Home, find_home
+from deepchecks_telemetry.spool.recovery import maintenance as upkeep
+from deepchecks_telemetry.spool.stats import read_accounts, read_waiting
+from deepchecks_telemetry.spool.wipe import find_residue
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="strace is a Linux program"),
@@ -39,14 +42,19 @@ os._exit(100 + told.count(True))  # by the system call alone: what it prints wou
 """
 SEAL = """
 import sys
-from deepchecks_telemetry.spool import SpoolError, find_home, seal
+from deepchecks_telemetry.spool.errors import SpoolError
+from deepchecks_telemetry.spool.files.paths import find_home
+from deepchecks_telemetry.spool.batches.seal import seal
 try:
     seal(find_home(), lambda installation, rows: repr(rows).encode())
 except (SpoolError, OSError) as error:
     sys.exit(f"Error: {error}")
 """
 FILL = """
-from deepchecks_telemetry.spool import Verdict, batches, find_home, record, seal, settle
+from deepchecks_telemetry.spool.batches.ledger import Verdict, batches, settle
+from deepchecks_telemetry.spool.files.paths import find_home
+from deepchecks_telemetry.spool import record
+from deepchecks_telemetry.spool.batches.seal import seal
 home = find_home()
 def render(installation, rows):
     return repr(rows).encode()

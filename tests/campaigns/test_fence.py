@@ -14,7 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from deepchecks_telemetry.spool import Home, choose, erase, find_residue, read_accounts
+from deepchecks_telemetry.spool.choice import choose
+from deepchecks_telemetry.spool.files.paths import Home
+from deepchecks_telemetry.spool.stats import read_accounts
+from deepchecks_telemetry.spool.wipe import erase, find_residue
 
 pytestmark = pytest.mark.timeout(3600)
 RECORDERS = 8
@@ -44,10 +47,11 @@ while True:
 UPLOAD = (
     COUNTER
     + """
-from deepchecks_telemetry.spool import SpoolError, find_home
+from deepchecks_telemetry.spool.errors import SpoolError
+from deepchecks_telemetry.spool.files.paths import find_home
 from deepchecks_telemetry.uploader.endpoint import Endpoint
 from deepchecks_telemetry.uploader.errors import UploadError
-from deepchecks_telemetry.uploader.flushing import flush
+from deepchecks_telemetry.uploader.flush import flush
 endpoint = Endpoint(sys.argv[3], "the campaign")
 while True:
     try:

@@ -13,8 +13,10 @@ from typing import NamedTuple
 
 import pytest
 
-from deepchecks_telemetry.spool import Home, batches, read_accounts, read_waiting
-from deepchecks_telemetry.spool.open import opened
+from deepchecks_telemetry.spool.batches.ledger import batches
+from deepchecks_telemetry.spool.db.connection import opened
+from deepchecks_telemetry.spool.files.paths import Home
+from deepchecks_telemetry.spool.stats import read_accounts, read_waiting
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no SIGKILL"),
@@ -50,9 +52,12 @@ while True:
 KEEP = """
 import json, random
 from contextlib import suppress
-from deepchecks_telemetry.spool import SpoolError, Verdict, batches, find_home, seal, settle
-from deepchecks_telemetry.spool.fold import tidy
-from deepchecks_telemetry.spool.open import opened
+from deepchecks_telemetry.spool.errors import SpoolError
+from deepchecks_telemetry.spool.batches.ledger import Verdict, batches, settle
+from deepchecks_telemetry.spool.files.paths import find_home
+from deepchecks_telemetry.spool.batches.seal import seal
+from deepchecks_telemetry.spool.db.compaction import tidy
+from deepchecks_telemetry.spool.db.connection import opened
 home = find_home()
 def render(installation, rows):
     return json.dumps([[row.uid, row.event, row.environment.runtime, row.count] for row in rows]).encode()

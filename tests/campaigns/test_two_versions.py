@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from deepchecks_telemetry.spool import Home, erase, find_residue, read_accounts, read_waiting
-from deepchecks_telemetry.spool.open import opened
-from deepchecks_telemetry.spool.schema import VERSION
+from deepchecks_telemetry.spool.db.connection import opened
+from deepchecks_telemetry.spool.db.schema import VERSION
+from deepchecks_telemetry.spool.files.paths import Home
+from deepchecks_telemetry.spool.stats import read_accounts, read_waiting
+from deepchecks_telemetry.spool.wipe import erase, find_residue
 
 pytestmark = pytest.mark.timeout(1200)
 EARLIER = "e88976f"  # spool schema 1000, before any table was added
@@ -26,7 +28,9 @@ for _ in range(int(sys.argv[2])):
 """
 SEAL = """
 import sys
-from deepchecks_telemetry.spool import Verdict, batches, find_home, seal, settle
+from deepchecks_telemetry.spool.batches.ledger import Verdict, batches, settle
+from deepchecks_telemetry.spool.files.paths import find_home
+from deepchecks_telemetry.spool.batches.seal import seal
 home = find_home()
 for _ in range(int(sys.argv[1])):
     seal(home, lambda installation, rows: repr(rows).encode())

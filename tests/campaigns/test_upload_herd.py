@@ -10,10 +10,13 @@ from threading import Thread
 
 import pytest
 
-from deepchecks_telemetry.spool import Home, choose, read_accounts, record
-from deepchecks_telemetry.spool.consent import ON
-from deepchecks_telemetry.spool.open import opened
-from deepchecks_telemetry.uploader import configure
+from deepchecks_telemetry.spool import record
+from deepchecks_telemetry.spool.choice import choose
+from deepchecks_telemetry.spool.consent.decision import ON
+from deepchecks_telemetry.spool.db.connection import opened
+from deepchecks_telemetry.spool.files.paths import Home
+from deepchecks_telemetry.spool.stats import read_accounts
+from deepchecks_telemetry.uploader.endpoint import configure
 
 pytestmark = [pytest.mark.timeout(600)]
 

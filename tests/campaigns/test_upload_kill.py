@@ -18,9 +18,13 @@ from typing import NamedTuple
 
 import pytest
 
-from deepchecks_telemetry.spool import Home, choose, erase, read_accounts, record
+from deepchecks_telemetry.spool import record
 from deepchecks_telemetry.spool.catalogue import NUMBERS
-from deepchecks_telemetry.spool.consent import ON
+from deepchecks_telemetry.spool.choice import choose
+from deepchecks_telemetry.spool.consent.decision import ON
+from deepchecks_telemetry.spool.files.paths import Home
+from deepchecks_telemetry.spool.stats import read_accounts
+from deepchecks_telemetry.spool.wipe import erase
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork"),
@@ -43,9 +47,13 @@ PHASES = {
 NURSERY = """
 import glob, json, os, random, signal, sys, time
 from functools import partial
-from deepchecks_telemetry.spool import SpoolError, find_home
-from deepchecks_telemetry.uploader import UploadError, courier, delivering, exporting, flushing, receipt, settling
-from deepchecks_telemetry.uploader import transport, trust
+from deepchecks_telemetry.spool.errors import SpoolError
+from deepchecks_telemetry.spool.files.paths import find_home
+from deepchecks_telemetry.uploader.errors import UploadError
+from deepchecks_telemetry.uploader.offline import bundle as courier, deliver as delivering, export as exporting
+from deepchecks_telemetry.uploader.offline import receipt, settle as settling
+from deepchecks_telemetry.uploader import flush as flushing
+from deepchecks_telemetry.uploader.wire import http as transport, tls as trust
 from deepchecks_telemetry.uploader.endpoint import Endpoint
 import encodings.idna, filelock, requests, sqlite_utils
 

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from deepchecks_telemetry.spool import Home, choose, record
-from deepchecks_telemetry.spool.consent import LOCAL, OFF, ON
-from deepchecks_telemetry.spool.open import opened
-from deepchecks_telemetry.uploader import configure
+from deepchecks_telemetry.spool import record
+from deepchecks_telemetry.spool.choice import choose
+from deepchecks_telemetry.spool.consent.decision import LOCAL, OFF, ON
+from deepchecks_telemetry.spool.db.connection import opened
+from deepchecks_telemetry.spool.files.paths import Home
+from deepchecks_telemetry.uploader.endpoint import configure
 
 pytestmark = [pytest.mark.timeout(600)]
 

@@ -17,7 +17,7 @@ import pytest
 from click.testing import CliRunner
 
 from deepchecks_telemetry import cli
-from deepchecks_telemetry.spool import consent
+from deepchecks_telemetry.spool.consent import decision as consent
 
 Done = subprocess.CompletedProcess[str]
 Run = Callable[..., Done]

@@ -21,7 +21,7 @@ VALUES = ["<b>\x1b[2J\x1b]0;owned\x07\u202e\r\nno\x00", b"\xff\x1b[2J"]
 
 def columns() -> list[tuple[str, str]]:
     """Every column of the spool's tables."""
-    from deepchecks_telemetry.spool.schema import TABLES
+    from deepchecks_telemetry.spool.db.schema import TABLES
 
     with closing(sqlite3.connect(":memory:")) as connection:
         connection.executescript(TABLES)

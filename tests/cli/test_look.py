@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from deepchecks_telemetry.cli.catalogue import ENVELOPE
-from deepchecks_telemetry.cli.show import plain
+from deepchecks_telemetry.cli.output import plain
 from deepchecks_telemetry.spool.catalogue import EVENTS, FIELDS
 
 Run = Callable[..., CompletedProcess[str]]

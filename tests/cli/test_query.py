@@ -11,7 +11,7 @@ import pytest
 from deepchecks_telemetry.cli.errors import Failure
 from deepchecks_telemetry.cli.query import ask
 from deepchecks_telemetry.spool.catalogue import FIELDS
-from deepchecks_telemetry.spool.paths import find_home
+from deepchecks_telemetry.spool.files.paths import find_home
 
 Run = Callable[..., CompletedProcess[str]]
 Record = Callable[..., list[bool]]

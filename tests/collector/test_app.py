@@ -16,9 +16,11 @@ import requests
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from deepchecks_telemetry.collector import app, intake, report
+from deepchecks_telemetry.collector import report
 from deepchecks_telemetry.collector import store as store_module
 from deepchecks_telemetry.collector.errors import RequestError
+from deepchecks_telemetry.collector.server import app
+from deepchecks_telemetry.collector.server import limits as intake
 from deepchecks_telemetry.collector.store import Store
 
 Build = Callable[..., Any]

@@ -26,9 +26,9 @@ from google.protobuf.json_format import ParseDict
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
 from deepchecks_telemetry.collector import report
-from deepchecks_telemetry.collector.encoding import parse_protobuf
+from deepchecks_telemetry.collector.codec import parse_protobuf
+from deepchecks_telemetry.collector.otlp import Decoded, read
 from deepchecks_telemetry.collector.store import Store
-from deepchecks_telemetry.collector.wire import Decoded, read
 from deepchecks_telemetry.spool.catalogue import EVENTS, FIELDS, Environment
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(900)]

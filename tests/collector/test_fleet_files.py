@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from deepchecks_telemetry.collector.report import BY, LATENESS
-from deepchecks_telemetry.collector.wire import MAX_AGE, MAX_COUNT
+from deepchecks_telemetry.collector.otlp import MAX_AGE, MAX_COUNT
+from deepchecks_telemetry.collector.reporting.query import BY, LATENESS
 from deepchecks_telemetry.spool.catalogue import EVENTS, FIELDS, Field
 
 FLEET = Path(__file__).parents[2] / "collector" / "fleet"

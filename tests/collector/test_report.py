@@ -18,8 +18,8 @@ import pytest
 
 import deepchecks_telemetry.collector as room
 from deepchecks_telemetry.collector import Cell, CollectorError, as_csv, as_html, report
+from deepchecks_telemetry.collector.otlp import Row
 from deepchecks_telemetry.collector.store import Store
-from deepchecks_telemetry.collector.wire import Row
 from deepchecks_telemetry.spool.catalogue import NUMBERS, Environment
 
 DAY = date(2025, 11, 24)

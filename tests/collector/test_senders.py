@@ -11,8 +11,11 @@ from pathlib import Path
 import pytest
 
 from deepchecks_telemetry.collector import report, running
-from deepchecks_telemetry.spool import Home, find_home, read_waiting, record
-from deepchecks_telemetry.uploader import Endpoint, flush
+from deepchecks_telemetry.spool import record
+from deepchecks_telemetry.spool.files.paths import Home, find_home
+from deepchecks_telemetry.spool.stats import read_waiting
+from deepchecks_telemetry.uploader.endpoint import Endpoint
+from deepchecks_telemetry.uploader.flush import flush
 
 RESOURCE = {
     "service.name": "deepchecks",

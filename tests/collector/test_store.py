@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from deepchecks_telemetry.collector.errors import StoreError
+from deepchecks_telemetry.collector.otlp import Row
 from deepchecks_telemetry.collector.store import Store, reading
-from deepchecks_telemetry.collector.wire import Row
 from deepchecks_telemetry.spool.catalogue import Environment
 
 DAY = date(2025, 11, 24)
@@ -69,7 +69,7 @@ def test_an_acknowledged_row_outlives_the_process_that_took_it(path: Path) -> No
         "from datetime import date\n"
         "from pathlib import Path\n"
         "from deepchecks_telemetry.collector.store import Store\n"
-        "from deepchecks_telemetry.collector.wire import Row\n"
+        "from deepchecks_telemetry.collector.otlp import Row\n"
         "from deepchecks_telemetry.spool.catalogue import Environment\n"
         f"row = {ROW!r}\n"
         "Store(Path(sys.argv[1])).append([row], received=date(2025, 11, 24))\n"

@@ -8,9 +8,9 @@ import pytest
 
 from deepchecks_telemetry.cli.catalogue import ENVELOPE, as_markdown
 from deepchecks_telemetry.hooks import SEAMS
+from deepchecks_telemetry.spool.batches.seal import Row
 from deepchecks_telemetry.spool.catalogue import EVENTS, FIELDS, Environment
-from deepchecks_telemetry.spool.sealing import Row
-from deepchecks_telemetry.uploader.payload import render
+from deepchecks_telemetry.uploader.wire.otlp import render
 
 PAGE = (Path(__file__).parents[2] / "docs" / "what-we-collect.md").read_text("utf-8")
 SHAPE = {"resourceLogs", "scopeLogs", "logRecords", "resource", "attributes", "key", "value", "stringValue", "intValue"}

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from deepchecks_telemetry.uploader.endpoint import Endpoint
-from deepchecks_telemetry.uploader.outcome import DELIVERED, REJECTED, RETRY, Answer, Outcome, classify
-from deepchecks_telemetry.uploader.transport import post
+from deepchecks_telemetry.uploader.wire.http import post
+from deepchecks_telemetry.uploader.wire.outcome import DELIVERED, REJECTED, RETRY, Answer, Outcome, classify
 
 NOW = 1_800_000_000.0
 WEEK_S = 7 * 86_400

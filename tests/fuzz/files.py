@@ -14,17 +14,17 @@ from urllib.parse import urlsplit
 
 import requests
 
-from deepchecks_telemetry.spool import Home
+from deepchecks_telemetry.spool.batches.seal import Row
 from deepchecks_telemetry.spool.catalogue import FIELDS, NUMBERS, Environment
-from deepchecks_telemetry.spool.consent import LONGEST, decide
-from deepchecks_telemetry.spool.sealing import Row
-from deepchecks_telemetry.uploader.courier import read_file
+from deepchecks_telemetry.spool.consent.decision import LONGEST, decide
+from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.uploader.endpoint import Endpoint, find_endpoint
 from deepchecks_telemetry.uploader.errors import BadEndpoint, BadFile
-from deepchecks_telemetry.uploader.outcome import DELIVERED, REJECTED
-from deepchecks_telemetry.uploader.payload import render
-from deepchecks_telemetry.uploader.receipt import FORMAT, read, to_bytes
-from deepchecks_telemetry.uploader.url import parse
+from deepchecks_telemetry.uploader.offline.bundle import read_file
+from deepchecks_telemetry.uploader.offline.receipt import FORMAT, read, to_bytes
+from deepchecks_telemetry.uploader.wire.otlp import render
+from deepchecks_telemetry.uploader.wire.outcome import DELIVERED, REJECTED
+from deepchecks_telemetry.uploader.wire.url import parse
 
 REFUSED, TAKEN = "refused", "taken"
 UUID = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"

@@ -13,8 +13,10 @@ from typing import Any
 
 import pytest
 
-from deepchecks_telemetry.spool import Home, Row, find_home, recording
-from deepchecks_telemetry.spool.writer import guard
+from deepchecks_telemetry.spool.batches.seal import Row
+from deepchecks_telemetry.spool.files.paths import Home, find_home
+from deepchecks_telemetry.spool.recording import record as recording
+from deepchecks_telemetry.spool.recording.writer import guard
 
 Run = Callable[..., str]
 Sql = Callable[..., list[Any]]

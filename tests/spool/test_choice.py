@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
-from deepchecks_telemetry.spool import Home, Unusable, choose, record
-from deepchecks_telemetry.spool.choice import write_private
-from deepchecks_telemetry.spool.consent import read_mode
+from deepchecks_telemetry.spool import record
+from deepchecks_telemetry.spool.choice import choose, write_private
+from deepchecks_telemetry.spool.consent.decision import read_mode
+from deepchecks_telemetry.spool.errors import Unusable
+from deepchecks_telemetry.spool.files.paths import Home
 
 posix = pytest.mark.skipif(os.name != "posix", reason="Windows has no such permissions")
 

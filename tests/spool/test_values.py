@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 
-from deepchecks_telemetry.spool import Accounts, Batch, Erased, Row, Verdict, Waiting
-from deepchecks_telemetry.spool.ledger import Timing
-from deepchecks_telemetry.uploader.outcome import Answer, Outcome
+from deepchecks_telemetry.spool.batches.ledger import Batch, Timing, Verdict
+from deepchecks_telemetry.spool.batches.seal import Row
+from deepchecks_telemetry.spool.stats import Accounts, Waiting
+from deepchecks_telemetry.spool.wipe import Erased
+from deepchecks_telemetry.uploader.wire.outcome import Answer, Outcome
 
 VALUES = [Accounts, Answer, Batch, Erased, Outcome, Row, Timing, Verdict, Waiting]
 

@@ -11,10 +11,11 @@ from typing import NamedTuple
 
 import pytest
 
-from deepchecks_telemetry.spool import Home, find_home, record
-from deepchecks_telemetry.spool.open import opened
+from deepchecks_telemetry.spool import record
+from deepchecks_telemetry.spool.db.connection import opened
+from deepchecks_telemetry.spool.files.paths import Home, find_home
 from deepchecks_telemetry.uploader.endpoint import Endpoint
-from deepchecks_telemetry.uploader.outcome import Answer
+from deepchecks_telemetry.uploader.wire.outcome import Answer
 
 PATIENCE_S = 30  # for what must happen; nothing waits that long unless it fails
 Behave = Callable[[socket.socket, threading.Event], None]

@@ -14,15 +14,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from deepchecks_telemetry.spool import Home, batches, choose, erase, find_home, read_accounts
-from deepchecks_telemetry.spool.consent import LOCAL, OFF, ON
-from deepchecks_telemetry.spool.open import opened
+from deepchecks_telemetry.spool.batches.ledger import batches
+from deepchecks_telemetry.spool.choice import choose
+from deepchecks_telemetry.spool.consent.decision import LOCAL, OFF, ON
+from deepchecks_telemetry.spool.db.connection import opened
+from deepchecks_telemetry.spool.files.paths import Home, find_home
+from deepchecks_telemetry.spool.stats import read_accounts
+from deepchecks_telemetry.spool.wipe import erase
 from deepchecks_telemetry.uploader import background
 from deepchecks_telemetry.uploader.background import upload_if_due
 from deepchecks_telemetry.uploader.endpoint import VARIABLE, configure
-from deepchecks_telemetry.uploader.flushing import flush
-from deepchecks_telemetry.uploader.outcome import DELIVERED, Answer
+from deepchecks_telemetry.uploader.flush import flush
 from deepchecks_telemetry.uploader.schedule import CLAIM_S, DAY_S, first_due
+from deepchecks_telemetry.uploader.wire.outcome import DELIVERED, Answer
 
 if TYPE_CHECKING:
     from tests.uploader.conftest import Behave, Hostile, Receiver

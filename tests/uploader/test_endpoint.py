@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deepchecks_telemetry.spool.consent import CHOICE, POLICY
-from deepchecks_telemetry.spool.paths import Home
+from deepchecks_telemetry.spool.consent.decision import CHOICE, POLICY
+from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.uploader.endpoint import ATTACHED, VARIABLE, Endpoint, configure, find_endpoint
 from deepchecks_telemetry.uploader.errors import BadEndpoint
-from deepchecks_telemetry.uploader.url import parse
+from deepchecks_telemetry.uploader.wire.url import parse
 
 SECRET = "Bearer hush-hush"
 

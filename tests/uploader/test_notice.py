@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from deepchecks_telemetry.spool.consent import CHOICE, LOCAL, OFF, ON, POLICY
+from deepchecks_telemetry.spool.consent.decision import CHOICE, LOCAL, OFF, ON, POLICY
 from deepchecks_telemetry.spool.errors import Unusable
-from deepchecks_telemetry.spool.paths import Home
+from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.uploader.endpoint import ATTACHED, VARIABLE, Endpoint
 from deepchecks_telemetry.uploader.notice import needs_telling, was_told
 

@@ -2,7 +2,7 @@
 
 import click
 
-from deepchecks_telemetry.cli.show import say_line
+from deepchecks_telemetry.cli.output import say_line
 
 
 @click.command()

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import click
 
-from deepchecks_telemetry.cli.show import json_option, say_json, say_table
+from deepchecks_telemetry.cli.output import json_option, say_json, say_table
 from deepchecks_telemetry.spool.catalogue import EVENTS, FIELDS
 
 
@@ -67,7 +67,7 @@ def catalogue(*, as_json: bool) -> None:
 
 
 def _here() -> dict[str, str]:
-    from deepchecks_telemetry.spool import environment
+    from deepchecks_telemetry.spool.consent import resource as environment
 
     return environment.current()._asdict()
 
@@ -76,7 +76,7 @@ def _beside() -> dict[str, str]:
     from importlib.metadata import version
 
     from deepchecks_telemetry.cli.status import read_status
-    from deepchecks_telemetry.spool.paths import find_home
+    from deepchecks_telemetry.spool.files.paths import find_home
 
     installation = read_status(find_home())[0]["installation_id"] or "none yet"
     own = f"deepchecks_telemetry {version('deepchecks-telemetry')}"

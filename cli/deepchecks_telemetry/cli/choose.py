@@ -7,12 +7,12 @@ import click
 
 from deepchecks_telemetry.cli.errors import Failure, sentence
 from deepchecks_telemetry.cli.headers import headers_option, read_headers_file
-from deepchecks_telemetry.cli.show import count_text, json_option, say_json, say_line
-from deepchecks_telemetry.spool.consent import LOCAL, ON, decide
-from deepchecks_telemetry.spool.paths import Home, find_home
+from deepchecks_telemetry.cli.output import count_text, json_option, say_json, say_line
+from deepchecks_telemetry.spool.consent.decision import LOCAL, ON, decide
+from deepchecks_telemetry.spool.files.paths import Home, find_home
 
 if TYPE_CHECKING:
-    from deepchecks_telemetry.spool.erasing import Erased
+    from deepchecks_telemetry.spool.wipe import Erased
 
 
 @click.command()
@@ -75,7 +75,7 @@ def disable(*, as_json: bool) -> None:
     Example:
       deepchecks telemetry disable
     """
-    from deepchecks_telemetry.spool.erasing import erase, find_residue
+    from deepchecks_telemetry.spool.wipe import erase, find_residue
 
     home = find_home()
     erased = erase(home, on_wait=lambda: click.echo("An upload is in flight; waiting for it to end.", err=True))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from deepchecks_telemetry.cli.errors import Failure, Group
-from deepchecks_telemetry.cli.show import count_text, json_option, plain, say_json, say_line, say_table
+from deepchecks_telemetry.cli.output import count_text, json_option, plain, say_json, say_line, say_table
 
 if TYPE_CHECKING:
     from deepchecks_telemetry.collector import Report

@@ -9,14 +9,14 @@ import click
 
 from deepchecks_telemetry.cli.errors import Failure, sentence
 from deepchecks_telemetry.cli.headers import headers_option, read_headers_file
-from deepchecks_telemetry.cli.show import count_text, json_option, plain, say_json
-from deepchecks_telemetry.spool.paths import find_home
+from deepchecks_telemetry.cli.output import count_text, json_option, plain, say_json
+from deepchecks_telemetry.spool.files.paths import find_home
 
 if TYPE_CHECKING:
-    from deepchecks_telemetry.uploader.courier import Request
-    from deepchecks_telemetry.uploader.delivering import Delivered
     from deepchecks_telemetry.uploader.endpoint import Endpoint
-    from deepchecks_telemetry.uploader.settling import Settled
+    from deepchecks_telemetry.uploader.offline.bundle import Request
+    from deepchecks_telemetry.uploader.offline.deliver import Delivered
+    from deepchecks_telemetry.uploader.offline.settle import Settled
 
 CARRY_ANEW = "Carry it anew: what was written is whole where it came from."
 ELSEWHERE = "Name another place, or mend that one; nothing is lost."
@@ -47,7 +47,7 @@ def export(*, path: str, split: int | None, again: bool, as_json: bool) -> None:
       deepchecks telemetry export /media/stick
       deepchecks telemetry export counts.jsonl --split 5M
     """
-    from deepchecks_telemetry.uploader.exporting import export as run
+    from deepchecks_telemetry.uploader.offline.export import export as run
 
     files = []
     with _told():
@@ -96,8 +96,8 @@ def deliver(
       deepchecks telemetry deliver /media/stick/*.jsonl
       deepchecks telemetry deliver counts.jsonl --endpoint https://collector.example.org
     """
-    from deepchecks_telemetry.uploader import delivering
-    from deepchecks_telemetry.uploader.receipt import write
+    from deepchecks_telemetry.uploader.offline import deliver as delivering
+    from deepchecks_telemetry.uploader.offline.receipt import write
 
     home = find_home()
     target = _target(endpoint, read_headers_file(headers_file), allow_http=allow_http)
@@ -131,8 +131,8 @@ def settle(*, receipts: Sequence[str], as_json: bool) -> None:
     Example:
       deepchecks telemetry settle /media/stick/deepchecks-telemetry-receipt-*.json
     """
-    from deepchecks_telemetry.uploader.receipt import read
-    from deepchecks_telemetry.uploader.settling import settle_receipt
+    from deepchecks_telemetry.uploader.offline.receipt import read
+    from deepchecks_telemetry.uploader.offline.settle import settle_receipt
 
     home = find_home()
     with _told():
@@ -165,7 +165,7 @@ def _told() -> Iterator[None]:
 def _target(url: str | None, more: Mapping[str, str], *, allow_http: bool) -> "Endpoint":
     from deepchecks_telemetry.uploader.endpoint import Endpoint, find_endpoint
     from deepchecks_telemetry.uploader.errors import BadEndpoint
-    from deepchecks_telemetry.uploader.url import parse
+    from deepchecks_telemetry.uploader.wire.url import parse
 
     if url is None:
         found = find_endpoint(find_home())
@@ -180,8 +180,8 @@ def _target(url: str | None, more: Mapping[str, str], *, allow_http: bool) -> "E
 
 def _read(files: Iterable[str]) -> "tuple[list[Request], int]":
     """The requests of all files that are as they were written, each once; the others are told, and not sent."""
-    from deepchecks_telemetry.uploader.courier import read_file
     from deepchecks_telemetry.uploader.errors import BadFile
+    from deepchecks_telemetry.uploader.offline.bundle import read_file
 
     requests: dict[str, Request] = {}
     refused = 0

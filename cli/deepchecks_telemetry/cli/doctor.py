@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import click
 
-from deepchecks_telemetry.cli.show import json_option, say_json, say_line
-from deepchecks_telemetry.spool.health import OK, WARNING, WRONG, Finding, examine
-from deepchecks_telemetry.spool.paths import Home, find_home
+from deepchecks_telemetry.cli.output import json_option, say_json, say_line
+from deepchecks_telemetry.spool.doctor import OK, WARNING, WRONG, Finding, examine
+from deepchecks_telemetry.spool.files.paths import Home, find_home
 
 MARKS = {OK: ("ok", "green"), WARNING: ("note", "yellow"), WRONG: ("WRONG", "red")}
 

@@ -6,7 +6,7 @@ from typing import IO, Any
 
 import click
 
-from deepchecks_telemetry.cli.show import plain, say_line
+from deepchecks_telemetry.cli.output import plain, say_line
 from deepchecks_telemetry.spool.errors import Busy, Damaged, Outdated, SpoolError, Unusable
 
 REMEDIES = {

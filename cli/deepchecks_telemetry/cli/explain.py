@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
-from deepchecks_telemetry.spool.consent import CHOICE, POLICY, Decision, read_mode
-from deepchecks_telemetry.spool.paths import Home
-from deepchecks_telemetry.spool.plain import read_plain
+from deepchecks_telemetry.spool.consent.decision import CHOICE, POLICY, Decision, read_mode
+from deepchecks_telemetry.spool.files.paths import Home
+from deepchecks_telemetry.spool.files.regular import read_plain
 from deepchecks_telemetry.uploader.endpoint import ATTACHED, VARIABLE, Endpoint, find_endpoint
 from deepchecks_telemetry.uploader.errors import BadEndpoint
 from deepchecks_telemetry.uploader.notice import needs_telling

@@ -8,15 +8,15 @@ from typing import Any
 import click
 
 from deepchecks_telemetry.cli.errors import Failure
+from deepchecks_telemetry.cli.output import day_text, digest_text, json_option, plain, say_json, say_table, time_text
 from deepchecks_telemetry.cli.query import ask, read_events
-from deepchecks_telemetry.cli.show import day_text, digest_text, json_option, plain, say_json, say_table, time_text
 from deepchecks_telemetry.cli.status import read_status, sending
 from deepchecks_telemetry.spool import catalogue as catalog
-from deepchecks_telemetry.spool.accounts import Waiting, read_waiting
-from deepchecks_telemetry.spool.consent import OFF, decide
+from deepchecks_telemetry.spool.batches.ledger import Batch, batches
+from deepchecks_telemetry.spool.consent.decision import OFF, decide
 from deepchecks_telemetry.spool.errors import Damaged
-from deepchecks_telemetry.spool.ledger import Batch, batches
-from deepchecks_telemetry.spool.paths import Home, find_home
+from deepchecks_telemetry.spool.files.paths import Home, find_home
+from deepchecks_telemetry.spool.stats import Waiting, read_waiting
 
 
 @click.command()
@@ -99,7 +99,7 @@ def preview() -> None:
       deepchecks telemetry preview
       deepchecks telemetry preview | python -m json.tool
     """
-    from deepchecks_telemetry.uploader.flushing import seal_next
+    from deepchecks_telemetry.uploader.flush import seal_next
 
     home = find_home()
     decision = decide(home)

@@ -8,9 +8,9 @@ from typing import Any
 
 from deepchecks_telemetry.cli.errors import Failure
 from deepchecks_telemetry.spool.catalogue import EVENTS
-from deepchecks_telemetry.spool.open import opened
-from deepchecks_telemetry.spool.paths import Home
-from deepchecks_telemetry.spool.upkeep import kept_up
+from deepchecks_telemetry.spool.db.connection import opened
+from deepchecks_telemetry.spool.files.paths import Home
+from deepchecks_telemetry.spool.recovery.maintenance import kept_up
 
 LONGEST_S = 20.0  # a reader keeps the WAL from being cut
 STEPS = 10_000  # of SQLite's machine, some milliseconds, between two looks at the clock
@@ -51,7 +51,7 @@ def read_events(home: Home) -> list[dict[str, Any]]:
 def _ask(connection: sqlite3.Connection, sql: str, deadline: float) -> list[dict[str, Any]]:
     from sqlite_utils import Database
 
-    # The connection is the standard library's, and plugins are other people's code: see spool/migrations.py.
+    # The connection is the standard library's, and plugins are other people's code: see spool/recovery/migrations.py.
     database = Database(connection, execute_plugins=False)
     _add_catalogue(connection)
     _forbid_changes(connection)

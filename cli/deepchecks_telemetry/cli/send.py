@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 import click
 
 from deepchecks_telemetry.cli.errors import Failure
-from deepchecks_telemetry.cli.show import count_text, json_option, say_json
-from deepchecks_telemetry.spool.accounts import Accounts, read_accounts
-from deepchecks_telemetry.spool.paths import find_home
-from deepchecks_telemetry.spool.sealing import MAX_ROWS
+from deepchecks_telemetry.cli.output import count_text, json_option, say_json
+from deepchecks_telemetry.spool.batches.seal import MAX_ROWS
+from deepchecks_telemetry.spool.files.paths import find_home
+from deepchecks_telemetry.spool.stats import Accounts, read_accounts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from deepchecks_telemetry.uploader.flushing import Sent
+    from deepchecks_telemetry.uploader.flush import Sent
 
 
 @click.command()
@@ -30,8 +30,8 @@ def flush(*, insist: bool, exported: bool, as_json: bool) -> None:
       deepchecks telemetry flush --json
     """
     from deepchecks_telemetry.uploader.endpoint import find_endpoint
-    from deepchecks_telemetry.uploader.flushing import check_mode
-    from deepchecks_telemetry.uploader.flushing import flush as run
+    from deepchecks_telemetry.uploader.flush import check_mode
+    from deepchecks_telemetry.uploader.flush import flush as run
 
     home = find_home()
     check_mode(home)

@@ -7,12 +7,20 @@ import click
 
 from deepchecks_telemetry.cli.errors import Failure, tell
 from deepchecks_telemetry.cli.explain import SILENT, Answer, explain, is_told
-from deepchecks_telemetry.cli.show import count_text, json_option, number_text, say_json, say_line, say_table, time_text
-from deepchecks_telemetry.spool.accounts import Accounts, read_accounts
-from deepchecks_telemetry.spool.consent import LOCAL, OFF, ON, POLICY, SWITCHES, Decision, decide
+from deepchecks_telemetry.cli.output import (
+    count_text,
+    json_option,
+    number_text,
+    say_json,
+    say_line,
+    say_table,
+    time_text,
+)
+from deepchecks_telemetry.spool.batches.ledger import Batch, batches
+from deepchecks_telemetry.spool.consent.decision import LOCAL, OFF, ON, POLICY, SWITCHES, Decision, decide
 from deepchecks_telemetry.spool.errors import SpoolError
-from deepchecks_telemetry.spool.ledger import Batch, batches
-from deepchecks_telemetry.spool.paths import Home, find_home
+from deepchecks_telemetry.spool.files.paths import Home, find_home
+from deepchecks_telemetry.spool.stats import Accounts, read_accounts
 from deepchecks_telemetry.uploader.endpoint import Endpoint, find_endpoint
 from deepchecks_telemetry.uploader.errors import BadEndpoint
 

@@ -8,8 +8,8 @@ from typing import Any
 import click
 
 from deepchecks_telemetry.cli.errors import Failure, tell
-from deepchecks_telemetry.cli.show import plain
-from deepchecks_telemetry.spool.paths import Home, find_home
+from deepchecks_telemetry.cli.output import plain
+from deepchecks_telemetry.spool.files.paths import Home, find_home
 
 NAME = "spool.db.view.html"  # a name that `disable` takes away with the spool
 
@@ -22,7 +22,7 @@ class View(click.Command):
         return super().__call__(*arguments, **keywords) if arguments or keywords else self
 
     def _repr_html_(self) -> str:
-        from deepchecks_telemetry.cli.picture.page import frame
+        from deepchecks_telemetry.cli.page.page import frame
 
         try:
             return frame(draw(find_home()))
@@ -60,8 +60,8 @@ def view(*, output: str | None) -> None:
 
 def draw(home: Home) -> str:
     """The whole page for what is there now."""
-    from deepchecks_telemetry.cli.picture.facts import read_facts
-    from deepchecks_telemetry.cli.picture.page import page
+    from deepchecks_telemetry.cli.page.facts import read_facts
+    from deepchecks_telemetry.cli.page.page import page
 
     return page(read_facts(home))
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 
 from deepchecks_telemetry.cli.errors import Failure
-from deepchecks_telemetry.cli.show import say_line
-from deepchecks_telemetry.spool.consent import SWITCHES
+from deepchecks_telemetry.cli.output import say_line
+from deepchecks_telemetry.spool.consent.decision import SWITCHES
 
 TIMEOUT_S = 120
 # The administrator's policy may say off, and no variable takes that away: nothing leaves this folder in any mode.

@@ -1,17 +1,23 @@
-"""An embedded receiver for one machine or one isolated network.
+"""An embedded receiver for one machine or one isolated network; only serving needs the extra `[collector]`.
 
-A request's way: `connection` (slow clients) → `app` (HTTP) → `intake` (limits) → `encoding` and `wire` (OTLP to rows)
-→ `store` (SQLite). `serve` runs it, `loading` takes courier files in. What was stored is read by `report`, under the
-rules of `cells`, and shown by `sheet` (CSV) and `page` (HTML), as `texts`. Only serving needs the extra `[collector]`.
+The modules, in the order in which a request meets them:
+
+server/      slow clients, the HTTP application, limits, the process
+codec        compressed and encoded bodies
+otlp         OTLP to rows
+store        the SQLite store, each row once
+load         batches from files instead of requests
+reporting/   the report: queries, suppression of small counts, text, CSV, HTML
+errors       the exceptions of this package
 """
 
-from deepchecks_telemetry.collector.cells import MIN_CELL, Cell, Share
 from deepchecks_telemetry.collector.errors import CollectorError
-from deepchecks_telemetry.collector.loading import Loaded, load
-from deepchecks_telemetry.collector.page import as_html
-from deepchecks_telemetry.collector.report import Report, report
-from deepchecks_telemetry.collector.serve import HOST, PORT, TOKEN_VARIABLE, running, serve
-from deepchecks_telemetry.collector.sheet import as_csv
+from deepchecks_telemetry.collector.load import Loaded, load
+from deepchecks_telemetry.collector.reporting.csv import as_csv
+from deepchecks_telemetry.collector.reporting.html import as_html
+from deepchecks_telemetry.collector.reporting.query import Report, report
+from deepchecks_telemetry.collector.reporting.suppression import MIN_CELL, Cell, Share
+from deepchecks_telemetry.collector.server.serve import HOST, PORT, TOKEN_VARIABLE, running, serve
 
 __all__ = [
     "HOST",

@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 from deepchecks_telemetry.collector.errors import CollectorError
-from deepchecks_telemetry.collector.serve import HOST, PORT, TOKEN_VARIABLE, serve
-from deepchecks_telemetry.collector.texts import plain
+from deepchecks_telemetry.collector.reporting.text import plain
+from deepchecks_telemetry.collector.server.serve import HOST, PORT, TOKEN_VARIABLE, serve
 
 
 def main() -> int:

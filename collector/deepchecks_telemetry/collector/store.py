@@ -10,7 +10,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from deepchecks_telemetry.collector.errors import StoreError
-from deepchecks_telemetry.collector.wire import Row
+from deepchecks_telemetry.collector.otlp import Row
 from deepchecks_telemetry.spool.catalogue import Environment
 
 APPLICATION_ID = 0x64634F4C  # tells our file from any other application's database

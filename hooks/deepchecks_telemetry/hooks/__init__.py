@@ -1,11 +1,11 @@
 """Records what the real deepchecks does, without changing it: importing this room touches nothing until `attach()`."""
 
 from deepchecks_telemetry.hooks.attach import attach
+from deepchecks_telemetry.hooks.builtin_telemetry import old_user_id, remove_user_id
+from deepchecks_telemetry.hooks.compatibility import deepchecks_folder, missing_seams
 from deepchecks_telemetry.hooks.errors import HooksError
-from deepchecks_telemetry.hooks.optin import install_file, installed_file, remove_file
-from deepchecks_telemetry.hooks.seams import SEAMS, Seam
-from deepchecks_telemetry.hooks.survey import deepchecks_folder, missing_seams
-from deepchecks_telemetry.hooks.voice import old_user_id, remove_user_id
+from deepchecks_telemetry.hooks.pth.file import install_file, installed_file, remove_file
+from deepchecks_telemetry.hooks.targets import SEAMS, Seam
 
 __all__ = [
     "SEAMS",

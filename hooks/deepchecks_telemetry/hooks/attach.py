@@ -9,11 +9,11 @@ from contextlib import suppress
 from types import ModuleType
 from typing import Any
 
-from deepchecks_telemetry.hooks.count import counted_export, counted_run, is_counted, tell
-from deepchecks_telemetry.hooks.finder import Finder
-from deepchecks_telemetry.hooks.seams import MODULES, SEAMS, Seam, seams_of
-from deepchecks_telemetry.hooks.voice import silence
+from deepchecks_telemetry.hooks.builtin_telemetry import silence
+from deepchecks_telemetry.hooks.import_hook import Finder
+from deepchecks_telemetry.hooks.targets import MODULES, SEAMS, Seam, seams_of
 from deepchecks_telemetry.hooks.worker import is_worker
+from deepchecks_telemetry.hooks.wrappers import counted_export, counted_run, is_counted, tell
 
 _endpoints: list[str] = []
 # One token per process, taken by `list.pop`, which is atomic; a forked child inherits the empty list.

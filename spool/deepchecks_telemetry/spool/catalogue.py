@@ -4,8 +4,7 @@ Events are stored by their number, so that the files of an emptied spool name no
 """
 
 from collections.abc import Callable, Iterable
-
-from deepchecks_telemetry.spool.tuples import NamedTuple
+from typing import NamedTuple
 
 
 class Event(NamedTuple):

@@ -4,13 +4,13 @@ import os
 import time
 from contextlib import suppress
 
-from deepchecks_telemetry.spool.consent import OFF
+from deepchecks_telemetry.spool.consent.decision import OFF
+from deepchecks_telemetry.spool.db.busy import writing
+from deepchecks_telemetry.spool.db.connection import BUSY_TIMEOUT_S, opened
 from deepchecks_telemetry.spool.errors import Unusable
-from deepchecks_telemetry.spool.ground import make_folder, stranger
-from deepchecks_telemetry.spool.lock import hold
-from deepchecks_telemetry.spool.open import BUSY_TIMEOUT_S, opened
-from deepchecks_telemetry.spool.paths import Home
-from deepchecks_telemetry.spool.transaction import writing
+from deepchecks_telemetry.spool.files.directory import make_folder, stranger
+from deepchecks_telemetry.spool.files.lock import hold
+from deepchecks_telemetry.spool.files.paths import Home
 
 
 def choose(home: Home, mode: str) -> None:

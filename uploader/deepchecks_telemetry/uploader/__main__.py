@@ -6,11 +6,11 @@ import threading
 from contextlib import suppress
 
 from deepchecks_telemetry.spool.errors import SpoolError
-from deepchecks_telemetry.spool.paths import find_home
+from deepchecks_telemetry.spool.files.paths import find_home
 from deepchecks_telemetry.uploader.background import LIFE_S
 from deepchecks_telemetry.uploader.endpoint import find_endpoint
 from deepchecks_telemetry.uploader.errors import UploadError
-from deepchecks_telemetry.uploader.flushing import flush
+from deepchecks_telemetry.uploader.flush import flush
 from deepchecks_telemetry.uploader.notice import was_told
 
 

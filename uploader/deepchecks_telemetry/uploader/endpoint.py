@@ -6,11 +6,11 @@ so that nobody ever reads one receiver's token with another's URL.
 
 import os
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
-from deepchecks_telemetry.spool.consent import CHOICE, POLICY
-from deepchecks_telemetry.spool.paths import Home
-from deepchecks_telemetry.spool.plain import read_plain
-from deepchecks_telemetry.spool.tuples import NamedTuple
+from deepchecks_telemetry.spool.consent.decision import CHOICE, POLICY
+from deepchecks_telemetry.spool.files.paths import Home
+from deepchecks_telemetry.spool.files.regular import read_plain
 from deepchecks_telemetry.uploader.errors import BadEndpoint
 
 VARIABLE = "DEEPCHECKS_TELEMETRY_ENDPOINT"
@@ -80,7 +80,7 @@ def find_named(
 def configure(home: Home, url: str, *, allow_http: bool = False, headers: Mapping[str, str] | None = None) -> str:
     """Keep the user's endpoint and its headers beside the choice (0600), and return the URL that will be posted to."""
     from deepchecks_telemetry.spool.choice import write_private
-    from deepchecks_telemetry.uploader.url import parse
+    from deepchecks_telemetry.uploader.wire.url import parse
 
     parsed = parse(url, allow_http=allow_http)
     lines = [f"{url} {ALLOW_HTTP}" if allow_http else url]
@@ -92,7 +92,9 @@ def configure(home: Home, url: str, *, allow_http: bool = False, headers: Mappin
 
 
 def _parse_words(words: list[str]) -> str:
-    from deepchecks_telemetry.uploader.url import parse  # 4 ms, which an import that has nowhere to send to is spared
+    from deepchecks_telemetry.uploader.wire.url import (
+        parse,  # 4 ms, which an import that has nowhere to send to is spared
+    )
 
     url, *rest = words
     if rest not in ([], [ALLOW_HTTP]):

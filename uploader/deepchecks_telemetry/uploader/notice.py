@@ -6,11 +6,11 @@ needs the notice, on the standard error of a terminal or notebook that a person 
 
 import os
 import sys
+from typing import TYPE_CHECKING
 
-from deepchecks_telemetry.spool.consent import ON, read_mode
-from deepchecks_telemetry.spool.paths import Home
-from deepchecks_telemetry.spool.plain import read_plain
-from deepchecks_telemetry.spool.tuples import TYPE_CHECKING
+from deepchecks_telemetry.spool.consent.decision import ON, read_mode
+from deepchecks_telemetry.spool.files.paths import Home
+from deepchecks_telemetry.spool.files.regular import read_plain
 from deepchecks_telemetry.uploader.endpoint import ATTACHED, Endpoint
 
 if TYPE_CHECKING:

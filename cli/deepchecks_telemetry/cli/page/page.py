@@ -1,0 +1,83 @@
+"""The picture as one HTML file: the answer first, then the numbers, the way they take, the bytes, and who decides."""
+
+import base64
+import hashlib
+from collections.abc import Iterator
+from html import escape
+from importlib.metadata import version
+from importlib.resources import files
+
+from deepchecks_telemetry.cli.output import number_text, time_text
+from deepchecks_telemetry.cli.page import counts, requests, way
+from deepchecks_telemetry.cli.page.facts import Facts
+from deepchecks_telemetry.cli.page.html import Html, tag
+from deepchecks_telemetry.cli.status import sending
+
+TITLE = "Deepchecks usage counts on this machine"
+FRAME_HIGH = 720
+
+
+def page(facts: Facts) -> str:
+    """The document; its policy allows one style sheet, by its digest, and nothing else."""
+    style = files(__package__).joinpath("page.css").read_text("utf-8")
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+    body = tag("body", tag("main", _head(facts), *_sections(facts)), _foot(facts))
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{TITLE}</title>\n<style>{style}</style>\n</head>\n{body}\n</html>\n"
+    )
+
+
+def frame(document: str) -> str:
+    """The document for a notebook: in a frame of its own that may run nothing and reach nothing."""
+    source = escape(document, quote=True)
+    size = f'width="100%" height="{FRAME_HIGH}" style="border: 0"'
+    return f'<iframe title="{TITLE}" sandbox srcdoc="{source}" {size}></iframe>'
+
+
+def _head(facts: Facts) -> Html:
+    status = facts.status
+    mode = tag("strong", status["mode"], class_=f"mode {status['mode']}")
+    return tag(
+        "header",
+        tag("h1", TITLE),
+        tag("p", "Telemetry is ", mode, f" decided by {status['decided_by']}.", class_="answer"),
+        tag("p", sending(status), class_="answer"),
+        tag("p", status["problem"], class_="problem") if status["problem"] else "",
+        tag("dl", *_figures(facts), class_="figures"),
+    )
+
+
+def _figures(facts: Facts) -> Iterator[Html]:
+    status = facts.status
+    shown = {"recorded": status["recorded"], "waiting": status["pending"] + status["sealed"]}
+    shown |= {"sent": status["delivered"]}
+    shown |= {name: status[name] for name in ("exported", "rejected", "dropped") if status[name]}
+    for name, value in shown.items():
+        yield tag("div", tag("dt", name), tag("dd", number_text(value)))
+
+
+def _sections(facts: Facts) -> Iterator[Html]:
+    for title, *parts in (
+        ("Day by day", *counts.days(facts)),
+        ("Where it goes", *way.way(facts)),
+        ("What was counted", counts.events(facts), counts.environments(facts)),
+        ("The exact next request", *requests.upcoming(facts)),
+        ("The ledger of requests", requests.ledger(facts)),
+        ("Who decides", *way.answers(facts)),
+        ("Change it", way.commands()),
+    ):
+        yield tag("section", tag("h2", title), *parts)
+
+
+def _foot(facts: Facts) -> Html:
+    made = f"Made {time_text(int(facts.now))} by deepchecks-telemetry {version('deepchecks-telemetry')}."
+    installation = facts.status["installation_id"] or "none"
+    return tag(
+        "footer",
+        tag("p", f"{made} This page is a file: it loads nothing, runs nothing and sends nothing."),
+        tag("p", "Random identifier of this installation: ", tag("code", installation), "."),
+    )

@@ -1,0 +1,53 @@
+"""The exact bytes of the next request, and what became of those before it."""
+
+from collections.abc import Iterator
+
+from deepchecks_telemetry.cli.output import count_text, digest_text, time_text
+from deepchecks_telemetry.cli.page.facts import Entry, Facts
+from deepchecks_telemetry.cli.page.html import Html, table, tag
+from deepchecks_telemetry.spool.consent.decision import OFF
+
+
+def upcoming(facts: Facts) -> Iterator[Html]:
+    """The next request's body, folded, as it would be sent."""
+    entry = facts.next_up
+    if entry is None:
+        yield tag("p", f"There is none: {_reason(facts)}.")
+        return
+    batch = entry.batch
+    where = f"to {facts.status['endpoint']}" if facts.status["sends"] else "nowhere, as things stand"
+    yield tag("p", f"Batch {batch.id}: {count_text(batch.events, 'event')}, and it goes {where}.")
+    yield _bytes(entry)
+
+
+def _reason(facts: Facts) -> str:
+    if facts.status["mode"] == OFF:
+        return f"telemetry is off ({facts.status['decided_by']})"
+    return "what waits was refused before, see the ledger" if facts.status["sealed"] else "nothing waits"
+
+
+def _bytes(entry: Entry) -> Html:
+    batch = entry.batch
+    if entry.body is None:
+        return tag("p", f"The bytes of batch {batch.id} are no longer those of its digest.", class_="problem")
+    summary = tag("summary", f"Its body: {count_text(len(entry.body), 'byte')}, every one of them")
+    digest = tag("p", "sha256 ", tag("code", batch.sha256), f", compressed {count_text(len(batch.packed), 'byte')}")
+    shown = tag("code", entry.body.decode("utf-8", "backslashreplace"))
+    label = f"The body of batch {batch.id}"
+    return tag("details", summary, digest, tag("pre", shown, tabindex="0", role="region", aria_label=label))
+
+
+def ledger(facts: Facts) -> Html:
+    """All batches that are still known, the newest first."""
+    if not facts.ledger:
+        return tag("p", "No request was made yet.")
+    heads = ("batch", "state", "events", "rows", "tries", "last try (UTC)", "where to", "outcome", "sha256")
+    lines = [_line(entry) for entry in reversed(facts.ledger)]
+    return table(heads, lines, caption="Batches: what waits, and the last that are done")
+
+
+def _line(entry: Entry) -> tuple[object, ...]:
+    batch = entry.batch
+    tried = (time_text(batch.tried_at) or "never").replace("T", " ")
+    told = (batch.id, batch.state, batch.events, batch.rows, batch.attempts, tried)
+    return (*told, batch.endpoint or "", batch.outcome or "", tag("code", digest_text(batch.sha256)))

@@ -1,0 +1,72 @@
+"""The way of a count from a program to a receiver, drawn as four stations, with the gate as it stands now."""
+
+from collections.abc import Iterator
+
+from deepchecks_telemetry.cli.explain import SILENT
+from deepchecks_telemetry.cli.output import count_text, number_text
+from deepchecks_telemetry.cli.page.facts import Facts
+from deepchecks_telemetry.cli.page.html import Html, table, tag
+from deepchecks_telemetry.cli.status import RULES, tried
+
+STORY = "deepchecks runs a check or a suite. Kept are which event, the UTC day, and what stands under “By environment”."
+COMMANDS = (
+    ("deepchecks telemetry disable", "off for all your environments; wipes all of it, and shows that nothing is left"),
+    ("deepchecks telemetry local", "count and show, but never open a socket"),
+    ("deepchecks telemetry enable --endpoint URL", "count, and send there"),
+    ("deepchecks telemetry preview", "the bytes of the next request, in the terminal"),
+)
+
+
+def way(facts: Facts) -> Iterator[Html]:
+    """The stations and what stands between them."""
+    status = facts.status
+    waiting = f"{count_text(_waiting(facts), 'event')} in {count_text(status['rows'], 'row')} wait in"
+    passed = "open" if status["sends"] else "shut"
+    gate = "Open." if status["sends"] else f"Closed: {status['barrier']}."
+    yield tag(
+        "ol",
+        _station("Your program", STORY),
+        _station("Your disk", waiting, " ", tag("code", status["spool"])),
+        _station("The gate", gate, f" It is {status['mode']} by {status['decided_by']}.", class_=passed),
+        _station("The receiver", *_receiver(facts), class_=passed),
+        class_="way",
+    )
+    yield tag("p", _last(facts), class_="note")
+
+
+def _station(title: str, *said: object, class_: str = "open") -> Html:
+    return tag("li", tag("h3", title), tag("p", *said), class_=class_)
+
+
+def _receiver(facts: Facts) -> Iterator[object]:
+    status = facts.status
+    if status["endpoint"]:
+        yield tag("code", status["endpoint"])
+        yield f", named by {status['endpoint_from']}. "
+    else:
+        yield "None is set, and none is built in. "
+    yield f"{number_text(status['delivered'])} sent so far."
+
+
+def _waiting(facts: Facts) -> int:
+    return int((facts.status["pending"] or 0) + (facts.status["sealed"] or 0))
+
+
+def _last(facts: Facts) -> str:
+    last = facts.status["last_upload"]
+    said = f"Last upload: {tried(last)}." if last else "There was no upload yet."
+    planned = facts.status["next_upload"]
+    return f"{said} Next upload: {planned}." if planned else f"{said} None is planned."
+
+
+def answers(facts: Facts) -> Iterator[Html]:
+    """Every source that was asked, and its answer."""
+    for question, rule in RULES.items():
+        asked = [each for each in facts.answers if each.question == question]
+        lines = [(each.source, each.answer or SILENT, tag("code", each.where)) for each in asked]
+        yield table(("source", "answer", "where"), lines, caption=rule.rstrip(":"))
+
+
+def commands() -> Html:
+    """What to type."""
+    return tag("dl", *(tag("div", tag("dt", tag("code", line)), tag("dd", does)) for line, does in COMMANDS))

@@ -1,0 +1,116 @@
+"""A request is read, and answered, in the encoding in which it came: OTLP's JSON or its protobuf.
+
+Source: https://opentelemetry.io/docs/specs/otlp/#otlphttp-request
+"""
+
+import json
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+from google.protobuf.message import DecodeError
+from google.rpc.status_pb2 import Status  # type: ignore[import-untyped, unused-ignore]
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
+    ExportLogsPartialSuccess,
+    ExportLogsServiceRequest,
+    ExportLogsServiceResponse,
+)
+from opentelemetry.proto.common.v1.common_pb2 import KeyValue
+from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, ResourceLogs
+
+from deepchecks_telemetry.collector.errors import RequestError
+from deepchecks_telemetry.collector.otlp import KNOWN, MAX_ATTRIBUTES, MAX_RECORDS, Decoded, Object, parse_json
+
+FOREIGN: Object = {"key": "", "value": {}}  # stands for every attribute that the catalogue does not name
+
+
+class Encoding(NamedTuple):
+    """How the bodies of one media type are parsed and written."""
+
+    media_type: str
+    parse: Callable[[bytes], object]
+    success: Callable[[Decoded], bytes]
+    status: Callable[[int, str], bytes]
+
+
+def parse_protobuf(body: bytes) -> Object:
+    """Give the JSON mapping of what the catalogue can name; a message that `read` would refuse is refused here."""
+    try:
+        request = ExportLogsServiceRequest.FromString(body)
+    except DecodeError as error:
+        raise RequestError(400, "The body is not an ExportLogsServiceRequest in protobuf.") from error
+    _check_number(request)
+    return {"resourceLogs": [_group(group) for group in request.resource_logs]}
+
+
+def _check_number(request: ExportLogsServiceRequest) -> None:
+    """Refuse too many messages before any becomes an object of Python's; each sum runs over a bounded number."""
+    groups = request.resource_logs
+    few = (
+        len(groups) <= MAX_RECORDS
+        and sum(len(group.scope_logs) for group in groups) <= MAX_RECORDS
+        and sum(len(scope.log_records) for group in groups for scope in group.scope_logs) <= MAX_RECORDS
+    )
+    if not few:
+        raise RequestError(413, f"The request holds more than {MAX_RECORDS} log records, or groups of them.")
+
+
+def _group(group: ResourceLogs) -> Object:
+    scopes = [{"logRecords": [_record(record) for record in scope.log_records]} for scope in group.scope_logs]
+    return {"resource": {"attributes": _attributes(group.resource.attributes)}, "scopeLogs": scopes}
+
+
+def _record(record: LogRecord) -> Object:
+    return {
+        "timeUnixNano": record.time_unix_nano,
+        "eventName": record.event_name,
+        "body": {} if record.HasField("body") else None,
+        "attributes": _attributes(record.attributes),
+    }
+
+
+def _attributes(pairs: Iterable[KeyValue]) -> list[Object]:
+    """List the attributes, all foreign ones as the same object: millions of them would fit into one body."""
+    listed: list[Object] = []
+    for pair in pairs:
+        listed.append({"key": pair.key, "value": _value(pair)} if pair.key in KNOWN else FOREIGN)
+        if len(listed) > MAX_ATTRIBUTES:
+            break  # `read` refuses it by its length
+    return listed
+
+
+def _value(pair: KeyValue) -> Object:
+    kind = pair.value.WhichOneof("value")
+    if kind == "string_value":
+        return {"stringValue": pair.value.string_value}
+    return {"intValue": pair.value.int_value} if kind == "int_value" else {}
+
+
+def _json_success(decoded: Decoded) -> bytes:
+    """Full success leaves `partialSuccess` unset; without a rejection it is a note to the sender."""
+    partial = {"rejectedLogRecords": str(decoded.rejected), "errorMessage": decoded.message}
+    return _json({"partialSuccess": partial} if decoded.message else {})
+
+
+def _protobuf_success(decoded: Decoded) -> bytes:
+    if not decoded.message:
+        return ExportLogsServiceResponse().SerializeToString()
+    partial = ExportLogsPartialSuccess(rejected_log_records=decoded.rejected, error_message=decoded.message)
+    return ExportLogsServiceResponse(partial_success=partial).SerializeToString()
+
+
+def _protobuf_status(code: int, message: str) -> bytes:
+    written: bytes = Status(code=code, message=message).SerializeToString()
+    return written
+
+
+def _json_status(code: int, message: str) -> bytes:
+    return _json({"code": code, "message": message})
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
+JSON = Encoding("application/json", parse_json, _json_success, _json_status)
+PROTOBUF = Encoding("application/x-protobuf", parse_protobuf, _protobuf_success, _protobuf_status)
+ENCODINGS = {encoding.media_type: encoding for encoding in (JSON, PROTOBUF)}

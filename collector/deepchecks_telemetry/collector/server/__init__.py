@@ -1,0 +1,1 @@
+"""The HTTP server of the embedded collector, its limits, and its process."""

@@ -1,0 +1,40 @@
+"""Silences the call that the released deepchecks makes at import, and finds the identifier that it left behind.
+
+What a user loses by it is the line "a newer version is available".
+"""
+
+from pathlib import Path
+from types import ModuleType
+
+from deepchecks_telemetry.hooks.compatibility import deepchecks_folder
+from deepchecks_telemetry.hooks.errors import HooksError
+from deepchecks_telemetry.hooks.targets import Seam
+
+
+def silence(module: ModuleType, seam: Seam) -> None:
+    """Set the library's own flag, in this process and this module only.
+
+    Not its environment variables: the user's program and its children would see them, and for us they mean off.
+    """
+    if hasattr(module, seam.name):
+        setattr(module, seam.name, True)
+
+
+def old_user_id() -> Path | None:
+    """The identifier that deepchecks' own call wrote beside its code, one per environment; None if there is none."""
+    folder = deepchecks_folder()
+    path = folder / ".user_id" if folder else None
+    return path if path and path.is_file() else None
+
+
+def remove_user_id() -> Path | None:
+    """Remove that identifier and say which file it was; None if there was none."""
+    path = old_user_id()
+    try:
+        if path:
+            path.unlink(missing_ok=True)
+    except OSError as error:
+        raise HooksError(
+            f"Cannot remove {path}: {error.strerror}. Run this again as the owner of the environment."
+        ) from error
+    return path

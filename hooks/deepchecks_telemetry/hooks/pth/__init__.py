@@ -1,0 +1,1 @@
+"""The .pth file that attaches to deepchecks in one virtual environment."""

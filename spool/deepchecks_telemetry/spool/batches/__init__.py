@@ -1,0 +1,1 @@
+"""Batches: sealed from counts, tried, settled, exported."""

@@ -1,0 +1,142 @@
+"""Sealing: what waits becomes one batch of rows, each with a `uid` that never changes again, and the bytes to send.
+
+Whatever stands in the file, which may have been edited by hand, nothing outside the catalogue is sealed.
+"""
+
+import gzip
+import hashlib
+import sqlite3
+import time
+from collections.abc import Callable, Container, Iterable
+from dataclasses import dataclass
+
+from deepchecks_telemetry.spool.catalogue import NAMES, Environment, is_allowed, is_count, is_day
+from deepchecks_telemetry.spool.db.busy import writing
+from deepchecks_telemetry.spool.db.compaction import checkpoint, fold
+from deepchecks_telemetry.spool.db.connection import opened
+from deepchecks_telemetry.spool.db.counters import add_tally
+from deepchecks_telemetry.spool.db.schema import HEAD, PLACE, SEALED, check_head
+from deepchecks_telemetry.spool.files.lock import hold
+from deepchecks_telemetry.spool.files.paths import Home
+from deepchecks_telemetry.spool.identity import is_uuid, new_uuid
+from deepchecks_telemetry.spool.recording.writer import today
+from deepchecks_telemetry.spool.recovery.maintenance import NUMBERS, kept_up
+
+MAX_ROWS = 1000  # of some 300 bytes each: far below the 1 MiB that receivers commonly take
+MAX_PARKED = 8  # refused batches; past them counts go on being folded, so that years of 403 stay within bounds
+LOCK_S = 5.0
+YEAR = 365  # days after which nobody can join what an installation sends from then on with what it sent before
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A sealed count: `day` is a UTC day since 1970-01-01, `uid` OpenTelemetry's key against duplicates."""
+
+    uid: str
+    day: int
+    event: str
+    environment: Environment
+    count: int
+
+
+Render = Callable[[str, list[Row]], bytes]
+Key = tuple[int, int, int, int]  # day, event, environment, and how often
+
+
+def seal(
+    home: Home,
+    render: Render,
+    *,
+    behind: bool = False,
+    looked: bool = False,
+    clock: Callable[[], float] = time.time,
+) -> bool:
+    """Seal up to `MAX_ROWS` of the oldest counts, unless a batch still waits; True when a batch was made.
+
+    `render(installation_id, rows)` gives the body that is stored with the batch; a retry sends the same bytes. With
+    `behind`, also where a batch waits: a file takes many. With `looked`, right after another batch, the rows that wait
+    are not looked through once more.
+    """
+    reads = ["batches"] if looked else NUMBERS
+    return kept_up(home, lambda: _seal_under_lock(home, render, clock, behind=behind), reads=reads)
+
+
+def _seal_under_lock(home: Home, render: Render, clock: Callable[[], float], *, behind: bool) -> bool:
+    with hold(home.lock, LOCK_S), opened(home, locked=True) as connection:
+        with writing(connection, time.monotonic() + LOCK_S):
+            fold(connection)
+            made = (behind or not _waiting(connection)) and _seal(connection, render, int(clock()))
+        checkpoint(connection)
+    return made
+
+
+def _waiting(connection: sqlite3.Connection) -> bool:
+    states = [state for (state,) in connection.execute("SELECT state FROM batches WHERE state IN ('sealed', 'parked')")]
+    return SEALED in states or len(states) >= MAX_PARKED
+
+
+def _seal(connection: sqlite3.Connection, render: Render, now: int) -> bool:
+    epoch, installation = check_head(connection.execute(HEAD).fetchone())
+    if epoch % 2 or installation is None:
+        return False
+    places = _read_places(connection)
+    while keys := _take_oldest(connection):
+        known = [key for key in keys if _is_known(key, places)]
+        _discard(connection, (key for key in keys if not _is_known(key, places)))
+        if known:
+            rows = [Row(new_uuid(), day, NAMES[event], places[place], count) for day, event, place, count in known]
+            _store(connection, rows, known, render(_identify(connection, installation, now), rows), now)
+            return True
+    return False
+
+
+def _read_places(connection: sqlite3.Connection) -> dict[int, Environment]:
+    found = connection.execute(f"SELECT id, {PLACE} FROM environments")  # noqa: S608
+    return {place: Environment(*values) for place, *values in found if is_allowed(tuple(values))}
+
+
+def _take_oldest(connection: sqlite3.Connection) -> list[Key]:
+    keys = connection.execute(
+        "SELECT day, event, environment, count FROM folded ORDER BY day, environment, event LIMIT ?", (MAX_ROWS,)
+    ).fetchall()
+    connection.executemany("DELETE FROM folded WHERE (day, event, environment) = (?, ?, ?)", [key[:3] for key in keys])
+    return keys
+
+
+def _is_known(key: Key, places: Container[int]) -> bool:
+    """Whether the catalogue names all of it; a day or a count that is none could be the bytes of a text."""
+    day, event, place, count = key
+    return is_day(day) and event in NAMES and place in places and is_count(count)
+
+
+def _discard(connection: sqlite3.Connection, keys: Iterable[Key]) -> None:
+    add_tally(connection, "dropped:unknown", sum(count for *_, count in keys if is_count(count)))
+
+
+def _identify(connection: sqlite3.Connection, installation: str, now: int) -> str:
+    """The installation's id for this batch: another one after a year, and where a text stands that is none."""
+    day = today(lambda: now)
+    (since,) = connection.execute("SELECT installed_day FROM spool").fetchone()
+    # A clock that was a year ahead when the id was given would keep it for two.
+    if is_uuid(installation) and is_day(since) and abs(day - since) < YEAR:
+        return installation
+    another = new_uuid()
+    connection.execute("UPDATE spool SET installation = ?, installed_day = ?", (another, day))
+    return another
+
+
+def _store(connection: sqlite3.Connection, rows: list[Row], keys: list[Key], body: bytes, now: int) -> None:
+    batch = connection.execute(
+        "INSERT INTO batches (state, sealed_at, rows, events, packed, sha256) VALUES ('sealed', ?, ?, ?, ?, ?)",
+        (
+            now,
+            len(rows),
+            sum(row.count for row in rows),
+            gzip.compress(body, mtime=0),
+            hashlib.sha256(body).hexdigest(),
+        ),
+    ).lastrowid
+    connection.executemany(
+        "INSERT INTO rows (uid, batch, day, event, environment, count) VALUES (?, ?, ?, ?, ?, ?)",
+        [(row.uid, batch, *key) for row, key in zip(rows, keys, strict=True)],
+    )

@@ -1,0 +1,63 @@
+"""Folding and checkpointing: raw events become counts, the WAL becomes short; the only place of both."""
+
+import sqlite3
+import time
+from contextlib import suppress
+
+from deepchecks_telemetry.spool.db.busy import patiently, writing
+from deepchecks_telemetry.spool.db.schema_guard import FEW_STEPS, bound
+from deepchecks_telemetry.spool.errors import Busy
+from deepchecks_telemetry.spool.files.lock import hold
+from deepchecks_telemetry.spool.files.paths import Home
+
+# SQLite waits for readers with the write lock held: without, it finds one among writers in tight loops nearly every
+# time and the WAL grows; with the patience of a command, a forgotten reader would make all hosts wait.
+STANDSTILL_MS = 10
+TIDY_DEADLINE_S = 0.05  # in the host; whoever comes by a thousand events later tries again
+
+
+def fold(connection: sqlite3.Connection) -> None:
+    """Turn the raw events into counts; inside a write transaction of the caller's.
+
+    The last event stays as an empty row, so that ids go on from it and the largest id remains the count of all.
+    """
+    (last,) = connection.execute("SELECT max(id) FROM events").fetchone()
+    if last is None:
+        return
+    connection.execute(
+        "INSERT INTO folded (day, event, environment, count) "
+        "SELECT day, event, environment, count(*) FROM events WHERE event > 0 AND id <= ? "
+        "GROUP BY 1, 2, 3 ON CONFLICT DO UPDATE SET count = count + excluded.count",
+        (last,),
+    )
+    connection.execute("DELETE FROM events WHERE id < ?", (last,))
+    connection.execute("UPDATE events SET day = 0, event = 0, environment = 0 WHERE id = ?", (last,))
+
+
+def checkpoint(connection: sqlite3.Connection) -> bool:
+    """Move the WAL into the database and cut it to nothing; False (no error) where a reader was in the way."""
+    (patience_ms,) = connection.execute("PRAGMA busy_timeout").fetchone()
+    connection.execute(f"PRAGMA busy_timeout = {STANDSTILL_MS}")
+    try:
+        (busy, _, _) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    finally:
+        connection.execute(f"PRAGMA busy_timeout = {patience_ms}")
+    return not busy
+
+
+def tidy(home: Home, connection: sqlite3.Connection) -> bool:
+    """Fold and checkpoint now; False (never an error) where somebody else is at it, or a lock in the way."""
+    deadline = time.monotonic() + TIDY_DEADLINE_S
+    bound(connection, FEW_STEPS)
+    with suppress(Busy), hold(home.lock, timeout_s=0):
+        with writing(connection, deadline):
+            fold(connection)
+        # Among writers in tight loops the first try finds one of them at it, as a rule, and the WAL would grow.
+        patiently(lambda: _cut(connection), deadline)
+        return True
+    return False
+
+
+def _cut(connection: sqlite3.Connection) -> None:
+    if not checkpoint(connection):
+        raise Busy("another process is reading the spool")

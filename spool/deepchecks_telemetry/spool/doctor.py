@@ -1,0 +1,191 @@
+"""What `doctor` asks of the spool: one finding for each thing that can be wrong, with what to do about it.
+
+The database's files are looked at through SQLite and stat(2) only: reading them by other means in a process that has
+the spool open would drop SQLite's locks.
+"""
+
+import os
+import sqlite3
+import stat
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from deepchecks_telemetry.spool.db.connection import opened
+from deepchecks_telemetry.spool.db.schema import VERSION
+from deepchecks_telemetry.spool.errors import Damaged, Outdated, SpoolError
+from deepchecks_telemetry.spool.files.directory import ROOT, check_ground, is_remote, stranger
+from deepchecks_telemetry.spool.files.lock import hold
+from deepchecks_telemetry.spool.files.paths import Home
+from deepchecks_telemetry.spool.files.quarantine import quarantined
+from deepchecks_telemetry.spool.files.regular import is_plain
+from deepchecks_telemetry.spool.stats import read_books
+
+OK, WARNING, WRONG = "ok", "warning", "wrong"
+RESET_BUG = ((3, 7, 0), (3, 51, 2))  # the WAL-reset bug: two checkpoints at once can lose a commit
+WAL_LIMIT = 4 * 2**20
+OURS = (
+    "spool.db",
+    "spool.db-wal",
+    "spool.db-shm",
+    "spool.db-journal",
+    "spool.lock",
+    "upload.lock",
+    "spool.db.view.html",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at: `level` is ok, warning or wrong; `remedy` says what to do about it."""
+
+    name: str
+    level: str
+    text: str
+    remedy: str | None = None
+
+
+def examine(home: Home, *, clock: Callable[[], float] = time.time) -> list[Finding]:
+    """All findings, in the order in which one would look; few where there is no spool."""
+    if not os.path.lexists(home.state):
+        return [*_choice(home), Finding("spool", OK, "there is none yet"), _sqlite()]
+    return [
+        *_choice(home),
+        _folder(home),
+        *_files(home),
+        _file_system(home),
+        _lock(home),
+        *_content(home, clock()),
+        _sqlite(),
+    ]
+
+
+def _folder(home: Home) -> Finding:
+    try:
+        check_ground(home)
+    except (SpoolError, OSError) as error:
+        return Finding("folder", WRONG, str(error), f"make it yours alone: chown it to you and chmod 700 {home.state}")
+    return Finding("folder", OK, "yours alone")
+
+
+def _choice(home: Home) -> Iterator[Finding]:
+    try:
+        told = stranger(os.stat(home.config), ROOT)
+    except OSError:
+        return
+    if told:
+        remedy = f"make it yours alone: chown it to you and chmod 700 {home.config}"
+        yield Finding("choice", WRONG, f"its folder {told}, so it counts as off", remedy)
+
+
+def _files(home: Home) -> Iterator[Finding]:
+    names = os.listdir(home.state)
+    if sys.platform != "win32":
+        open_ones = [name for name in names if stat.S_IMODE(os.lstat(os.path.join(home.state, name)).st_mode) & 0o077]
+        if open_ones:
+            yield Finding("permissions", WRONG, f"others may read {', '.join(open_ones)}", f"chmod 600 {home.state}/*")
+        else:
+            yield Finding("permissions", OK, "0600")
+    planted = [name for name in names if not is_plain(os.path.join(home.state, name))]
+    if planted:
+        remedy = "remove them by hand; deepchecks telemetry disable does it too"
+        yield Finding("planted files", WRONG, f"links, or no files: {', '.join(planted)}", remedy)
+    copies = [os.path.basename(copy) for copy in quarantined(home)]
+    if copies:
+        remedy = "any command that reads the spool brings back what can be saved: deepchecks telemetry inspect"
+        yield Finding("damaged copies", WARNING, f"{len(copies)} put aside", remedy)
+    if "spool.db.unreadable" in names:
+        yield Finding("unreadable file", WARNING, "put aside, and nothing could be read from it", "remove it by hand")
+    strays = [
+        name for name in names if name not in OURS and not name.startswith(("spool.db.damaged-", "spool.db.unre"))
+    ]
+    if strays:
+        yield Finding("left-over files", WARNING, f"{len(strays)} not ours, or half made", "remove them by hand")
+
+
+def _file_system(home: Home) -> Finding:
+    if is_remote(home.state):
+        return Finding("file system", WARNING, "shared over a network: every access takes the file lock, and is slower")
+    return Finding("file system", OK, "local")
+
+
+def _lock(home: Home) -> Finding:
+    try:
+        with hold(home.lock, 2.0):
+            return Finding("lock", OK, "works")
+    except SpoolError as error:
+        return Finding(
+            "lock", WRONG, str(error), "nothing is recorded where no lock works: set DEEPCHECKS_TELEMETRY_DIR"
+        )
+
+
+def _content(home: Home, now: float) -> Iterator[Finding]:
+    if not os.path.lexists(home.spool):
+        yield Finding("spool", OK, "there is none yet")
+        return
+    try:
+        with opened(home) as connection:
+            yield from _integrity(connection)
+            yield from _books(connection, now)
+            yield _version(connection)
+    except Outdated as error:
+        yield Finding("version", WRONG, str(error), "pip install --upgrade deepchecks-telemetry")
+    except Damaged as error:
+        yield Finding(
+            "integrity", WRONG, f"{error}; it was put aside", "deepchecks telemetry inspect brings back the rest"
+        )
+    except (SpoolError, OSError) as error:
+        yield Finding("spool", WRONG, str(error), "see the folder's owner, permissions and free space")
+    yield _wal(home)
+
+
+def _integrity(connection: sqlite3.Connection) -> Iterator[Finding]:
+    told = [line for (line,) in connection.execute("PRAGMA integrity_check(3)")]
+    if told == ["ok"]:
+        yield Finding("integrity", OK, "SQLite finds nothing")
+    else:
+        remedy = "deepchecks telemetry disable, then enable, makes a new one; what waits is lost by it"
+        yield Finding("integrity", WRONG, f"SQLite finds {len(told)} faults or more", remedy)
+
+
+def _books(connection: sqlite3.Connection, now: float) -> Iterator[Finding]:
+    books = read_books(connection)
+    if books.balance:
+        what = f"{books.balance} of them are nowhere" if books.balance > 0 else f"{-books.balance} more are there"
+        remedy = "deepchecks telemetry disable, then enable, begins new books; what waits is lost by it"
+        yield Finding("conservation", WRONG, f"{books.recorded} recorded, but {what}", remedy)
+    else:
+        yield Finding("conservation", OK, f"all {books.recorded} recorded events are accounted for")
+    if books.dropped:
+        reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(books.dropped.items()))
+        yield Finding("dropped", WARNING, reasons)
+    (latest,) = connection.execute(
+        "SELECT max(day) FROM (SELECT day FROM events UNION SELECT day FROM folded)"
+    ).fetchone()
+    if isinstance(latest, int) and latest > now // 86_400 + 1:
+        yield Finding("clock", WARNING, "there are events of a day to come: the clock has jumped")
+
+
+def _version(connection: sqlite3.Connection) -> Finding:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    later = " (migrated at the next flush)" if version < VERSION else ""
+    return Finding("version", OK, f"schema {version}{later}")
+
+
+def _wal(home: Home) -> Finding:
+    try:
+        size = os.stat(home.spool + "-wal").st_size
+    except OSError:
+        size = 0
+    if size > WAL_LIMIT:
+        return Finding("wal", WARNING, f"{size} bytes", "close programs that read the spool; the next flush cuts it")
+    return Finding("wal", OK, f"{size} bytes not yet in the database" if size else "empty")
+
+
+def _sqlite() -> Finding:
+    first, last = RESET_BUG
+    if first <= sqlite3.sqlite_version_info <= last:
+        text = f"SQLite {sqlite3.sqlite_version} has the WAL-reset bug, which one checkpoint at a time does not meet"
+        return Finding("sqlite", WARNING, text)
+    return Finding("sqlite", OK, f"SQLite {sqlite3.sqlite_version}")

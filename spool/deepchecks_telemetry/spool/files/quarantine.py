@@ -1,0 +1,88 @@
+"""A damaged spool is put aside, never written again, and counting goes on in a new one.
+
+Appenders do not take the file lock, so some may still hold the old file. Each of them looks at most `LEASE_S` before
+it acknowledges a record whether its file still stands at the spool's path, and else does not acknowledge. So whatever
+was acknowledged in the old file was there `LEASE_S` after the rename, and is found by whoever salvages it later.
+"""
+
+import os
+import time
+
+from deepchecks_telemetry.spool.errors import Unusable
+from deepchecks_telemetry.spool.files.paths import Home
+from deepchecks_telemetry.spool.files.regular import BESIDE, is_plain_database
+
+LEASE_S = 0.01
+SETTLED_S = 1.0  # a copy is salvaged only so long after its rename: a hundred leases
+LOCK_S = 2.0
+MOST = 4  # copies kept apart at once; a disk that damages every new spool must not be filled with them
+
+
+def identity(path: str) -> tuple[int, int] | None:
+    """Which file stands at `path` now: device and inode, None where there is none."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def put_aside(home: Home, damaged: tuple[int, int] | None, *, locked: bool = False) -> None:
+    """Rename the spool that was found damaged, unless another process was faster; a new one can be made then.
+
+    `locked` says that the caller holds the file lock already.
+    """
+    from contextlib import nullcontext
+
+    from deepchecks_telemetry.spool.files.lock import hold
+
+    with nullcontext() if locked else hold(home.lock, LOCK_S):
+        if damaged is None or identity(home.spool) != damaged:
+            return
+        if len(quarantined(home)) >= MOST:
+            raise Unusable("the spool is damaged again and again")
+        _rename(home.spool, f"{home.spool}.damaged-{time.time_ns():x}")
+
+
+def quarantined(home: Home) -> list[str]:
+    """The copies that were put aside and not salvaged yet, oldest first."""
+    try:
+        names = os.listdir(home.state)
+    except OSError:
+        return []
+    marks = [name for name in names if name.startswith("spool.db.damaged-") and not name.endswith(BESIDE)]
+    copies = [os.path.join(home.state, name) for name in sorted(marks)]
+    return list(filter(is_plain_database, copies))  # a link was put there by somebody else
+
+
+def _rename(path: str, aside: str) -> None:
+    # The database first: whoever comes now finds none, and waits for the lock to make one.
+    for suffix in ("", *BESIDE):
+        if os.path.lexists(path + suffix):
+            os.rename(path + suffix, aside + suffix)
+
+
+def dismiss(home: Home, copy: str, *, saved: bool) -> None:
+    """After the salvage: remove the copy, or keep the newest of those that nothing could be read from.
+
+    It may be somebody else's file, that was put in our place by mistake. `disable` removes it all the same.
+    """
+    kept = home.spool + ".unreadable"
+    for suffix in ("", *BESIDE):
+        if os.path.lexists(copy + suffix):
+            os.unlink(copy + suffix) if saved else os.replace(copy + suffix, kept + suffix)
+
+
+def reunite(home: Home) -> None:
+    """Take away the WAL of a spool that is gone, or SQLite would play it into the new one; under the file lock.
+
+    One that is left belongs to the copy whose renaming was cut short.
+    """
+    copies = quarantined(home)
+    for suffix in BESIDE:
+        stray = home.spool + suffix
+        if os.path.lexists(stray):
+            if copies and not os.path.lexists(copies[-1] + suffix):
+                os.rename(stray, copies[-1] + suffix)
+            else:
+                os.unlink(stray)

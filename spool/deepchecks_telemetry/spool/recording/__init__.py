@@ -1,0 +1,1 @@
+"""The append in the host program: one SQL statement for each event."""

@@ -1,0 +1,1 @@
+"""Migrations, and recovery of a spool that was found damaged."""

@@ -1,0 +1,94 @@
+"""Before the books are read or changed outside the host: the schema is up to date, and what was put aside is saved.
+
+The host does neither: it appends to every version, and a damaged spool is only renamed there.
+"""
+
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+from deepchecks_telemetry.spool.db.busy import writing
+from deepchecks_telemetry.spool.db.connection import BUSY_TIMEOUT_S, opened
+from deepchecks_telemetry.spool.db.schema import VERSION, create
+from deepchecks_telemetry.spool.errors import Damaged
+from deepchecks_telemetry.spool.files.lock import hold
+from deepchecks_telemetry.spool.files.paths import Home
+from deepchecks_telemetry.spool.files.quarantine import SETTLED_S, dismiss, quarantined
+
+Result = TypeVar("Result")
+
+NUMBERS = {
+    "events": ("day", "event", "environment"),
+    "folded": ("day", "event", "environment", "count"),
+    "rows": ("batch", "day", "event", "environment", "count"),
+    "batches": ("sealed_at", "rows", "events", "rejected", "attempts"),
+    "tallies": ("count",),
+}
+
+
+def kept_up(home: Home, act: Callable[[], Result], *, reads: Iterable[str] = NUMBERS) -> Result:
+    """What `act` gives for a spool that is up to date; met with damage, it is called once more on the mended spool.
+
+    `reads` names the tables that are looked through before: every row of them, so that hundreds of batches in a row
+    should not ask for the largest each time.
+    """
+    try:
+        _keep_up(home, reads)
+        return act()
+    except Damaged:  # it was put aside by whoever met it
+        _keep_up(home, NUMBERS)
+        return act()
+
+
+def _keep_up(home: Home, reads: Iterable[str]) -> None:
+    copies = quarantined(home)
+    if copies:
+        create(home, BUSY_TIMEOUT_S)
+    elif not os.path.exists(home.spool):
+        return
+    with opened(home) as connection:
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        for table in reads:
+            _check_place(connection, table)
+    if version < VERSION:
+        _migrate(home)
+    for copy in copies:
+        _salvage(home, copy)
+
+
+def _check_place(connection: sqlite3.Connection, table: str) -> None:
+    """A page of one table in the place of another's breaks no tree, so SQLite finds nothing; and types bind nothing."""
+    wrong = " OR ".join(f"typeof({column}) != 'integer'" for column in NUMBERS[table])
+    if connection.execute(f"SELECT 1 FROM {table} WHERE {wrong} LIMIT 1").fetchone():  # noqa: S608
+        raise Damaged("the spool's tables hold what is not theirs")
+
+
+def _migrate(home: Home) -> None:
+    from deepchecks_telemetry.spool.recovery.migrations import migrate
+
+    with hold(home.lock, BUSY_TIMEOUT_S), opened(home, locked=True) as connection:
+        migrate(connection)
+
+
+def _salvage(home: Home, copy: str) -> None:
+    from deepchecks_telemetry.spool.recovery.recover import salvage
+
+    _let_settle(copy)
+    with hold(home.lock, BUSY_TIMEOUT_S):
+        if copy not in quarantined(home):
+            return
+        with opened(home, locked=True) as connection, writing(connection, time.monotonic() + BUSY_TIMEOUT_S):
+            saved = salvage(connection, copy)
+        dismiss(home, copy, saved=saved)
+
+
+def _let_settle(copy: str) -> None:
+    """Wait until nobody can acknowledge a record in the copy any more; a clock that jumped costs one whole wait."""
+    try:
+        age_s = time.time() - os.stat(copy).st_ctime
+    except OSError:
+        return
+    if age_s < SETTLED_S:
+        time.sleep(min(SETTLED_S, SETTLED_S - age_s))

@@ -1,0 +1,39 @@
+"""The schema's changes: additive, so that older clients live on, and harmless where a new spool has them already."""
+
+import sqlite3
+import time
+
+from sqlite_utils import Database
+from sqlite_utils.migrations import Migrations
+
+from deepchecks_telemetry.spool.db.busy import writing
+from deepchecks_telemetry.spool.db.connection import BUSY_TIMEOUT_S
+from deepchecks_telemetry.spool.db.schema import VERSION
+
+changes = Migrations("deepchecks-telemetry")
+
+
+@changes(name="1001-salvaged")
+def salvaged(db: Database) -> None:
+    """What was saved and lost of spools that were damaged."""
+    columns = {"name": str, "at": int, "saved": int, "lost": int}
+    db.create_table("salvaged", columns, pk="name", not_null={"at", "saved", "lost"}, if_not_exists=True)
+
+
+@changes(name="1002-exports")
+def exports(db: Database) -> None:
+    """Where batches were written to that are carried by hand."""
+    columns = {"batch": int, "path": str, "part": str, "sha256": str}
+    db.create_table("exports", columns, pk=("batch", "path"), not_null=set(columns), if_not_exists=True)
+
+
+def migrate(connection: sqlite3.Connection) -> None:
+    """Bring an open spool up to `VERSION`, under the file lock.
+
+    The connection is the standard library's: with pysqlite3 importable sqlite-utils would open a second SQLite in this
+    process, and its plugins are other people's code.
+    """
+    # One transaction around all: sqlite-utils begins a deferred one, which fails at once where an appender is faster.
+    with writing(connection, time.monotonic() + BUSY_TIMEOUT_S):
+        changes.apply(Database(connection, execute_plugins=False))
+        connection.execute(f"PRAGMA user_version = {VERSION}")

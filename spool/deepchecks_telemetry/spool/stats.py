@@ -1,0 +1,124 @@
+"""The spool's books, for a reader: where every recorded event is now, what waits, and whether the sums agree."""
+
+import sqlite3
+from dataclasses import dataclass, field
+from typing import Any
+
+from deepchecks_telemetry.spool.catalogue import NAMES, Environment
+from deepchecks_telemetry.spool.db.connection import opened
+from deepchecks_telemetry.spool.files.paths import Home
+from deepchecks_telemetry.spool.recovery.maintenance import kept_up
+
+
+@dataclass(frozen=True, slots=True)
+class Accounts:
+    """Counts of events by where they are; `rows` counts what waits by day, event and environment."""
+
+    recorded: int = 0
+    pending: int = 0
+    sealed: int = 0
+    delivered: int = 0
+    exported: int = 0
+    rejected: int = 0
+    dropped: dict[str, int] = field(default_factory=dict)
+    rows: int = 0
+    batches: int = 0
+    installation_id: str | None = None
+    closed: bool = False
+    next_upload: int | None = None
+    retry_after: int | None = None
+    failures: int = 0
+    attached_endpoint: str | None = None
+
+    @property
+    def balance(self) -> int:
+        """Recorded events that are in no state, or in two: 0 unless something was lost or counted twice."""
+        there = self.pending + self.sealed + self.delivered + self.exported + self.rejected
+        return self.recorded - there - sum(self.dropped.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What waits of one UTC day, event and environment, and whether it is already in a batch."""
+
+    day: int
+    event: str
+    environment: Environment
+    count: int
+    sealed: bool
+
+
+_SUM = {
+    # The largest id is a count that no later step touches. Events that could not be stored were never given one, nor
+    # were those that an earlier, damaged spool had recorded.
+    "recorded": "coalesce((SELECT max(id) FROM events), 0) + coalesce((SELECT sum(count) FROM tallies "
+    "WHERE name IN ('dropped:busy', 'dropped:failed', 'recovered')), 0)",
+    "pending": "(SELECT count(*) FROM events WHERE event > 0) + coalesce((SELECT sum(count) FROM folded), 0)",
+    "sealed": "coalesce((SELECT sum(events) FROM batches WHERE state IN ('sealed', 'parked')), 0)",
+    "exported": "coalesce((SELECT sum(events) FROM batches WHERE state = 'exported'), 0)",
+    "delivered": "coalesce((SELECT count FROM tallies WHERE name = 'delivered'), 0)",
+    "rejected": "coalesce((SELECT count FROM tallies WHERE name = 'rejected'), 0)",
+    "batches": "(SELECT count(*) FROM batches WHERE state IN ('sealed', 'parked', 'exported'))",
+}
+_WAITING = """
+SELECT day, event, deepchecks_version, os_type, os_name, os_version, python_name, python_version, runtime,
+  sum(count), sealed FROM (
+    SELECT day, event, environment, count(*) AS count, 0 AS sealed FROM events WHERE event > 0 GROUP BY 1, 2, 3
+    UNION ALL SELECT day, event, environment, count, 0 FROM folded
+    UNION ALL SELECT day, event, environment, count, 1 FROM rows
+      WHERE batch IN (SELECT id FROM batches WHERE state IN ('sealed', 'parked'))
+  ) JOIN environments ON environments.id = environment GROUP BY day, event, environment, sealed ORDER BY 1, 2, 3
+"""
+
+
+def read_accounts(home: Home) -> Accounts:
+    """The books as they are at one moment; all zero where there is no spool."""
+    try:
+        return kept_up(home, lambda: _read(home))
+    except FileNotFoundError:
+        return Accounts()
+
+
+def _read(home: Home) -> Accounts:
+    with opened(home) as connection:
+        connection.execute("BEGIN")  # one snapshot for all the sums
+        return read_books(connection)
+
+
+def read_books(connection: sqlite3.Connection) -> Accounts:
+    """The books through a connection that is open already."""
+    columns = ", ".join(f"{query} AS {name}" for name, query in _SUM.items())
+    cursor = connection.execute(f"SELECT {columns} FROM spool")  # noqa: S608
+    sums = dict(zip([name for name, *_ in cursor.description], cursor.fetchone(), strict=True))
+    dropped = connection.execute("SELECT substr(name, 9), count FROM tallies WHERE name LIKE 'dropped:%'")
+    (installation, epoch, due, after, failures, endpoint) = connection.execute(
+        "SELECT installation, epoch, next_upload, retry_after, failures, endpoint FROM spool"
+    ).fetchone()
+    return Accounts(
+        **sums,
+        dropped=dict(dropped.fetchall()),
+        rows=connection.execute(f"SELECT count(*) FROM ({_WAITING})").fetchone()[0],  # noqa: S608
+        installation_id=installation,
+        closed=bool(epoch % 2),
+        next_upload=due,
+        retry_after=after,
+        failures=failures,
+        attached_endpoint=endpoint if isinstance(endpoint, str) else None,  # a hand may have been at it
+    )
+
+
+def read_waiting(home: Home) -> list[Waiting]:
+    """What waits, oldest day first; empty where there is no spool."""
+    try:
+        found = kept_up(home, lambda: _read_rows(home))
+    except FileNotFoundError:
+        return []
+    return [
+        Waiting(day, NAMES.get(event, "unknown"), Environment(*place), count, bool(sealed))
+        for day, event, *place, count, sealed in found
+    ]
+
+
+def _read_rows(home: Home) -> list[tuple[Any, ...]]:
+    with opened(home) as connection:
+        return connection.execute(_WAITING).fetchall()

@@ -1,0 +1,235 @@
+"""A client that does not get on is cut off at its deadline, and however many there are, the others are served."""
+
+import asyncio
+import http.client
+import json
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from deepchecks_telemetry.collector import report
+from deepchecks_telemetry.collector.errors import StartError
+from deepchecks_telemetry.collector.server import limits as intake
+from deepchecks_telemetry.collector.server import slow_clients as connection
+from deepchecks_telemetry.collector.server.serve import _server, serve
+from deepchecks_telemetry.collector.store import Store
+
+Build = Callable[..., Any]
+HEAD = b"POST /v1/logs HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+
+
+class Server:
+    """A collector in a thread, so that its deadlines can be short."""
+
+    def __init__(self, path: Path, token: str | None = None) -> None:
+        self.path = path
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self.listener.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._store = Store(path)
+        self._server = _server(self._store, token)
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._server.serve([self.listener])))
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._server.should_exit = True
+        self._thread.join(20)
+        self.listener.close()
+        self._store.close()
+
+    def connect(self, *said: bytes) -> socket.socket:
+        client = socket.create_connection(("127.0.0.1", self.port), timeout=20)
+        for part in said:
+            client.sendall(part)
+        return client
+
+    def client(self) -> http.client.HTTPConnection:
+        client = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        client.connect()
+        return client
+
+    def post(self, body: bytes, **headers: str) -> requests.Response:
+        with requests.Session() as session:
+            session.trust_env = False
+            kind = {"Content-Type": "application/json", **headers}
+            return session.post(f"{self.url}/v1/logs", data=body, headers=kind, timeout=20)
+
+
+@pytest.fixture
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "HEAD_DEADLINE_S", 0.1)
+    monkeypatch.setattr(intake, "BODY_DEADLINE_S", 0.1)
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    made = Server(tmp_path / "store.db")
+    yield made
+    made.stop()
+
+
+def ending(client: socket.socket) -> bytes:
+    """All that the server says until it lets go of the client."""
+    said = b""
+    with client:
+        try:
+            while part := client.recv(65536):
+                said += part
+        except ConnectionResetError:
+            pass
+    return said
+
+
+@pytest.mark.parametrize(
+    "said",
+    [b"", b"POST", HEAD, HEAD + b"Content-Length: 2\r\n\r\n{}" + HEAD],
+    ids=["nothing", "a word", "no end of the head", "a second head without end"],
+)
+def test_a_client_that_does_not_end_its_head_is_cut_off(short: None, server: Server, said: bytes) -> None:
+    answers = ending(server.connect(said))
+    assert answers.count(b"HTTP/1.1 200") == said.count(b"{}")
+
+
+def test_a_body_that_does_not_come_is_answered_and_cut_off(short: None, server: Server) -> None:
+    assert b" 408 " in ending(server.connect(HEAD + b"Content-Length: 9\r\n\r\n{"))
+
+
+def drip(client: socket.socket, end: float) -> None:
+    while time.monotonic() < end:
+        client.sendall(b" ")
+
+
+def test_a_body_that_is_answered_before_its_end_is_not_read_for_ever(short: None, server: Server) -> None:
+    end = time.monotonic() + 4  # uvicorn's own deadline of 5 s begins anew with each byte
+    with server.connect(b"POST /elsewhere HTTP/1.1\r\nHost: x\r\nContent-Length: 999999999\r\n\r\n") as client:
+        assert b" 404 " in client.recv(65536)
+        with pytest.raises(ConnectionError):
+            drip(client, end)
+
+
+def healthy(client: http.client.HTTPConnection) -> bool:
+    """Whether the server answers on the connection that stands already."""
+    assert client.sock is not None
+    client.request("GET", "/healthz")
+    return client.getresponse().read() == b'{"status":"ok"}'
+
+
+def test_a_client_that_gets_on_keeps_its_connection(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "HEAD_DEADLINE_S", 1.0)
+    with closing(server.client()) as client:
+        end = time.monotonic() + 1.5
+        while time.monotonic() < end:
+            assert healthy(client)
+
+
+def test_beyond_the_number_of_connections_the_others_are_served(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "MAX_CONNECTIONS", 3)
+    with ExitStack() as stack:
+        served = [stack.enter_context(closing(server.client())) for _ in range(3)]
+        assert all(map(healthy, served))
+        assert ending(server.connect()) == b""
+        assert all(map(healthy, served))
+
+
+def test_beyond_the_bytes_in_hand_a_sender_is_asked_to_come_again(
+    server: Server, monkeypatch: pytest.MonkeyPatch, record: Build, request_of: Build
+) -> None:
+    monkeypatch.setattr(intake, "MAX_HELD_BYTES", 30_000)
+    body = json.dumps(request_of(record())).encode()
+    start = HEAD + b"Expect: 100-continue\r\nContent-Length: 40000\r\n\r\n"
+    with server.connect(start) as slow:
+        assert slow.recv(100).startswith(b"HTTP/1.1 100")
+        slow.sendall(b" " * 29_500)
+        answer = server.post(body)
+        while answer.status_code == 200:  # the slow one's bytes are still on their way
+            answer = server.post(body)
+        assert (answer.status_code, answer.headers["Retry-After"]) == (429, "30")
+        assert answer.json() == {"code": 8, "message": "The collector is behind with what it was sent."}
+    while (again := server.post(body)).status_code == 429:  # until it has noticed that the slow one left
+        pass
+    assert again.status_code == 200
+    assert report(server.path).rows == 1
+
+
+def test_beyond_the_bodies_that_wait_a_sender_is_asked_to_come_again(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intake, "MAX_WAITING", 0)
+    assert server.post(b"{}").status_code == 429
+    monkeypatch.setattr(intake, "MAX_WAITING", 1)
+    assert [server.post(b"{}").status_code for _ in range(2)] == [200, 200]
+
+
+@pytest.mark.parametrize(
+    ("given", "status"),
+    [
+        ("Bearer s3cret", 200),
+        ("bearer  s3cret", 200),
+        ("Bearer s3cre", 401),
+        ("Bearer s3cret2", 401),
+        ("Bearer \xe9", 401),
+        ("Basic s3cret", 401),
+        ("s3cret", 401),
+        ("", 401),
+    ],
+)
+def test_only_who_knows_the_token_may_post(tmp_path: Path, given: str, status: int) -> None:
+    server = Server(tmp_path / "store.db", token="s3cret")
+    try:
+        answer = server.post(b"{}", Authorization=given)
+        assert answer.status_code == status
+        assert answer.headers.get("WWW-Authenticate") == ("Bearer" if status == 401 else None)
+        assert status == 200 or answer.json()["code"] == 16
+    finally:
+        server.stop()
+
+
+@pytest.mark.parametrize("token", ["", " ", "a\nb", "\xe9", " a"])
+def test_a_token_that_no_header_can_carry_is_told(tmp_path: Path, token: str) -> None:
+    with pytest.raises(StartError, match="The token"):
+        serve(tmp_path / "store.db", port=0, token=token)
+
+
+def memory_kib(process: int) -> int:
+    """The most that a process has held at any moment."""
+    return int(Path(f"/proc/{process}/status").read_text().partition("VmHWM:")[2].split()[0])
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="this system has no /proc")
+def test_two_hundred_slow_clients_keep_nobody_waiting_and_memory_bounded(
+    tmp_path: Path, record: Build, request_of: Build
+) -> None:
+    command = [sys.executable, "-m", "deepchecks_telemetry.collector", "--port", "0", "--store", str(tmp_path / "s.db")]
+    start = HEAD + b"Content-Length: 4000000\r\n\r\n" + b" " * 200_000
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child, ExitStack() as stack:
+        stack.callback(child.kill)
+        assert child.stdout is not None
+        port = int(child.stdout.readline().strip().rpartition(":")[2])
+        with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=30)) as client:
+            assert posted(client, request_of(record())) == 200
+            before = memory_kib(child.pid)
+            for _ in range(200):
+                slow = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=30))
+                slow.sendall(start)
+            for _ in range(3):
+                assert posted(client, request_of(*[record() for _ in range(1_000)])) == 200
+            assert memory_kib(child.pid) - before < 2 * intake.MAX_HELD_BYTES // 1024
+    assert report(tmp_path / "s.db").rows == 3_001
+
+
+def posted(client: http.client.HTTPConnection, request: object) -> int:
+    client.request("POST", "/v1/logs", json.dumps(request), {"Content-Type": "application/json"})
+    answer = client.getresponse()
+    answer.read()
+    return answer.status

@@ -1,0 +1,157 @@
+"""Wrapped methods: told once, at the right moment, and otherwise what they were."""
+
+import inspect
+import pickle
+import threading
+import timeit
+import warnings
+from typing import Any
+
+import pytest
+
+from deepchecks_telemetry.hooks import wrappers as count
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    events: list[str] = []
+
+    def keep(event: str) -> bool:
+        events.append(event)
+        return True
+
+    monkeypatch.setattr(count, "_recorder", lambda: keep)
+    return events
+
+
+class Check:
+    def run(self, number: int = 0, *, fail: bool = False) -> int:
+        """Run the check."""
+        if fail:
+            raise ValueError("the check failed")
+        return number
+
+    def save(self, *, fail: bool = False) -> str:
+        if fail:
+            raise OSError("no space left")
+        return "saved"
+
+    def deprecated(self) -> None:
+        warnings.warn("old", DeprecationWarning, stacklevel=2)
+
+
+class Outer(Check):
+    def run(self, number: int = 0, *, fail: bool = False) -> int:
+        return super().run(number, fail=fail) + Check().run(number)
+
+    def save(self, *, fail: bool = False) -> str:
+        return Check().save(fail=fail)
+
+
+PLAIN = Check.run
+Check.run = count.counted_run(Check.run, "run-check")  # type: ignore[method-assign]
+Check.save = count.counted_export(Check.save, "check-to-html")  # type: ignore[method-assign]
+Check.deprecated = count.counted_run(Check.deprecated, "run-check")  # type: ignore[method-assign]
+
+
+def test_a_run_is_told_at_entry_so_that_a_failing_one_counts(told: list[str]) -> None:
+    assert Check().run(3) == 3
+    with pytest.raises(ValueError, match="the check failed"):
+        Check().run(fail=True)
+    Check().run()
+    assert told == ["run-check"] * 3
+
+
+def test_an_export_is_told_after_success_only(told: list[str]) -> None:
+    with pytest.raises(OSError, match="no space"):
+        Check().save(fail=True)
+    assert told == []
+    assert Check().save() == "saved"
+    assert told == ["check-to-html"]
+
+
+def test_only_the_outermost_call_is_told(told: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Outer, "run", count.counted_run(Outer.run, "run-suite"))
+    assert Outer().run(2) == 4
+    assert told == ["run-suite"]
+    with pytest.raises(ValueError, match="failed"):
+        Outer().run(fail=True)
+    Check().run()
+    assert told == ["run-suite", "run-suite", "run-check"]
+
+
+def test_an_export_inside_a_run_is_a_persons_own(told: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    saving = count.counted_run(lambda _: Check().save(), "run-check")
+    assert saving(None) == "saved"
+    assert told == ["run-check", "check-to-html"]
+
+
+def test_a_seam_without_an_event_keeps_what_is_inside_it_from_being_told(told: list[str]) -> None:
+    assert count.counted_export(Outer.save, "")(Outer()) == "saved"
+    assert told == []
+
+
+def test_a_method_wrapped_twice_is_told_once(told: list[str]) -> None:
+    twice = count.counted_run(Check.run, "run-check")
+    twice(Check())
+    assert told == ["run-check"]
+
+
+def test_threads_are_outermost_each_for_itself(told: list[str]) -> None:
+    together = threading.Barrier(8)
+
+    def work() -> None:
+        Check().run()
+        wait_inside(None)
+
+    wait_inside = count.counted_run(lambda _: together.wait(10), "run-suite")
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert sorted(told) == ["run-check"] * 8 + ["run-suite"] * 8
+
+
+def test_an_error_of_ours_never_shows(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken() -> Any:
+        raise ImportError("uninstalled under the host")
+
+    monkeypatch.setattr(count, "_recorder", broken)
+    assert Check().run(5) == 5
+    assert Check().save() == "saved"
+
+
+def test_a_keyboard_interrupt_is_the_hosts(monkeypatch: pytest.MonkeyPatch, told: list[str]) -> None:
+    def interrupted(event: str) -> bool:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(count, "_recorder", lambda: interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            Check().run()
+    Check().run()
+    assert told == ["run-check"], "the interrupted run must not look as if it went on"
+
+
+def test_signature_source_and_pickle_are_those_of_the_method(told: list[str]) -> None:
+    assert inspect.signature(Check.run) == inspect.signature(PLAIN)
+    assert inspect.getsource(Check.run) == inspect.getsource(PLAIN)
+    assert Check.run.__doc__ == "Run the check."
+    # By name, as any function: so it comes back as whatever the reader's deepchecks has there.
+    assert b"deepchecks_telemetry" not in pickle.dumps(Check.run)
+
+
+def test_a_deprecation_still_points_at_the_users_line(told: list[str]) -> None:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        Check().deprecated()
+    assert [warning.filename for warning in caught] == [__file__]
+
+
+def test_the_wrapper_costs_less_than_a_microsecond_beside_the_record(told: list[str]) -> None:
+    plain, wrapped, check = PLAIN, Check.run, Check()
+    rounds = 2000
+    best = min(timeit.repeat(lambda: wrapped(check), number=rounds, repeat=15))
+    base = min(timeit.repeat(lambda: plain(check), number=rounds, repeat=15))
+    assert (best - base) / rounds < 1e-6

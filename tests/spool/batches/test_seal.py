@@ -1,0 +1,284 @@
+"""What waits becomes a batch of rows, each with a uid that is nobody else's, and its bytes are fixed."""
+
+import gzip
+import hashlib
+import os
+import uuid
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pytest
+
+from deepchecks_telemetry.spool import record
+from deepchecks_telemetry.spool.batches import seal as sealing
+from deepchecks_telemetry.spool.batches.ledger import Verdict, batches, settle
+from deepchecks_telemetry.spool.batches.seal import MAX_ROWS, Row, seal
+from deepchecks_telemetry.spool.consent.resource import current
+from deepchecks_telemetry.spool.files.paths import Home
+from deepchecks_telemetry.spool.recording.writer import today
+from deepchecks_telemetry.spool.stats import read_accounts
+from deepchecks_telemetry.spool.wipe import erase
+
+Sql = Callable[..., list[Any]]
+Render = Callable[[str, list[Row]], bytes]
+SECRET = "acme-secret-project"
+
+
+def many(sql: Sql, count: int) -> None:
+    """As many different counts as `count`: one a day."""
+    sql(
+        "WITH RECURSIVE days (day) AS (SELECT 1 UNION ALL SELECT day + 1 FROM days WHERE day < ?) "
+        "INSERT INTO events (day, event, environment) SELECT day, 2, 1 FROM days",
+        count,
+    )
+
+
+def test_what_waits_is_sealed_by_day_event_and_environment(ours: Home, sql: Sql) -> None:
+    for name in ["run-check", "run-suite", "run-check"]:
+        assert record(name)
+    seen: list[Row] = []
+
+    def show(installation: str, rows: list[Row]) -> bytes:
+        seen.extend(rows)
+        return b"body"
+
+    assert seal(ours, show) is True
+    assert sorted((row.event, row.count, row.environment) for row in seen) == [
+        ("run-check", 2, current()),
+        ("run-suite", 1, current()),
+    ]
+    stored = sql("SELECT uid, day, count FROM rows ORDER BY uid")
+    assert stored == sorted((row.uid, row.day, row.count) for row in seen)
+    books = read_accounts(ours)
+    assert (books.pending, books.sealed, books.batches, books.balance) == (0, 3, 1, 0)
+
+
+def test_the_bytes_of_a_batch_are_those_that_were_rendered(ours: Home, render: Render) -> None:
+    assert record("run-check")
+    assert seal(ours, render, clock=lambda: 1234.5)
+    (batch,) = batches(ours)
+    installation = read_accounts(ours).installation_id
+    assert installation is not None
+    assert batch.body.startswith(installation.encode())
+    assert gzip.decompress(batch.packed) == batch.body
+    assert hashlib.sha256(batch.body).hexdigest() == batch.sha256
+    assert (batch.state, batch.sealed_at, batch.rows, batch.events, batch.attempts) == ("sealed", 1234, 1, 1, 0)
+
+
+def test_nothing_is_sealed_while_a_batch_waits_and_nothing_is_sealed_twice(ours: Home, render: Render) -> None:
+    for _ in range(3):
+        assert record("run-check")
+        seal(ours, render)
+    (first,) = batches(ours)
+    assert (first.events, read_accounts(ours).pending) == (1, 2)
+    assert settle(ours, first, Verdict("delivered", "delivered"))
+    assert seal(ours, render) is True
+    assert [batch.events for batch in batches(ours, states=("sealed",))] == [2]
+    assert read_accounts(ours).balance == 0
+
+
+def test_a_parked_batch_lets_the_next_one_have_its_turn(ours: Home, render: Render) -> None:
+    assert record("run-check")
+    assert seal(ours, render)
+    assert settle(ours, batches(ours)[0], Verdict("parked", "HTTP 413"))
+    assert record("run-check")
+    assert seal(ours, render)
+    assert [batch.state for batch in batches(ours)] == ["parked", "sealed"]
+
+
+def test_at_eight_parked_batches_nothing_more_is_sealed(ours: Home, render: Render) -> None:
+    for _ in range(8):
+        assert record("run-check")
+        assert seal(ours, render)
+        assert settle(ours, batches(ours, states=("sealed",))[0], Verdict("parked", "HTTP 403"))
+    assert record("run-check")
+    assert seal(ours, render) is False
+    assert seal(ours, render, behind=True) is True  # but for a file that is carried away
+    assert settle(ours, batches(ours)[-1], Verdict("parked", "HTTP 403"))
+    assert record("run-check")
+    assert seal(ours, render) is False
+    for batch in batches(ours)[:2]:
+        assert settle(ours, batch, Verdict("delivered", "delivered"))
+    assert seal(ours, render) is True
+
+
+def test_batches_that_are_done_are_in_nobodys_way(ours: Home, render: Render) -> None:
+    for _ in range(9):
+        assert record("run-check")
+        assert seal(ours, render)
+        assert settle(ours, batches(ours, states=("sealed",))[0], Verdict("delivered", "delivered"))
+
+
+def test_with_nothing_waiting_nothing_is_sealed(ours: Home, render: Render) -> None:
+    assert record("run-check")
+    assert seal(ours, render)
+    assert settle(ours, batches(ours)[0], Verdict("delivered", "delivered"))
+    assert seal(ours, render) is False
+    assert len(batches(ours)) == 1
+
+
+def test_a_batch_takes_no_more_rows_than_a_receiver_does_and_the_oldest_first(
+    ours: Home, render: Render, sql: Sql
+) -> None:
+    assert record("run-check")
+    many(sql, MAX_ROWS + 5)
+    assert seal(ours, render)
+    assert sql("SELECT count(*), min(day), max(day) FROM rows") == [(MAX_ROWS, 1, MAX_ROWS)]
+    assert settle(ours, batches(ours)[0], Verdict("delivered", "delivered"))
+    assert seal(ours, render)
+    assert sql("SELECT count(*) FROM rows") == [(6,)]
+    assert read_accounts(ours).balance == 0
+
+
+def test_rows_stand_by_day_and_within_a_day_by_environment(ours: Home, sql: Sql) -> None:
+    """The body names an environment once for all its rows that stand together."""
+    assert record("package-import")
+    sql("INSERT INTO environments SELECT 2, '1.0', 'linux', 'ubuntu', '22.04', 'cpython', '3.11', 'script'")
+    waiting = [(2, 2, 1), (2, 1, 2), (2, 1, 1), (1, 3, 1), (1, 2, 2)]
+    for key in [*waiting, *waiting[::-1]]:
+        sql("INSERT INTO events (day, event, environment) VALUES (?, ?, ?)", *key)
+    seen: list[tuple[int, str, str]] = []
+
+    def show(installation: str, rows: list[Row]) -> bytes:
+        seen.extend((row.day, row.environment.deepchecks_version, row.event) for row in rows[:-1])
+        return b"body"
+
+    assert seal(ours, show)
+    here = current().deepchecks_version
+    assert seen == [
+        (1, here, "run-suite"),
+        (1, "1.0", "run-check"),
+        (2, here, "package-import"),
+        (2, here, "run-check"),
+        (2, "1.0", "package-import"),
+    ]
+
+
+def test_a_batch_tells_no_time_of_day(ours: Home, render: Render) -> None:
+    """A gzip header has room for one (RFC 1952, MTIME)."""
+    assert record("run-check")
+    assert seal(ours, render)
+    assert batches(ours)[0].packed[4:8] == bytes(4)
+
+
+def test_sealing_leaves_no_wal_behind(ours: Home, render: Render) -> None:
+    assert record("run-check")
+    assert os.path.getsize(ours.spool + "-wal") > 0
+    assert seal(ours, render)
+    assert os.path.getsize(ours.spool + "-wal") == 0
+
+
+def test_right_after_another_batch_the_rows_that_wait_are_not_looked_through_once_more(
+    ours: Home, render: Render, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[list[str]] = []
+
+    def note(home: Home, act: Callable[[], bool], *, reads: Iterable[str]) -> bool:
+        seen.append(list(reads))
+        return act()
+
+    monkeypatch.setattr(sealing, "kept_up", note)
+    assert record("run-check")
+    assert seal(ours, render)
+    assert seal(ours, render, looked=True) is False
+    assert seen == [["events", "folded", "rows", "batches", "tallies"], ["batches"]]
+
+
+def test_every_uid_is_a_uuid_and_none_comes_twice(ours: Home, render: Render, sql: Sql) -> None:
+    assert record("run-check")
+    many(sql, 400)
+    assert seal(ours, render)
+    uids = [uid for (uid,) in sql("SELECT uid FROM rows")]
+    assert len({uuid.UUID(uid) for uid in uids}) == 401
+    assert {uuid.UUID(uid).version for uid in uids} == {4}
+
+
+@pytest.mark.parametrize("column", ["deepchecks_version", "os_type", "os_name", "os_version", "python_name", "runtime"])
+@pytest.mark.parametrize("text", [SECRET, f"1.0+{SECRET}", f"linux\n{SECRET}", f"ubuntu {SECRET}"])
+def test_free_text_that_was_edited_into_the_file_is_dropped_and_counted(
+    ours: Home, render: Render, sql: Sql, column: str, text: str
+) -> None:
+    assert record("run-check")
+    sql(f"UPDATE environments SET {column} = ?", text)
+    sql("INSERT INTO environments SELECT 77, '1.0', 'linux', 'ubuntu', '22.04', 'cpython', '3.11', 'script'")
+    sql("INSERT INTO events (day, event, environment) VALUES (1, 2, 77)")
+    assert seal(ours, render)
+    (batch,) = batches(ours)
+    assert b"22.04" in batch.body
+    assert SECRET.encode() not in batch.body
+    books = read_accounts(ours)
+    assert (books.sealed, books.dropped, books.balance) == (1, {"unknown": 1}, 0)
+
+
+@pytest.mark.parametrize("edit", ["event = 99", "environment = 12345"])
+def test_a_number_that_names_nothing_is_dropped_and_counted_on_each_day(
+    ours: Home, render: Render, sql: Sql, edit: str
+) -> None:
+    assert record("run-check")
+    many(sql, 3)
+    sql(f"UPDATE events SET {edit}")
+    assert seal(ours, render) is False
+    books = read_accounts(ours)
+    assert (books.pending, books.batches, books.dropped, books.balance) == (0, 0, {"unknown": 4}, 0)
+
+
+def test_a_body_that_cannot_be_made_leaves_everything_as_it_was(ours: Home, render: Render) -> None:
+    assert record("run-check")
+
+    def fail(installation: str, rows: list[Row]) -> bytes:
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        seal(ours, fail)
+    books = read_accounts(ours)
+    assert (books.pending, books.batches, books.balance) == (1, 0, 0)
+    assert seal(ours, render)
+
+
+@pytest.mark.parametrize(("epoch", "sealed"), [(1, False), (2, True), (3, False), (4, True)])
+def test_the_fence_is_closed_where_the_epoch_is_odd(
+    ours: Home, render: Render, sql: Sql, epoch: int, sealed: bool
+) -> None:
+    assert record("run-check")
+    sql("UPDATE spool SET epoch = ?", epoch)
+    assert seal(ours, render) is sealed
+
+
+def test_without_an_installation_id_nothing_is_sealed(ours: Home, render: Render, sql: Sql) -> None:
+    assert record("run-check")
+    sql("UPDATE spool SET installation = NULL")
+    assert seal(ours, render) is False
+    assert read_accounts(ours).pending == 1
+
+
+def test_a_count_that_can_be_none_is_not_added_to_what_was_dropped(ours: Home, render: Render, sql: Sql) -> None:
+    assert record("run-check")
+    for event, count in ((2, 10**15), (3, -5), (99, 4)):
+        sql("INSERT INTO folded (day, event, environment, count) VALUES (1, ?, 1, ?)", event, count)
+    assert seal(ours, render)
+    books = read_accounts(ours)
+    assert (books.sealed, books.dropped) == (1, {"unknown": 4})
+
+
+@pytest.mark.parametrize(
+    ("since", "lasts"), [("? - 364", True), ("? - 365", False), ("NULL", False), ("'soon'", False), ("-1", False)]
+)
+def test_an_identifier_lasts_for_365_days_and_not_where_nobody_knows_since_when(
+    ours: Home, render: Render, sql: Sql, since: str, lasts: bool
+) -> None:
+    assert record("run-check")
+    before = read_accounts(ours).installation_id
+    sql(f"UPDATE spool SET installed_day = {since}", *[today()] * since.count("?"))
+    assert seal(ours, render)
+    assert (read_accounts(ours).installation_id == before) is lasts
+    assert batches(ours)[0].body.startswith(str(read_accounts(ours).installation_id).encode())
+    assert lasts or sql("SELECT installed_day FROM spool") == [(today(),)]
+
+
+def test_behind_a_closed_fence_nothing_is_sealed(ours: Home, render: Render, sql: Sql) -> None:
+    assert record("run-check")
+    sql("UPDATE spool SET epoch = epoch + 1")
+    assert seal(ours, render) is False
+    erase(ours)
+    assert seal(ours, render) is False
+    assert batches(ours) == []

@@ -1,0 +1,79 @@
+"""A lock is waited for, shortly, and never past the deadline; a transaction is whole or nothing."""
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from deepchecks_telemetry.spool.db.busy import patiently, writing
+from deepchecks_telemetry.spool.errors import Busy
+
+SLICE_S = 0.15  # a machine that is shared gives another process its turn
+
+
+@pytest.fixture
+def connection(tmp_path: Path) -> Iterator[sqlite3.Connection]:
+    with closing(sqlite3.connect(tmp_path / "x.db", isolation_level=None, timeout=0)) as connection:
+        connection.execute("CREATE TABLE t (x)")
+        yield connection
+
+
+@pytest.fixture
+def other(tmp_path: Path, connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    with closing(sqlite3.connect(tmp_path / "x.db", isolation_level=None, timeout=0)) as other:
+        yield other
+
+
+def test_what_works_at_once_is_done_once() -> None:
+    calls: list[int] = []
+    patiently(lambda: calls.append(1), time.monotonic() - 1)
+    assert calls == [1]
+
+
+def test_a_lock_that_is_let_go_is_waited_for(connection: sqlite3.Connection, other: sqlite3.Connection) -> None:
+    other.execute("BEGIN IMMEDIATE")
+    calls: list[int] = []
+
+    def act() -> None:
+        calls.append(1)
+        if len(calls) == 5:
+            other.execute("COMMIT")
+        connection.execute("INSERT INTO t VALUES (1)")
+
+    patiently(act, time.monotonic() + 10)
+    assert len(calls) == 5
+
+
+def test_past_the_deadline_it_is_busy(connection: sqlite3.Connection, other: sqlite3.Connection) -> None:
+    other.execute("BEGIN IMMEDIATE")
+    started = time.monotonic()
+    with pytest.raises(Busy, match="locked by another process"):
+        patiently(lambda: connection.execute("INSERT INTO t VALUES (1)"), started + 0.1)
+    assert 0.1 <= time.monotonic() - started < 0.1 + SLICE_S
+
+
+def test_another_error_is_not_waited_for(connection: sqlite3.Connection) -> None:
+    started = time.monotonic()
+    with pytest.raises(sqlite3.OperationalError, match="no such table"):
+        patiently(lambda: connection.execute("INSERT INTO missing VALUES (1)"), started + 10)
+    assert time.monotonic() - started < 5
+
+
+def test_a_transaction_that_fails_leaves_nothing_behind(connection: sqlite3.Connection) -> None:
+    with pytest.raises(sqlite3.OperationalError, match="missing"), writing(connection, time.monotonic() + 1):
+        any(connection.execute(f"INSERT INTO {table} VALUES (1)").fetchone() for table in ("t", "missing"))
+    assert not connection.in_transaction
+    assert connection.execute("SELECT count(*) FROM t").fetchone() == (0,)
+
+
+def test_a_transaction_holds_the_write_lock_from_its_first_moment(
+    connection: sqlite3.Connection, other: sqlite3.Connection
+) -> None:
+    with writing(connection, time.monotonic() + 1):
+        with pytest.raises(Busy):
+            patiently(lambda: other.execute("INSERT INTO t VALUES (1)"), time.monotonic())
+        connection.execute("INSERT INTO t VALUES (2)")
+    assert other.execute("SELECT x FROM t").fetchall() == [(2,)]

@@ -1,0 +1,87 @@
+"""Raw events become counts and the WAL becomes short, with nobody's event lost on the way."""
+
+import os
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from typing import Any
+
+from deepchecks_telemetry.spool import record
+from deepchecks_telemetry.spool.db.compaction import checkpoint, fold, tidy
+from deepchecks_telemetry.spool.db.schema import connect
+from deepchecks_telemetry.spool.files.lock import hold
+from deepchecks_telemetry.spool.files.paths import Home
+from deepchecks_telemetry.spool.stats import read_accounts
+
+Sql = Callable[..., list[Any]]
+
+
+def do(ours: Home, act: Callable[[sqlite3.Connection], Any]) -> Any:
+    with closing(connect(ours)) as connection:
+        return act(connection)
+
+
+def test_events_of_one_day_and_kind_become_one_count(ours: Home, sql: Sql) -> None:
+    for name in ["run-check", "run-suite", "run-check"]:
+        assert record(name)
+    do(ours, fold)
+    assert sorted(sql("SELECT event, count FROM folded")) == [(2, 2), (3, 1)]
+    assert sql("SELECT id, day, event, environment FROM events") == [(3, 0, 0, 0)]
+
+
+def test_ids_go_on_and_the_largest_remains_the_count_of_all(ours: Home, sql: Sql) -> None:
+    for expected in range(1, 4):
+        assert record("run-check")
+        do(ours, fold)
+        do(ours, fold)
+        assert sql("SELECT max(id) FROM events") == [(expected,)]
+        assert (read_accounts(ours).recorded, read_accounts(ours).pending) == (expected, expected)
+    assert sql("SELECT count FROM folded") == [(3,)]
+
+
+def test_to_fold_nothing_is_nothing(ours: Home, sql: Sql) -> None:
+    assert record("run-check")
+    sql("DELETE FROM events")
+    do(ours, fold)
+    assert sql("SELECT * FROM folded") == []
+
+
+def test_days_kinds_and_environments_stay_apart(ours: Home, sql: Sql) -> None:
+    assert record("run-check")
+    sql("DELETE FROM events")
+    for day in (1, 1, 2):
+        sql("INSERT INTO events (day, event, environment) VALUES (?, 2, 1)", day)
+    sql("INSERT INTO events (day, event, environment) VALUES (1, 2, 9)")
+    do(ours, fold)
+    assert sorted(sql("SELECT * FROM folded")) == [(1, 2, 1, 2), (1, 2, 9, 1), (2, 2, 1, 1)]
+
+
+def test_a_checkpoint_cuts_the_wal_and_says_so_where_a_reader_is_in_its_way(ours: Home) -> None:
+    assert record("run-check")
+    with closing(sqlite3.connect(ours.spool, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM events").fetchall()
+        assert record("run-check")
+        assert do(ours, checkpoint) is False
+        reader.execute("ROLLBACK")
+    assert do(ours, checkpoint) is True
+    assert os.path.getsize(ours.spool + "-wal") == 0
+    assert read_accounts(ours).pending == 2
+
+
+def test_tidying_is_left_to_whoever_holds_the_lock(ours: Home, sql: Sql) -> None:
+    assert record("run-check")
+    with hold(ours.lock, 1):
+        do(ours, lambda connection: tidy(ours, connection))
+        assert sql("SELECT count(*) FROM folded") == [(0,)]
+    do(ours, lambda connection: tidy(ours, connection))
+    assert sql("SELECT count(*) FROM folded") == [(1,)]
+
+
+def test_tidying_gives_up_where_somebody_writes_for_long(ours: Home, sql: Sql) -> None:
+    assert record("run-check")
+    with closing(sqlite3.connect(ours.spool, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        do(ours, lambda connection: tidy(ours, connection))
+        other.execute("ROLLBACK")
+    assert sql("SELECT count(*) FROM folded") == [(0,)]

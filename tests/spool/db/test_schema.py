@@ -1,0 +1,210 @@
+"""The spool's file: made whole, for this user alone, opened with the settings that everything relies on."""
+
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deepchecks_telemetry.spool import record
+from deepchecks_telemetry.spool.batches.ledger import Verdict, batches, begin, settle
+from deepchecks_telemetry.spool.batches.seal import Row, seal
+from deepchecks_telemetry.spool.db.schema import BREAKING, VERSION, connect, create, translate
+from deepchecks_telemetry.spool.errors import Busy, Damaged, Outdated, Unusable
+from deepchecks_telemetry.spool.files import lock
+from deepchecks_telemetry.spool.files.paths import Home, find_home
+from deepchecks_telemetry.spool.stats import read_accounts
+from deepchecks_telemetry.spool.wipe import erase
+
+Sql = Callable[..., list[Any]]
+posix = pytest.mark.skipif(os.name != "posix", reason="Windows has no such permissions")
+
+
+def test_a_new_spool_is_whole_empty_and_open(ours: Home) -> None:
+    create(ours, 1.0)
+    with closing(connect(ours)) as connection:
+        tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+        assert connection.execute("SELECT id, epoch, installation FROM spool").fetchall() == [(1, 0, None)]
+        for (table,) in tables:
+            assert table == "spool" or connection.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    assert {name for name in os.listdir(ours.state) if name.startswith("spool.db.")} == set()
+
+
+def test_the_settings_are_those_of_the_design(ours: Home) -> None:
+    create(ours, 1.0)
+    wanted = {"page_size": 1024, "journal_mode": "wal", "synchronous": 1, "wal_autocheckpoint": 0, "trusted_schema": 0}
+    with closing(connect(ours)) as connection:
+        assert {name: connection.execute(f"PRAGMA {name}").fetchone()[0] for name in wanted} == wanted
+        assert connection.isolation_level is None
+
+
+def test_to_create_it_again_changes_nothing(ours: Home) -> None:
+    assert record("run-check")
+    before = os.stat(ours.spool).st_ino
+    create(ours, 1.0)
+    assert os.stat(ours.spool).st_ino == before
+    with closing(connect(ours)) as connection:
+        assert connection.execute("SELECT count(*) FROM events").fetchone() == (1,)
+
+
+def test_a_spool_that_was_made_while_we_waited_for_the_lock_is_not_made_again(
+    ours: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[int] = []
+
+    hold = lock.hold
+
+    @contextmanager
+    def after_another(path: str, timeout_s: float) -> Iterator[None]:
+        monkeypatch.setattr(lock, "hold", hold)
+        create(ours, 1.0)
+        made.append(os.stat(ours.spool).st_ino)
+        yield
+
+    os.makedirs(ours.state, mode=0o700)
+    monkeypatch.setattr(lock, "hold", after_another)
+    create(ours, 0.0)
+    assert [os.stat(ours.spool).st_ino] == made
+
+
+def test_what_a_crash_left_half_made_is_made_anew(ours: Home) -> None:
+    os.makedirs(ours.state, mode=0o700)
+    for suffix in ("", "-wal", "-shm", "-journal"):
+        Path(f"{ours.spool}.new{suffix}").write_text("half")
+    assert record("run-check")
+    assert not [name for name in os.listdir(ours.state) if ".new" in name]
+
+
+def test_a_wal_without_its_spool_is_not_played_into_the_next(ours: Home) -> None:
+    assert record("run-check")
+    with closing(connect(ours)) as connection:
+        connection.execute("INSERT INTO tallies VALUES ('delivered', 7)")
+        os.unlink(ours.spool)
+        create(ours, 1.0)
+        with closing(connect(ours)) as fresh:
+            assert fresh.execute("SELECT * FROM tallies").fetchall() == []
+
+
+def test_a_missing_spool_is_told_from_a_broken_one(ours: Home) -> None:
+    with pytest.raises(FileNotFoundError):
+        connect(ours)
+    os.makedirs(ours.state, mode=0o700)
+    with pytest.raises(FileNotFoundError):
+        connect(ours)
+    assert os.listdir(ours.state) == []
+
+
+@pytest.mark.parametrize("content", [b"no database at all" * 100, b"SQLite format 3\x00" + b"\x00" * 100])
+def test_a_file_that_is_no_spool_is_damaged(ours: Home, content: bytes) -> None:
+    os.makedirs(ours.state, mode=0o700)
+    Path(ours.spool).write_bytes(content)
+    with pytest.raises(Damaged):
+        connect(ours)
+
+
+def test_somebody_elses_database_is_damaged_and_not_written(ours: Home) -> None:
+    os.makedirs(ours.state, mode=0o700)
+    with closing(sqlite3.connect(ours.spool)) as connection:
+        connection.execute("CREATE TABLE theirs (x)")
+    before = Path(ours.spool).read_bytes()
+    with pytest.raises(Damaged, match="no spool of ours"):
+        connect(ours)
+    assert Path(ours.spool).read_bytes() == before
+
+
+def test_a_spool_that_a_newer_version_changed_beyond_us_is_left_alone(ours: Home, sql: Sql) -> None:
+    create(ours, 1.0)
+    sql(f"PRAGMA user_version = {VERSION + BREAKING}")
+    with pytest.raises(Outdated, match=str(VERSION + BREAKING)):
+        connect(ours)
+    assert not record("run-check")
+
+
+def test_what_a_newer_version_added_is_in_nobodys_way(
+    ours: Home, sql: Sql, render: Callable[[str, list[Row]], bytes]
+) -> None:
+    assert record("run-check")
+    sql(f"PRAGMA user_version = {VERSION + 1}")
+    sql("CREATE TABLE later (x TEXT)")
+    sql("INSERT INTO later VALUES ('run-check')")
+    for (table,) in sql("SELECT name FROM sqlite_master WHERE type = 'table'"):
+        sql(f"ALTER TABLE {table} ADD COLUMN more INTEGER")
+    assert record("run-check")
+    assert seal(ours, render)
+    (batch,) = batches(ours)
+    assert begin(ours, batch, "https://collector.example.org")
+    assert settle(ours, batch, Verdict("delivered", "delivered"))
+    assert (read_accounts(ours).delivered, read_accounts(ours).balance) == (2, 0)
+    erase(ours)
+    assert sql("SELECT count(*) FROM later") == [(0,)]
+
+
+@posix
+def test_a_state_folder_that_is_not_this_users_alone_is_refused(ours: Home, tmp_path: Path) -> None:
+    create(ours, 1.0)
+    for mode in (0o720, 0o702):
+        os.chmod(ours.state, mode)
+        with pytest.raises(Unusable, match="can be written by other users"):
+            connect(ours)
+    os.chmod(ours.state, 0o700)
+    os.rename(ours.state, tmp_path / "elsewhere")
+    os.symlink(tmp_path / "elsewhere", ours.state)
+    with pytest.raises(Unusable, match="is a link"):
+        connect(ours)
+
+
+@posix
+def test_a_spool_that_is_a_link_is_refused(ours: Home, tmp_path: Path) -> None:
+    create(ours, 1.0)
+    os.rename(ours.spool, tmp_path / "elsewhere.db")
+    os.symlink(tmp_path / "elsewhere.db", ours.spool)
+    with pytest.raises(Unusable, match="is a link"):
+        connect(ours)
+
+
+@pytest.mark.skipif(getattr(os, "geteuid", lambda: 1)() != 0, reason="only root can give a folder away")
+def test_a_state_folder_of_another_user_is_refused(ours: Home) -> None:
+    create(ours, 1.0)
+    os.chown(ours.state, 12345, -1)
+    with pytest.raises(Unusable, match="belongs to another user"):
+        connect(ours)
+
+
+@pytest.mark.parametrize("name", ["a b", "100%", "what?", "a#b", "é", "%3f", "a&mode=memory"])
+def test_a_folder_of_any_name_holds_a_spool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    if os.name == "nt" and "?" in name:
+        pytest.skip("Windows has no such names")
+    monkeypatch.setenv("DEEPCHECKS_TELEMETRY_DIR", str(tmp_path / name))
+    assert record("run-check")
+    assert os.path.isfile(tmp_path / name / "state" / "spool.db")
+    assert find_home().spool == str(tmp_path / name / "state" / "spool.db")
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (sqlite3.OperationalError("database is locked"), Busy),
+        (sqlite3.OperationalError("database table is locked"), Busy),
+        (sqlite3.DatabaseError("database disk image is malformed"), Damaged),
+        (sqlite3.DatabaseError("file is not a database"), Damaged),
+        (sqlite3.OperationalError("no such table: events"), Damaged),
+        (sqlite3.OperationalError("unable to open database file /home/me"), Unusable),
+    ],
+)
+def test_an_error_of_sqlite_is_told_in_our_words_without_a_path(error: sqlite3.Error, told: type[Exception]) -> None:
+    assert type(translate(error)) is told
+    assert "/" not in str(translate(error))
+
+
+@pytest.mark.parametrize(("code", "told"), [(266, Damaged), (522, Damaged), (778, Unusable), (1034, Unusable)])
+def test_a_page_that_cannot_be_read_is_damage_and_one_that_cannot_be_written_is_not(
+    code: int, told: type[Exception]
+) -> None:
+    """SQLITE_IOERR_READ and _SHORT_READ, against _WRITE and _FSYNC."""
+    error = sqlite3.OperationalError("disk I/O error")
+    setattr(error, "sqlite_errorcode", code)  # noqa: B010 - Python 3.10 has no such attribute
+    assert type(translate(error)) is told

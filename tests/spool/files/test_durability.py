@@ -1,0 +1,116 @@
+"""What is written down is on the disk, whole, before anything is done because of it."""
+
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from deepchecks_telemetry.spool import record
+from deepchecks_telemetry.spool.choice import choose, sync_folder, write_private
+from deepchecks_telemetry.spool.errors import Unusable
+from deepchecks_telemetry.spool.files.paths import Home
+
+Run = Callable[..., str]
+posix = pytest.mark.skipif(os.name != "posix", reason="Windows has no such calls")
+
+
+@posix
+def test_a_choice_is_on_the_disk_before_it_gets_its_name_and_so_is_the_name(
+    ours: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[object] = []
+    fsync, replace = os.fsync, os.replace
+
+    def note_fsync(descriptor: int) -> None:
+        found = os.fstat(descriptor)
+        done.append("the folder" if stat.S_ISDIR(found.st_mode) else found.st_size)
+        fsync(descriptor)
+
+    def note_replace(source: str, target: str) -> None:
+        done.append("its name")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", note_fsync)
+    monkeypatch.setattr(os, "replace", note_replace)
+    choose(ours, "local")
+    assert done == [len("local\n"), "its name", "the folder"]
+
+
+def test_what_a_killed_process_of_the_same_number_left_is_no_part_of_the_choice(ours: Home) -> None:
+    os.makedirs(ours.config, mode=0o700)
+    Path(f"{ours.mode}.{os.getpid()}.new").write_text("off, and more of it than we write")
+    choose(ours, "on")
+    assert Path(ours.mode).read_text() == "on\n"
+
+
+def test_an_error_without_words_is_told_by_its_name(ours: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(source: str, target: str) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "replace", fail)
+    with pytest.raises(Unusable, match=r"\(PermissionError\)$"):
+        choose(ours, "on")
+
+
+@pytest.mark.skipif(not os.path.isdir("/dev/fd"), reason="here nobody tells how many files are open")
+def test_no_file_stays_open_after_a_choice(ours: Home) -> None:
+    choose(ours, "on")
+    before = os.listdir("/dev/fd")
+    for _ in range(3):
+        choose(ours, "local")
+    assert len(os.listdir("/dev/fd")) == len(before)
+
+
+@posix
+def test_in_a_folder_that_others_can_write_to_no_choice_is_put(ours: Home) -> None:
+    os.makedirs(ours.config)
+    os.chmod(ours.config, 0o777)
+    with pytest.raises(Unusable, match="your choice cannot be written: the folder"):
+        choose(ours, "on")
+    assert os.listdir(ours.config) == []
+
+
+def test_where_a_folder_cannot_be_synced_it_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as windows:
+        windows.setattr(os, "name", "nt")
+        sync_folder(str(tmp_path / "missing"))
+
+
+def test_to_choose_off_alone_leaves_the_fence_to_disable(ours: Home, sql: Callable[..., list[object]]) -> None:
+    assert record("run-check")
+    for epoch in (0, 1):
+        sql("UPDATE spool SET epoch = ?", epoch)
+        choose(ours, "off")
+        assert sql("SELECT epoch FROM spool") == [(epoch,)]
+
+
+def test_no_file_of_ours_is_read_or_written_in_the_encoding_of_a_locale(run: Run, ours: Home) -> None:
+    """Two programs of one user can run in different locales, and share these files."""
+    code = """
+import os, subprocess, sys
+act = '''
+from deepchecks_telemetry.spool.choice import choose
+from deepchecks_telemetry.spool.consent.decision import decide
+from deepchecks_telemetry.spool.wipe import erase
+from deepchecks_telemetry.spool.files.paths import find_home
+from deepchecks_telemetry.spool import record
+from deepchecks_telemetry.spool.batches.seal import seal
+home = find_home()
+choose(home, "on")
+assert record("run-check")
+assert seal(home, lambda *_: b"body")
+assert decide(home).mode == "on"
+erase(home)
+'''
+strict = ["-X", "warn_default_encoding", "-W", "error::EncodingWarning"]
+subprocess.run([sys.executable, *strict, "-c", act], check=True)
+"""
+    assert run(code) == ""
+
+
+@posix
+def test_a_file_of_ours_is_text_in_utf_8(tmp_path: Path) -> None:
+    write_private(str(tmp_path / "file"), "Grüße\n")
+    assert (tmp_path / "file").read_bytes() == "Grüße\n".encode()

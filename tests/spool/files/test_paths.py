@@ -1,0 +1,84 @@
+"""Where everything of ours lies; knowing it touches no disk."""
+
+import itertools
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import platformdirs
+import pytest
+
+from deepchecks_telemetry.spool.errors import Unusable
+from deepchecks_telemetry.spool.files.paths import MACOS, _xdg, find_home
+
+
+def test_one_variable_moves_state_and_choice_but_not_the_policy(tmp_path: Path) -> None:
+    moved, usual = find_home({"DEEPCHECKS_TELEMETRY_DIR": str(tmp_path / "x")}), find_home({})
+    assert (moved.state, moved.config) == (str(tmp_path / "x" / "state"), str(tmp_path / "x" / "config"))
+    assert moved.policy == usual.policy
+    assert Path(usual.state).parts[-2:] == ("deepchecks", "telemetry")
+
+
+def test_an_empty_variable_is_none() -> None:
+    assert find_home({"DEEPCHECKS_TELEMETRY_DIR": ""}) == find_home({})
+
+
+def test_a_relative_folder_stays_the_same_when_the_program_goes_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = find_home({"DEEPCHECKS_TELEMETRY_DIR": "here"})
+    assert found.spool == str(tmp_path / "here" / "state" / "spool.db")
+    assert os.path.isabs(found.mode)
+
+
+def test_all_of_ours_lies_in_the_three_folders() -> None:
+    home = find_home({})
+    assert {os.path.dirname(path) for path in (home.spool, home.lock, home.upload_lock)} == {home.state}
+    assert (os.path.dirname(home.mode), os.path.dirname(home.policy_mode)) == (home.config, home.policy)
+
+
+def test_to_know_the_folders_makes_none(tmp_path: Path) -> None:
+    before = list(tmp_path.rglob("*"))
+    find_home()
+    assert list(tmp_path.rglob("*")) == before
+
+
+PATHS = ["", "relative", "/absolute", "/with/slash/", "~/tilde", " /blank"]
+
+
+@pytest.mark.skipif(sys.platform in {"win32", "darwin"}, reason="platformdirs follows other rules on this system")
+@pytest.mark.parametrize("user", [*PATHS, None])
+def test_the_folders_are_those_that_platformdirs_names(monkeypatch: pytest.MonkeyPatch, user: str | None) -> None:
+    monkeypatch.delenv("DEEPCHECKS_TELEMETRY_DIR")
+    monkeypatch.setenv("HOME", user) if user is not None else monkeypatch.delenv("HOME")
+    # Older ones take relative paths, against the specification, and Python 3.10 gets no newer one.
+    strict = tuple(map(int, platformdirs.__version__.split(".")[:3])) > (4, 14, 0)
+    if not strict and not (user and os.path.isabs(user)):
+        pytest.skip("this platformdirs takes a relative home folder")
+    for state, config in itertools.product(PATHS if strict else ["", *filter(os.path.isabs, PATHS)], repeat=2):
+        monkeypatch.setenv("XDG_STATE_HOME", state)
+        monkeypatch.setenv("XDG_CONFIG_HOME", config)
+        theirs, found = platformdirs.PlatformDirs("deepchecks", appauthor=False), find_home()
+        assert Path(found.state) == Path(theirs.user_state_dir, "telemetry")
+        assert Path(found.config) == Path(theirs.user_config_dir, "telemetry")
+
+
+def test_on_macos_everything_is_in_the_library_unless_xdg_says_otherwise() -> None:
+    library = "Library/Application Support"
+    assert _xdg({"HOME": "/Users/x"}, *MACOS) == (f"/Users/x/{library}", f"/Users/x/{library}", [f"/{library}"])
+    assert _xdg({"HOME": "/x", "XDG_STATE_HOME": "/s"}, *MACOS)[:2] == ("/s", f"/x/{library}")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a POSIX user's number may have no name")
+def test_a_user_without_a_home_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "getuid", lambda: 4_000_000)
+    with pytest.raises(Unusable, match="no home folder"):
+        find_home({})
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="only Windows itself knows its folders")
+def test_finding_them_loads_no_library() -> None:
+    code = "import sys\nfrom deepchecks_telemetry.spool import *\nfind_home()\nsys.exit('platformdirs' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -1,0 +1,105 @@
+"""Clocks that jump back, forward, to 1970: days are UTC, nothing is sealed twice, nothing is kept for ever."""
+
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from deepchecks_telemetry.spool import record
+from deepchecks_telemetry.spool.batches.ledger import Verdict, batches, begin, settle
+from deepchecks_telemetry.spool.batches.seal import Row, seal
+from deepchecks_telemetry.spool.files.paths import Home
+from deepchecks_telemetry.spool.recording import writer
+from deepchecks_telemetry.spool.recording.writer import FIRST_DAY, today
+from deepchecks_telemetry.spool.stats import read_accounts, read_waiting
+from deepchecks_telemetry.uploader.schedule import is_sane, next_due
+
+Sql = Callable[..., list[Any]]
+Render = Callable[[str, list[Row]], bytes]
+DAY_S = 86_400
+NOW = 1_800_000_000.0  # 2027-01-15
+
+
+@pytest.mark.parametrize("now", [0.0, -1.0, 12.5, 1_700_000_000.0, FIRST_DAY * DAY_S - 0.1])
+def test_a_clock_from_before_our_time_is_an_unset_one(now: float) -> None:
+    assert today(lambda: now) == FIRST_DAY
+
+
+@given(day=st.integers(FIRST_DAY, 100_000), second=st.integers(0, DAY_S - 1))
+def test_a_day_is_a_utc_day_whatever_the_time_zone(day: int, second: int) -> None:
+    assert today(lambda: float(day * DAY_S + second)) == day
+
+
+@pytest.mark.skipif(not hasattr(time, "tzset"), reason="this system's time zone cannot be changed in a process")
+@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Pacific/Pago_Pago", "UTC"])
+def test_the_time_zone_does_not_move_the_day(zone: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        assert abs(today() - int(time.time() // DAY_S)) <= 1
+        assert today(lambda: NOW) == int(NOW // DAY_S)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+def count_at(monkeypatch: pytest.MonkeyPatch, now: float) -> None:
+    monkeypatch.setattr(writer, "LEASE_S", 0.0)  # the day is read with each look
+    monkeypatch.setattr(writer, "today", lambda: today(lambda: now))
+    assert record("run-check")
+
+
+@pytest.mark.parametrize("first", [0.0, NOW - 9 * 365 * DAY_S, NOW + 50 * 365 * DAY_S])
+def test_a_jump_seals_everything_once_and_keeps_nothing(
+    ours: Home, monkeypatch: pytest.MonkeyPatch, render: Render, sql: Sql, first: float
+) -> None:
+    """Before the jump, behind it, and back again, with a batch sealed at each moment."""
+    for now in (first, NOW, first, NOW + DAY_S):
+        count_at(monkeypatch, now)
+        assert seal(ours, render, clock=partial(float, now))
+        (batch,) = batches(ours, states=("sealed",))
+        assert begin(ours, batch, "http://localhost/v1/logs", clock=partial(float, now))
+        assert settle(ours, batch, Verdict("delivered", "told"))
+    books = read_accounts(ours)
+    assert (books.recorded, books.delivered, books.pending, books.balance) == (4, 4, 0, 0)
+    assert not seal(ours, render)
+    assert sql("SELECT sum(events), count(DISTINCT sha256) FROM batches") == [(4, 4)]
+
+
+def test_events_of_one_day_that_comes_twice_are_two_batches_with_uids_of_their_own(
+    ours: Home, monkeypatch: pytest.MonkeyPatch, render: Render
+) -> None:
+    bodies = set()
+    for _ in range(2):
+        count_at(monkeypatch, NOW)
+        assert seal(ours, render)
+        (batch,) = batches(ours, states=("sealed",))
+        bodies.add(batch.body)
+        settle(ours, batch, Verdict("delivered", "told"))
+    assert len(bodies) == 2
+
+
+def test_days_out_of_order_are_counted_each_on_its_own(ours: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    for now in (NOW, 0.0, NOW + 3650 * DAY_S, NOW):
+        count_at(monkeypatch, now)
+    found = {waiting.day: waiting.count for waiting in read_waiting(ours)}
+    assert found == {FIRST_DAY: 1, int(NOW // DAY_S): 2, int(NOW // DAY_S) + 3650: 1}
+
+
+def test_a_moment_that_was_planned_by_a_clock_far_ahead_does_not_silence_us(ours: Home) -> None:
+    assert record("run-check")
+    planned = next_due(NOW + 50 * 365 * DAY_S, read_accounts(ours).installation_id or "")
+    assert not is_sane(planned, NOW)
+    assert is_sane(next_due(NOW, read_accounts(ours).installation_id or ""), NOW)
+
+
+def test_what_an_unset_clock_counted_is_young_enough_for_a_receiver() -> None:
+    """Receivers of ours take the last ten years."""
+    pytest.importorskip("starlette")
+    from deepchecks_telemetry.collector.otlp import MAX_AGE
+
+    assert today(lambda: 0.0) > time.time() / DAY_S - MAX_AGE.days

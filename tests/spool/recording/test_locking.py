@@ -1,0 +1,203 @@
+"""Whoever changes the books waits for its turn: for the file lock, for another's transaction, on every file system."""
+
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deepchecks_telemetry.spool import choice, record
+from deepchecks_telemetry.spool import wipe as erasing
+from deepchecks_telemetry.spool.batches import ledger
+from deepchecks_telemetry.spool.batches import seal as sealing
+from deepchecks_telemetry.spool.batches.exports import Export, remove_exports
+from deepchecks_telemetry.spool.batches.ledger import Batch, Verdict, batches, begin, settle
+from deepchecks_telemetry.spool.batches.seal import Row, seal
+from deepchecks_telemetry.spool.choice import choose
+from deepchecks_telemetry.spool.db import connection as opening
+from deepchecks_telemetry.spool.db.compaction import checkpoint
+from deepchecks_telemetry.spool.errors import Busy, Unusable
+from deepchecks_telemetry.spool.files import directory as ground
+from deepchecks_telemetry.spool.files.lock import hold
+from deepchecks_telemetry.spool.files.paths import Home
+from deepchecks_telemetry.spool.stats import read_accounts
+from deepchecks_telemetry.spool.wipe import erase
+
+Sql = Callable[..., list[Any]]
+Render = Callable[[str, list[Row]], bytes]
+URL = "https://collector.example.org/v1/logs"
+
+ACTS: dict[str, Callable[[Home, Batch], object]] = {
+    "choose": lambda home, _: choose(home, "on"),
+    "seal": lambda home, _: seal(home, lambda *_: b"body", behind=True),
+    "begin": lambda home, batch: begin(home, batch, URL),
+    "settle": lambda home, batch: settle(home, batch, Verdict("delivered", "told")),
+    "erase": lambda home, _: erase(home),
+}
+
+
+@pytest.fixture
+def batch(ours: Home, render: Render, monkeypatch: pytest.MonkeyPatch) -> Batch:
+    """A sealed batch, and an event that waits behind it; whoever waits loses patience soon."""
+    assert record("run-check")
+    assert seal(ours, render)
+    assert record("run-suite")
+    monkeypatch.setattr(opening, "BUSY_TIMEOUT_S", 0.2)
+    return batches(ours)[0]
+
+
+@contextmanager
+def another_writes(spool: str) -> Iterator[sqlite3.Connection]:
+    with closing(sqlite3.connect(spool, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield other
+
+
+@pytest.fixture
+def nap(monkeypatch: pytest.MonkeyPatch) -> Callable[[sqlite3.Connection], None]:
+    """Whoever sleeps for a moment finds that this connection's transaction is over."""
+
+    def end_of(other: sqlite3.Connection) -> None:
+        def sleep(seconds: float) -> None:
+            assert 0 < seconds < 0.1
+            if other.in_transaction:
+                other.execute("ROLLBACK")
+
+        monkeypatch.setattr(time, "sleep", sleep)
+
+    return end_of
+
+
+@pytest.mark.parametrize("act", ACTS)
+def test_anothers_transaction_is_waited_for(
+    ours: Home, batch: Batch, act: str, nap: Callable[[sqlite3.Connection], None]
+) -> None:
+    with another_writes(ours.spool) as other:
+        nap(other)
+        assert ACTS[act](ours, batch) is not False
+        assert not other.in_transaction
+
+
+@pytest.mark.parametrize("act", ["choose", "seal", "erase"])
+def test_while_another_holds_the_file_lock_it_is_not_this_ones_turn(
+    ours: Home, batch: Batch, act: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module, name in ((choice, "BUSY_TIMEOUT_S"), (sealing, "LOCK_S"), (erasing, "BUSY_TIMEOUT_S")):
+        monkeypatch.setattr(module, name, 0.05)
+    with hold(ours.lock, 1), pytest.raises(Busy):
+        ACTS[act](ours, batch)
+    books = read_accounts(ours)
+    assert (books.pending, books.sealed, books.balance) == (1, 1, 0)
+
+
+@pytest.mark.parametrize("act", ACTS)
+def test_on_a_network_file_system_nobody_waits_for_the_lock_that_it_holds_itself(
+    ours: Home, act: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    """There every access takes the file lock: to take it a second time would be to wait for oneself."""
+    (tmp_path / "mounts").write_text(f"36 35 98:0 / {os.path.realpath(tmp_path)} rw,noatime - nfs4 server:/x rw\n")
+    monkeypatch.setattr(ground, "MOUNTS", str(tmp_path / "mounts"))
+    batch: Batch = request.getfixturevalue("batch")
+    assert ACTS[act](ours, batch) is not False
+
+
+def test_a_batch_that_cannot_be_stored_whole_is_not_stored(
+    ours: Home, render: Render, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert record("run-check")
+    assert record("run-suite")
+    monkeypatch.setattr(sealing, "new_uuid", lambda: "the same for all")
+    with pytest.raises(Unusable):
+        seal(ours, render)
+    books = read_accounts(ours)
+    assert (books.pending, books.batches, books.balance) == (2, 0, 0)
+
+
+def test_a_verdict_that_cannot_be_booked_whole_is_not_booked(
+    ours: Home, batch: Batch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ledger, "add_tally", fail)
+    with pytest.raises(KeyboardInterrupt):
+        settle(ours, batch, Verdict("delivered", "told"))
+    assert batches(ours) == [batch]
+    assert read_accounts(ours).balance == 0
+
+
+def test_rows_that_cannot_all_be_wiped_are_all_still_there(
+    ours: Home, batch: Batch, sql: Sql, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite lets nobody empty its own list of tables."""
+    monkeypatch.setattr(erasing, "TABLES", "SELECT column1 FROM (VALUES ('rows'), ('sqlite_master'))")
+    with pytest.raises(Unusable):
+        erase(ours)
+    assert sql("SELECT count(*) FROM rows") == [(1,)]
+
+
+def test_a_writer_that_comes_between_the_fence_and_the_rows_is_waited_for(
+    ours: Home, batch: Batch, monkeypatch: pytest.MonkeyPatch, nap: Callable[[sqlite3.Connection], None]
+) -> None:
+    with closing(sqlite3.connect(ours.spool, isolation_level=None)) as other:
+
+        def begin_another(*exports: Any) -> Any:
+            other.execute("BEGIN IMMEDIATE")
+            nap(other)
+            return remove_exports(*exports)
+
+        monkeypatch.setattr(erasing, "remove_exports", begin_another)
+        erase(ours)
+        assert not other.in_transaction
+
+
+def test_a_reader_that_goes_is_waited_for(
+    ours: Home, batch: Batch, monkeypatch: pytest.MonkeyPatch, nap: Callable[[sqlite3.Connection], None]
+) -> None:
+    monkeypatch.setattr(erasing, "READERS_WAIT_S", 1.0)
+    with closing(sqlite3.connect(ours.spool, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        assert reader.execute("SELECT count(*) FROM rows").fetchone() == (1,)
+        nap(reader)
+        erase(ours)
+        assert not reader.in_transaction
+
+
+def test_what_sqlite_deletes_is_overwritten_and_no_copy_of_it_is_made_on_a_disk(
+    ours: Home, batch: Batch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """VACUUM writes a copy of the whole file: past some megabytes into the system's folder for temporary files."""
+    seen: list[tuple[int, int]] = []
+
+    def forget(connection: sqlite3.Connection) -> list[Export]:
+        connection.execute("PRAGMA secure_delete = OFF")  # as it is where SQLite was built like that
+        return []
+
+    def look(connection: sqlite3.Connection) -> bool:
+        (overwrites,) = connection.execute("PRAGMA secure_delete").fetchone()
+        (where,) = connection.execute("PRAGMA temp_store").fetchone()
+        seen.append((overwrites, where))
+        return checkpoint(connection)
+
+    monkeypatch.setattr(erasing, "read_exports", forget)
+    monkeypatch.setattr(erasing, "checkpoint", look)
+    erase(ours)
+    assert seen == [(1, 2)]  # yes, and in memory
+
+
+def test_an_upload_in_flight_is_told_at_once(ours: Home, batch: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[tuple[str, float]] = []
+
+    def note(path: str, timeout_s: float) -> Any:
+        waits.append((os.path.basename(path), timeout_s))
+        return hold(path, timeout_s)
+
+    monkeypatch.setattr(erasing, "hold", note)
+    monkeypatch.setattr(erasing, "UPLOAD_WAIT_S", 0.05)
+    with hold(ours.upload_lock, 1), pytest.raises(Busy):
+        erase(ours, on_wait=lambda: waits.append(("told", 0)))
+    assert waits == [("upload.lock", 0), ("told", 0), ("upload.lock", 0.05)]

@@ -1,0 +1,196 @@
+"""Many kinds of process at one spool: threads, forks, spawned and killed ones, several interpreters, a first time."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+
+from deepchecks_telemetry.spool.files.paths import Home
+from deepchecks_telemetry.spool.stats import read_accounts, read_waiting
+
+Run = Callable[..., str]
+RECORD = "from deepchecks_telemetry.spool import record; assert record('run-check')\n"
+forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+
+# The parent lets go of the spool, a stranger opens and closes it as the last one, and only then the child goes on.
+ORPHAN = """
+import os, subprocess, sys
+from deepchecks_telemetry.spool import record
+from deepchecks_telemetry.spool.recording import record as recording
+assert record("run-check")
+ready, go = os.pipe(), os.pipe()
+pid = os.fork()
+if pid == 0:
+    try:
+        assert record("run-suite")
+        os.write(ready[1], b"1")
+        os.read(go[0], 1)
+        assert all(record("run-suite") for _ in range(5))
+        os._exit(0)
+    finally:
+        os._exit(1)
+os.close(ready[1])
+os.read(ready[0], 1)
+if recording._writer:
+    recording._writer.close()
+subprocess.run([sys.executable, "-c", sys.argv[2], sys.argv[1]], check=True)
+os.write(go[1], b"1")
+assert os.waitpid(pid, 0)[1] == 0
+"""
+STRANGER = """
+import sqlite3, sys
+with sqlite3.connect(sys.argv[1]) as connection:
+    connection.execute("UPDATE spool SET failures = 1")
+connection.close()
+"""
+
+# The child is forked while other threads are at it: no lock that one of them holds may reach the child.
+CROWD = """
+import filelock  # what a thread imports during a fork, CPython's own hooks stumble over
+import os, threading, warnings
+from deepchecks_telemetry.spool import record
+warnings.simplefilter("ignore")
+told, done = [], threading.Event()
+def work():
+    while not done.is_set():
+        told.append(record("run-check"))
+threads = [threading.Thread(target=work) for _ in range(3)]
+for thread in threads: thread.start()
+try:
+    for _ in range(15):
+        pid = os.fork()
+        if pid == 0:
+            os._exit(not all([record("run-suite") for _ in range(3)]))
+        assert os.waitpid(pid, 0)[1] == 0
+finally:
+    done.set()
+    for thread in threads: thread.join()
+print(told.count(True))
+"""
+
+# A fork that Python does not know of, as an embedding server makes it.
+UNSEEN = """
+import ctypes, os, time
+from deepchecks_telemetry.spool import record
+assert record("run-check")
+pid = ctypes.PyDLL(None).fork()
+if pid == 0:
+    started = time.monotonic()
+    told = [record("run-suite") for _ in range(3)]
+    os._exit(any(told) or time.monotonic() - started > 0.5)
+assert os.waitpid(pid, 0)[1] == 0
+assert record("run-check")
+"""
+
+POOL = """
+import multiprocessing, sys
+from deepchecks_telemetry.spool import record
+if __name__ == "__main__":
+    assert record("run-check")
+    context = multiprocessing.get_context(sys.argv[1])
+    workers = [context.Process(target=record, args=("run-suite",)) for _ in range(3)]
+    for worker in workers: worker.start()
+    for worker in workers: worker.join()
+    assert [worker.exitcode for worker in workers] == [0, 0, 0]
+    assert record("run-check")
+"""
+
+# All of them have everything loaded and stand at the barrier: a read that ends when the test lets go.
+STARTERS = """
+import filelock, os, sys
+from deepchecks_telemetry.spool.consent import resource as environment
+from deepchecks_telemetry.spool import record
+pids = []
+for _ in range(int(sys.argv[1])):
+    pid = os.fork()
+    if pid == 0:
+        os.read(0, 1)
+        os._exit(not record("run-check"))
+    pids.append(pid)
+print("ready", flush=True)
+print([os.waitpid(pid, 0)[1] for pid in pids].count(0))
+"""
+
+
+def counts(home: Home) -> dict[str, int]:
+    return {waiting.event: waiting.count for waiting in read_waiting(home)}
+
+
+@forks
+def test_a_forked_childs_events_outlive_its_parents_connection(ours: Home, run: Run) -> None:
+    """SQLite's count of locks crosses a fork, the locks do not: a stranger's last close would delete the WAL."""
+    run(ORPHAN, ours.spool, STRANGER)
+    assert counts(ours) == {"run-check": 1, "run-suite": 6}
+
+
+@forks
+def test_a_child_that_is_forked_among_threads_records_and_never_hangs(ours: Home, run: Run) -> None:
+    told = int(run(CROWD))
+    assert counts(ours) == {"run-check": told, "run-suite": 45}
+    assert read_accounts(ours).balance == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a C library in which fork can be called like this")
+def test_a_child_of_a_fork_that_python_does_not_see_records_nothing_and_harms_nothing(ours: Home, run: Run) -> None:
+    run(UNSEEN)
+    assert counts(ours) == {"run-check": 2}
+
+
+@pytest.mark.parametrize("method", ["spawn", *(["fork", "forkserver"] if hasattr(os, "fork") else [])])
+def test_workers_of_every_kind_record(ours: Home, run: Run, method: str, tmp_path: "os.PathLike[str]") -> None:
+    script = os.path.join(tmp_path, "pool.py")
+    with open(script, "w", encoding="utf-8") as file:
+        file.write(POOL)
+    done = subprocess.run([sys.executable, script, method], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert counts(ours) == {"run-check": 2, "run-suite": 3}
+
+
+@pytest.mark.parametrize("end", ["os._exit(0)", "os.kill(os.getpid(), signal.SIGKILL)", "sys.exit(0)", "os.abort()"])
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
+def test_what_was_acknowledged_outlives_every_end_of_its_process(ours: Home, end: str) -> None:
+    code = f"import os, resource, signal, sys\nresource.setrlimit(resource.RLIMIT_CORE, (0, 0))\n{RECORD}{end}"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60).returncode
+    assert ended in (0, -signal.SIGKILL, -signal.SIGABRT)
+    assert counts(ours) == {"run-check": 1}
+
+
+def test_interpreters_of_several_versions_share_one_spool(
+    ours: Home, run: Run, pythons: list[str], sources: str
+) -> None:
+    if len(pythons) < 2:
+        pytest.skip("only one Python of ours is found here")
+    for python in pythons * 2:
+        run(RECORD, python=python, PYTHONPATH=sources)
+    found = {waiting.environment.python_version: waiting.count for waiting in read_waiting(ours)}
+    assert set(found.values()) == {2}
+    assert len(found) == len(pythons)
+
+
+@forks
+def test_a_hundred_first_times_at_once_make_one_spool_and_lose_nothing(
+    ours: Home, pythons: list[str], sources: str
+) -> None:
+    share = -(-100 // len(pythons))
+    barrier, release = os.pipe()
+    environ = os.environ | {"PYTHONPATH": sources}
+    starters = [
+        subprocess.Popen(
+            [python, "-c", STARTERS, str(share)], stdin=barrier, stdout=subprocess.PIPE, text=True, env=environ
+        )
+        for python in pythons
+    ]
+    os.close(barrier)
+    for starter in starters:
+        assert starter.stdout is not None
+        assert starter.stdout.readline() == "ready\n"
+    assert not os.path.exists(ours.state)
+    os.close(release)
+    told = [int(starter.communicate(timeout=60)[0]) for starter in starters]
+    books = read_accounts(ours)
+    assert (sum(told), books.pending, books.dropped, books.balance) == (share * len(pythons),) * 2 + ({}, 0)
+    assert min(os.listdir(ours.state)) == "spool.db"
+    assert not [name for name in os.listdir(ours.state) if name.startswith("spool.db.")]

@@ -1,0 +1,139 @@
+"""Migrations: additive, harmless when done again, in one transaction, and never in the host."""
+
+import os
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from typing import Any
+
+import pytest
+import sqlite_utils
+
+from deepchecks_telemetry.spool import record
+from deepchecks_telemetry.spool.batches.seal import Row, seal
+from deepchecks_telemetry.spool.db.connection import opened
+from deepchecks_telemetry.spool.db.schema import BREAKING, VERSION
+from deepchecks_telemetry.spool.files.paths import Home
+from deepchecks_telemetry.spool.recovery import migrations
+from deepchecks_telemetry.spool.recovery.migrations import migrate
+from deepchecks_telemetry.spool.stats import read_accounts
+from deepchecks_telemetry.spool.wipe import erase, find_residue
+
+Run = Callable[..., str]
+Sql = Callable[..., list[Any]]
+
+
+@pytest.fixture
+def old(ours: Home, sql: Sql) -> Home:
+    """A spool as the first version made it, with one event."""
+    assert record("run-check")
+    close_our_own()
+    for table in ("salvaged", "exports"):
+        sql(f"DROP TABLE {table}")
+    sql(f"PRAGMA user_version = {BREAKING}")
+    return ours
+
+
+def close_our_own() -> None:
+    from deepchecks_telemetry.spool.recording import record as recording
+
+    assert recording._writer is not None
+    recording._writer.close()
+
+
+def shape(sql: Sql) -> set[tuple[str, str, int, int]]:
+    """Tables and columns with what SQLite holds to be true of them."""
+    query = 'SELECT m.name, c.name, c."notnull", c.pk > 0 FROM sqlite_master m, pragma_table_info(m.name) c'
+    return {row for row in sql(f"{query} WHERE m.type = 'table'") if not row[0].startswith("_")}
+
+
+def test_an_old_spool_becomes_what_a_new_one_is(old: Home, sql: Sql) -> None:
+    assert read_accounts(old).recorded == 1
+    assert sql("PRAGMA user_version") == [(VERSION,)]
+    migrated = shape(sql)
+    os.unlink(old.spool)
+    assert record("run-check")
+    assert migrated == shape(sql)
+
+
+def test_to_migrate_again_changes_nothing(old: Home, sql: Sql) -> None:
+    read_accounts(old)
+    before = sql("SELECT name, sql FROM sqlite_master ORDER BY name")
+    with opened(old) as connection:
+        migrate(connection)
+    sql(f"PRAGMA user_version = {BREAKING}")
+    read_accounts(old)
+    assert sql("SELECT name, sql FROM sqlite_master ORDER BY name") == before
+
+
+def test_a_new_spool_that_is_migrated_all_the_same_keeps_its_tables(ours: Home, sql: Sql) -> None:
+    assert record("run-check")
+    before = shape(sql)
+    with opened(ours) as connection:
+        migrate(connection)
+    assert shape(sql) == before
+    assert read_accounts(ours).recorded == 1
+
+
+def test_a_migration_that_fails_leaves_the_spool_as_it_was(
+    old: Home, sql: Sql, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = sql("SELECT name, sql FROM sqlite_master ORDER BY name")
+    apply = migrations.changes.apply
+
+    def fail(database: Any) -> None:
+        apply(database)
+        raise sqlite3.OperationalError("a power cut")
+
+    monkeypatch.setattr(migrations.changes, "apply", fail)
+    with pytest.raises(Exception, match="OperationalError"):
+        read_accounts(old)
+    assert sql("SELECT name, sql FROM sqlite_master ORDER BY name") == before
+    assert sql("PRAGMA user_version") == [(BREAKING,)]
+
+
+def test_appenders_of_the_old_version_go_on_while_it_is_migrated(old: Home, sql: Sql) -> None:
+    assert record("run-check")
+    read_accounts(old)
+    assert record("run-check")
+    assert read_accounts(old).recorded == 3
+
+
+def test_the_host_records_into_an_old_spool_and_loads_no_sqlite_utils(old: Home, run: Run, sql: Sql) -> None:
+    run(
+        "import sys; from deepchecks_telemetry.spool import record; assert record('run-check')\n"
+        "assert not {'sqlite_utils', 'pandas', 'click', 'requests', 'filelock'} & set(sys.modules)"
+    )
+    assert sql("PRAGMA user_version") == [(BREAKING,)]
+    assert sql("SELECT count(*) FROM events") == [(2,)]
+
+
+def test_no_plugin_of_other_people_runs_in_a_migration(old: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[object] = []
+    database = sqlite_utils.Database
+
+    def spy(connection: sqlite3.Connection, **options: Any) -> Any:
+        seen.append((type(connection), options))
+        return database(connection, **options)
+
+    monkeypatch.setattr(migrations, "Database", spy)
+    read_accounts(old)
+    assert seen == [(sqlite3.Connection, {"execute_plugins": False})]
+
+
+def test_an_old_spool_is_wiped_without_being_migrated_first(old: Home, sql: Sql) -> None:
+    ((mark,),) = sql("SELECT installation FROM spool")
+    assert erase(old).before.recorded == 1
+    assert find_residue(old, [mark.encode()])[1] == []
+
+
+def test_the_note_of_the_migrations_names_no_event(old: Home, sql: Sql) -> None:
+    read_accounts(old)
+    with closing(sqlite3.connect(old.spool)) as connection:
+        told = "".join(connection.iterdump())
+    assert not [name for name in ("run-check", "run-suite") if name in told]
+
+
+def test_an_old_spool_can_be_sealed_at_once(old: Home, render: Callable[[str, list[Row]], bytes]) -> None:
+    assert seal(old, render)
+    assert read_accounts(old).sealed == 1

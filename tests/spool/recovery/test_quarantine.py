@@ -1,0 +1,251 @@
+"""Quarantine: a damaged spool is put aside under the lock, counting goes on at once, and no lease is overrun."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deepchecks_telemetry.spool import record
+from deepchecks_telemetry.spool.db import schema
+from deepchecks_telemetry.spool.db.connection import opened
+from deepchecks_telemetry.spool.errors import Damaged, Unusable
+from deepchecks_telemetry.spool.files.lock import hold
+from deepchecks_telemetry.spool.files.paths import Home
+from deepchecks_telemetry.spool.files.quarantine import MOST, SETTLED_S, identity, put_aside, quarantined
+from deepchecks_telemetry.spool.stats import read_accounts
+from deepchecks_telemetry.spool.wipe import erase
+
+Run = Callable[..., str]
+Sql = Callable[..., list[Any]]
+
+
+def ruin(ours: Home, octets: bytes = b"no database at all" * 100) -> None:
+    """In a process of its own would be the same: nobody here has the spool open."""
+    with open(ours.spool, "r+b") as file:
+        file.truncate(0)
+        file.write(octets)
+
+
+@pytest.mark.parametrize("octets", [b"", b"Dear diary", b"SQLite format 3\0" + bytes(84), os.urandom(5000)])
+def test_the_record_that_meets_the_damage_is_stored(ours: Home, run: Run, octets: bytes) -> None:
+    run("from deepchecks_telemetry.spool import record; assert record('run-check')")
+    ruin(ours, octets)
+    os.unlink(ours.spool + "-wal")
+    assert record("run-suite")
+    assert len(quarantined(ours)) == 1
+    with opened(ours) as connection:
+        assert connection.execute("SELECT count(*) FROM events").fetchone() == (1,)
+
+
+def test_the_wal_of_a_spool_that_was_emptied_is_saved(ours: Home, run: Run) -> None:
+    """SQLite would delete it: an empty database has none."""
+    run("import os; from deepchecks_telemetry.spool import record; assert record('run-check'); os._exit(0)")
+    os.truncate(ours.spool, 0)
+    assert record("run-suite")
+    assert (read_accounts(ours).pending, read_accounts(ours).balance) == (2, 0)
+
+
+def test_a_schema_in_no_alphabet_is_damage_too(ours: Home, run: Run, sql: Sql) -> None:
+    """SQLite quotes it in its message, which Python then cannot decode: an error that is none of SQLite's."""
+    run("from deepchecks_telemetry.spool import record; assert record('run-check')")
+    sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    octets = Path(ours.spool).read_bytes()
+    broken = octets.replace(b"talliestallies", b"t\xe4lliestallies").replace(b"tallies (name", b"tallies ?name")
+    assert len(broken) == len(octets)
+    Path(ours.spool).write_bytes(broken)
+    assert record("run-suite")
+    assert len(quarantined(ours)) == 1
+    assert (read_accounts(ours).pending, read_accounts(ours).balance) == (2, 0)
+
+
+def test_a_reader_that_meets_the_damage_puts_it_aside_and_reads_the_new_one(ours: Home, run: Run) -> None:
+    run("from deepchecks_telemetry.spool import record; assert record('run-check')")
+    ruin(ours)
+    with pytest.raises(Damaged), opened(ours):
+        pass
+    assert len(quarantined(ours)) == 1
+    assert not os.path.lexists(ours.spool)
+    assert read_accounts(ours).balance == 0
+
+
+def test_only_the_file_that_was_found_damaged_is_put_aside(ours: Home) -> None:
+    assert record("run-check")
+    seen = identity(ours.spool)
+    assert seen is not None
+    put_aside(ours, (seen[0], seen[1] + 1))
+    put_aside(ours, None)
+    assert quarantined(ours) == []
+    assert record("run-check")
+
+
+def test_a_disk_that_damages_every_new_spool_is_not_filled_with_copies(ours: Home) -> None:
+    for _ in range(MOST):
+        schema.create(ours, 1.0)
+        put_aside(ours, identity(ours.spool))
+    schema.create(ours, 1.0)
+    with pytest.raises(Unusable, match="again and again"):
+        put_aside(ours, identity(ours.spool))
+    assert len(quarantined(ours)) == MOST
+    ruin(ours)
+    assert not record("run-check")
+
+
+def test_a_wal_whose_renaming_was_cut_short_follows_its_spool(
+    ours: Home, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("import os; from deepchecks_telemetry.spool import record; assert record('run-check'); os._exit(0)")
+    assert os.path.getsize(ours.spool + "-wal")
+    os.rename(ours.spool, ours.spool + ".damaged-1")  # and here the process was killed
+    assert record("run-suite")
+    assert os.path.getsize(ours.spool + ".damaged-1-wal")
+    books = read_accounts(ours)
+    assert (books.pending, books.dropped, books.balance) == (2, {}, 0)
+
+
+def test_a_stray_wal_without_a_copy_is_not_played_into_the_new_spool(ours: Home) -> None:
+    os.makedirs(ours.state, mode=0o700)
+    Path(ours.spool + "-wal").write_bytes(os.urandom(3000))
+    assert record("run-check")
+    assert read_accounts(ours).recorded == 1
+
+
+@pytest.mark.parametrize("salvaged", [False, True])
+def test_quarantined_and_unreadable_copies_obey_disable(ours: Home, run: Run, sql: Sql, salvaged: bool) -> None:
+    run("from deepchecks_telemetry.spool import record; assert record('run-check')")
+    ((mark,),) = sql("SELECT installation FROM spool")
+    ruin(ours, b"a page that still holds " + mark.encode())
+    assert record("run-check")
+    if salvaged:
+        assert read_accounts(ours).recorded == 1
+        assert os.path.exists(ours.spool + ".unreadable")
+    assert find_residue_elsewhere(ours, mark)
+    erase(ours)
+    assert find_residue_elsewhere(ours, mark) == []
+    assert not [name for name in os.listdir(ours.state) if name.startswith("spool.db.")]
+
+
+def find_residue_elsewhere(ours: Home, mark: str) -> list[str]:
+    """By another process: this one has the spool open."""
+    code = (
+        "import sys; from deepchecks_telemetry.spool import find_home, find_residue\n"
+        "print(*find_residue(find_home(), [sys.argv[1].encode()])[1])"
+    )
+    done = subprocess.run([sys.executable, "-c", code, mark], capture_output=True, text=True, timeout=60, check=True)
+    return done.stdout.split()
+
+
+# Stops itself after it has looked at the spool and before it inserts, and says afterwards what it was told.
+STALLED = """
+import os, signal, sys, time
+from deepchecks_telemetry.spool import record
+from deepchecks_telemetry.spool.recording import record as recording, writer
+assert record("run-check")
+look_at = recording._writer._look_at = time.monotonic() + float(sys.argv[1])
+execute = recording._writer._execute
+def stopped(statement, values):
+    os.kill(os.getpid(), signal.SIGSTOP)
+    recording._writer._execute = execute
+    while time.monotonic() < look_at < time.monotonic() + 1: pass
+    return execute(statement, values)
+recording._writer._execute = stopped
+print(int(record("run-suite")), flush=True)
+print(int(record("run-suite")), flush=True)
+os._exit(0)
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="this system cannot stop a process")
+@pytest.mark.parametrize(
+    ("lease_s", "salvaged", "told", "stored"),
+    [
+        ("60", False, ["1", "1"], 3),  # within its lease: acknowledged, and found by the salvage, which comes later
+        ("0.01", False, ["0", "1"], 3),  # the lease is over: not acknowledged, and found all the same
+        ("0.01", True, ["0", "1"], 2),  # not acknowledged, and the salvage was faster
+    ],
+)
+def test_a_writer_that_stalls_while_the_spool_is_put_aside_acknowledges_nothing_that_is_lost(
+    ours: Home, lease_s: str, salvaged: bool, told: list[str], stored: int
+) -> None:
+    with subprocess.Popen([sys.executable, "-c", STALLED, lease_s], stdout=subprocess.PIPE, text=True) as writer:
+        assert os.WIFSTOPPED(os.waitpid(writer.pid, os.WUNTRACED)[1])
+        put_aside(ours, identity(ours.spool))
+        if salvaged:
+            assert read_accounts(ours).recorded == 1
+        writer.send_signal(signal.SIGCONT)
+        assert writer.communicate(timeout=60)[0].split() == told
+    books = read_accounts(ours)
+    assert (books.pending, books.balance) == (stored, 0)
+
+
+def test_a_lease_is_a_small_part_of_the_wait_before_a_salvage() -> None:
+    from deepchecks_telemetry.spool.files.quarantine import LEASE_S
+
+    assert SETTLED_S >= 50 * LEASE_S
+
+
+def test_a_connection_that_may_mix_the_old_file_with_the_new_wal_is_not_used(
+    ours: Home, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The old file is open, and before its WAL is, another process has put it aside and recorded into a new spool."""
+    assert record("run-check")
+    configure = schema._configure
+
+    def replaced(connection: Any, home: Home) -> None:
+        monkeypatch.setattr(schema, "_configure", configure)
+        put_aside(ours, identity(ours.spool))
+        run("import os; from deepchecks_telemetry.spool import record; assert record('run-suite'); os._exit(0)")
+        configure(connection, home)
+
+    monkeypatch.setattr(schema, "_configure", replaced)
+    close_our_own()
+    assert record("run-check")
+    books = read_accounts(ours)
+    assert (books.pending, books.dropped, books.balance) == (3, {}, 0)
+
+
+def close_our_own() -> None:
+    from deepchecks_telemetry.spool.recording import record as recording
+    from deepchecks_telemetry.spool.recording.writer import guard
+
+    with guard:
+        assert recording._writer is not None
+        recording._writer.close()
+
+
+def test_a_file_that_another_process_took_away_meanwhile_is_no_reason_to_rest(
+    ours: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from deepchecks_telemetry.spool.recording import writer
+
+    assert record("run-check")
+    close_our_own()
+    connect = schema.connect
+
+    def too_late(home: Home, **options: Any) -> Any:
+        monkeypatch.setattr(writer, "connect", connect)
+        put_aside(ours, identity(ours.spool))
+        return connect(home, **options)
+
+    monkeypatch.setattr(writer, "connect", too_late)
+    assert record("run-check")
+    assert record("run-check")
+
+
+def test_while_the_lock_is_held_a_damaged_spool_is_not_put_aside_and_nobody_waits_for_ever(
+    ours: Home, run: Run
+) -> None:
+    run("from deepchecks_telemetry.spool import record; assert record('run-check')")
+    ruin(ours)
+    with hold(ours.lock, 1.0):
+        done: list[bool] = []
+        thread = threading.Thread(target=lambda: done.append(record("run-suite")))
+        thread.start()
+        thread.join(10)
+        assert done == [False]
+    assert quarantined(ours) == []

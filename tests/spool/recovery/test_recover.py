@@ -1,0 +1,304 @@
+"""Salvage: what a damaged spool still holds comes back once, what it does not is counted as lost."""
+
+import os
+import sqlite3
+from collections import Counter
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from deepchecks_telemetry.spool import record
+from deepchecks_telemetry.spool.batches.ledger import Verdict, batches, settle
+from deepchecks_telemetry.spool.batches.seal import Row, seal
+from deepchecks_telemetry.spool.db.connection import opened
+from deepchecks_telemetry.spool.errors import Unusable
+from deepchecks_telemetry.spool.files.paths import Home
+from deepchecks_telemetry.spool.files.quarantine import identity, put_aside, quarantined
+from deepchecks_telemetry.spool.recovery import damaged_copy as remains
+from deepchecks_telemetry.spool.recovery import maintenance as upkeep
+from deepchecks_telemetry.spool.recovery.damaged_copy import NOWHERE, last_credible, read
+from deepchecks_telemetry.spool.recovery.pages import PAGE, read_rows
+from deepchecks_telemetry.spool.recovery.recover import salvage
+from deepchecks_telemetry.spool.stats import read_accounts, read_waiting
+
+Run = Callable[..., str]
+Sql = Callable[..., list[Any]]
+Render = Callable[[str, list[Row]], bytes]
+
+# A process that leaves its WAL behind, as a killed one does: events in the WAL, counts in the file.
+FILL = """
+import os
+from deepchecks_telemetry.spool.files.paths import find_home
+from deepchecks_telemetry.spool import record
+from deepchecks_telemetry.spool.db.compaction import tidy
+from deepchecks_telemetry.spool.db.connection import opened
+assert all(record("run-check") for _ in range(50))
+with opened(find_home()) as connection:
+    tidy(find_home(), connection)
+assert all(record("run-suite") for _ in range(30))
+os._exit(0)
+"""
+
+
+@pytest.fixture(autouse=True)
+def _nobody_else_is_at_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upkeep, "SETTLED_S", 0.0)
+
+
+@pytest.fixture
+def filled(ours: Home, run: Run) -> Home:
+    """A spool with 50 folded events and 30 raw ones, the latter in its WAL, that nobody has open."""
+    run(FILL)
+    return ours
+
+
+def overwrite(path: str, at: int, octets: bytes) -> None:
+    with open(path, "r+b") as file:
+        file.seek(at)
+        file.write(octets)
+
+
+def root_of(sql: Sql, name: str) -> int:
+    ((page,),) = sql("SELECT rootpage FROM sqlite_master WHERE name = ?", name)
+    return PAGE * (int(page) - 1)
+
+
+def put_all_aside(ours: Home) -> None:
+    put_aside(ours, identity(ours.spool))
+
+
+def counts(ours: Home) -> dict[str, int]:
+    found: Counter[str] = Counter()
+    for waiting in read_waiting(ours):
+        found[waiting.event] += waiting.count
+    return dict(found)
+
+
+def test_of_a_whole_spool_that_was_put_aside_everything_comes_back(ours: Home, sql: Sql, render: Render) -> None:
+    for name in ("run-check", "run-suite", "run-suite"):
+        assert record(name)
+        assert seal(ours, render)
+        (batch,) = batches(ours, states=("sealed",))
+        settle(ours, batch, Verdict({"run-check": "delivered"}.get(name, "parked"), "told"))
+    assert all(record("run-check") for _ in range(5))
+    sql("INSERT INTO tallies VALUES ('dropped:busy', 3)")
+    sql("INSERT INTO exports VALUES (2, '/media/stick/a.jsonl', '/media/stick/.part', 'f00')")
+    before, ledger, waiting = read_accounts(ours), batches(ours), read_waiting(ours)
+    assert before.balance == 0
+    put_all_aside(ours)
+    assert read_accounts(ours) == before
+    assert batches(ours) == ledger
+    assert read_waiting(ours) == waiting
+    assert sql("SELECT * FROM exports") == [(2, "/media/stick/a.jsonl", "/media/stick/.part", "f00")]
+    assert sql("SELECT saved, lost FROM salvaged") == [(11, 0)]
+    assert quarantined(ours) == []
+
+
+def test_a_copy_is_brought_back_once_whatever_happens_to_its_removal(filled: Home, sql: Sql) -> None:
+    put_all_aside(filled)
+    (copy,) = quarantined(filled)
+    octets = {suffix: Path(copy + suffix).read_bytes() for suffix in ("", "-wal")}
+    assert counts(filled) == {"run-check": 50, "run-suite": 30}
+    for suffix, content in octets.items():  # a crash between the commit and the removal
+        Path(copy + suffix).write_bytes(content)
+    assert counts(filled) == {"run-check": 50, "run-suite": 30}
+    assert quarantined(filled) == []
+
+
+def test_a_damaged_index_loses_no_row(filled: Home, sql: Sql) -> None:
+    overwrite(filled.spool, root_of(sql, "sqlite_autoindex_environments_1"), os.urandom(PAGE))
+    assert record("run-check")
+    assert counts(filled) == {"run-check": 51, "run-suite": 30}
+    books = read_accounts(filled)
+    assert (books.dropped, books.balance) == ({}, 0)
+
+
+@pytest.mark.parametrize("place", [0, 16, 28, 100, 103, 150, 400, 900])
+def test_a_broken_first_page_costs_nothing(filled: Home, place: int) -> None:
+    overwrite(filled.spool, place, b"\xff\xf5\xa7")
+    Path(filled.spool + "-wal").write_bytes(b"")
+    put_all_aside(filled)
+    (copy,) = quarantined(filled)
+    assert read(copy).counts.total() >= 50
+
+
+def test_events_that_no_tree_leads_to_are_found_in_their_pages(filled: Home, sql: Sql) -> None:
+    """The writer that had the root in its cache has acknowledged them."""
+    overwrite(filled.spool, root_of(sql, "events"), bytes(PAGE))
+    put_all_aside(filled)
+    (copy,) = quarantined(filled)
+    with closing(sqlite3.connect(copy)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    overwrite(copy, 0, bytes(PAGE))
+    assert counts(filled).get("run-check") == 50
+
+
+def test_events_in_a_wal_that_sqlite_takes_for_none_are_found(filled: Home) -> None:
+    overwrite(filled.spool + "-wal", 0, b"garbage" * 4)
+    put_all_aside(filled)
+    assert counts(filled) == {"run-check": 50, "run-suite": 30}
+
+
+def test_an_event_whose_environment_is_lost_is_counted_as_from_anywhere(filled: Home, sql: Sql) -> None:
+    sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    overwrite(filled.spool, root_of(sql, "environments"), bytes(PAGE))
+    put_all_aside(filled)
+    found = read_waiting(filled)
+    assert sum(waiting.count for waiting in found) == 80
+    assert {tuple(waiting.environment) for waiting in found} == {tuple(NOWHERE)}
+    assert read_accounts(filled).balance == 0
+
+
+def test_what_is_lost_is_counted_and_the_books_balance(filled: Home, sql: Sql) -> None:
+    sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    overwrite(filled.spool, root_of(sql, "folded"), os.urandom(PAGE))
+    put_all_aside(filled)
+    books = read_accounts(filled)
+    assert (books.recorded, books.pending, books.dropped, books.balance) == (80, 30, {"damage": 50}, 0)
+    assert sql("SELECT saved, lost FROM salvaged") == [(30, 50)]
+
+
+def test_what_is_no_database_is_kept_apart_and_not_read_again(filled: Home) -> None:
+    Path(filled.spool).write_text("Dear diary")
+    os.unlink(filled.spool + "-wal")
+    assert record("run-suite")
+    assert counts(filled) == {"run-suite": 1}
+    assert Path(filled.spool + ".unreadable").read_text() == "Dear diary"
+    assert quarantined(filled) == []
+
+
+@pytest.mark.parametrize("state", ["sealed", "parked", "exported"])
+@pytest.mark.parametrize("attempts", [0, 1])
+def test_only_a_batch_that_nobody_can_know_is_sealed_anew_when_its_bytes_are_broken(
+    ours: Home, sql: Sql, render: Render, state: str, attempts: int
+) -> None:
+    assert record("run-check")
+    assert seal(ours, render)
+    sql("UPDATE batches SET packed = x'1f8b', state = ?, attempts = ?", state, attempts)
+    put_all_aside(ours)
+    books = read_accounts(ours)
+    anew = attempts == 0 and state != "exported"
+    assert (books.pending, books.dropped, books.balance) == (int(anew), {} if anew else {"damage": 1}, 0)
+    assert books.batches == 0
+
+
+def test_an_export_whose_bytes_were_let_go_of_comes_back(ours: Home, sql: Sql, render: Render) -> None:
+    assert record("run-check")
+    assert seal(ours, render)
+    sql("UPDATE batches SET packed = x'', state = 'exported'")
+    put_all_aside(ours)
+    books = read_accounts(ours)
+    assert (books.exported, books.dropped, books.balance) == (1, {}, 0)
+
+
+@pytest.mark.parametrize(
+    ("column", "value"), [("endpoint", b"\xff\xfe"), ("tried_at", "soon"), ("state", "lost"), ("events", 2**50)]
+)
+def test_a_batch_with_a_value_that_is_not_ours_does_not_come_back(
+    ours: Home, sql: Sql, render: Render, column: str, value: Any
+) -> None:
+    assert record("run-check")
+    assert seal(ours, render)
+    sql(f"UPDATE batches SET {column} = ?, attempts = 1", value)
+    put_all_aside(ours)
+    assert batches(ours) == []
+    assert read_accounts(ours).balance == 0
+
+
+def test_free_text_has_no_way_back_in(ours: Home, sql: Sql) -> None:
+    assert record("run-check")
+    sql("INSERT INTO tallies VALUES ('dropped:by Jane Doe', 2), ('dropped:busy', 1)")
+    sql("UPDATE spool SET installation = 'Jane Doe'")
+    sql("INSERT INTO environments VALUES (9, 'a', 'b', 'c', 'd', 'e', 'f', 'Jane Doe')")
+    sql("INSERT INTO folded VALUES (20500, 1, 9, 5)")
+    put_all_aside(ours)
+    books = read_accounts(ours)
+    assert books.dropped == {"busy": 1}
+    assert books.installation_id != "Jane Doe"
+    assert not [waiting for waiting in read_waiting(ours) if "Jane Doe" in waiting.environment]
+
+
+def test_events_that_were_folded_do_not_come_back_from_free_pages(ours: Home, run: Run) -> None:
+    """Without secure_delete a page that is free still holds them."""
+    insecure = "connection.execute('PRAGMA secure_delete = OFF')"  # on by default in Debian's SQLite only
+    run(FILL.replace("range(50)", "range(900)").replace("    tidy(", f"    {insecure}\n    tidy("))
+    put_all_aside(ours)
+    (copy,) = quarantined(ours)
+    octets = Path(copy).read_bytes()
+    events = [row for _, row in read_rows(octets, is_wal=False) if len(row) == 4]
+    assert len(events) > 31  # the one that folding emptied, and those since: the rest is free
+    found = read(copy)
+    assert (found.counts.total(), found.claimed) == (930, 930)
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_what_passes_by_itself_is_no_reason_to_give_a_row_up(
+    filled: Home, monkeypatch: pytest.MonkeyPatch, broken: bool
+) -> None:
+    """A full disk while it is read, or mended."""
+    if broken:
+        overwrite(filled.spool, 0, bytes(200))
+        os.truncate(filled.spool + "-wal", 0)
+    put_all_aside(filled)
+    with monkeypatch.context() as patch:
+
+        def full(*_: object, **__: object) -> None:
+            raise sqlite3.OperationalError("database or disk is full")
+
+        patch.setattr(remains, "mend" if broken else "_read_tables", full)
+        with pytest.raises(Unusable):
+            read_accounts(filled)
+    assert len(quarantined(filled)) == 1
+    assert not os.path.exists(filled.spool + ".mended")
+    assert counts(filled) == ({"run-check": 50} if broken else {"run-check": 50, "run-suite": 30})
+
+
+def test_a_crash_in_the_middle_of_a_salvage_brings_back_nothing(filled: Home) -> None:
+    put_all_aside(filled)
+    (copy,) = quarantined(filled)
+    from deepchecks_telemetry.spool.db.schema import create
+
+    create(filled, 1.0)
+    with opened(filled) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        assert salvage(connection, copy)
+        connection.execute("ROLLBACK")
+        assert connection.execute("SELECT count(*) FROM folded").fetchone() == (0,)
+    assert counts(filled) == {"run-check": 50, "run-suite": 30}
+
+
+@pytest.mark.parametrize(
+    ("ids", "last"),
+    [([], 0), ([7], 7), ([5_000_000, 5_000_001], 5_000_001), ([1, 2, 3, 2**39], 3), ([1, 90_000], 90_000)],
+)
+def test_an_id_that_a_flipped_bit_has_thrown_far_ahead_is_no_count(ids: list[int], last: int) -> None:
+    assert last_credible(ids) == last
+
+
+@given(octets=st.binary(min_size=0, max_size=3 * PAGE), is_wal=st.booleans())
+def test_no_page_is_too_broken_to_be_passed_over(octets: bytes, is_wal: bool) -> None:
+    leaf = bytes([13]) + octets
+    assert isinstance(list(read_rows(leaf, is_wal=is_wal)), list)
+
+
+@given(
+    rows=st.lists(
+        st.tuples(st.integers(1, 2**40), st.integers(-(2**40), 2**40), st.text(alphabet="abc äß", max_size=20)),
+        max_size=10,
+        unique_by=lambda row: row[0],
+    )
+)
+def test_what_sqlite_wrote_is_read_from_its_pages(rows: list[tuple[int, int, str]], tmp_path_factory: Any) -> None:
+    path = tmp_path_factory.mktemp("pages") / "any.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(f"PRAGMA page_size = {PAGE}")
+        connection.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, number INTEGER, text TEXT)")
+        connection.executemany("INSERT INTO t VALUES (?, ?, ?)", rows)
+        connection.commit()
+    found = dict(read_rows(path.read_bytes(), is_wal=False))
+    assert found == {id_: (None, number, text) for id_, number, text in rows}

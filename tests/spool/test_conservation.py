@@ -1,0 +1,183 @@
+"""Whatever happens in whatever order, the books balance and agree with a model that knows nothing of SQLite."""
+
+import os
+import shutil
+import signal
+import tempfile
+from collections import Counter
+from contextlib import closing
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from deepchecks_telemetry.spool import record
+from deepchecks_telemetry.spool.batches.ledger import Batch, Verdict, batches, begin, settle
+from deepchecks_telemetry.spool.batches.seal import Row, seal
+from deepchecks_telemetry.spool.catalogue import EVENTS
+from deepchecks_telemetry.spool.choice import choose
+from deepchecks_telemetry.spool.db.compaction import tidy
+from deepchecks_telemetry.spool.db.schema import connect
+from deepchecks_telemetry.spool.files.paths import find_home
+from deepchecks_telemetry.spool.recording import record as recording
+from deepchecks_telemetry.spool.recording import writer
+from deepchecks_telemetry.spool.recording.writer import guard
+from deepchecks_telemetry.spool.stats import read_accounts, read_waiting
+from deepchecks_telemetry.spool.wipe import erase
+
+NAMES = st.sampled_from([event.name for event in EVENTS])
+DAYS = st.sampled_from([0, 1, 20_000, 20_001, 30_000, 65_535])  # 1970, around now, far ahead, the last one
+Counts = Counter[tuple[int, str]]
+
+
+def render(installation: str, rows: list[Row]) -> bytes:
+    return repr((installation, rows)).encode()
+
+
+class Spool(RuleBasedStateMachine):
+    """One user's spool, and the same in a few counters."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = tempfile.mkdtemp()
+        self.patch = pytest.MonkeyPatch()
+        self.patch.setenv("DEEPCHECKS_TELEMETRY_DIR", self.folder)
+        self.patch.setattr(writer, "LEASE_S", 0.0)
+        self.home = find_home()
+        self.mode = "on"
+        self.jump(20_000)
+        self.forget()
+
+    def forget(self) -> None:
+        self.recorded = self.delivered = self.rejected = 0
+        self.pending: Counts = Counter()
+        self.waiting: dict[str, tuple[str, Counts]] = {}  # batches by digest: their state and rows
+        self.done: list[Batch] = []
+
+    def teardown(self) -> None:
+        with guard:
+            if recording._writer is not None:
+                recording._writer.close()
+        self.patch.undo()
+        shutil.rmtree(self.folder)
+
+    def there(self) -> bool:
+        return os.path.exists(self.home.spool)
+
+    def count(self, name: str, times: int) -> None:
+        self.recorded += times
+        self.pending[self.day, name] += times
+
+    def in_state(self, *states: str) -> int:
+        return sum(sum(rows.values()) for state, rows in self.waiting.values() if state in states)
+
+    def is_sealed(self) -> bool:
+        return any(state == "sealed" for state, _ in self.waiting.values())
+
+    @rule(name=NAMES, times=st.integers(1, 5))
+    def record_some(self, name: str, times: int) -> None:
+        for _ in range(times):
+            assert record(name) is (self.mode != "off")
+        if self.mode != "off":
+            self.count(name, times)
+
+    @precondition(lambda _: hasattr(os, "fork"))
+    @rule(name=NAMES, times=st.integers(1, 3))
+    def record_in_a_child_that_is_killed(self, name: str, times: int) -> None:
+        pid = os.fork()
+        if pid == 0:
+            told = [record(name) for _ in range(times)]
+            os.kill(os.getpid(), signal.SIGKILL if told == [self.mode != "off"] * times else signal.SIGTERM)
+        assert os.waitpid(pid, 0)[1] == signal.SIGKILL
+        if self.mode != "off":
+            self.count(name, times)
+
+    @rule(day=DAYS)
+    def jump(self, day: int) -> None:
+        self.day = day
+        self.patch.setattr(writer, "today", lambda: day)
+
+    @precondition(there)
+    @rule()
+    def fold(self) -> None:
+        with closing(connect(self.home)) as connection:
+            tidy(self.home, connection)
+
+    @precondition(there)
+    @rule(now=st.sampled_from([0.0, 1.7e9, 4e9]))
+    def seal(self, now: float) -> None:
+        made = seal(self.home, render, clock=lambda: now)
+        assert made is bool(self.pending and not self.is_sealed())
+        if made:
+            (batch,) = batches(self.home, states=("sealed",))
+            self.waiting[batch.sha256] = ("sealed", self.pending)
+            self.pending = Counter()
+
+    @precondition(lambda self: self.waiting)
+    @rule(data=st.data(), state=st.sampled_from(["delivered", "rejected", "parked", "sealed", "exported", "crash"]))
+    def send(self, data: st.DataObject, state: str) -> None:
+        batch = data.draw(st.sampled_from(batches(self.home, states=("sealed", "parked", "exported"))))
+        before, rows = self.waiting[batch.sha256]
+        assert begin(self.home, batch, "https://collector.example.org")
+        if state == "crash" or (state == "sealed" and self.is_sealed() and before != "sealed"):
+            return
+        refused = len(rows) if state == "rejected" else data.draw(st.integers(0, len(rows) + 1))
+        if state not in ("delivered", "rejected"):
+            refused = 0
+        assert settle(self.home, batch, Verdict(state, "told", rejected_rows=refused)) is True
+        if state in ("delivered", "rejected"):
+            lost = sum(sorted(rows.values())[:refused])
+            self.rejected += lost
+            self.delivered += sum(rows.values()) - lost
+            del self.waiting[batch.sha256]
+            self.done.append(batch)
+        else:
+            self.waiting[batch.sha256] = (state, rows)
+
+    @precondition(lambda self: self.done)
+    @rule(data=st.data(), state=st.sampled_from(["delivered", "rejected", "parked", "sealed"]))
+    def settle_again(self, data: st.DataObject, state: str) -> None:
+        batch = data.draw(st.sampled_from(self.done))
+        assert settle(self.home, batch, Verdict(state, "again", rejected_rows=1)) is False
+        assert begin(self.home, batch, "https://collector.example.org") is False
+
+    @rule()
+    def disable(self) -> None:
+        erase(self.home)
+        self.mode = "off"
+        self.forget()
+
+    @rule(mode=st.sampled_from(["on", "local"]))
+    def enable(self, mode: str) -> None:
+        choose(self.home, mode)
+        self.mode = mode
+
+    @rule(mode=st.sampled_from(["on", "local", "off"]), name=NAMES)
+    def switch_this_process(self, mode: str, name: str) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("DEEPCHECKS_TELEMETRY", mode)
+            stored = record(name)
+        assert stored is ("off" not in (mode, self.mode))
+        if stored:
+            self.count(name, 1)
+
+    @invariant()
+    def the_books_agree_with_the_model(self) -> None:
+        books = read_accounts(self.home)
+        assert books.balance == 0
+        assert (books.recorded, books.pending) == (self.recorded, sum(self.pending.values()))
+        assert (books.delivered, books.rejected) == (self.delivered, self.rejected)
+        assert (books.sealed, books.exported) == (self.in_state("sealed", "parked"), self.in_state("exported"))
+        assert (books.batches, books.dropped) == (len(self.waiting), {})
+
+    @invariant()
+    def what_waits_is_what_the_model_says(self) -> None:
+        loose = {(at.day, at.event): at.count for at in read_waiting(self.home) if not at.sealed}
+        assert loose == {key: count for key, count in self.pending.items() if count}
+
+
+TestSpool = Spool.TestCase
+TestSpool.settings = settings(
+    max_examples=20, stateful_step_count=30, suppress_health_check=list(HealthCheck), print_blob=True
+)

@@ -1,0 +1,53 @@
+"""The books: every recorded event is in one state, and a wrong sum shows."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from deepchecks_telemetry.spool import record
+from deepchecks_telemetry.spool.batches.seal import Row, seal
+from deepchecks_telemetry.spool.consent.resource import current
+from deepchecks_telemetry.spool.files.paths import Home
+from deepchecks_telemetry.spool.recording.writer import today
+from deepchecks_telemetry.spool.stats import Accounts, read_accounts, read_waiting
+
+Sql = Callable[..., list[Any]]
+
+
+def test_without_a_spool_everything_is_zero_and_nothing_is_made(ours: Home) -> None:
+    assert read_accounts(ours) == Accounts()
+    assert read_waiting(ours) == []
+    assert Accounts().balance == 0
+
+
+def test_what_waits_is_shown_by_day_event_and_environment(
+    ours: Home, render: Callable[[str, list[Row]], bytes]
+) -> None:
+    for name in ["run-check", "run-suite", "run-check"]:
+        assert record(name)
+    assert seal(ours, render)
+    assert record("run-check")
+    found = [(waiting.event, waiting.count, waiting.sealed) for waiting in read_waiting(ours)]
+    assert sorted(found) == [("run-check", 1, False), ("run-check", 2, True), ("run-suite", 1, True)]
+    assert {waiting.environment for waiting in read_waiting(ours)} == {current()}
+    assert {waiting.day for waiting in read_waiting(ours)} <= {today(), today() - 1}
+    assert read_accounts(ours).rows == 3
+
+
+@pytest.mark.parametrize("damage", ["DELETE FROM events WHERE id = 2", "UPDATE folded SET count = count + 1"])
+def test_an_event_that_is_lost_or_counted_twice_shows_in_the_balance(ours: Home, sql: Sql, damage: str) -> None:
+    for _ in range(3):
+        assert record("run-check")
+    sql("INSERT INTO folded SELECT day, 3, environment, 1 FROM events WHERE id = 1")
+    sql("DELETE FROM events WHERE id = 1")
+    assert read_accounts(ours).balance == 0
+    sql(damage)
+    assert read_accounts(ours).balance != 0
+
+
+def test_a_balance_is_what_is_recorded_less_all_that_is_somewhere() -> None:
+    books = Accounts(
+        recorded=100, pending=1, sealed=2, delivered=3, exported=4, rejected=5, dropped={"busy": 6, "unknown": 7}
+    )
+    assert books.balance == 100 - 28

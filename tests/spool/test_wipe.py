@@ -1,0 +1,234 @@
+"""After `disable` no byte of what was recorded is in any file of ours, whatever SQLite does by itself."""
+
+import os
+import sqlite3
+from collections.abc import Callable
+from contextlib import AbstractContextManager, closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deepchecks_telemetry.spool import record
+from deepchecks_telemetry.spool import wipe as erasing
+from deepchecks_telemetry.spool.batches.ledger import Batch, Verdict, batches, settle
+from deepchecks_telemetry.spool.batches.seal import Row, seal
+from deepchecks_telemetry.spool.choice import choose
+from deepchecks_telemetry.spool.consent.decision import read_mode
+from deepchecks_telemetry.spool.consent.resource import current
+from deepchecks_telemetry.spool.errors import Busy
+from deepchecks_telemetry.spool.files.lock import hold
+from deepchecks_telemetry.spool.files.paths import Home
+from deepchecks_telemetry.spool.stats import Accounts, read_accounts
+from deepchecks_telemetry.spool.wipe import erase, find_residue
+
+Run = Callable[..., str]
+Sql = Callable[..., list[Any]]
+Render = Callable[[str, list[Row]], bytes]
+
+# Everything that a spool can hold at once: delivered, parked, sealed, folded and raw events. What was delivered had so
+# many rows that whole pages are free since. It tells the identifiers that were ever there.
+LIVE = """
+import itertools
+from deepchecks_telemetry.spool.batches.ledger import Verdict, batches, settle
+from deepchecks_telemetry.spool.files.paths import find_home
+from deepchecks_telemetry.spool import record
+from deepchecks_telemetry.spool.batches.seal import seal
+from deepchecks_telemetry.spool.recording import writer
+from deepchecks_telemetry.spool.catalogue import EVENTS
+home, names = find_home(), [event.name for event in EVENTS]
+def render(installation, rows):
+    print(installation, *[row.uid for row in rows])
+    return repr((installation, rows)).encode()
+writer.LEASE_S = 0.0  # the day is read with each look
+for state, days in (("delivered", 60), ("parked", 1), ("sealed", 1)):
+    for day, name in itertools.product(range(days), names):
+        writer.today = lambda: day
+        assert record(name)
+    assert seal(home, render)
+    assert settle(home, batches(home)[-1], Verdict(state, "told"))
+assert all(record("suite-to-html") for _ in range(1200))
+"""
+ERASE = """
+from deepchecks_telemetry.spool.wipe import erase
+from deepchecks_telemetry.spool.files.paths import find_home
+print(*[marker.decode() for marker in erase(find_home()).markers])
+"""
+SCAN = """
+import pathlib, sys
+wanted = [word.encode() for word in sys.argv[2:]]
+for path in pathlib.Path(sys.argv[1]).rglob("*"):
+    if path.is_file() and any(word in path.read_bytes() for word in wanted):
+        print(path.name)
+"""
+OTHER_SQLITE = "import pysqlite3, sys\nsys.modules['sqlite3'] = pysqlite3\n"
+CARELESS = """
+from deepchecks_telemetry.spool.db import schema
+configure = schema._configure
+def forget(connection, *more):
+    configure(connection, *more)
+    connection.execute("PRAGMA secure_delete = OFF")
+schema._configure = forget
+"""
+
+
+def residue(ours: Home, markers: list[bytes]) -> list[str]:
+    """Where a marker, an event's name or a value of the environment still stands; this process has nothing open."""
+    words = [*markers, b"run-check", b"run-suite", b"suite-to-html", current().python_version.encode()]
+    places = {path.name: path.read_bytes() for top in (ours.state, ours.config) for path in Path(top).rglob("*")}
+    return [name for name, content in places.items() if any(word in content for word in words)]
+
+
+@pytest.mark.parametrize("first", ["", CARELESS, OTHER_SQLITE], ids=["sqlite3", "careless", "pysqlite3"])
+def test_no_byte_of_a_full_spool_is_left(ours: Home, run: Run, first: str) -> None:
+    """Debian's SQLite overwrites what is deleted, others do not; pysqlite3's is such a one."""
+    if first == OTHER_SQLITE:
+        pytest.importorskip("pysqlite3", reason="pysqlite3-binary is not installed here")
+    markers = [word.encode() for word in run(first + LIVE).split()]
+    assert residue(ours, []) != []
+    told = [word.encode() for word in run(first + ERASE).split()]
+    assert len(told) > 4
+    assert residue(ours, [*markers, *told]) == []
+    assert find_residue(ours, markers)[1] == []
+
+
+@pytest.mark.parametrize("first", ["", CARELESS], ids=["sqlite3", "careless"])
+def test_no_byte_is_left_while_another_process_has_the_spool_open(ours: Home, run: Run, first: str) -> None:
+    code = f"""{first}{LIVE}
+import subprocess, sys
+def other(*arguments):
+    return subprocess.run([sys.executable, "-c", *arguments], capture_output=True, text=True, check=True).stdout
+told = other(sys.argv[1]).split()
+assert len(told) > 4
+print("left:", *other(sys.argv[2], sys.argv[3], "run-check", "suite-to-html", *told).split())
+assert not record("run-check")
+"""
+    assert run(code, first + ERASE, SCAN, ours.state).splitlines()[-1] == "left:"
+    assert residue(ours, []) == []
+
+
+def test_a_trace_is_found_where_there_is_one(ours: Home, tmp_path: Path) -> None:
+    os.makedirs(ours.state)
+    Path(ours.state, "spool.db.old").write_bytes(b"...uid-1...")
+    Path(ours.state, "other").write_bytes(b"...run-suite...")
+    os.makedirs(ours.config)
+    Path(ours.mode).write_text("off")
+    scanned, found = find_residue(ours, [b"uid-1"])
+    assert (scanned, set(found)) == (3, {"other", "spool.db.old"})
+    assert find_residue(ours) == (3, ["other"])
+
+
+def test_it_tells_what_was_there_and_zeroes_every_counter(ours: Home, render: Render, sql: Sql) -> None:
+    for state in ("delivered", "rejected", "exported", "parked"):
+        assert record("run-check")
+        assert seal(ours, render)
+        assert settle(ours, batches(ours)[-1], Verdict(state, "told", rejected_rows=int(state == "rejected")))
+    assert record("run-check")
+    erased = erase(ours)
+    before = erased.before
+    assert (before.delivered, before.rejected, before.exported, before.sealed, before.pending) == (1, 1, 1, 1, 1)
+    after = read_accounts(ours)
+    assert after == Accounts(closed=True)
+    for (table,) in sql("SELECT name FROM sqlite_master WHERE type = 'table' AND name != 'spool'"):
+        assert sql(f"SELECT count(*) FROM {table}") == [(0,)], table
+    assert read_mode(ours.mode) == "off"
+
+
+def test_to_disable_where_nothing_is_makes_no_state_folder(ours: Home, home: Path) -> None:
+    assert erase(ours).files == 0
+    assert [path.relative_to(home).as_posix() for path in home.rglob("*")] == ["config", "config/mode"]
+    assert not record("run-check")
+
+
+def test_to_disable_twice_is_to_disable_once(ours: Home, sql: Sql) -> None:
+    assert record("run-check")
+    erase(ours)
+    (before,) = sql("SELECT epoch FROM spool")
+    erase(ours)
+    assert sql("SELECT epoch FROM spool") == [before]
+    assert before[0] % 2 == 1
+
+
+def test_a_reader_with_an_old_copy_makes_it_busy_and_the_next_one_finishes(
+    ours: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(erasing, "READERS_WAIT_S", 0.05)
+    monkeypatch.setattr("deepchecks_telemetry.spool.db.connection.BUSY_TIMEOUT_S", 0.05)
+    assert record("run-check")
+    with closing(sqlite3.connect(ours.spool, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        assert reader.execute("SELECT count(*) FROM events").fetchone() == (1,)
+        with pytest.raises(Busy, match="reading the spool"):
+            erase(ours)
+        assert not record("run-check")
+        reader.execute("ROLLBACK")
+    erase(ours)
+    assert read_accounts(ours).recorded == 0
+
+
+def test_an_upload_in_flight_is_waited_for(ours: Home) -> None:
+    assert record("run-check")
+    told: list[str] = []
+    flight: AbstractContextManager[None] = hold(ours.upload_lock, 1)
+    flight.__enter__()
+
+    def land() -> None:
+        told.append("waiting")
+        assert read_accounts(ours).closed  # the fence comes before the wait: no other request begins meanwhile
+        flight.__exit__(None, None, None)
+
+    erase(ours, on_wait=land)
+    assert told == ["waiting"]
+    assert read_accounts(ours).recorded == 0
+
+
+def test_an_upload_that_does_not_end_makes_it_busy_but_nothing_is_recorded_meanwhile(
+    ours: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(erasing, "UPLOAD_WAIT_S", 0.05)
+    assert record("run-check")
+    with hold(ours.upload_lock, 1):
+        with pytest.raises(Busy):
+            erase(ours)
+        assert not record("run-check")
+
+
+def test_half_made_and_damaged_copies_go_too(ours: Home) -> None:
+    assert record("run-check")
+    for name in ("spool.db.new", "spool.db.new-wal", "spool.db.damaged-1", "spool.db.damaged-1-wal"):
+        Path(ours.state, name).write_bytes(b"run-check")
+    erase(ours)
+    assert not [name for name in os.listdir(ours.state) if name.startswith("spool.db.")]
+    assert residue(ours, []) == []
+
+
+@pytest.mark.parametrize("content", [b"no database at all, run-check " * 100, b""])
+def test_a_spool_that_is_broken_is_taken_away(ours: Home, content: bytes) -> None:
+    os.makedirs(ours.state, mode=0o700)
+    Path(ours.spool).write_bytes(content)
+    erase(ours)
+    assert residue(ours, []) == []
+    assert not record("run-check")
+
+
+def test_a_choice_that_cannot_be_written_wipes_nothing(ours: Home) -> None:
+    assert record("run-check")
+    Path(ours.config).parent.mkdir(exist_ok=True)
+    Path(ours.config).write_text("a file where the folder should be")
+    with pytest.raises(Exception, match="your choice cannot be written"):
+        erase(ours)
+    assert read_accounts(ours).recorded == 1
+
+
+def test_the_next_life_has_another_name_and_other_uids(ours: Home, render: Render) -> None:
+    def live() -> tuple[str | None, list[Batch]]:
+        assert record("run-check")
+        assert seal(ours, render)
+        return read_accounts(ours).installation_id, batches(ours)
+
+    (first, (old,)) = live()
+    erase(ours)
+    choose(ours, "on")
+    (second, (new,)) = live()
+    assert first != second
+    assert old.sha256 != new.sha256

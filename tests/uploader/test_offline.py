@@ -1,0 +1,542 @@
+"""The way without a network: whatever is carried, cut, edited, sent twice or lost, each event is in one state only."""
+
+import gzip
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from deepchecks_telemetry.spool import record
+from deepchecks_telemetry.spool.batches import exports as spool_exports
+from deepchecks_telemetry.spool.batches.ledger import batches
+from deepchecks_telemetry.spool.choice import choose
+from deepchecks_telemetry.spool.consent.decision import LOCAL, OFF
+from deepchecks_telemetry.spool.db.connection import opened
+from deepchecks_telemetry.spool.files.paths import Home, find_home
+from deepchecks_telemetry.spool.stats import Accounts, read_accounts
+from deepchecks_telemetry.spool.wipe import erase
+from deepchecks_telemetry.uploader.endpoint import Endpoint
+from deepchecks_telemetry.uploader.errors import BadEndpoint, BadFile, CannotWrite, NotAllowed
+from deepchecks_telemetry.uploader.flush import flush, seal_next
+from deepchecks_telemetry.uploader.offline import export as exporting
+from deepchecks_telemetry.uploader.offline.bundle import Request, read_file
+from deepchecks_telemetry.uploader.offline.deliver import Delivered, deliver
+from deepchecks_telemetry.uploader.offline.export import Exported, export
+from deepchecks_telemetry.uploader.offline.receipt import Entry, read, to_bytes, write
+from deepchecks_telemetry.uploader.offline.settle import settle_receipt
+from deepchecks_telemetry.uploader.wire.outcome import DELIVERED, EXPORTED, PARKED, REJECTED, RETRY, Answer
+
+if TYPE_CHECKING:
+    from tests.uploader.conftest import Fill, Receiver
+
+NOW = 1_800_000_000.0
+
+
+def books(home: Home) -> Accounts:
+    found = read_accounts(home)
+    assert found.balance == 0
+    return found
+
+
+@pytest.fixture
+def stick(tmp_path: Path) -> Path:
+    folder = tmp_path / "stick"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def carried(spool: Home, stick: Path) -> Path:
+    """A file on its way, with three events in one batch."""
+    (made,) = export(spool, str(stick))
+    return Path(made.path)
+
+
+@pytest.fixture
+def bring(receiver: "Receiver", tmp_path: Path) -> Callable[..., list[Delivered]]:
+    """Deliver these files to the receiver, with a ledger that lasts for the test."""
+
+    def run(*files: Path) -> list[Delivered]:
+        requests = [request for file in files for request in read_file(str(file))]
+        return list(deliver(requests, receiver.endpoint, str(tmp_path / "courier" / "ledger.db")))
+
+    return run
+
+
+def entries(done: list[Delivered]) -> list[Entry]:
+    return [each.entry for each in done if each.entry]
+
+
+def news(home: Home, receipt: list[Entry]) -> list[bool]:
+    return [each.news for each in settle_receipt(home, receipt)]
+
+
+def uids(receiver: "Receiver") -> list[str]:
+    return [
+        entry["attributes"][0]["value"]["stringValue"]
+        for body in receiver.bodies()
+        for group in json.loads(gzip.decompress(body))["resourceLogs"]
+        for scope in group["scopeLogs"]
+        for entry in scope["logRecords"]
+    ]
+
+
+def test_a_file_holds_the_frozen_bodies_a_line_each_and_its_batches_are_exported_only(spool: Home, stick: Path) -> None:
+    previewed = seal_next(spool)
+    assert previewed is not None
+    (made,) = export(spool, str(stick))
+    content = Path(made.path).read_bytes()
+    assert content == previewed.body + b"\n"
+    digest = hashlib.sha256(content).hexdigest()
+    assert made == Exported(
+        str(stick / f"deepchecks-telemetry-{digest[:16]}.jsonl"), digest, len(content), (previewed.id,), 3
+    )
+    found = books(spool)
+    assert (found.exported, found.pending, found.sealed, found.rows) == (3, 0, 0, 0)
+    assert os.listdir(stick) == [os.path.basename(made.path)]
+    assert list(export(spool, str(stick))) == []
+
+
+def test_many_rows_stand_in_one_file_or_in_as_many_as_the_size_asks_for(
+    spool: Home, fill: "Fill", stick: Path, tmp_path: Path
+) -> None:
+    fill(2500)
+    (made,) = export(spool, str(tmp_path / "all.jsonl"))
+    lines = Path(made.path).read_bytes().splitlines()
+    assert [hashlib.sha256(line).hexdigest() for line in lines] == [batch.sha256 for batch in batches(spool)]
+    assert (made.batches, books(spool).exported) == ((1, 2, 3), 2503)
+    longest = max(map(len, lines))
+    parts = list(export(spool, str(tmp_path / "part.jsonl"), split_bytes=longest + 1, again=True))
+    assert [os.path.basename(part.path) for part in parts] == ["part.jsonl", "part-2.jsonl", "part-3.jsonl"]
+    assert b"".join(Path(part.path).read_bytes() for part in parts) == Path(made.path).read_bytes()
+    assert [len(list(export(spool, str(stick), split_bytes=size, again=True))) for size in (1, 10**9)] == [3, 1]
+
+
+def test_delivered_carried_back_and_settled_it_is_counted_once(
+    spool: Home, carried: Path, bring: Callable[..., list[Delivered]], receiver: "Receiver", stick: Path
+) -> None:
+    done = bring(carried)
+    receipt = write(entries(done), str(stick))
+    text = Path(receipt).read_text()
+    assert not [uid for uid in uids(receiver) if uid in text]
+    assert (read_accounts(spool).installation_id or "?") not in text
+    assert news(spool, read(receipt)) == [True]
+    found = books(spool)
+    assert (found.delivered, found.exported, found.batches) == (3, 0, 0)
+    # And all of it again: the file carried, the receipt settled, a copy of it, and a flush.
+    copy = carried.with_name(carried.name.replace(".jsonl", " (1).jsonl"))
+    copy.write_bytes(carried.read_bytes())
+    again = bring(carried, copy)
+    assert [each.outcome.reason for each in again] == ["was delivered before"] * 2
+    assert news(spool, entries(again)) == [False, False]
+    assert list(flush(spool, receiver.endpoint, parked=True, exported=True)) == []
+    assert (books(spool), len(receiver.requests), len(set(uids(receiver)))) == (found, 1, 2)
+
+
+@pytest.mark.parametrize("settled_first", [True, False])
+def test_an_export_that_is_flushed_too_carries_the_same_uids_and_is_counted_once(
+    spool: Home,
+    carried: Path,
+    bring: Callable[..., list[Delivered]],
+    receiver: "Receiver",
+    settled_first: bool,
+) -> None:
+    assert list(flush(spool, receiver.endpoint, parked=True)) == []  # not unless it is asked for by name
+    receipt = entries(bring(carried))
+    if settled_first:
+        assert news(spool, receipt) == [True]
+    (*sent,) = flush(spool, receiver.endpoint, exported=True)
+    assert [each.outcome.kind for each in sent] == ([] if settled_first else [DELIVERED])
+    assert news(spool, receipt) == [False]
+    assert books(spool).delivered == 3
+    assert len(set(uids(receiver))) == 2
+    assert len(receiver.requests) == (1 if settled_first else 2)
+
+
+@pytest.mark.parametrize("status", [503, 403])
+def test_an_export_that_cannot_be_flushed_stays_exported(
+    spool: Home, carried: Path, receiver: "Receiver", status: int
+) -> None:
+    receiver.answer = lambda _: Answer(status, {}, b"")
+    (sent,) = flush(spool, receiver.endpoint, exported=True)
+    assert sent.outcome.kind in (RETRY, PARKED)
+    assert (books(spool).exported, books(spool).sealed) == (3, 0)
+
+
+def test_a_lost_file_is_written_again_with_the_same_bytes(spool: Home, carried: Path, stick: Path) -> None:
+    content = carried.read_bytes()
+    carried.unlink()
+    assert list(export(spool, str(stick))) == []
+    (made,) = export(spool, str(stick), again=True)
+    assert (Path(made.path), Path(made.path).read_bytes()) == (carried, content)
+    assert books(spool).exported == 3
+
+
+def test_a_parked_batch_can_be_carried(spool: Home, receiver: "Receiver", stick: Path) -> None:
+    receiver.answer = lambda _: Answer(403, {}, b"")
+    list(flush(spool, receiver.endpoint))
+    (made,) = export(spool, str(stick))
+    assert (made.events, books(spool).exported) == (3, 3)
+
+
+def damage(content: bytes) -> dict[str, bytes]:
+    line = content[:-1]
+    said = json.loads(line)
+    said["resourceLogs"][0]["resource"]["attributes"][0]["value"]["stringValue"] = "acme"
+    return {
+        "nothing": b"",
+        "no last line end": line,
+        "half": content[: len(content) // 2],
+        "half, ended": content[: len(content) // 2] + b"\n",
+        "a blank": content.replace(b":", b": ", 1),
+        "a negative count": content.replace(b'"intValue":"2"', b'"intValue":"-2"'),
+        "a count with a sign": content.replace(b'"intValue":"2"', b'"intValue":"+2"'),
+        "another event": content.replace(b"deepchecks.run-check", b"deepchecks.secret!!"),
+        "another service": json.dumps(said, separators=(",", ":")).encode() + b"\n",
+        "more in it": content.replace(b'"resourceLogs"', b'"more":1,"resourceLogs"', 1),
+        "an uid that is none": content.replace(b"-", b"_", 1),
+        "a windows line end": line + b"\r\n",
+        "a line more": content + b"{}\n",
+        "a blank line": content + b"\n",
+        "an array": b"[]\n",
+        "no utf-8": b"\xff\xfe\n",
+        "depth": b"[" * 100_000 + b"\n",
+    }
+
+
+@pytest.mark.parametrize("what", damage(b'{"resourceLogs":[{"resource":{"attributes":[{"value":{}}]}}]}\n'))
+@pytest.mark.parametrize("name", [None, "counts.jsonl"])
+def test_a_file_that_is_not_as_it_was_written_is_refused_whole(
+    carried: Path, receiver: "Receiver", what: str, name: "str | None"
+) -> None:
+    content = carried.read_bytes()
+    changed = damage(content)[what]
+    assert changed != content
+    file = carried.with_name(name or carried.name)
+    file.write_bytes(changed)
+    with pytest.raises(BadFile) as caught:
+        read_file(str(file))
+    assert str(caught.value).isprintable()
+    assert receiver.requests == []
+
+
+def test_another_count_shows_by_the_digest_in_the_name(carried: Path) -> None:
+    carried.write_bytes(carried.read_bytes().replace(b'"intValue":"2"', b'"intValue":"200"'))
+    with pytest.raises(BadFile, match="its digest is not the one in its name"):
+        read_file(str(carried))
+
+
+def test_an_edit_that_does_not_show_is_not_settled_at_home(
+    spool: Home, carried: Path, bring: Callable[..., list[Delivered]]
+) -> None:
+    edited = carried.with_name("counts.jsonl")
+    edited.write_bytes(carried.read_bytes().replace(b'"intValue":"2"', b'"intValue":"200"'))
+    (told,) = settle_receipt(spool, entries(bring(edited)))
+    assert (told.batch, told.news) == (None, False)
+    assert (books(spool).exported, books(spool).delivered) == (3, 0)
+
+
+def test_a_file_of_a_version_that_is_not_ours_is_taken_if_all_its_names_are_known(carried: Path) -> None:
+    content = carried.read_bytes().replace(b'"version":"' + exporting_version() + b'"', b'"version":"99.12.1rc1"')
+    assert content != carried.read_bytes()
+    file = carried.with_name("counts.jsonl")
+    file.write_bytes(content)
+    (request,) = read_file(str(file))
+    assert request == Request(content[:-1], hashlib.sha256(content[:-1]).hexdigest(), 2, 3)
+
+
+def exporting_version() -> bytes:
+    from deepchecks_telemetry.uploader.wire.otlp import SCOPE
+
+    return SCOPE["version"].encode()
+
+
+def test_a_receipt_of_another_installation_changes_nothing(
+    spool: Home, carried: Path, bring: Callable[..., list[Delivered]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DEEPCHECKS_TELEMETRY_DIR", str(tmp_path / "other"))
+    assert record("run-suite")
+    other = find_home()
+    (made,) = export(other, str(carried.parent))
+    receipt = entries(bring(carried, Path(made.path)))
+    assert [(each.batch is not None, each.news) for each in settle_receipt(other, receipt)] == [
+        (False, False),
+        (True, True),
+    ]
+    assert (books(other).delivered, books(spool).exported) == (1, 3)
+    assert news(spool, receipt) == [True, False]
+    assert (books(spool).delivered, books(spool).exported) == (3, 0)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda content: content[:-10],
+        lambda _: b"",
+        lambda content: content.replace(b'"rejected_rows": 0', b'"rejected_rows": 1'),
+        lambda content: content.replace(b'"delivered"', b'"rejected"'),
+        lambda content: content.replace(b"receipt 1", b"receipt 2"),
+        lambda _: b"[]",
+        lambda _: b"[" * 100_000,
+        lambda _: to_bytes([Entry("0" * 64, "exported")]),
+        lambda _: to_bytes([Entry("0" * 64, "delivered", -1)]),
+        lambda _: to_bytes([Entry("no digest", "delivered")]),
+        lambda _: to_bytes([Entry("0" * 64, "delivered", True)]),
+    ],
+)
+def test_a_receipt_that_is_not_as_it_was_written_is_refused(stick: Path, spoil: Callable[[bytes], bytes]) -> None:
+    path = Path(write([Entry("0" * 64, "delivered")], str(stick / "receipt.json")))
+    assert read(str(path)) == [Entry("0" * 64, "delivered")]
+    content = path.read_bytes()
+    path.write_bytes(spoil(content))
+    assert path.read_bytes() != content
+    with pytest.raises(BadFile, match=r"receipt\.json"):
+        read(str(path))
+
+
+@pytest.mark.parametrize(
+    ("answer", "delivered", "rejected"),
+    [
+        (Answer(200, {}, b'{"partialSuccess":{"rejectedLogRecords":"1"}}'), 2, 1),
+        (Answer(200, {}, b'{"partialSuccess":{"rejectedLogRecords":"99"}}'), 0, 3),
+        (Answer(400, {}, b'{"code":3,"message":"what?"}'), 0, 3),
+    ],
+)
+def test_what_a_receiver_refused_on_the_courier_s_way_is_booked_at_home(
+    spool: Home,
+    carried: Path,
+    bring: Callable[..., list[Delivered]],
+    receiver: "Receiver",
+    answer: Answer,
+    delivered: int,
+    rejected: int,
+) -> None:
+    receiver.answer = lambda _: answer
+    assert news(spool, entries(bring(carried))) == [True]
+    found = books(spool)
+    assert (found.delivered, found.rejected, found.exported) == (delivered, rejected, 0)
+
+
+@pytest.mark.parametrize(("answer", "kind"), [(Answer(503), RETRY), (Answer(403), PARKED)])
+def test_what_could_not_be_delivered_is_in_no_receipt_and_goes_the_next_time(
+    carried: Path, bring: Callable[..., list[Delivered]], receiver: "Receiver", answer: Answer, kind: str
+) -> None:
+    receiver.answer = lambda _: answer
+    (tried,) = bring(carried)
+    assert (tried.outcome.kind, tried.entry) == (kind, None)
+    receiver.answer = lambda _: Answer(200, {}, b"{}")
+    (tried,) = bring(carried)
+    assert (tried.outcome.kind, tried.entry is not None) == (DELIVERED, True)
+
+
+def test_a_receipt_leaves_the_schedule_of_our_own_requests_alone(
+    spool: Home, carried: Path, bring: Callable[..., list[Delivered]]
+) -> None:
+    with opened(spool) as connection:
+        connection.execute("UPDATE spool SET retry_after = 7, next_upload = 8, failures = 9")
+    assert news(spool, entries(bring(carried))) == [True]
+    found = books(spool)
+    assert (found.retry_after, found.next_upload, found.failures) == (7, 8, 9)
+
+
+def test_deliver_needs_a_receiver_and_a_ledger_that_can_be_kept(carried: Path, tmp_path: Path) -> None:
+    requests = read_file(str(carried))
+    with pytest.raises(BadEndpoint, match="a folder"):
+        list(deliver(requests, Endpoint("file:///srv", "a test"), str(tmp_path / "ledger.db")))
+    with pytest.raises(CannotWrite, match="ledger"):
+        list(deliver(requests, Endpoint("http://127.0.0.1:9/v1/logs", "a test"), str(carried / "ledger.db")))
+
+
+@pytest.mark.parametrize(
+    "act", [lambda home, stick: list(export(home, stick)), lambda home, _: settle_receipt(home, [])]
+)
+def test_off_exports_and_settles_nothing(spool: Home, stick: Path, act: Callable[[Home, str], Any]) -> None:
+    choose(spool, LOCAL)
+    act(spool, str(stick))
+    choose(spool, OFF)
+    with pytest.raises(NotAllowed, match="telemetry is off here"):
+        act(spool, str(stick))
+
+
+def test_where_nothing_was_recorded_there_is_nothing_to_carry(home: Path, stick: Path) -> None:
+    assert list(export(find_home(), str(stick))) == []
+    assert settle_receipt(find_home(), [Entry("0" * 64, "delivered")])[0].batch is None
+    assert not home.exists()
+    assert os.listdir(stick) == []
+
+
+@pytest.mark.parametrize("path", ["taken.jsonl", "no such folder/counts.jsonl", "taken.jsonl/counts.jsonl"])
+def test_a_path_that_cannot_be_written_leaves_all_as_it_was(spool: Home, stick: Path, path: str) -> None:
+    (stick / "taken.jsonl").write_text("somebody's own")
+    with pytest.raises(CannotWrite):
+        list(export(spool, str(stick / path)))
+    assert (books(spool).exported, books(spool).sealed) == (0, 3)
+    erase(spool)
+    assert [(file.name, file.read_text()) for file in stick.iterdir()] == [("taken.jsonl", "somebody's own")]
+
+
+def test_a_receipt_that_comes_while_the_same_batch_is_exported_again_stays_settled(
+    spool: Home, carried: Path, stick: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (batch,) = batches(spool)
+    real = spool_exports.carry_off
+
+    def settle_first(*values: Any, **named: Any) -> Any:
+        assert news(spool, [Entry(batch.sha256, "delivered")]) == [True]
+        return real(*values, **named)
+
+    monkeypatch.setattr(exporting, "carry_off", settle_first)
+    assert len(list(export(spool, str(stick / "again.jsonl"), again=True))) == 1
+    assert (books(spool).delivered, books(spool).exported) == (3, 0)
+
+
+# --- crashes between announce, write and carry_off
+
+
+class KilledError(Exception):
+    """As a crash: nothing after it runs."""
+
+
+@pytest.mark.parametrize("where", ["announce", "_write_whole", "replace", "carry_off"])
+@pytest.mark.parametrize("then", ["export", "flush", "disable"])
+def test_a_crash_at_any_phase_loses_nothing_and_leaves_nothing_behind_a_disable(
+    spool: Home, stick: Path, receiver: "Receiver", monkeypatch: pytest.MonkeyPatch, where: str, then: str
+) -> None:
+    def die(*_: object, **__: object) -> None:
+        raise KilledError
+
+    with monkeypatch.context() as crash:
+        crash.setattr(*((os, "replace") if where == "replace" else (exporting, where)), die)
+        with pytest.raises(KilledError):
+            list(export(spool, str(stick)))
+    assert (books(spool).sealed, books(spool).exported) == (3, 0)
+    there = len(os.listdir(stick))
+    assert there == (1 if where in ("replace", "carry_off") else 0)
+    if then == "disable":
+        assert erase(spool).files == there
+        assert os.listdir(stick) == []
+    elif then == "flush":
+        assert [sent.outcome.kind for sent in flush(spool, receiver.endpoint)] == [DELIVERED]
+        assert books(spool).delivered == 3
+    else:
+        (made,) = export(spool, str(stick))
+        assert books(spool).exported == 3
+        assert len(read_file(made.path)) == 1
+
+
+def test_disable_removes_exports_of_ours_and_nothing_else(
+    spool: Home, stick: Path, bring: Callable[..., list[Delivered]]
+) -> None:
+    delivered, edited, moved = (
+        export_one(spool, stick / name, event)
+        for name, event in (("a.jsonl", "run-check"), ("b.jsonl", "run-suite"), ("c.jsonl", "run-check"))
+    )
+    left = export_one(spool, stick / "d.jsonl", "run-suite")
+    settle_receipt(spool, entries(bring(delivered)))
+    edited.write_text("a person's own text")
+    moved.rename(stick / "moved.jsonl")
+    erased = erase(spool)
+    assert not left.exists()
+    assert sorted(os.listdir(stick)) == ["a.jsonl", "b.jsonl", "moved.jsonl"]
+    assert erased.carried == (str(edited), str(moved))
+    assert (erased.files, erased.before.exported) == (1, 4 + 2 - 3)
+
+
+def export_one(home: Home, path: Path, event: str) -> Path:
+    assert record(event)
+    assert [made.path for made in export(home, str(path))] == [str(path)]
+    return path
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a right there")
+def test_disable_follows_no_link_that_stands_where_an_export_was(spool: Home, carried: Path) -> None:
+    theirs = carried.with_name("theirs.jsonl")
+    carried.rename(theirs)
+    carried.symlink_to(theirs)
+    erase(spool)
+    assert theirs.exists()
+    assert carried.is_symlink()
+
+
+def test_after_a_disable_nothing_is_exported_though_it_had_begun(
+    spool: Home, stick: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = exporting._write
+
+    def fence_first(home: Home, *rest: Any) -> None:
+        with opened(home) as connection:
+            connection.execute("UPDATE spool SET epoch = epoch + 1")
+        real(home, *rest)
+
+    monkeypatch.setattr(exporting, "_write", fence_first)
+    with pytest.raises(NotAllowed, match="disabled meanwhile"):
+        list(export(spool, str(stick)))
+    assert os.listdir(stick) == []
+
+
+# --- a folder as an endpoint
+
+
+def folder_endpoint(folder: Path) -> Endpoint:
+    return Endpoint(folder.as_uri(), "a test")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a folder's URL is written otherwise there")
+def test_a_folder_as_an_endpoint_takes_a_file_for_each_batch_and_the_next_moment_is_tomorrow(
+    spool: Home, stick: Path, fill: "Fill", bring: Callable[..., list[Delivered]]
+) -> None:
+    fill(1500)
+    (*sent,) = flush(spool, folder_endpoint(stick), clock=lambda: NOW)
+    assert [each.outcome.kind for each in sent] == [EXPORTED, EXPORTED]
+    found = books(spool)
+    assert (found.exported, found.sealed, found.pending, found.failures) == (1503, 0, 0, 0)
+    assert found.next_upload is not None
+    assert NOW < found.next_upload < NOW + 2 * 86_400
+    assert news(spool, entries(bring(*stick.iterdir()))) == [True, True]
+    assert books(spool).delivered == 1503
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a folder's URL is written otherwise there")
+def test_a_folder_that_is_not_there_is_tried_later(spool: Home, stick: Path) -> None:
+    stick.rmdir()
+    (sent,) = flush(spool, folder_endpoint(stick), clock=lambda: NOW)
+    assert (sent.outcome.kind, sent.outcome.reason) == (RETRY, "the folder cannot be written")
+    assert (books(spool).sealed, books(spool).exported, books(spool).failures) == (3, 0, 1)
+    stick.mkdir()
+    assert [each.outcome.kind for each in flush(spool, folder_endpoint(stick))] == [EXPORTED]
+    erase(spool)
+    assert os.listdir(stick) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a folder's URL is written otherwise there")
+def test_years_of_a_folder_from_which_no_receipt_comes_stay_within_bounds(
+    spool: Home, stick: Path, monkeypatch: pytest.MonkeyPatch, bring: Callable[..., list[Delivered]]
+) -> None:
+    monkeypatch.setattr(spool_exports, "KEPT_EXPORTS", 3)
+    monkeypatch.setattr(spool_exports, "KEPT_PATHS", 5)
+    for _ in range(8):
+        assert record("run-suite")
+        list(flush(spool, folder_endpoint(stick)))
+    ledger = batches(spool)
+    assert [bool(batch.packed) for batch in ledger] == [False] * 5 + [True] * 3
+    assert (books(spool).exported, books(spool).recorded) == (11, 11)
+    with opened(spool) as connection:
+        assert connection.execute("SELECT count(DISTINCT batch) FROM rows").fetchone() == (3,)
+        assert connection.execute("SELECT count(*) FROM exports").fetchone() == (5,)
+    assert len(list(export(spool, str(stick / "again.jsonl"), again=True))) == 1
+    (stick / "again.jsonl").unlink()
+    # A receipt that comes late is booked all the same.
+    assert news(spool, entries(bring(*stick.iterdir()))) == [True] * 8
+    assert (books(spool).delivered, books(spool).exported) == (11, 0)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a folder's URL is written otherwise there")
+def test_a_rejection_by_receipt_retires_the_batch(spool: Home, carried: Path) -> None:
+    (batch,) = batches(spool)
+    assert news(spool, [Entry(batch.sha256, REJECTED, 2)]) == [True]
+    assert (books(spool).rejected, books(spool).delivered) == (3, 0)

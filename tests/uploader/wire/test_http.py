@@ -1,0 +1,293 @@
+"""One POST against real servers that behave as badly as they can: always an answer, always in time."""
+
+import gzip
+import os
+import socket
+import struct
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from deepchecks_telemetry.uploader.endpoint import Endpoint
+from deepchecks_telemetry.uploader.wire.http import MAX_ANSWER, post
+from deepchecks_telemetry.uploader.wire.outcome import DELIVERED, PARKED, RETRY, Answer, classify
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.uploader.conftest import Behave, Hostile, Receiver
+
+PACKED = gzip.compress(b'{"resourceLogs":[]}', mtime=0)
+DEADLINE_S = 0.4
+SLACK_S = 5.0  # a machine under load; far below the 10 s of a read timeout
+OK = b"HTTP/1.1 200 OK\r\n"
+PASSWORD = "hunter2"
+
+
+def hear(connection: socket.socket) -> None:
+    """Read the request whole: closing on unread bytes resets the connection, and the answer may be lost with it."""
+    with connection.makefile("rb") as file:
+        length = 0
+        while (line := file.readline()) not in (b"\r\n", b""):
+            name, _, value = line.partition(b":")
+            length = int(value) if name.lower() == b"content-length" else length
+        file.read(length)
+
+
+def say(answer: bytes) -> "Behave":
+    def behave(connection: socket.socket, _: threading.Event) -> None:
+        hear(connection)
+        connection.sendall(answer)
+
+    return behave
+
+
+def never_answer(connection: socket.socket, released: threading.Event) -> None:
+    hear(connection)
+    released.wait()
+
+
+def never_read(_: socket.socket, released: threading.Event) -> None:
+    released.wait()
+
+
+def drip(answer: bytes) -> "Behave":
+    def behave(connection: socket.socket, released: threading.Event) -> None:
+        hear(connection)
+        for byte in answer:
+            if released.wait(0.02):
+                return
+            connection.send(bytes([byte]))
+
+    return behave
+
+
+def go_on_for_ever(connection: socket.socket, released: threading.Event) -> None:
+    hear(connection)
+    while not released.is_set():
+        connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+
+def reset(connection: socket.socket, _: threading.Event) -> None:
+    hear(connection)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+def close_at_once(_: socket.socket, __: threading.Event) -> None:
+    pass
+
+
+@pytest.mark.parametrize(
+    "behave",
+    [
+        never_answer,
+        never_read,
+        drip(OK + b"X: " + b"a" * 10_000),
+        drip(OK + b"Content-Length: 10000\r\n\r\n" + b" " * 10_000),
+        drip(OK + b"Transfer-Encoding: chunked\r\n\r\n" + b"1\r\n \r\n" * 10_000),
+        go_on_for_ever,
+    ],
+    ids=["never answers", "never reads", "drips its head", "drips its body", "drips chunks", "goes on for ever"],
+)
+def test_the_deadline_is_for_all_of_it_whatever_the_server_does(
+    hostile: "Callable[[Behave], Hostile]", behave: "Behave"
+) -> None:
+    began = time.monotonic()
+    assert post(hostile(behave).endpoint, PACKED, deadline_s=DEADLINE_S) == Answer(error="timeout")
+    assert DEADLINE_S <= time.monotonic() - began < DEADLINE_S + SLACK_S
+
+
+def test_the_deadline_is_for_a_resolver_that_hangs_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, released = threading.Event(), threading.Event()
+
+    def hang(*_: object, **__: object) -> None:
+        asked.set()
+        released.wait()
+        raise socket.gaierror(socket.EAI_NONAME, "unknown")
+
+    before = set(threading.enumerate())
+    monkeypatch.setattr(socket, "getaddrinfo", hang)
+    assert post(Endpoint("https://a.example/v1/logs", "a test"), PACKED, deadline_s=DEADLINE_S) == Answer(
+        error="timeout"
+    )
+    assert asked.is_set()
+    released.set()
+    for thread in set(threading.enumerate()) - before:
+        thread.join(SLACK_S)
+
+
+def test_a_name_that_nobody_knows_is_no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "unknown")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    assert post(Endpoint("https://a.example/v1/logs", "a test"), PACKED) == Answer(error="no connection")
+
+
+def test_a_refused_connection_is_an_answer() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    assert post(Endpoint(f"http://127.0.0.1:{port}/v1/logs", "a test"), PACKED) == Answer(error="no connection")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1:1\x00/v1/logs",
+        "http://.:1/v1/logs",
+        "http://[::1/v1/logs",
+        "gopher://a.example/v1/logs",
+        f"http://{'a' * 70}.example/v1/logs",
+        "",
+    ],
+)
+def test_a_url_that_requests_chokes_on_is_an_answer(url: str) -> None:
+    answer = post(Endpoint(url, "a test"), PACKED)
+    assert answer.status is None
+    assert classify(answer, now=0).kind == RETRY
+
+
+@pytest.mark.parametrize(
+    ("behave", "error"),
+    [
+        (close_at_once, "no connection"),
+        (reset, "no connection"),
+        (say(b""), "no connection"),
+        (say(b"SSH-2.0-OpenSSH_9.6\r\n"), "no connection"),
+        (say(b"\x00\xff" * 5_000), "no connection"),
+        (say(b"HTTP/1.1 abc\r\n\r\n"), "no connection"),
+        (say(OK + b"X: 1\r\n" * 1_000 + b"\r\n"), "no connection"),
+        (say(OK + b"X: " + b"a" * 100_000 + b"\r\n\r\n"), "no connection"),
+        (say(OK + b"Content-Length: 20\r\n\r\n{}"), "the answer broke off"),
+        (say(OK + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n{}"), "the answer broke off"),
+        (say(OK + b"Transfer-Encoding: chunked\r\n\r\n10\r\n{}"), "the answer broke off"),
+        (say(OK + b"\r\n" + b" " * (MAX_ANSWER + 1)), "the answer is too long"),
+        (say(OK + b"Content-Length: 9999999999\r\n\r\n" + b" " * 200_000), "the answer is too long"),
+    ],
+    ids=[
+        "closes at once", "resets", "says nothing", "is no HTTP", "is noise", "has no status", "has too many headers",
+        "has a header too long", "has a wrong length", "has wrong chunks", "cuts a chunk", "never ends", "is huge",
+    ],
+)  # fmt: skip
+def test_a_broken_answer_is_an_error_in_words_of_ours(
+    hostile: "Callable[[Behave], Hostile]", behave: "Behave", error: str
+) -> None:
+    answer = post(hostile(behave).endpoint, PACKED, deadline_s=20)
+    assert answer == Answer(error=error)
+    assert classify(answer, now=0).kind == RETRY
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        (OK + b"Content-Length: 2\r\n\r\n{}", DELIVERED),
+        (OK + b"Content-Length: 2\r\n\r\n{} and more", DELIVERED),
+        (OK + b"\r\n{}", DELIVERED),
+        (OK + b"Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n1\r\n}\r\n0\r\n\r\n", DELIVERED),
+        (b"HTTP/1.1 100 Continue\r\n\r\n" + OK + b"Content-Length: 2\r\n\r\n{}", DELIVERED),
+        (OK + b"\r\n" + b" " * (MAX_ANSWER - 2) + b"{}", DELIVERED),
+        (OK + b"Content-Type: text/html\r\n\r\n<html>Log in</html>", RETRY),
+        (OK + b"Content-Encoding: gzip\r\n\r\n" + gzip.compress(b"{}", mtime=0), RETRY),
+        (OK + b"Content-Encoding: gzip\r\n\r\nno gzip at all", RETRY),
+        (b"HTTP/1.1 204 No Content\r\n\r\n", RETRY),
+        (b"HTTP/1.1 413 \xc3\xa9\xff\r\n\r\n", PARKED),
+        (b"HTTP/1.1 999 What\r\n\r\n", PARKED),
+    ],
+)
+def test_an_odd_answer_is_judged_by_what_stood_on_the_wire(
+    hostile: "Callable[[Behave], Hostile]", said: bytes, kind: str
+) -> None:
+    answer = post(hostile(say(said)).endpoint, PACKED, deadline_s=20)
+    assert answer.error is None
+    assert classify(answer, now=0).kind == kind
+
+
+def test_a_compressed_answer_is_left_compressed(hostile: "Callable[[Behave], Hostile]") -> None:
+    bomb = gzip.compress(b" " * 10_000_000)
+    answer = post(hostile(say(OK + b"Content-Encoding: gzip\r\n\r\n" + bomb)).endpoint, PACKED, deadline_s=20)
+    assert answer.body == bomb
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_is_never_followed(receiver: "Receiver", status: int) -> None:
+    receiver.answer = lambda _: Answer(status, {"Location": receiver.endpoint.url + "/elsewhere"}, b"{}")
+    assert post(receiver.endpoint, PACKED).status == status
+    assert [(request.method, request.path) for request in receiver.requests] == [("POST", "/v1/logs")]
+
+
+def test_what_is_sent_is_the_gzip_that_was_given_with_the_headers_of_otlp(receiver: "Receiver") -> None:
+    endpoint = Endpoint(receiver.endpoint.url, "a test", {"Authorization": "Bearer x", "content-type": "text/html"})
+    answer = post(endpoint, PACKED)
+    assert (answer.status, answer.body, answer.error) == (200, b"{}", None)
+    assert set(answer.headers) == {"date", "server", "content-length"}
+    (sent,) = receiver.requests
+    assert sent.body == PACKED
+    assert sent.headers.pop("user-agent").startswith("deepchecks-telemetry/")
+    assert sent.headers == {
+        "host": f"127.0.0.1:{receiver.port}",
+        "authorization": "Bearer x",
+        "content-type": "application/json",
+        "content-encoding": "gzip",
+        "content-length": str(len(PACKED)),
+        "accept-encoding": "identity",
+        "accept": "*/*",
+        "connection": "keep-alive",
+    }
+
+
+def test_a_password_in_netrc_is_not_sent(receiver: "Receiver", monkeypatch: pytest.MonkeyPatch) -> None:
+    home = Path(os.environ["HOME"])
+    home.mkdir(parents=True, exist_ok=True)
+    for name in (".netrc", "_netrc"):
+        (home / name).write_text(f"machine 127.0.0.1 login me password {PASSWORD}\n")
+        (home / name).chmod(0o600)
+    monkeypatch.setenv("NETRC", str(home / ".netrc"))
+    post(receiver.endpoint, PACKED)
+    assert "authorization" not in receiver.requests[0].headers
+
+
+def test_no_cookie_is_kept(receiver: "Receiver") -> None:
+    receiver.answer = lambda _: Answer(200, {"Set-Cookie": "id=1; Path=/"}, b"{}")
+    for _ in range(2):
+        post(receiver.endpoint, PACKED)
+    assert ["cookie" in request.headers for request in receiver.requests] == [False, False]
+
+
+def test_the_environments_proxy_is_used_with_its_password(
+    receiver: "Receiver", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", f"http://me:{PASSWORD}@127.0.0.1:{receiver.port}")
+    monkeypatch.setenv("http_proxy", f"http://me:{PASSWORD}@127.0.0.1:{receiver.port}")
+    answer = post(Endpoint("http://collector.internal/v1/logs", "a test"), PACKED)
+    assert answer.status == 200
+    (sent,) = receiver.requests  # its name was never resolved here
+    assert (sent.method, sent.path) == ("POST", "http://collector.internal/v1/logs")
+    assert sent.headers["proxy-authorization"].startswith("Basic ")
+    assert sent.body == PACKED
+
+
+def test_a_proxy_that_refuses_is_told_without_its_password(
+    receiver: "Receiver", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    receiver.answer = lambda _: Answer(407, {"Proxy-Authenticate": "Basic"}, b"")
+    for name in ("HTTPS_PROXY", "https_proxy"):
+        monkeypatch.setenv(name, f"http://me:{PASSWORD}@127.0.0.1:{receiver.port}")
+    answer = post(Endpoint("https://collector.internal/v1/logs", "a test"), PACKED)
+    assert answer == Answer(error="the proxy did not let it through")
+    assert [request.method for request in receiver.requests] == ["CONNECT"]
+
+
+def test_a_server_without_tls_where_tls_was_asked_for_gets_no_body(hostile: "Callable[[Behave], Hostile]") -> None:
+    heard: list[bytes] = []
+
+    def plain(connection: socket.socket, _: threading.Event) -> None:
+        heard.append(connection.recv(65_536))
+        connection.sendall(OK + b"Content-Length: 2\r\n\r\n{}")
+
+    server = hostile(plain)
+    answer = post(Endpoint(server.endpoint.url.replace("http://", "https://"), "a test"), PACKED, deadline_s=20)
+    assert answer == Answer(error="the certificate was not accepted")
+    assert PACKED not in b"".join(heard)

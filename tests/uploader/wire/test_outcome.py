@@ -1,0 +1,236 @@
+"""Every answer means one thing, and only a server that speaks OTLP can retire rows."""
+
+import json
+import os
+import time
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from deepchecks_telemetry.spool.db.schema import SEALED, STATES
+from deepchecks_telemetry.uploader.wire import outcome
+from deepchecks_telemetry.uploader.wire.outcome import (
+    DELIVERED,
+    EXPORTED,
+    PARKED,
+    REJECTED,
+    RETRY,
+    Answer,
+    classify,
+    retry_after,
+)
+
+NOW = 1_445_412_480.0  # 2015-10-21 07:28:00 UTC
+WEEK_S = 7 * 86_400
+HTML = b"<!doctype html><title>Log in to the airport's network</title>"
+
+# Each body, and how many records an OTLP success with it refuses; None where it is no OTLP success.
+SUCCESSES: dict[bytes, int | None] = {
+    b"{}": 0,
+    b" {} \n": 0,
+    b'{"partialSuccess":null}': 0,
+    b'{"partialSuccess":{}}': 0,
+    b'{"partialSuccess":{"errorMessage":"deprecated"}}': 0,
+    b'{"partialSuccess":{"rejectedLogRecords":null}}': 0,
+    b'{"partialSuccess":{"rejectedLogRecords":"0"}}': 0,
+    b'{"partialSuccess":{"rejectedLogRecords":"3","errorMessage":"no"}}': 3,
+    b'{"partialSuccess":{"rejectedLogRecords":3}}': 3,
+    b'{"partialSuccess":{"rejectedLogRecords":9223372036854775807}}': 2**63 - 1,
+    b'{"partialSuccess":{"rejectedLogRecords":"9223372036854775807"}}': 2**63 - 1,
+    b'{"partialSuccess":{},"ofALaterVersion":1}': 0,
+    b"": None,
+    HTML: None,
+    b"ok": None,
+    b"null": None,
+    b"[]": None,
+    b"true": None,
+    b'"{}"': None,
+    b"[" * 100_000: None,
+    b'{"a":' * 100_000: None,
+    b'{"partialSuccess":' + b"1" * 20_000 + b"}": None,
+    b"\xff\xfe{}": None,
+    b'{"status":"ok"}': None,
+    b'{"error":"log in first"}': None,
+    b'{"partialSuccess":false}': None,
+    b'{"partialSuccess":0}': None,
+    b'{"partialSuccess":""}': None,
+    b'{"partialSuccess":[]}': None,
+    b'{"partialSuccess":"{}"}': None,
+    b'{"partialSuccess":{"rejectedLogRecords":9223372036854775808}}': None,
+    b'{"partialSuccess":{"rejectedLogRecords":"9223372036854775808"}}': None,
+    b'{"partialSuccess":{"rejectedLogRecords":18446744073709551616}}': None,
+    b'{"partialSuccess":{"rejectedLogRecords":"00000000000000000003"}}': None,  # longer than any number of theirs
+    b'{"partialSuccess":{"rejectedLogRecords":"' + b"1" * 5_000 + b'"}}': None,  # and than Python reads at all
+    b'{"partialSuccess":{"rejectedLogRecords":-1}}': None,
+    b'{"partialSuccess":{"rejectedLogRecords":"-1"}}': None,
+    b'{"partialSuccess":{"rejectedLogRecords":"many"}}': None,
+    b'{"partialSuccess":{"rejectedLogRecords":true}}': None,
+    b'{"partialSuccess":{"rejectedLogRecords":NaN}}': None,
+    b'{"partialSuccess":{"rejectedLogRecords":1e999}}': None,
+    b'{"partialSuccess":{"rejectedLogRecords":[3]}}': None,
+    '{"partialSuccess":{"rejectedLogRecords":"٣"}}'.encode(): None,
+}
+STATUSES = {
+    b'{"code":3,"message":"the body is no request"}': True,
+    b'{"code":3}': True,
+    b'{"code":0}': True,
+    b'{"code":16}': True,
+    b'{"message":"the body is no request"}': True,  # the specification lets a server leave the code out
+    b'{"code":3,"message":"no","details":[{"@type":"x"}]}': True,
+    b"{}": False,
+    b'{"details":[]}': False,
+    b'{"code":400,"message":"Bad Request"}': False,  # an HTTP status, not one of gRPC's 17 codes: a gateway's page
+    b'{"code":17}': False,
+    b'{"code":-1}': False,
+    b'{"code":true,"message":"no"}': False,
+    b'{"code":"3","message":"no"}': False,
+    b'{"code":3,"message":["no"]}': False,
+    b'{"code":3,"details":"no"}': False,
+    b'{"statusCode":400,"message":"Bad Request"}': False,
+    b'{"message":null}': False,
+    b'[{"code":3}]': False,
+    HTML: False,
+    b"": False,
+    b"[" * 100_000: False,
+}
+
+
+def kind_of(status: int, *, success: bool, is_status: bool) -> str:
+    """What the design says, said once more in other words."""
+    if 200 <= status <= 299:
+        return DELIVERED if success else RETRY
+    if 300 <= status <= 399 or status in {429, 502, 503, 504} or status in {407, 408, 511}:
+        return RETRY
+    return REJECTED if status == 400 and is_status else PARKED
+
+
+@pytest.mark.parametrize("body", [*SUCCESSES, *STATUSES], ids=lambda body: body[:60].decode("latin-1"))
+def test_every_status_with_every_kind_of_body_is_judged_as_the_design_says(body: bytes) -> None:
+    success, is_status = SUCCESSES.get(body) is not None, STATUSES.get(body, False)
+    for status in range(100, 600):
+        found = classify(Answer(status, {}, body), now=NOW)
+        assert (status, found.kind) == (status, kind_of(status, success=success, is_status=is_status))
+        assert found.rejected_rows == ((SUCCESSES.get(body) or 0) if found.kind == DELIVERED else 0)
+        assert found.wait_s is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (Answer(200, {}, b"{}"), "delivered"),
+        (Answer(200, {}, b'{"partialSuccess":{"rejectedLogRecords":3}}'), "delivered, 3 rows refused"),
+        (Answer(204), "HTTP 204, but the answer is no OTLP"),
+        (Answer(302), "HTTP 302, a redirect, which is never followed"),
+        (Answer(400, {}, b'{"code":3}'), "HTTP 400: the receiver cannot read this batch"),
+        (Answer(403), "HTTP 403"),
+        (Answer(407), "HTTP 407, from something on the way"),
+        (Answer(503), "HTTP 503"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_the_reason_is_a_short_phrase_of_ours(answer: Answer, reason: str) -> None:
+    assert classify(answer, now=NOW).reason == reason
+
+
+def test_an_outcome_that_is_booked_has_the_name_of_its_state() -> None:
+    assert {DELIVERED, PARKED, REJECTED, EXPORTED} == set(STATES) - {SEALED}
+
+
+@pytest.mark.parametrize("error", ["no connection", "timeout", None])
+def test_where_no_answer_came_the_same_bytes_are_tried_again(error: str | None) -> None:
+    assert classify(Answer(error=error), now=NOW) == outcome.Outcome(RETRY, error or "no answer")
+
+
+@pytest.mark.parametrize(
+    ("text", "wait_s"),
+    [
+        ("120", 120),
+        (" 120 ", 120),
+        ("0", 0),
+        ("999999999999999999999999", WEEK_S),
+        ("9" * 100_000, WEEK_S),
+        ("Wed, 21 Oct 2015 07:30:00 GMT", 121),
+        ("Wednesday, 21-Oct-15 07:30:00 GMT", 121),
+        ("Wed Oct 21 07:30:00 2015", 121),
+        ("Wed, 21 Oct 2015 07:30:00 -0000", 121),
+        ("Wed, 21 Oct 2015 07:30:00", 121),
+        ("Wed, 21 Oct 2015 09:30:00 +0200", 121),
+        ("Wed, 21 Oct 2014 07:30:00 GMT", 0),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", WEEK_S),
+        ("", None),
+        ("soon", None),
+        ("-5", None),
+        ("1.5", None),
+        ("1e3", None),
+        ("٣", None),
+        ("²", None),
+        ("Wed, 99 Oct 2015 07:30:00 GMT", None),
+        ("Fri, 31 Dec 99999 23:59:59 GMT", None),
+        ("Wed, 21 Oct 2015 07:30:00 +99999999999999999999", None),
+        ("Fri, 31 Dec 99999999999999999999 23:59:59 GMT", None),
+        ("Mon, 01 Jan 0001 00:00:00 +9999", None),
+        (", , ,", None),
+        ("\x00", None),
+    ],
+)
+@pytest.mark.parametrize("zone", ["UTC", "Pacific/Kiritimati"])
+def test_retry_after_is_read_in_both_its_forms_whatever_zone_this_machine_is_in(
+    text: str, wait_s: int | None, zone: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if zone != "UTC" and os.name == "nt":
+        pytest.skip("Windows has no tzset()")
+    monkeypatch.setenv("TZ", zone)
+    getattr(time, "tzset", lambda: None)()
+    try:
+        assert retry_after({"retry-after": text}, NOW) == wait_s
+    finally:
+        monkeypatch.undo()
+        getattr(time, "tzset", lambda: None)()
+
+
+@pytest.mark.parametrize("status", [429, 502, 503, 504])
+def test_a_retryable_status_keeps_the_moment_that_the_server_asked_for(status: int) -> None:
+    assert classify(Answer(status, {"retry-after": "90"}, HTML), now=NOW).wait_s == 90
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["partialSuccess", "rejectedLogRecords", "code", "message", "details", "x"]), inner
+        )
+    ),
+    max_leaves=8,
+)
+BODIES = st.binary(max_size=40) | JSON.map(lambda value: json.dumps(value).encode())
+HEADERS = st.dictionaries(st.sampled_from(["retry-after", "content-type"]), st.text(max_size=40))
+
+
+def is_status(body: bytes) -> bool:
+    try:
+        said: Any = json.loads(body)
+    except ValueError:
+        return False
+    return isinstance(said, dict) and (type(said.get("code")) is int or type(said.get("message")) is str)
+
+
+@given(st.none() | st.integers(-1, 1_000), HEADERS, BODIES, st.floats(0, 4e9))
+def test_no_answer_raises_and_only_an_otlp_status_in_a_400_rejects(
+    status: int | None, headers: dict[str, str], body: bytes, now: float
+) -> None:
+    found = classify(Answer(status, headers, body), now=now)
+    assert found.kind in {DELIVERED, RETRY, PARKED, REJECTED}
+    assert found.rejected_rows >= 0
+    assert found.wait_s is None or 0 <= found.wait_s <= WEEK_S
+    assert found.reason.isascii()
+    assert found.reason.isprintable()
+    if found.kind == REJECTED:
+        assert status == 400
+        assert is_status(body)
+    if found.kind == DELIVERED:
+        assert status is not None
+        assert 200 <= status < 300
+        assert isinstance(json.loads(body), dict)

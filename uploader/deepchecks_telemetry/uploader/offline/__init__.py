@@ -1,0 +1,1 @@
+"""Batches carried in files: export, deliver on a connected machine, settle from the receipt."""

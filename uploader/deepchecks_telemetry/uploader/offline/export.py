@@ -1,0 +1,161 @@
+"""Exporting: what waits is written to a file that a person can carry, in the bytes that would have been sent.
+
+A file is OTLP JSON lines, one request a line, as the OpenTelemetry Collector's file receiver reads it. It is written
+under another name, fsynced, and renamed, and only then its batches count as exported.
+"""
+
+import hashlib
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from deepchecks_telemetry.spool.batches.exports import Export, announce, carry_off
+from deepchecks_telemetry.spool.batches.ledger import Batch, batches
+from deepchecks_telemetry.spool.batches.seal import seal
+from deepchecks_telemetry.spool.choice import sync_folder
+from deepchecks_telemetry.spool.consent.decision import OFF, decide
+from deepchecks_telemetry.spool.files.lock import hold
+from deepchecks_telemetry.spool.files.paths import Home
+from deepchecks_telemetry.spool.files.regular import read_plain
+from deepchecks_telemetry.uploader.errors import CannotWrite, NotAllowed
+from deepchecks_telemetry.uploader.wire import outcome
+from deepchecks_telemetry.uploader.wire.otlp import render
+from deepchecks_telemetry.uploader.wire.outcome import Outcome
+
+PREFIX, SUFFIX = "deepchecks-telemetry-", ".jsonl"
+SHOWN = 16  # hexadecimal digits of a file's SHA-256 that stand in its name: enough against damage on a disk
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """One file: where it is, what is in it."""
+
+    path: str
+    sha256: str
+    size_bytes: int
+    batches: tuple[int, ...]
+    events: int
+
+
+def export(
+    home: Home,
+    path: str,
+    *,
+    split_bytes: int | None = None,
+    again: bool = False,
+    clock: Callable[[], float] = time.time,
+    lock_s: float = 0.0,
+) -> Iterator[Exported]:
+    """Write what waits into the folder or file `path`; one `Exported` for each file that stands there whole.
+
+    With `split_bytes` a file is no longer than that, but never less than one batch; with `again`, batches that were
+    exported before and are not settled yet are written once more. Raises `NotAllowed`, `CannotWrite`, or the spool's.
+    """
+    decision = decide(home)
+    if decision.mode == OFF:
+        raise NotAllowed(f"telemetry is off here ({decision.decided_by})")
+    if not os.path.exists(home.spool):
+        return
+    with hold(home.upload_lock, lock_s):
+        looked = False
+        while seal(home, render, behind=True, looked=looked, clock=clock):
+            looked = True
+        states = ("sealed", "parked", "exported") if again else ("sealed", "parked")
+        chosen = [batch for batch in batches(home, states=states) if batch.packed]
+        for number, group in enumerate(pack(chosen, split_bytes), 1):
+            content = _content(group)
+            target = _name(path, content, number)
+            _write(home, group, target, content)
+            carry_off(home, group, target, clock=clock)
+            yield _exported(group, target, content)
+
+
+def deposit(home: Home, batch: Batch, folder: str) -> Outcome:
+    """Put one batch into a shared folder: what the endpoint `file:///folder` means by sending."""
+    content = _content([batch])
+    target = os.path.join(folder, _own_name(content))
+    try:
+        _write(home, [batch], target, content)
+    except CannotWrite:
+        return Outcome(outcome.RETRY, "the folder cannot be written")
+    carry_off(home, [batch], target)
+    return Outcome(outcome.EXPORTED, "exported")
+
+
+def pack(chosen: Sequence[Batch], split_bytes: int | None) -> list[list[Batch]]:
+    """Batches in their order, as many to a file as fit; a batch is one request, and is never cut."""
+    groups: list[list[Batch]] = []
+    size = 0
+    for batch in chosen:
+        more = len(batch.body) + 1
+        if not groups or (split_bytes is not None and size + more > split_bytes):
+            groups.append([])
+            size = 0
+        groups[-1].append(batch)
+        size += more
+    return groups
+
+
+def _content(group: Sequence[Batch]) -> bytes:
+    return b"".join(batch.body + b"\n" for batch in group)
+
+
+def _own_name(content: bytes) -> str:
+    return f"{PREFIX}{hashlib.sha256(content).hexdigest()[:SHOWN]}{SUFFIX}"
+
+
+def _name(path: str, content: bytes, number: int) -> str:
+    """In a folder a name of its own for each content: a hundred machines can share the folder, and damage shows."""
+    path = os.path.abspath(path)
+    if os.path.isdir(path):
+        return os.path.join(path, _own_name(content))
+    stem, suffix = os.path.splitext(path)
+    return path if number == 1 else f"{stem}-{number}{suffix}"
+
+
+def _write(home: Home, group: Sequence[Batch], target: str, content: bytes) -> None:
+    digest = hashlib.sha256(content).hexdigest()
+    export = Export(target, f"{target}.{os.urandom(6).hex()}.part", digest)
+    try:
+        there = _read(target, len(content))
+        if there not in (None, content):
+            raise CannotWrite(f"there is already another file at {target}")
+        if not announce(home, group, export):
+            raise NotAllowed("telemetry was disabled meanwhile")
+        if there is None:
+            _write_whole(export, content)
+    except OSError as error:
+        with suppress(OSError):
+            os.unlink(export.part)
+        raise CannotWrite(f"the file {target} cannot be written ({error.strerror or type(error).__name__})") from error
+
+
+def _read(path: str, most: int) -> bytes | None:
+    try:
+        return read_plain(path, most)
+    except FileNotFoundError:
+        return None
+
+
+def _write_whole(export: Export, content: bytes) -> None:
+    # By the caller's umask: a shared folder is read by somebody else's collector.
+    descriptor = os.open(export.part, os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0), 0o666)
+    with open(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(export.part, export.path)
+    with suppress(OSError):  # not every removable file system can
+        sync_folder(os.path.dirname(export.path))
+
+
+def _exported(group: Sequence[Batch], target: str, content: bytes) -> Exported:
+    return Exported(
+        target,
+        hashlib.sha256(content).hexdigest(),
+        len(content),
+        tuple(batch.id for batch in group),
+        sum(batch.events for batch in group),
+    )
