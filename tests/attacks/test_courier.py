@@ -188,7 +188,7 @@ def test_a_name_leads_nowhere_and_moves_no_cursor(stick: Path, carried: Path, se
 READER = """
 import sys
 from pathlib import Path
-from deepchecks_telemetry.collector import CollectorError, load as loading
+from deepchecks_telemetry.collector import CollectorError, loader as loading
 from deepchecks_telemetry.uploader.errors import BadFile
 from deepchecks_telemetry.uploader.offline import bundle as courier, receipt
 def held():

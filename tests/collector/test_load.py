@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from deepchecks_telemetry.collector import CollectorError, Loaded, load, report
-from deepchecks_telemetry.collector import load as loading
+from deepchecks_telemetry.collector import loader as loading
 from deepchecks_telemetry.collector.store import Store
 
 Build = Callable[..., Any]

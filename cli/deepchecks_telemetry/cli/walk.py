@@ -13,7 +13,7 @@ from deepchecks_telemetry.spool.consent.decision import SWITCHES
 
 TIMEOUT_S = 120
 # The administrator's policy may say off, and no variable takes that away: nothing leaves this folder in any mode.
-NO_POLICY = "from deepchecks_telemetry.spool import paths; paths.find_policy = lambda _: 'nowhere'\n"
+NO_POLICY = "from deepchecks_telemetry.spool.files import paths; paths.find_policy = lambda _: 'nowhere'\n"
 COMMAND = "from deepchecks_telemetry.cli import main; main()"
 OURS = 1  # our own standard output: a command sees the reader's terminal, and its notes stay in their place
 

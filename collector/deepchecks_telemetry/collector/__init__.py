@@ -6,13 +6,13 @@ server/      slow clients, the HTTP application, limits, the process
 codec        compressed and encoded bodies
 otlp         OTLP to rows
 store        the SQLite store, each row once
-load         batches from files instead of requests
+loader       batches from files instead of requests
 reporting/   the report: queries, suppression of small counts, text, CSV, HTML
 errors       the exceptions of this package
 """
 
 from deepchecks_telemetry.collector.errors import CollectorError
-from deepchecks_telemetry.collector.load import Loaded, load
+from deepchecks_telemetry.collector.loader import Loaded, load
 from deepchecks_telemetry.collector.reporting.csv import as_csv
 from deepchecks_telemetry.collector.reporting.html import as_html
 from deepchecks_telemetry.collector.reporting.query import Report, report

@@ -98,7 +98,7 @@ def test_a_test_run_is_pytest_running_in_this_process(
 
 def test_this_is_a_test_run_and_a_script_that_imports_pytest_is_none(bare: dict[str, str]) -> None:
     assert is_test_run({}, sys.modules)
-    script = "import os, sys, pytest; from deepchecks_telemetry.spool import environment as e"
+    script = "import os, sys, pytest; from deepchecks_telemetry.spool.consent import resource as e"
     assert run(f"{script}; print(e.is_test_run(os.environ, sys.modules))", bare) == "False"
 
 

@@ -23,7 +23,7 @@ def test_a_process_that_goes_leaves_its_wal_and_does_no_checkpoint(ours: Home, r
 
 
 def test_a_connection_that_was_closed_by_hand_is_not_kept(ours: Home, run: Run) -> None:
-    run(RECORD + "; from deepchecks_telemetry.spool import recording; recording._writer.close()")
+    run(RECORD + "; from deepchecks_telemetry.spool.recording import record as recording; recording._writer.close()")
     assert not os.path.exists(ours.spool + "-wal")
 
 

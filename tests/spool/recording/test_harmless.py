@@ -58,15 +58,6 @@ def test_recording_to_an_existing_spool_loads_nothing_that_is_heavy(ours: Home, 
     assert HEAVY & set(loaded) == set()
 
 
-def test_a_short_process_does_not_even_load_the_half_of_the_standard_library_that_would_cost_it_most(
-    ours: Home, run: Run
-) -> None:
-    run("from deepchecks_telemetry.spool import record; assert record('run-check')")
-    loaded = set(run(WATCH, "loaded").split())
-    assert {"sqlite3", "deepchecks_telemetry.spool.recording.writer"} <= loaded
-    assert loaded & {"typing", "re", "contextlib", "dataclasses", "importlib", "uuid", "platform"} == set()
-
-
 def break_nothing(ours: Home) -> None:
     """The ground is good."""
 

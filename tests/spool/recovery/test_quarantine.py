@@ -133,7 +133,8 @@ def test_quarantined_and_unreadable_copies_obey_disable(ours: Home, run: Run, sq
 def find_residue_elsewhere(ours: Home, mark: str) -> list[str]:
     """By another process: this one has the spool open."""
     code = (
-        "import sys; from deepchecks_telemetry.spool import find_home, find_residue\n"
+        "import sys; from deepchecks_telemetry.spool.files.paths import find_home\n"
+        "from deepchecks_telemetry.spool.wipe import find_residue\n"
         "print(*find_residue(find_home(), [sys.argv[1].encode()])[1])"
     )
     done = subprocess.run([sys.executable, "-c", code, mark], capture_output=True, text=True, timeout=60, check=True)
