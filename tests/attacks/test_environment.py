@@ -17,7 +17,6 @@ from deepchecks_telemetry.spool.consent.decision import SWITCHES, decide
 from deepchecks_telemetry.spool.files import paths
 from deepchecks_telemetry.spool.files.paths import find_home
 from deepchecks_telemetry.spool.recording import record as recording
-from deepchecks_telemetry.spool.recording.writer import guard
 
 pytestmark = [pytest.mark.skipif(sys.platform != "linux", reason="the paths are Linux's"), pytest.mark.timeout(30)]
 PLACES = ["DEEPCHECKS_TELEMETRY_DIR", "HOME", "XDG_STATE_HOME", "XDG_CONFIG_HOME", "XDG_CONFIG_DIRS"]
@@ -41,10 +40,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     folder.mkdir(parents=True)
     monkeypatch.chdir(folder)
     yield folder
-    with guard:
-        if recording._writer is not None:
-            recording._writer.close()
-        recording._writer = None
+    recording.close()
 
 
 def status() -> dict[str, object]:

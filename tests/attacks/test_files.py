@@ -27,7 +27,6 @@ from deepchecks_telemetry.spool.errors import Unusable
 from deepchecks_telemetry.spool.files.lock import hold
 from deepchecks_telemetry.spool.files.paths import Home, find_home
 from deepchecks_telemetry.spool.recording import record as recording
-from deepchecks_telemetry.spool.recording.writer import guard
 from deepchecks_telemetry.spool.wipe import erase
 
 pytestmark = [pytest.mark.skipif(os.name != "posix", reason="Windows has no such files"), pytest.mark.timeout(30)]
@@ -66,10 +65,7 @@ class World(NamedTuple):
 
 
 def let_go() -> None:
-    with guard:
-        if recording._writer is not None:
-            recording._writer.close()
-        recording._writer = None
+    recording.close()
 
 
 @pytest.fixture

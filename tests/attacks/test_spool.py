@@ -27,14 +27,14 @@ from deepchecks_telemetry.spool.consent import resource as environment
 from deepchecks_telemetry.spool.db import compaction as fold_
 from deepchecks_telemetry.spool.db import connection as open_
 from deepchecks_telemetry.spool.db import schema
+from deepchecks_telemetry.spool.db.create import PAGE_BYTES as PAGE
 from deepchecks_telemetry.spool.errors import Damaged
 from deepchecks_telemetry.spool.files.paths import Home, find_home
 from deepchecks_telemetry.spool.files.regular import JOURNAL
 from deepchecks_telemetry.spool.recording import record as recording
-from deepchecks_telemetry.spool.recording.writer import FIRST_DAY, guard, today
+from deepchecks_telemetry.spool.recording.watch import FIRST_DAY, today
 from deepchecks_telemetry.spool.recovery import damaged_copy as remains_
 from deepchecks_telemetry.spool.recovery import maintenance as upkeep
-from deepchecks_telemetry.spool.recovery.pages import PAGE
 from deepchecks_telemetry.spool.stats import read_accounts
 from deepchecks_telemetry.spool.wipe import erase
 from deepchecks_telemetry.uploader.endpoint import Endpoint
@@ -67,10 +67,7 @@ SCHEMAS = {
 
 
 def let_go() -> None:
-    with guard:
-        if recording._writer is not None:
-            recording._writer.close()
-        recording._writer = None
+    recording.close()
 
 
 @pytest.fixture
@@ -181,9 +178,9 @@ def test_a_tree_that_leads_in_circles_is_given_up(
     table: str, ours: Home, sql: Sql, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for module in (schema, fold_):
-        monkeypatch.setattr(module, "FEW_STEPS", 1_000_000)
+        monkeypatch.setattr(module, "HOST_VM_STEPS", 1_000_000)
     for module in (open_, remains_):
-        monkeypatch.setattr(module, "MANY_STEPS", 1_000_000)
+        monkeypatch.setattr(module, "COMMAND_VM_STEPS", 1_000_000)
     lead_in_circles(ours, table)
     begun = time.monotonic()
     recording.record("run-check")

@@ -13,7 +13,6 @@ from deepchecks_telemetry.cli import query
 from deepchecks_telemetry.cli.errors import Failure
 from deepchecks_telemetry.spool.files.paths import find_home
 from deepchecks_telemetry.spool.recording import record as recording
-from deepchecks_telemetry.spool.recording.writer import guard
 
 pytestmark = pytest.mark.timeout(60)
 ENDLESS = "WITH RECURSIVE a (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM a)"
@@ -64,10 +63,7 @@ OTHERS = [
 def spool(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     assert recording.record("run-check")
-    with guard:
-        if recording._writer is not None:
-            recording._writer.close()
-        recording._writer = None
+    recording.close()
     return home / "state" / "spool.db"
 
 

@@ -44,7 +44,7 @@ home = find_home()
 here = environment.current()
 def count(runtime, *names):
     environment.current = lambda: here._replace(runtime=runtime)
-    if recording._writer: recording._writer.close()
+    recording.close()
     for name in names:
         assert record(name)
 def render(installation, rows):

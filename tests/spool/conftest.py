@@ -16,7 +16,6 @@ import pytest
 from deepchecks_telemetry.spool.batches.seal import Row
 from deepchecks_telemetry.spool.files.paths import Home, find_home
 from deepchecks_telemetry.spool.recording import record as recording
-from deepchecks_telemetry.spool.recording.writer import guard
 
 Run = Callable[..., str]
 Sql = Callable[..., list[Any]]
@@ -25,10 +24,7 @@ Sql = Callable[..., list[Any]]
 @pytest.fixture(autouse=True)
 def _a_process_that_has_recorded_nothing_yet() -> Iterator[None]:
     yield
-    with guard:
-        if recording._writer is not None:
-            recording._writer.close()
-        recording._writer = None
+    recording.close()
 
 
 @pytest.fixture

@@ -18,11 +18,10 @@ from deepchecks_telemetry.spool.batches.seal import Row, seal
 from deepchecks_telemetry.spool.catalogue import EVENTS
 from deepchecks_telemetry.spool.choice import choose
 from deepchecks_telemetry.spool.db.compaction import tidy
-from deepchecks_telemetry.spool.db.schema import connect
+from deepchecks_telemetry.spool.db.connection import connect
 from deepchecks_telemetry.spool.files.paths import find_home
 from deepchecks_telemetry.spool.recording import record as recording
-from deepchecks_telemetry.spool.recording import writer
-from deepchecks_telemetry.spool.recording.writer import guard
+from deepchecks_telemetry.spool.recording import watch
 from deepchecks_telemetry.spool.stats import read_accounts, read_waiting
 from deepchecks_telemetry.spool.wipe import erase
 
@@ -43,7 +42,7 @@ class Spool(RuleBasedStateMachine):
         self.folder = tempfile.mkdtemp()
         self.patch = pytest.MonkeyPatch()
         self.patch.setenv("DEEPCHECKS_TELEMETRY_DIR", self.folder)
-        self.patch.setattr(writer, "LEASE_S", 0.0)
+        self.patch.setattr(watch, "LEASE_S", 0.0)
         self.home = find_home()
         self.mode = "on"
         self.jump(20_000)
@@ -56,9 +55,7 @@ class Spool(RuleBasedStateMachine):
         self.done: list[Batch] = []
 
     def teardown(self) -> None:
-        with guard:
-            if recording._writer is not None:
-                recording._writer.close()
+        recording.close()
         self.patch.undo()
         shutil.rmtree(self.folder)
 
@@ -96,7 +93,7 @@ class Spool(RuleBasedStateMachine):
     @rule(day=DAYS)
     def jump(self, day: int) -> None:
         self.day = day
-        self.patch.setattr(writer, "today", lambda: day)
+        self.patch.setattr(watch, "today", lambda: day)
 
     @precondition(there)
     @rule()

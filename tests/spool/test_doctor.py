@@ -15,7 +15,8 @@ from deepchecks_telemetry.spool.doctor import OK, WARNING, WRONG, Finding, exami
 from deepchecks_telemetry.spool.files import directory as ground_
 from deepchecks_telemetry.spool.files.lock import hold
 from deepchecks_telemetry.spool.files.paths import Home
-from deepchecks_telemetry.spool.files.quarantine import identity, put_aside
+from deepchecks_telemetry.spool.files.quarantine import quarantine
+from deepchecks_telemetry.spool.files.regular import file_id
 
 Run = Callable[..., str]
 Sql = Callable[..., list[Any]]
@@ -66,7 +67,7 @@ def test_a_file_that_others_may_read_is_named(ours: Home) -> None:
 
 def test_copies_that_were_put_aside_are_counted(ours: Home, run: Run) -> None:
     run(RECORD)
-    put_aside(ours, identity(ours.spool))
+    quarantine(ours, file_id(ours.spool))
     run(RECORD)
     assert look(ours)["damaged copies"].text == "1 put aside"
 

@@ -9,7 +9,7 @@ from deepchecks_telemetry.spool import record
 from deepchecks_telemetry.spool.batches.seal import Row, seal
 from deepchecks_telemetry.spool.consent.resource import current
 from deepchecks_telemetry.spool.files.paths import Home
-from deepchecks_telemetry.spool.recording.writer import today
+from deepchecks_telemetry.spool.recording.watch import today
 from deepchecks_telemetry.spool.stats import Accounts, read_accounts, read_waiting
 
 Sql = Callable[..., list[Any]]

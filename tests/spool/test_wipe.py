@@ -63,12 +63,12 @@ for path in pathlib.Path(sys.argv[1]).rglob("*"):
 """
 OTHER_SQLITE = "import pysqlite3, sys\nsys.modules['sqlite3'] = pysqlite3\n"
 CARELESS = """
-from deepchecks_telemetry.spool.db import schema
-configure = schema._configure
-def forget(connection, *more):
-    configure(connection, *more)
-    connection.execute("PRAGMA secure_delete = OFF")
-schema._configure = forget
+from deepchecks_telemetry.spool.db import connection
+configure = connection._configure
+def forget(opened, *more):
+    configure(opened, *more)
+    opened.execute("PRAGMA secure_delete = OFF")
+connection._configure = forget
 """
 
 

@@ -1,11 +1,10 @@
 """The user's choice: written whole or not at all, before anything else is changed because of it."""
 
 import os
-import time
 from contextlib import suppress
 
 from deepchecks_telemetry.spool.consent.decision import OFF
-from deepchecks_telemetry.spool.db.busy import writing
+from deepchecks_telemetry.spool.db.busy import monotonic, writing
 from deepchecks_telemetry.spool.db.connection import BUSY_TIMEOUT_S, opened
 from deepchecks_telemetry.spool.errors import Unusable
 from deepchecks_telemetry.spool.files.directory import make_folder, stranger
@@ -18,7 +17,7 @@ def choose(home: Home, mode: str) -> None:
     write_private(home.mode, mode + "\n")
     if mode == OFF or not os.path.exists(home.spool):
         return
-    deadline = time.monotonic() + BUSY_TIMEOUT_S
+    deadline = monotonic() + BUSY_TIMEOUT_S
     with hold(home.lock, BUSY_TIMEOUT_S), opened(home, locked=True) as connection, writing(connection, deadline):
         connection.execute("UPDATE spool SET epoch = epoch + 1 WHERE epoch % 2 = 1")
 

@@ -16,7 +16,7 @@ from deepchecks_telemetry.spool.batches.exports import read_exports, remove_expo
 from deepchecks_telemetry.spool.catalogue import EVENTS
 from deepchecks_telemetry.spool.choice import choose
 from deepchecks_telemetry.spool.consent.decision import OFF
-from deepchecks_telemetry.spool.db.busy import writing
+from deepchecks_telemetry.spool.db.busy import monotonic, writing
 from deepchecks_telemetry.spool.db.compaction import checkpoint
 from deepchecks_telemetry.spool.db.connection import BUSY_TIMEOUT_S, opened
 from deepchecks_telemetry.spool.db.schema import FINAL
@@ -88,14 +88,14 @@ def _unplant(home: Home) -> None:
 
 
 def _close_fence(home: Home) -> None:
-    with opened(home) as connection, writing(connection, time.monotonic() + BUSY_TIMEOUT_S):
+    with opened(home) as connection, writing(connection, monotonic() + BUSY_TIMEOUT_S):
         connection.execute("UPDATE spool SET epoch = epoch + 1 WHERE epoch % 2 = 0")
 
 
 def _wipe(connection: sqlite3.Connection) -> None:
     for pragma in ("secure_delete = ON", "temp_store = MEMORY"):
         connection.execute(f"PRAGMA {pragma}")
-    with writing(connection, time.monotonic() + BUSY_TIMEOUT_S):
+    with writing(connection, monotonic() + BUSY_TIMEOUT_S):
         for (table,) in connection.execute(TABLES).fetchall():
             connection.execute(f"DELETE FROM {table}")  # noqa: S608
         connection.execute(
@@ -103,9 +103,9 @@ def _wipe(connection: sqlite3.Connection) -> None:
             "failures = 0, endpoint = NULL"
         )
     connection.execute("VACUUM")
-    deadline = time.monotonic() + READERS_WAIT_S
+    deadline = monotonic() + READERS_WAIT_S
     while not checkpoint(connection):
-        if time.monotonic() >= deadline:
+        if monotonic() >= deadline:
             raise Busy("another process is reading the spool, so its last copy of the rows could not be cut off")
         time.sleep(0.02)
 

@@ -15,7 +15,7 @@ from deepchecks_telemetry.spool.batches.ledger import Verdict, batches, settle
 from deepchecks_telemetry.spool.batches.seal import MAX_ROWS, Row, seal
 from deepchecks_telemetry.spool.consent.resource import current
 from deepchecks_telemetry.spool.files.paths import Home
-from deepchecks_telemetry.spool.recording.writer import today
+from deepchecks_telemetry.spool.recording.watch import today
 from deepchecks_telemetry.spool.stats import read_accounts
 from deepchecks_telemetry.spool.wipe import erase
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from deepchecks_telemetry.spool.db.busy import patiently, writing
+from deepchecks_telemetry.spool.db.busy import retry_while_busy, writing
 from deepchecks_telemetry.spool.errors import Busy
 
 SLICE_S = 0.15  # a machine that is shared gives another process its turn
@@ -29,7 +29,7 @@ def other(tmp_path: Path, connection: sqlite3.Connection) -> Iterator[sqlite3.Co
 
 def test_what_works_at_once_is_done_once() -> None:
     calls: list[int] = []
-    patiently(lambda: calls.append(1), time.monotonic() - 1)
+    retry_while_busy(lambda: calls.append(1), time.monotonic() - 1)
     assert calls == [1]
 
 
@@ -43,7 +43,7 @@ def test_a_lock_that_is_let_go_is_waited_for(connection: sqlite3.Connection, oth
             other.execute("COMMIT")
         connection.execute("INSERT INTO t VALUES (1)")
 
-    patiently(act, time.monotonic() + 10)
+    retry_while_busy(act, time.monotonic() + 10)
     assert len(calls) == 5
 
 
@@ -51,14 +51,14 @@ def test_past_the_deadline_it_is_busy(connection: sqlite3.Connection, other: sql
     other.execute("BEGIN IMMEDIATE")
     started = time.monotonic()
     with pytest.raises(Busy, match="locked by another process"):
-        patiently(lambda: connection.execute("INSERT INTO t VALUES (1)"), started + 0.1)
+        retry_while_busy(lambda: connection.execute("INSERT INTO t VALUES (1)"), started + 0.1)
     assert 0.1 <= time.monotonic() - started < 0.1 + SLICE_S
 
 
 def test_another_error_is_not_waited_for(connection: sqlite3.Connection) -> None:
     started = time.monotonic()
     with pytest.raises(sqlite3.OperationalError, match="no such table"):
-        patiently(lambda: connection.execute("INSERT INTO missing VALUES (1)"), started + 10)
+        retry_while_busy(lambda: connection.execute("INSERT INTO missing VALUES (1)"), started + 10)
     assert time.monotonic() - started < 5
 
 
@@ -74,6 +74,6 @@ def test_a_transaction_holds_the_write_lock_from_its_first_moment(
 ) -> None:
     with writing(connection, time.monotonic() + 1):
         with pytest.raises(Busy):
-            patiently(lambda: other.execute("INSERT INTO t VALUES (1)"), time.monotonic())
+            retry_while_busy(lambda: other.execute("INSERT INTO t VALUES (1)"), time.monotonic())
         connection.execute("INSERT INTO t VALUES (2)")
     assert other.execute("SELECT x FROM t").fetchall() == [(2,)]

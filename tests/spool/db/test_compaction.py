@@ -8,7 +8,7 @@ from typing import Any
 
 from deepchecks_telemetry.spool import record
 from deepchecks_telemetry.spool.db.compaction import checkpoint, fold, tidy
-from deepchecks_telemetry.spool.db.schema import connect
+from deepchecks_telemetry.spool.db.connection import connect
 from deepchecks_telemetry.spool.files.lock import hold
 from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.spool.stats import read_accounts

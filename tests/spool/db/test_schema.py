@@ -12,9 +12,13 @@ import pytest
 from deepchecks_telemetry.spool import record
 from deepchecks_telemetry.spool.batches.ledger import Verdict, batches, begin, settle
 from deepchecks_telemetry.spool.batches.seal import Row, seal
-from deepchecks_telemetry.spool.db.schema import BREAKING, VERSION, connect, create, translate
+from deepchecks_telemetry.spool.db import create as creation
+from deepchecks_telemetry.spool.db.connection import connect
+from deepchecks_telemetry.spool.db.create import create
+from deepchecks_telemetry.spool.db.schema import BREAKING, VERSION
+from deepchecks_telemetry.spool.db.sqlite_errors import translate
 from deepchecks_telemetry.spool.errors import Busy, Damaged, Outdated, Unusable
-from deepchecks_telemetry.spool.files import lock
+from deepchecks_telemetry.spool.files.lock import hold_in_host
 from deepchecks_telemetry.spool.files.paths import Home, find_home
 from deepchecks_telemetry.spool.stats import read_accounts
 from deepchecks_telemetry.spool.wipe import erase
@@ -55,18 +59,17 @@ def test_a_spool_that_was_made_while_we_waited_for_the_lock_is_not_made_again(
     ours: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made: list[int] = []
-
-    hold = lock.hold
+    hold = hold_in_host
 
     @contextmanager
-    def after_another(path: str, timeout_s: float) -> Iterator[None]:
-        monkeypatch.setattr(lock, "hold", hold)
+    def after_another(path: str) -> Iterator[None]:
+        monkeypatch.setattr(creation, "hold_in_host", hold)
         create(ours, 1.0)
         made.append(os.stat(ours.spool).st_ino)
         yield
 
     os.makedirs(ours.state, mode=0o700)
-    monkeypatch.setattr(lock, "hold", after_another)
+    monkeypatch.setattr(creation, "hold_in_host", after_another)
     create(ours, 0.0)
     assert [os.stat(ours.spool).st_ino] == made
 
@@ -111,7 +114,7 @@ def test_somebody_elses_database_is_damaged_and_not_written(ours: Home) -> None:
     with closing(sqlite3.connect(ours.spool)) as connection:
         connection.execute("CREATE TABLE theirs (x)")
     before = Path(ours.spool).read_bytes()
-    with pytest.raises(Damaged, match="no spool of ours"):
+    with pytest.raises(Damaged, match="not a spool"):
         connect(ours)
     assert Path(ours.spool).read_bytes() == before
 

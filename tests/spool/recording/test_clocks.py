@@ -13,8 +13,8 @@ from deepchecks_telemetry.spool import record
 from deepchecks_telemetry.spool.batches.ledger import Verdict, batches, begin, settle
 from deepchecks_telemetry.spool.batches.seal import Row, seal
 from deepchecks_telemetry.spool.files.paths import Home
-from deepchecks_telemetry.spool.recording import writer
-from deepchecks_telemetry.spool.recording.writer import FIRST_DAY, today
+from deepchecks_telemetry.spool.recording import session, watch
+from deepchecks_telemetry.spool.recording.watch import FIRST_DAY, today
 from deepchecks_telemetry.spool.stats import read_accounts, read_waiting
 from deepchecks_telemetry.uploader.schedule import is_sane, next_due
 
@@ -48,8 +48,9 @@ def test_the_time_zone_does_not_move_the_day(zone: str, monkeypatch: pytest.Monk
 
 
 def count_at(monkeypatch: pytest.MonkeyPatch, now: float) -> None:
-    monkeypatch.setattr(writer, "LEASE_S", 0.0)  # the day is read with each look
-    monkeypatch.setattr(writer, "today", lambda: today(lambda: now))
+    monkeypatch.setattr(watch, "LEASE_S", 0.0)  # the day is read with each look
+    for module in (watch, session):
+        monkeypatch.setattr(module, "today", lambda: today(lambda: now))
     assert record("run-check")
 
 

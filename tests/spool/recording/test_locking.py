@@ -18,6 +18,7 @@ from deepchecks_telemetry.spool.batches.exports import Export, remove_exports
 from deepchecks_telemetry.spool.batches.ledger import Batch, Verdict, batches, begin, settle
 from deepchecks_telemetry.spool.batches.seal import Row, seal
 from deepchecks_telemetry.spool.choice import choose
+from deepchecks_telemetry.spool.db import busy
 from deepchecks_telemetry.spool.db import connection as opening
 from deepchecks_telemetry.spool.db.compaction import checkpoint
 from deepchecks_telemetry.spool.errors import Busy, Unusable
@@ -67,7 +68,8 @@ def nap(monkeypatch: pytest.MonkeyPatch) -> Callable[[sqlite3.Connection], None]
             if other.in_transaction:
                 other.execute("ROLLBACK")
 
-        monkeypatch.setattr(time, "sleep", sleep)
+        for module in (busy, time):
+            monkeypatch.setattr(module, "sleep", sleep)
 
     return end_of
 

@@ -12,7 +12,8 @@ from deepchecks_telemetry.spool import record
 from deepchecks_telemetry.spool.batches.seal import Row, seal
 from deepchecks_telemetry.spool.errors import Damaged
 from deepchecks_telemetry.spool.files.paths import Home
-from deepchecks_telemetry.spool.files.quarantine import SETTLED_S, identity, put_aside, quarantined
+from deepchecks_telemetry.spool.files.quarantine import SETTLED_S, quarantine, quarantined
+from deepchecks_telemetry.spool.files.regular import file_id
 from deepchecks_telemetry.spool.recovery import maintenance as upkeep
 from deepchecks_telemetry.spool.recovery.maintenance import kept_up
 from deepchecks_telemetry.spool.stats import read_accounts, read_waiting
@@ -47,7 +48,7 @@ def test_a_copy_is_brought_back_before_a_batch_is_sealed(
     ours: Home, run: Run, render: Callable[[str, list[Row]], bytes]
 ) -> None:
     run(RECORD)
-    put_aside(ours, identity(ours.spool))
+    quarantine(ours, file_id(ours.spool))
     assert seal(ours, render)
     assert (read_accounts(ours).sealed, quarantined(ours)) == (1, [])
 
@@ -56,7 +57,7 @@ def test_a_copy_is_left_alone_until_nobody_can_acknowledge_a_record_in_it(
     ours: Home, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run(RECORD)
-    put_aside(ours, identity(ours.spool))
+    quarantine(ours, file_id(ours.spool))
     clock = Clock(time.time())
     monkeypatch.setattr(upkeep, "time", clock)
     assert read_accounts(ours).recorded == 1
@@ -68,7 +69,7 @@ def test_a_clock_that_jumped_back_costs_one_wait_and_no_more(
     ours: Home, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run(RECORD)
-    put_aside(ours, identity(ours.spool))
+    quarantine(ours, file_id(ours.spool))
     clock = Clock(time.time() - 1e8)
     monkeypatch.setattr(upkeep, "time", clock)
     assert read_accounts(ours).recorded == 1
@@ -120,7 +121,7 @@ def test_a_page_of_another_table_is_damage_though_no_tree_is_broken(ours: Home, 
 def test_the_host_neither_migrates_nor_salvages(ours: Home, run: Run, sql: Sql) -> None:
     run(RECORD)
     sql("PRAGMA user_version = 1000")
-    put_aside(ours, identity(ours.spool))
+    quarantine(ours, file_id(ours.spool))
     run(
         "import sys; from deepchecks_telemetry.spool import record; assert record('run-check')\n"
         "assert not {'sqlite_utils', 'deepchecks_telemetry.spool.recovery.recover'} & set(sys.modules)"

@@ -37,8 +37,7 @@ def old(ours: Home, sql: Sql) -> Home:
 def close_our_own() -> None:
     from deepchecks_telemetry.spool.recording import record as recording
 
-    assert recording._writer is not None
-    recording._writer.close()
+    recording.close()
 
 
 def shape(sql: Sql) -> set[tuple[str, str, int, int]]:

@@ -12,12 +12,14 @@ from typing import Any
 import pytest
 
 from deepchecks_telemetry.spool import record
-from deepchecks_telemetry.spool.db import schema
+from deepchecks_telemetry.spool.db import connection as db
 from deepchecks_telemetry.spool.db.connection import opened
+from deepchecks_telemetry.spool.db.create import create
 from deepchecks_telemetry.spool.errors import Damaged, Unusable
 from deepchecks_telemetry.spool.files.lock import hold
 from deepchecks_telemetry.spool.files.paths import Home
-from deepchecks_telemetry.spool.files.quarantine import MOST, SETTLED_S, identity, put_aside, quarantined
+from deepchecks_telemetry.spool.files.quarantine import MOST, SETTLED_S, quarantine, quarantined
+from deepchecks_telemetry.spool.files.regular import file_id
 from deepchecks_telemetry.spool.stats import read_accounts
 from deepchecks_telemetry.spool.wipe import erase
 
@@ -43,12 +45,12 @@ def test_the_record_that_meets_the_damage_is_stored(ours: Home, run: Run, octets
         assert connection.execute("SELECT count(*) FROM events").fetchone() == (1,)
 
 
-def test_the_wal_of_a_spool_that_was_emptied_is_saved(ours: Home, run: Run) -> None:
-    """SQLite would delete it: an empty database has none."""
+def test_a_spool_that_was_emptied_is_quarantined_and_counting_goes_on(ours: Home, run: Run) -> None:
+    """SQLite would delete its WAL: an empty database has none."""
     run("import os; from deepchecks_telemetry.spool import record; assert record('run-check'); os._exit(0)")
     os.truncate(ours.spool, 0)
     assert record("run-suite")
-    assert (read_accounts(ours).pending, read_accounts(ours).balance) == (2, 0)
+    assert (read_accounts(ours).pending, read_accounts(ours).balance) == (1, 0)
 
 
 def test_a_schema_in_no_alphabet_is_damage_too(ours: Home, run: Run, sql: Sql) -> None:
@@ -61,7 +63,7 @@ def test_a_schema_in_no_alphabet_is_damage_too(ours: Home, run: Run, sql: Sql) -
     Path(ours.spool).write_bytes(broken)
     assert record("run-suite")
     assert len(quarantined(ours)) == 1
-    assert (read_accounts(ours).pending, read_accounts(ours).balance) == (2, 0)
+    assert (read_accounts(ours).pending, read_accounts(ours).balance) == (1, 0)
 
 
 def test_a_reader_that_meets_the_damage_puts_it_aside_and_reads_the_new_one(ours: Home, run: Run) -> None:
@@ -76,21 +78,21 @@ def test_a_reader_that_meets_the_damage_puts_it_aside_and_reads_the_new_one(ours
 
 def test_only_the_file_that_was_found_damaged_is_put_aside(ours: Home) -> None:
     assert record("run-check")
-    seen = identity(ours.spool)
+    seen = file_id(ours.spool)
     assert seen is not None
-    put_aside(ours, (seen[0], seen[1] + 1))
-    put_aside(ours, None)
+    quarantine(ours, (seen[0], seen[1] + 1))
+    quarantine(ours, None)
     assert quarantined(ours) == []
     assert record("run-check")
 
 
 def test_a_disk_that_damages_every_new_spool_is_not_filled_with_copies(ours: Home) -> None:
     for _ in range(MOST):
-        schema.create(ours, 1.0)
-        put_aside(ours, identity(ours.spool))
-    schema.create(ours, 1.0)
+        create(ours, 1.0)
+        quarantine(ours, file_id(ours.spool))
+    create(ours, 1.0)
     with pytest.raises(Unusable, match="again and again"):
-        put_aside(ours, identity(ours.spool))
+        quarantine(ours, file_id(ours.spool))
     assert len(quarantined(ours)) == MOST
     ruin(ours)
     assert not record("run-check")
@@ -147,14 +149,15 @@ import os, signal, sys, time
 from deepchecks_telemetry.spool import record
 from deepchecks_telemetry.spool.recording import record as recording, writer
 assert record("run-check")
-look_at = recording._writer._look_at = time.monotonic() + float(sys.argv[1])
-execute = recording._writer._execute
-def stopped(statement, values):
+watch = recording._writer._watch
+look_at = watch.next_look = time.monotonic() + float(sys.argv[1])
+insert = recording._writer._insert
+def stopped(session, number, now):
     os.kill(os.getpid(), signal.SIGSTOP)
-    recording._writer._execute = execute
+    recording._writer._insert = insert
     while time.monotonic() < look_at < time.monotonic() + 1: pass
-    return execute(statement, values)
-recording._writer._execute = stopped
+    return insert(session, number, now)
+recording._writer._insert = stopped
 print(int(record("run-suite")), flush=True)
 print(int(record("run-suite")), flush=True)
 os._exit(0)
@@ -175,7 +178,7 @@ def test_a_writer_that_stalls_while_the_spool_is_put_aside_acknowledges_nothing_
 ) -> None:
     with subprocess.Popen([sys.executable, "-c", STALLED, lease_s], stdout=subprocess.PIPE, text=True) as writer:
         assert os.WIFSTOPPED(os.waitpid(writer.pid, os.WUNTRACED)[1])
-        put_aside(ours, identity(ours.spool))
+        quarantine(ours, file_id(ours.spool))
         if salvaged:
             assert read_accounts(ours).recorded == 1
         writer.send_signal(signal.SIGCONT)
@@ -195,15 +198,15 @@ def test_a_connection_that_may_mix_the_old_file_with_the_new_wal_is_not_used(
 ) -> None:
     """The old file is open, and before its WAL is, another process has put it aside and recorded into a new spool."""
     assert record("run-check")
-    configure = schema._configure
+    configure = db._configure
 
     def replaced(connection: Any, home: Home) -> None:
-        monkeypatch.setattr(schema, "_configure", configure)
-        put_aside(ours, identity(ours.spool))
+        monkeypatch.setattr(db, "_configure", configure)
+        quarantine(ours, file_id(ours.spool))
         run("import os; from deepchecks_telemetry.spool import record; assert record('run-suite'); os._exit(0)")
         configure(connection, home)
 
-    monkeypatch.setattr(schema, "_configure", replaced)
+    monkeypatch.setattr(db, "_configure", replaced)
     close_our_own()
     assert record("run-check")
     books = read_accounts(ours)
@@ -212,28 +215,25 @@ def test_a_connection_that_may_mix_the_old_file_with_the_new_wal_is_not_used(
 
 def close_our_own() -> None:
     from deepchecks_telemetry.spool.recording import record as recording
-    from deepchecks_telemetry.spool.recording.writer import guard
 
-    with guard:
-        assert recording._writer is not None
-        recording._writer.close()
+    recording.close()
 
 
 def test_a_file_that_another_process_took_away_meanwhile_is_no_reason_to_rest(
     ours: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from deepchecks_telemetry.spool.recording import writer
+    from deepchecks_telemetry.spool.recording import descriptors
 
     assert record("run-check")
     close_our_own()
-    connect = schema.connect
+    open_numbers = descriptors.open_numbers
 
-    def too_late(home: Home, **options: Any) -> Any:
-        monkeypatch.setattr(writer, "connect", connect)
-        put_aside(ours, identity(ours.spool))
-        return connect(home, **options)
+    def too_late() -> frozenset[int]:
+        monkeypatch.setattr(descriptors, "open_numbers", open_numbers)
+        quarantine(ours, file_id(ours.spool))
+        return open_numbers()
 
-    monkeypatch.setattr(writer, "connect", too_late)
+    monkeypatch.setattr(descriptors, "open_numbers", too_late)
     assert record("run-check")
     assert record("run-check")
 

@@ -8,7 +8,7 @@ import sys
 import time
 
 from deepchecks_telemetry.spool.consent.decision import ON, decide
-from deepchecks_telemetry.spool.db.schema import connect
+from deepchecks_telemetry.spool.db.connection import connect
 from deepchecks_telemetry.spool.files.paths import Home, find_home
 from deepchecks_telemetry.uploader.endpoint import ATTACHED, Endpoint, find_endpoint, find_named
 from deepchecks_telemetry.uploader.schedule import CLAIM_S, first_due, is_sane

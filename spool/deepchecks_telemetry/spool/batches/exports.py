@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from deepchecks_telemetry.spool.batches.ledger import Batch
-from deepchecks_telemetry.spool.db.busy import writing
+from deepchecks_telemetry.spool.db.busy import monotonic, writing
 from deepchecks_telemetry.spool.db.connection import BUSY_TIMEOUT_S, opened
 from deepchecks_telemetry.spool.files.paths import Home
 
@@ -38,7 +38,7 @@ class Export:
 
 def announce(home: Home, chosen: Sequence[Batch], export: Export) -> bool:
     """Note that a file is about to be made; False, and nothing is noted, once `disable` has closed the fence."""
-    with opened(home) as connection, writing(connection, time.monotonic() + BUSY_TIMEOUT_S):
+    with opened(home) as connection, writing(connection, monotonic() + BUSY_TIMEOUT_S):
         noted = connection.executemany(
             f"INSERT OR REPLACE INTO exports (batch, path, part, sha256) SELECT ?, ?, ?, ? WHERE {OPEN}",
             [(batch.id, export.path, export.part, export.sha256) for batch in chosen],
@@ -50,7 +50,7 @@ def carry_off(
     home: Home, chosen: Sequence[Batch], where: str, *, clock: Callable[[], float] = time.time
 ) -> Sequence[Batch]:
     """Book that the batches are in a file now; those that were booked, so none that was settled or wiped meanwhile."""
-    with opened(home) as connection, writing(connection, time.monotonic() + BUSY_TIMEOUT_S):
+    with opened(home) as connection, writing(connection, monotonic() + BUSY_TIMEOUT_S):
         booked = [batch for batch in chosen if _book(connection, batch, where, int(clock()))]
         let_go(connection)
         return booked

@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 
-from deepchecks_telemetry.spool.db.busy import writing
+from deepchecks_telemetry.spool.db.busy import monotonic, writing
 from deepchecks_telemetry.spool.db.connection import BUSY_TIMEOUT_S, opened
 from deepchecks_telemetry.spool.db.counters import add_tally
 from deepchecks_telemetry.spool.db.schema import FINAL, PARKED, SEALED, STATES
@@ -101,7 +101,7 @@ def begin(home: Home, batch: Batch, endpoint: str, *, clock: Callable[[], float]
     if not _is_whole(batch):
         settle(home, batch, Verdict(PARKED, "its bytes were changed"))
         return False
-    with opened(home) as connection, writing(connection, time.monotonic() + BUSY_TIMEOUT_S):
+    with opened(home) as connection, writing(connection, monotonic() + BUSY_TIMEOUT_S):
         tried = connection.execute(
             "UPDATE batches SET attempts = attempts + 1, tried_at = ?, endpoint = ? WHERE id = ? AND sha256 = ? "
             "AND state IN ('sealed', 'parked', 'exported') AND (SELECT epoch % 2 FROM spool) = 0",
@@ -122,7 +122,7 @@ def settle(home: Home, batch: Batch, verdict: Verdict, *, carried: bool = False)
 
     `carried`: told by a receipt, so the schedule of our own requests stays as it is.
     """
-    with opened(home) as connection, writing(connection, time.monotonic() + BUSY_TIMEOUT_S):
+    with opened(home) as connection, writing(connection, monotonic() + BUSY_TIMEOUT_S):
         rejected = _rejected_events(connection, batch, verdict.rejected_rows)
         settled = connection.execute(
             "UPDATE batches SET state = ?, outcome = ?, rejected = ? WHERE id = ? AND sha256 = ? "

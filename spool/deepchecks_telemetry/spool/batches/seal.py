@@ -11,15 +11,15 @@ from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
 
 from deepchecks_telemetry.spool.catalogue import NAMES, Environment, is_allowed, is_count, is_day
-from deepchecks_telemetry.spool.db.busy import writing
+from deepchecks_telemetry.spool.db.busy import monotonic, writing
 from deepchecks_telemetry.spool.db.compaction import checkpoint, fold
 from deepchecks_telemetry.spool.db.connection import opened
 from deepchecks_telemetry.spool.db.counters import add_tally
-from deepchecks_telemetry.spool.db.schema import HEAD, PLACE, SEALED, check_head
+from deepchecks_telemetry.spool.db.schema import PLACE, SEALED, SELECT_STATE, parse_state
 from deepchecks_telemetry.spool.files.lock import hold
 from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.spool.identity import is_uuid, new_uuid
-from deepchecks_telemetry.spool.recording.writer import today
+from deepchecks_telemetry.spool.recording.watch import today
 from deepchecks_telemetry.spool.recovery.maintenance import NUMBERS, kept_up
 
 MAX_ROWS = 1000  # of some 300 bytes each: far below the 1 MiB that receivers commonly take
@@ -63,7 +63,7 @@ def seal(
 
 def _seal_under_lock(home: Home, render: Render, clock: Callable[[], float], *, behind: bool) -> bool:
     with hold(home.lock, LOCK_S), opened(home, locked=True) as connection:
-        with writing(connection, time.monotonic() + LOCK_S):
+        with writing(connection, monotonic() + LOCK_S):
             fold(connection)
             made = (behind or not _waiting(connection)) and _seal(connection, render, int(clock()))
         checkpoint(connection)
@@ -76,7 +76,7 @@ def _waiting(connection: sqlite3.Connection) -> bool:
 
 
 def _seal(connection: sqlite3.Connection, render: Render, now: int) -> bool:
-    epoch, installation = check_head(connection.execute(HEAD).fetchone())
+    epoch, installation = parse_state(connection.execute(SELECT_STATE).fetchone())
     if epoch % 2 or installation is None:
         return False
     places = _read_places(connection)

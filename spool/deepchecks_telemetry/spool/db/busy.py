@@ -1,45 +1,78 @@
-"""Waiting for SQLite's locks: short jittered pauses under one deadline, and write transactions that wait that way."""
+"""Waiting for SQLite's locks: short jittered pauses, bounded in time and in number, and transactions that wait that way."""
 
 import os
 import sqlite3
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TypeVar
 
-from deepchecks_telemetry.spool.db.schema import is_busy
+from deepchecks_telemetry.spool.db.sqlite_errors import is_busy
 from deepchecks_telemetry.spool.errors import Busy
+
+try:
+    from _queue import Empty, SimpleQueue
+except ImportError:  # PyPy
+
+    def sleep(seconds: float) -> None:
+        """Sleep."""
+        time.sleep(seconds)
+
+else:
+
+    def sleep(seconds: float) -> None:
+        """Sleep in C: gevent and eventlet replace `time.sleep` by a switch to other work, which would come back to us."""
+        try:
+            SimpleQueue[None]().get(timeout=seconds)
+        except Empty:
+            pass
+
+
+# freezegun replaces `time.monotonic` in every module that holds it, so deadlines would never come; not this one.
+monotonic: Callable[[], float] = (
+    partial(time.clock_gettime, time.CLOCK_MONOTONIC) if sys.platform != "win32" else partial(time.monotonic)
+)
 
 Result = TypeVar("Result")
 
 # The back-off between two tries. SQLite's busy handler sleeps 1 to 100 ms: its tail is 5 to 15 times worse.
 SHORTEST_S, LONGEST_S = 0.00005, 0.001
+HOST_TRIES = 150  # some 100 ms; a second bound beside the deadline, for a clock that stands still (libfaketime)
+MANY_TRIES = 100_000
 
 
-def patiently(act: "Callable[[], Result]", deadline: float) -> "Result":
-    """Call `act` until no lock stands in its way, or raise `Busy` at `deadline` (of `time.monotonic`)."""
-    while True:
+def pause() -> None:
+    """Sleep between two tries."""
+    # `random` would cost its import; one byte is jitter enough.
+    sleep(SHORTEST_S + (LONGEST_S - SHORTEST_S) * os.urandom(1)[0] / 255)
+
+
+def retry_while_busy(act: Callable[[], Result], deadline: float, *, tries: int = MANY_TRIES) -> Result:
+    """Call `act` until no lock is in the way; raise `Busy` at `deadline` (of `monotonic`) or after `tries`."""
+    for tried in range(1, tries + 1):
         try:
             return act()
         except (sqlite3.OperationalError, Busy) as error:
             if not isinstance(error, Busy) and not is_busy(error):
                 raise
-            if time.monotonic() >= deadline:
+            if tried == tries or monotonic() >= deadline:
                 raise Busy("the spool is locked by another process") from error
-        # `random` would cost its import; one byte is jitter enough.
-        time.sleep(SHORTEST_S + (LONGEST_S - SHORTEST_S) * os.urandom(1)[0] / 255)
+        pause()
+    raise Busy("the spool is locked by another process")
 
 
 @contextmanager
-def writing(connection: sqlite3.Connection, deadline: float) -> Iterator[None]:
+def writing(connection: sqlite3.Connection, deadline: float, *, tries: int = MANY_TRIES) -> Iterator[None]:
     """One write transaction, or none of it.
 
     `BEGIN IMMEDIATE`: a deferred one that upgrades fails at once with "database is locked", whatever the timeout.
     """
     # SQLite's own handler sleeps up to 100 ms a time and, against eight programs that record in loops, fails in 5 s.
     connection.execute("PRAGMA busy_timeout = 0")
-    patiently(lambda: connection.execute("BEGIN IMMEDIATE"), deadline)
     try:
+        retry_while_busy(lambda: connection.execute("BEGIN IMMEDIATE"), deadline, tries=tries)
         yield
         connection.execute("COMMIT")
     except BaseException:

@@ -1,13 +1,12 @@
 """Folding and checkpointing: raw events become counts, the WAL becomes short; the only place of both."""
 
 import sqlite3
-import time
 from contextlib import suppress
 
-from deepchecks_telemetry.spool.db.busy import patiently, writing
-from deepchecks_telemetry.spool.db.schema_guard import FEW_STEPS, bound
+from deepchecks_telemetry.spool.db.busy import HOST_TRIES, monotonic, retry_while_busy, writing
+from deepchecks_telemetry.spool.db.schema_guard import HOST_VM_STEPS, limit_vm_steps
 from deepchecks_telemetry.spool.errors import Busy
-from deepchecks_telemetry.spool.files.lock import hold
+from deepchecks_telemetry.spool.files.lock import hold_in_host
 from deepchecks_telemetry.spool.files.paths import Home
 
 # SQLite waits for readers with the write lock held: without, it finds one among writers in tight loops nearly every
@@ -47,13 +46,13 @@ def checkpoint(connection: sqlite3.Connection) -> bool:
 
 def tidy(home: Home, connection: sqlite3.Connection) -> bool:
     """Fold and checkpoint now; False (never an error) where somebody else is at it, or a lock in the way."""
-    deadline = time.monotonic() + TIDY_DEADLINE_S
-    bound(connection, FEW_STEPS)
-    with suppress(Busy), hold(home.lock, timeout_s=0):
-        with writing(connection, deadline):
+    deadline = monotonic() + TIDY_DEADLINE_S
+    limit_vm_steps(connection, HOST_VM_STEPS)
+    with suppress(Busy), hold_in_host(home.lock):
+        with writing(connection, deadline, tries=HOST_TRIES):
             fold(connection)
         # Among writers in tight loops the first try finds one of them at it, as a rule, and the WAL would grow.
-        patiently(lambda: _cut(connection), deadline)
+        retry_while_busy(lambda: _cut(connection), deadline, tries=HOST_TRIES)
         return True
     return False
 

@@ -1,36 +1,110 @@
-"""Opening the spool outside the host: for sealing, settling, looking and erasing, with SQLite's own patience."""
+"""Connections to an existing spool: the checks before one is opened, its settings, and `opened` for commands."""
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, nullcontext
 
-from deepchecks_telemetry.spool.db.schema import FAULTS, HEAD, check_head, connect, translate
-from deepchecks_telemetry.spool.db.schema_guard import MANY_STEPS, bound
-from deepchecks_telemetry.spool.errors import Damaged
-from deepchecks_telemetry.spool.files.directory import is_remote
+from deepchecks_telemetry.spool.db.schema import (
+    APPLICATION_ID,
+    BREAKING,
+    KNOWN,
+    LARGEST,
+    SELECT_STATE,
+    VERSION,
+    parse_state,
+)
+from deepchecks_telemetry.spool.db.schema_guard import COMMAND_VM_STEPS, HOST_VM_STEPS, check_shape, limit_vm_steps
+from deepchecks_telemetry.spool.db.sqlite_errors import FAULTS, translate
+from deepchecks_telemetry.spool.errors import Busy, Damaged, Outdated, Unusable
+from deepchecks_telemetry.spool.files.directory import check_ground, is_remote
 from deepchecks_telemetry.spool.files.lock import hold
 from deepchecks_telemetry.spool.files.paths import Home
-from deepchecks_telemetry.spool.files.quarantine import identity, put_aside
+from deepchecks_telemetry.spool.files.quarantine import quarantine
+from deepchecks_telemetry.spool.files.regular import file_id, is_plain, is_plain_database, leads_elsewhere
 
 BUSY_TIMEOUT_S = 5.0
 
 
 @contextmanager
 def opened(home: Home, *, locked: bool = False) -> Iterator[sqlite3.Connection]:
-    """The spool's connection, closed at the end; foreign errors leave as the room's own.
+    """A connection for a command or the uploader, closed at the end; SQLite's errors leave as the spool's own.
 
-    A spool that turns out damaged is put aside before `Damaged` leaves; `locked` tells that the file lock is held,
+    A spool that turns out damaged is quarantined before `Damaged` leaves; `locked` says that the file lock is held,
     which on a network file system every access needs.
     """
-    file = identity(home.spool)
+    file = file_id(home.spool)
     alone = nullcontext() if locked or file is None or not is_remote(home.state) else hold(home.lock, BUSY_TIMEOUT_S)
     try:
         with alone, closing(connect(home, timeout_s=BUSY_TIMEOUT_S)) as connection:
-            bound(connection, MANY_STEPS)
-            check_head(connection.execute(HEAD).fetchone())
+            limit_vm_steps(connection, COMMAND_VM_STEPS)
+            parse_state(connection.execute(SELECT_STATE).fetchone())
             yield connection
     except (*FAULTS, Damaged) as error:
-        told = translate(error) if isinstance(error, FAULTS) else error
-        if isinstance(told, Damaged):
-            put_aside(home, file, locked=locked)
-        raise told from error
+        reason = translate(error) if isinstance(error, FAULTS) else error
+        if isinstance(reason, Damaged):
+            with nullcontext() if locked else hold(home.lock, BUSY_TIMEOUT_S):
+                quarantine(home, file)
+        raise reason from error
+
+
+def connect(home: Home, *, timeout_s: float = 0.0) -> sqlite3.Connection:
+    """Open the existing spool in autocommit; raise `FileNotFoundError`, `Unusable`, `Busy`, `Outdated` or `Damaged`.
+
+    `timeout_s` is SQLite's own busy handler: 0 in the host, where it makes the tail 5 to 15 times worse than our waits.
+    On a network file system the caller holds the file lock, here and for every statement.
+    """
+    check_ground(home)
+    before = os.lstat(home.spool)
+    if not is_plain(home.spool):  # a second name is a link too: sqlite.org/howtocorrupt.html, 2.5 and 2.6
+        raise Unusable("the spool is a link or not a regular file")
+    if not is_plain_database(home.spool):
+        raise Unusable("a file beside the spool is a link or not a regular file")
+    if leads_elsewhere(home.spool):
+        raise Damaged("the spool's journal names another file")
+    if before.st_size == 0:  # SQLite would take its WAL away, with what others have just put there
+        raise Damaged("the spool's file is empty")
+    if before.st_size > LARGEST:
+        raise Damaged("the spool's file is too large to be a spool")
+    try:
+        connection = sqlite3.connect(
+            _uri(home.spool), uri=True, isolation_level=None, timeout=timeout_s, check_same_thread=False
+        )
+        try:
+            _configure(connection, home)
+            _check_unmoved(home, before)
+        except BaseException:
+            connection.close()
+            raise
+    except FAULTS as error:
+        raise translate(error) from error
+    return connection
+
+
+def _check_unmoved(home: Home, before: os.stat_result) -> None:
+    """Put aside between two steps of SQLite's, it may have the new one's WAL beside it: a write would mix the two."""
+    if file_id(home.spool) != (before.st_dev, before.st_ino):
+        raise Busy("the spool was replaced a moment ago")
+
+
+def _configure(connection: sqlite3.Connection, home: Home) -> None:
+    # wal_autocheckpoint: with automatic checkpoints the p99 of an append is 2 ms, and two at once can meet SQLite's
+    # WAL-reset bug (3.7.0 to 3.51.2). trusted_schema: a spool that was edited by hand runs no function of ours.
+    limit_vm_steps(connection, HOST_VM_STEPS)
+    for pragma in ("synchronous = NORMAL", "wal_autocheckpoint = 0", "trusted_schema = OFF"):
+        connection.execute(f"PRAGMA {pragma}")
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if application != APPLICATION_ID:
+        raise Damaged("the spool's file is not a spool")
+    if version // BREAKING != VERSION // BREAKING:
+        raise Outdated(f"the spool is of version {version}, which this package (version {VERSION}) cannot read")
+    check_shape(connection, KNOWN)
+    if is_remote(home.state):
+        connection.execute("PRAGMA journal_mode = DELETE")  # it may have been made on a local disk, and moved
+
+
+def _uri(path: str) -> str:
+    # mode=rw: a missing file is an error, not a new empty database.
+    quoted = os.path.abspath(path).replace("\\", "/").replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+    return f"file:{'' if quoted.startswith('/') else '/'}{quoted}?mode=rw"

@@ -11,7 +11,7 @@ from deepchecks_telemetry.spool.errors import Damaged
 
 # Of SQLite's machine, 30 million a second: what a host, and what a command, spends on such a file. An append takes 30
 # of them, folding a million events 23 million.
-FEW_STEPS, MANY_STEPS, STEPS = 100_000_000, 1_000_000_000, 1_000_000
+HOST_VM_STEPS, COMMAND_VM_STEPS, STEPS = 100_000_000, 1_000_000_000, 1_000_000
 
 NAME = r'(?:\w+|"\w+"|\[\w+\])'
 NAMES = rf"\(\s*{NAME}(?:\s*,\s*{NAME})*\s*\)"
@@ -23,7 +23,7 @@ INDEX = rf"CREATE (?:UNIQUE )?INDEX {NAME}\s+ON {NAME} ?{NAMES}"
 HARMLESS = {"table": TABLE, "index": INDEX}
 
 
-def bound(connection: sqlite3.Connection, steps: int) -> None:
+def limit_vm_steps(connection: sqlite3.Connection, steps: int) -> None:
     """Let the statements from here on take no more than so many steps together; then SQLite says "interrupted"."""
     left = iter(range(steps // STEPS))
     connection.set_progress_handler(lambda: next(left, None) is None, STEPS)

@@ -1,6 +1,8 @@
 """The file lock for everything structural, across virtual environments: it saves work, the transaction decides.
 
-Older versions of filelock let two holders overlap now and then: nothing that is done under it may be wrong without.
+Commands and the uploader take it through filelock. The host program takes the same lock (`flock` on the same file, on
+Windows one byte at offset 0) by itself: filelock from 3.30 on installs an audit hook and fork hooks that raise in a
+host that forks in several threads. Nothing that is done under this lock may be wrong without it.
 """
 
 import os
@@ -8,33 +10,83 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from deepchecks_telemetry.spool.errors import Busy, Unusable
+from deepchecks_telemetry.spool.errors import Busy, Unusable, raise_if_hosts
 from deepchecks_telemetry.spool.files.regular import is_plain
 
 POLL_S = 0.005
+HELD = "another process holds the lock of the spool"
 
 
 @contextmanager
 def hold(path: str, timeout_s: float) -> Iterator[None]:
-    """Hold the lock file at `path`, or raise `Busy` after `timeout_s`; its folder must exist."""
-    # 40 ms in a bare interpreter: the hot path never comes here.
+    """Hold the lock file at `path`, or raise `Busy` after `timeout_s`; its directory must exist."""
     from filelock import FileLock, Timeout
 
-    if not os.path.isdir(os.path.dirname(path)):
-        raise FileNotFoundError(os.path.dirname(path))  # filelock would make it, readable for others
-    if not is_plain(path):
-        raise Unusable("the lock file is a link or no file")
-    if sys.platform != "win32" and os.geteuid() == 0 != os.stat(os.path.dirname(path)).st_uid:
-        raise Unusable("the lock file would be root's, in a folder of another user, who could never take it")
+    _check(path)
     # A soft lock is a file that a crash leaves behind for ever; where no native lock works we do without.
     lock = FileLock(path, mode=0o600, thread_local=False, fallback_to_soft=False, poll_interval=POLL_S)
     try:
         lock.acquire(timeout=timeout_s)
     except Timeout:
-        raise Busy("another process holds the lock of the spool") from None
+        raise Busy(HELD) from None
     except (OSError, NotImplementedError) as error:
         raise Unusable(f"the lock file cannot be used ({type(error).__name__})") from error
     try:
         yield
     finally:
         lock.release()
+
+
+@contextmanager
+def hold_in_host(path: str) -> Iterator[None]:
+    """Hold the same lock in the host program, or raise `Busy` now; the caller waits and tries again."""
+    _check(path)
+    descriptor = -1
+    try:
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
+            _lock(descriptor)
+        except BlockingIOError:
+            raise Busy(HELD) from None
+        except OSError as error:
+            raise_if_hosts(error)
+            raise Unusable(f"the lock file cannot be used ({type(error).__name__})") from error
+        if not _is_at(path, descriptor):
+            raise Busy(HELD)  # removed between the two calls: a lock on a file that nobody else can find
+        yield
+    finally:
+        if descriptor >= 0:
+            os.close(descriptor)  # and the lock with it
+
+
+def _check(path: str) -> None:
+    folder = os.path.dirname(path)
+    if not os.path.isdir(folder):
+        raise FileNotFoundError(folder)  # filelock would make it, readable for others
+    if not is_plain(path):
+        raise Unusable("the lock file is a link or not a regular file")
+    if sys.platform != "win32" and os.geteuid() == 0 != os.stat(folder).st_uid:
+        raise Unusable("the lock file would be root's, in a directory of another user, who could never take it")
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _lock(descriptor: int) -> None:
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        except PermissionError as error:
+            raise BlockingIOError from error
+
+else:
+    import fcntl
+
+    def _lock(descriptor: int) -> None:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _is_at(path: str, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(descriptor))
+    except OSError:
+        return False

@@ -41,6 +41,11 @@ class Home(NamedTuple):
         return os.path.join(self.config, "mode")
 
     @property
+    def watched(self) -> tuple[str, ...]:
+        """Every file whose change can change whether events are recorded."""
+        return self.mode, self.policy_mode
+
+    @property
     def policy_mode(self) -> str:
         """The administrator's word on the mode."""
         return os.path.join(self.policy, "mode")

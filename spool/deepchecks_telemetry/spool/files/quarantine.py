@@ -1,4 +1,4 @@
-"""A damaged spool is put aside, never written again, and counting goes on in a new one.
+"""A damaged spool is quarantined, never written again, and counting goes on in a new one.
 
 Appenders do not take the file lock, so some may still hold the old file. Each of them looks at most `LEASE_S` before
 it acknowledges a record whether its file still stands at the spool's path, and else does not acknowledge. So whatever
@@ -10,42 +10,24 @@ import time
 
 from deepchecks_telemetry.spool.errors import Unusable
 from deepchecks_telemetry.spool.files.paths import Home
-from deepchecks_telemetry.spool.files.regular import BESIDE, is_plain_database
+from deepchecks_telemetry.spool.files.regular import BESIDE, file_id, is_plain_database
 
 LEASE_S = 0.01
 SETTLED_S = 1.0  # a copy is salvaged only so long after its rename: a hundred leases
-LOCK_S = 2.0
 MOST = 4  # copies kept apart at once; a disk that damages every new spool must not be filled with them
 
 
-def identity(path: str) -> tuple[int, int] | None:
-    """Which file stands at `path` now: device and inode, None where there is none."""
-    try:
-        found = os.stat(path)
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
-
-
-def put_aside(home: Home, damaged: tuple[int, int] | None, *, locked: bool = False) -> None:
-    """Rename the spool that was found damaged, unless another process was faster; a new one can be made then.
-
-    `locked` says that the caller holds the file lock already.
-    """
-    from contextlib import nullcontext
-
-    from deepchecks_telemetry.spool.files.lock import hold
-
-    with nullcontext() if locked else hold(home.lock, LOCK_S):
-        if damaged is None or identity(home.spool) != damaged:
-            return
-        if len(quarantined(home)) >= MOST:
-            raise Unusable("the spool is damaged again and again")
-        _rename(home.spool, f"{home.spool}.damaged-{time.time_ns():x}")
+def quarantine(home: Home, damaged: tuple[int, int] | None) -> None:
+    """Rename the spool that was found damaged, unless another process was faster; the caller holds the file lock."""
+    if damaged is None or file_id(home.spool) != damaged:
+        return
+    if len(quarantined(home)) >= MOST:
+        raise Unusable("the spool is damaged again and again")
+    _rename(home.spool, f"{home.spool}.damaged-{time.time_ns():x}")
 
 
 def quarantined(home: Home) -> list[str]:
-    """The copies that were put aside and not salvaged yet, oldest first."""
+    """The copies that were quarantined and not salvaged yet, oldest first."""
     try:
         names = os.listdir(home.state)
     except OSError:
@@ -62,7 +44,7 @@ def _rename(path: str, aside: str) -> None:
             os.rename(path + suffix, aside + suffix)
 
 
-def dismiss(home: Home, copy: str, *, saved: bool) -> None:
+def discard(home: Home, copy: str, *, saved: bool) -> None:
     """After the salvage: remove the copy, or keep the newest of those that nothing could be read from.
 
     It may be somebody else's file, that was put in our place by mistake. `disable` removes it all the same.
@@ -73,7 +55,7 @@ def dismiss(home: Home, copy: str, *, saved: bool) -> None:
             os.unlink(copy + suffix) if saved else os.replace(copy + suffix, kept + suffix)
 
 
-def reunite(home: Home) -> None:
+def remove_orphan_wal(home: Home) -> None:
     """Take away the WAL of a spool that is gone, or SQLite would play it into the new one; under the file lock.
 
     One that is left belongs to the copy whose renaming was cut short.

@@ -8,6 +8,8 @@ import errno
 import os
 import stat
 
+from deepchecks_telemetry.spool.errors import raise_if_hosts
+
 # What SQLite keeps beside a database; it opens each of them by its name, and follows links there.
 BESIDE = ("-journal", "-wal", "-shm")
 JOURNAL = bytes.fromhex("d9d505f920a163d7")  # begins each part of one, and ends one that names another
@@ -63,3 +65,13 @@ def read_plain(path: str, most: int) -> bytes:
 
 def _open_at_once(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def file_id(path: str) -> tuple[int, int] | None:
+    """Which file is at `path` now: device and inode, None where there is none."""
+    try:
+        found = os.stat(path)
+    except OSError as error:
+        raise_if_hosts(error)
+        return None
+    return found.st_dev, found.st_ino

@@ -1,67 +1,91 @@
 """`record`: the one call that the host program makes, and never notices."""
 
 import os
-from _thread import get_ident
+from collections.abc import Callable
 from os import getpid
 
 from deepchecks_telemetry.spool.catalogue import NUMBERS
 from deepchecks_telemetry.spool.consent.decision import SWITCHES
-from deepchecks_telemetry.spool.errors import Busy
+from deepchecks_telemetry.spool.errors import is_host_exception
 from deepchecks_telemetry.spool.files.paths import DIR_VARIABLE, find_home
-from deepchecks_telemetry.spool.recording.writer import DEADLINE_S, FIRST_DEADLINE_S, Writer, guard
+from deepchecks_telemetry.spool.recording.process import this_process
+from deepchecks_telemetry.spool.recording.writer import BUSY, Execute, Result, Writer
 
 # The dictionary behind os.environ: `os.environ.get` costs 0.7 µs a variable, and they are looked at for each event.
 _read = getattr(os.environ, "_data", os.environ).get
 _watched = [getattr(os.environ, "encodekey", lambda name: name)(name) for name in (*SWITCHES, DIR_VARIABLE)]
 _MODE, _TRACK, _LIBRARY, _LATEST, _DIR = _watched
+_process = this_process()
+_guard = _process.guard
 _writer: Writer | None = None
-_seen: tuple[object, ...] = ()  # their values when it was made, and the process
-_forking: list[int] = []  # the thread that is just forking
+_seen: tuple[object, ...] = ()  # the process, and the variables' values, when it was made
 
 
 def record(name: str) -> bool:
     """Count one event of the catalogue; True when it is stored and survives this process, else False.
 
-    Never raises, prints nothing, waits about 100 ms at most, and stores nothing but what the catalogue names.
+    Raises nothing but what a signal handler of the host's raises meanwhile, prints nothing, waits about 100 ms at
+    most, and stores nothing but what the catalogue names. Called from a signal handler while the same thread is inside
+    it, it returns False.
     """
     try:
-        # A switch that is set while the program runs counts from now on, and a process knows its own connection only,
-        # after a fork that Python was not told of too. (A loop over the five takes twice the time.)
-        same = (getpid(), _read(_MODE), _read(_TRACK), _read(_LIBRARY), _read(_LATEST), _read(_DIR)) == _seen
-        writer = _writer if same and _writer is not None else _replace()
-        return writer.append(NUMBERS[name])
-    except Exception:  # noqa: BLE001 - the host program must never see an error of ours, known or unknown
+        number = NUMBERS[name]
+    except Exception:  # noqa: BLE001 - a name can be any object, whose hash raises anything
         return False
-
-
-def _replace() -> Writer:
-    global _writer, _seen
-    here = (getpid(), *map(_read, _watched))
-    if not guard.acquire(timeout=DEADLINE_S):
-        raise Busy("another thread is recording")
+    lock = _guard.take()
+    if lock is None:
+        return _writer is not None and _writer.drop(BUSY)
     try:
-        if _writer is None or here != _seen:
-            if _writer is not None:
-                _writer.close()
-            _writer, _seen = Writer(find_home()), here
-        return _writer
+        # A variable that is set while the program runs counts from now on, and a process uses its own connection only,
+        # after a fork too. (A loop over the five takes twice the time.)
+        same = (getpid(), _read(_MODE), _read(_TRACK), _read(_LIBRARY), _read(_LATEST), _read(_DIR)) == _seen
+        return (_writer if same and _writer is not None else _renew()).append(number)
+    except BaseException as error:
+        _process.close()  # a signal handler's exception may have struck anywhere: nothing half done stays
+        if not isinstance(error, Exception) or is_host_exception(error):
+            raise
+        return False
     finally:
-        guard.release()
+        lock.release()
 
 
-def _before_fork() -> None:
-    """Let no connection cross (see `kept.has_crossed`), and no other thread be at work on one at that moment."""
-    if guard.acquire(timeout=FIRST_DEADLINE_S):
-        _forking.append(get_ident())
-        if _writer is not None:
-            _writer.close()
+def access(act: Callable[[Execute], Result]) -> Result | None:
+    """Run `act(execute)` on the host's one connection; None where there is no open spool, or a lock is held.
+
+    For the uploader's look whether an upload is due: no second connection is ever opened in a host.
+    """
+    lock = _guard.take()
+    if lock is None:
+        return None
+    try:
+        same = (getpid(), *map(_read, _watched)) == _seen
+        return (_writer if same and _writer is not None else _renew()).access(act)
+    except BaseException as error:
+        _process.close()
+        if not isinstance(error, Exception) or is_host_exception(error):
+            raise
+        return None
+    finally:
+        lock.release()
 
 
-def _after_fork() -> None:
-    if get_ident() in _forking:
-        _forking.clear()
-        guard.release()
+def close() -> None:
+    """Close the session, if one is open; the next record opens another."""
+    global _writer
+    lock = _guard.take()
+    if lock is not None:
+        try:
+            _process.close()
+            _writer = None
+        finally:
+            lock.release()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)
+def _renew() -> Writer:
+    global _writer, _seen
+    _process.close()
+    _seen, _writer = (getpid(), *map(_read, _watched)), Writer(find_home(), _process)
+    return _writer
+
+
+_guard.holders |= {record.__code__, access.__code__, close.__code__}

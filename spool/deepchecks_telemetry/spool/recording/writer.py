@@ -1,4 +1,4 @@
-"""The hot path: one event is one SQL statement that carries its own fence; acknowledged, it survives a SIGKILL.
+"""The append: one event is one SQL statement that carries its own fence; acknowledged, it survives a SIGKILL.
 
 The statement is one write transaction: a `disable` that has closed the fence in a transaction of its own can never be
 overtaken by it, whatever this process had read before.
@@ -6,287 +6,230 @@ overtaken by it, whatever this process had read before.
 
 import os
 import sqlite3
-import time
-from _thread import allocate_lock
 from collections.abc import Callable, Mapping
-from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TypeVar
 
-from deepchecks_telemetry.spool.catalogue import is_allowed
-from deepchecks_telemetry.spool.consent import resource as environment
 from deepchecks_telemetry.spool.consent.decision import OFF, decide
-from deepchecks_telemetry.spool.db.busy import patiently
-from deepchecks_telemetry.spool.db.schema import FAULTS, HEAD, PLACE, check_head, connect, create, is_busy, translate
-from deepchecks_telemetry.spool.errors import Busy, Damaged, SpoolError
-from deepchecks_telemetry.spool.files.directory import is_remote
+from deepchecks_telemetry.spool.db.busy import HOST_TRIES, monotonic, retry_while_busy
+from deepchecks_telemetry.spool.db.compaction import tidy
+from deepchecks_telemetry.spool.db.create import create, is_new
+from deepchecks_telemetry.spool.db.sqlite_errors import FAULTS, is_busy, is_damage
+from deepchecks_telemetry.spool.errors import Busy, SpoolError, raise_if_hosts
+from deepchecks_telemetry.spool.files.lock import hold_in_host
 from deepchecks_telemetry.spool.files.paths import Home
-from deepchecks_telemetry.spool.files.quarantine import LEASE_S, identity, put_aside
-from deepchecks_telemetry.spool.identity import new_uuid
-from deepchecks_telemetry.spool.recording import connections as kept
-
-if TYPE_CHECKING:
-    from deepchecks_telemetry.spool.db.busy import Result
+from deepchecks_telemetry.spool.files.quarantine import quarantine
+from deepchecks_telemetry.spool.files.regular import file_id
+from deepchecks_telemetry.spool.recording.process import Process
+from deepchecks_telemetry.spool.recording.session import Session, open_connection, open_session
+from deepchecks_telemetry.spool.recording.watch import Change, Watch
 
 DEADLINE_S = 0.1  # the longest that one record waits for others
 FIRST_DEADLINE_S = 2.0  # the same where the spool must be made first, perhaps by a hundred processes at once
-REST_S = 1.0  # a spool that could not be opened is left alone for this time
-FIRST_DAY = 20_454  # 2026-01-01: there was none of us before
-FOLD_EVERY = 1000  # events; keeps the WAL near 1 MB
-FOLD_AGAIN = 200  # the same after a try that others were in the way of
-CROWDED_BYTES = 2 * 2**20  # of WAL: whoever should fold is stuck behind a slow disk, a reader, or loops like our own
-GAP_S = 0.005  # between two records of a loop then, so that the WAL stays within 4 MB
+BACKOFF_S = 1.0  # after a wait in vain records do not wait, and a spool that cannot be opened is not tried
+SLOW_SHARE = 10  # on a slow network file system records may take a tenth of the host's time
+COMPACT_EVERY = 1000  # events; keeps the WAL near 1 MB
+COMPACT_AGAIN = 200  # the same after a try that others were in the way of
 NEVER = 2**63
 
-# With the day, the place and the fence written out: to bind them costs 0.3 of 8 µs, and they seldom change.
-APPEND = "INSERT INTO events (day, event, environment) SELECT %d, ?, %d FROM spool WHERE epoch = %d"
-IDENTIFY = "UPDATE spool SET installation = ?, installed_day = ? WHERE installation IS NULL AND epoch = ?"
-REOPEN = "UPDATE spool SET epoch = epoch + 1 WHERE epoch = ?"
-KNOWN = f"SELECT id FROM environments WHERE ({PLACE}) = (?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
-REGISTER = f"INSERT OR IGNORE INTO environments ({PLACE}) SELECT ?, ?, ?, ?, ?, ?, ? FROM spool WHERE epoch = ?"  # noqa: S608
 DROP = """INSERT INTO tallies (name, count) SELECT 'dropped:' || ?, ? FROM spool WHERE epoch = ?
 ON CONFLICT DO UPDATE SET count = count + excluded.count"""
 BUSY, FAILED = "busy", "failed"  # reasons for a drop: a lock was held for too long, the system refused (a full disk …)
 
-# One for all threads of the process, and for a fork: no lock of SQLite's may be held by a thread that the child lacks.
-guard = allocate_lock()  # the same as threading's, without its import
-
-
-def today(clock: Callable[[], float] = time.time) -> int:
-    """The UTC day, counted from 1970-01-01; nothing finer is ever stored of an event.
-
-    A clock that was never set, or whose battery is empty, says 1970: receivers refuse days older than ten years.
-    """
-    return max(FIRST_DAY, int(clock() // 86400))
+Result = TypeVar("Result")
+Execute = Callable[[str, tuple[object, ...]], sqlite3.Cursor]
 
 
 class Writer:
-    """One process's way into the spool of `home`; it notices every change and opens the spool again by itself."""
+    """One process's way into the spool of `home`; the caller of every method holds the guard."""
 
-    def __init__(self, home: Home, environ: Mapping[str, str] = os.environ) -> None:
+    def __init__(self, home: Home, process: Process, environ: Mapping[str, str] = os.environ) -> None:
         self.home = home
-        self._environ = environ
-        self._connection: sqlite3.Connection | None = None
-        self._run: Callable[..., sqlite3.Cursor] = sqlite3.Cursor.execute  # replaced by _open()
-        self._append = ""  # filled in where its three numbers are known
-        self._epoch = self._place = self._day = 0
-        self._fold_at = NEVER
-        self._deadline = self._looked_at = self._look_at = self._rest_until = 0.0
-        self._choices: tuple[object, ...] = ()
-        self._file: tuple[int, int] | None = None
-        self._dropped: dict[str, int] = {}
-        self._remote = False
+        self._process, self._environ = process, environ
+        self._watch = Watch(home)
+        self._session: Session | None = None
+        self._statement, self._day = "", 0  # of the session, for one day
+        self._compact_at = NEVER
+        self._no_wait_until = self._patient_until = self._quiet_until = self._retry_at = 0.0
+        self.dropped: dict[str, int] = {}  # events that could not be stored, by reason, until they can be counted
 
     def append(self, number: int) -> bool:
         """Store one event: True means that it survives this process, False that it is not stored."""
-        start = monotonic()
-        if not (guard.acquire(False) or guard.acquire(timeout=DEADLINE_S)):  # noqa: FBT003 - a keyword costs 0.1 µs
-            return self._drop(BUSY)
-        self._deadline = start + DEADLINE_S
+        now = monotonic()
         try:
-            return self._store(number, start)
+            return self._store(number, now)
         except Busy:
-            if self._file is None:
-                self._rest()  # it could not even be made: the host is not kept waiting for that again and again
-            return self._drop(BUSY)
+            self._no_wait_until = monotonic() + BACKOFF_S
+            return self.drop(BUSY)
         except (SpoolError, OSError, *FAULTS) as error:
-            # Another process may have put the file aside between two steps of ours; else it is for us to do.
-            moved = isinstance(error, FileNotFoundError) or identity(self.home.spool) != self._file
-            if moved or (is_damage(error) and self._replace_spool()):
-                return self._store_anew(number)
-            self._rest()
-            return self._drop(FAILED)
-        finally:
-            guard.release()
+            raise_if_hosts(error)
+            if self._is_replaced(error):
+                return self._store_again(number, now)
+            self._back_off()
+            return self.drop(FAILED)
 
-    def close(self) -> None:
-        """Let go of the spool, for now or for good; the caller holds `guard`."""
-        self._run = sqlite3.Cursor.execute  # a cursor whose statement has failed would hold the connection open
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            kept.close(connection)
+    def access(self, act: Callable[[Execute], Result]) -> Result | None:
+        """Run `act` with statements on the open session; None where there is none, or where they failed."""
+        now = monotonic()
+        try:
+            self._look(now)
+            session = self._session or self._open(now, make=False)
+            if session is None:
+                return None
+            connection, deadline = session.connection, self._deadline(now)
+            return act(lambda statement, values: connection.execute(statement, values, deadline))
+        except (SpoolError, OSError, *FAULTS) as error:
+            raise_if_hosts(error)
+            return None
 
-    def _store(self, number: int, now: float) -> bool:
-        if self._connection is None or now >= self._look_at:
-            self._look()
-        for _ in (1, 2, 3):  # `range` would cost 0.06 µs
-            if self._connection is None and not self._open():
-                return False
-            stored = self._execute(self._append, (number,))
-            if stored.rowcount == 1:
-                # Past the lease the row may be in a file that was put aside: then nobody knows whether it was saved.
-                if monotonic() >= self._look_at and identity(self.home.spool) != self._file:
-                    return False
-                last_id = stored.lastrowid or 0
-                if last_id % FOLD_EVERY == 0 or last_id >= self._fold_at or self._dropped:
-                    self._keep_house(last_id)
-                return True
-            self.close()  # the fence has moved, and all that this process knew went with it
+    def drop(self, reason: str) -> bool:
+        """Count an event that could not be stored; it is written with the next one that can be."""
+        self.dropped[reason] = self.dropped.get(reason, 0) + 1
         return False
 
-    def _execute(self, statement: str, values: tuple[object, ...]) -> sqlite3.Cursor:
-        if not self._remote:
+    def close(self) -> bool:
+        """Throw the session away; False where it must stay open for ever."""
+        session, self._session = self._session, None
+        return session is None or session.connection.close()
+
+    def _store(self, number: int, now: float) -> bool:
+        if self._session is None or now >= self._watch.next_look:
+            self._look(now)
+        for _ in (1, 2, 3):  # `range` would cost 0.06 µs
+            session = self._session or self._open(now)
+            if session is None:
+                return False
+            connection = session.connection
+            if not connection.descriptors.are_ours() or connection.raw.in_transaction:
+                self._discard()  # a host closed them, or a signal handler's exception left BEGIN open
+                continue
+            stored = self._insert(session, number, now)
+            if stored.rowcount == 1:
+                return self._is_kept(session) and self._maintain(session, stored.lastrowid or 0)
+            self._discard()  # the fence has moved, and all that this process knew is out of date
+        return False
+
+    def _insert(self, session: Session, number: int, now: float) -> sqlite3.Cursor:
+        connection = session.connection
+        if connection.lock is None:
             try:
-                return self._run(statement, values)
+                return connection.cursor.execute(self._statement, (number,))
             except sqlite3.OperationalError as error:
                 if not is_busy(error):
                     raise
-        return self._take_turns(statement, values)
+        elif now < self._quiet_until:
+            raise Busy("the network file system is slow")
+        stored = connection.execute(self._statement, (number,), self._deadline(now))
+        took_s = monotonic() - now
+        if took_s > DEADLINE_S:
+            self._quiet_until = now + SLOW_SHARE * took_s
+        return stored
 
-    def _take_turns(self, statement: str, values: tuple[object, ...]) -> sqlite3.Cursor:
-        def act() -> sqlite3.Cursor:
-            return self._run(statement, values)
+    def _is_kept(self, session: Session) -> bool:
+        """Whether the row is in the spool; past the lease it may be in a file that was quarantined meanwhile."""
+        return monotonic() < self._watch.next_look or file_id(self.home.spool) == session.connection.file
 
-        return self._alone(act) if self._remote else patiently(act, self._deadline)
+    def _deadline(self, now: float) -> float:
+        return now if now < self._no_wait_until else max(now + DEADLINE_S, self._patient_until)
 
-    def _alone(self, act: "Callable[[], Result]") -> "Result":
-        """Act under the file lock: SQLite's own cannot be trusted between machines."""
-        from deepchecks_telemetry.spool.files.lock import hold
+    def _look(self, now: float) -> None:
+        change = self._watch.look(now, self._session.connection.file if self._session else None)
+        if change is Change.SETTINGS:
+            self._retry_at = 0.0
+        if change is not Change.NONE:
+            self._discard()
+        session = self._session
+        if session is not None:
+            self._fill_in(session)
+            if self._watch.throttle() and self._compact_at == NEVER:
+                self._compact_at = 0
 
-        with hold(self.home.lock, max(0.0, self._deadline - monotonic())):
-            return patiently(act, self._deadline)
+    def _fill_in(self, session: Session) -> None:
+        if self._day != self._watch.day:
+            self._day = self._watch.day
+            self._statement = session.append_on(self._day)
 
-    def _look(self) -> None:
-        """See whether anybody edited a choice, or put another file (or none) where the spool was."""
-        now = monotonic()
-        hurried, self._looked_at = now - self._looked_at < 2 * LEASE_S, now
-        self._look_at = now + LEASE_S
-        day = today()  # 10 ms late at midnight, and 0.3 of 8 µs cheaper than for each event
-        if day != self._day:
-            self._day = day
-            self._fill_in()
-        if hurried and self._is_crowded():
-            time.sleep(GAP_S)
-            self._look_at = 0.0
-        choices = _stamp(self.home.mode), _stamp(self.home.policy_mode)
-        if choices != self._choices:
-            self._choices = choices
-            self._rest_until = 0.0
-            self.close()
-        if self._connection is not None and identity(self.home.spool) != self._file:
-            self.close()
-
-    def _fill_in(self) -> None:
-        self._append = APPEND % (self._day, self._place, self._epoch)
-
-    def _is_crowded(self) -> bool:
-        try:
-            return os.stat(self.home.spool + "-wal").st_size > CROWDED_BYTES
-        except OSError:
-            return False
-
-    def _open(self) -> bool:
-        """Open the spool wholly or not at all: half open, it would append with a place, a fence and a choice unread."""
-        try:
-            return self._enter()
-        except BaseException:
-            self.close()
-            raise
-
-    def _enter(self) -> bool:
-        """Read the fence, then the choice: `disable` writes them the other way round, so none slips between."""
-        if monotonic() < self._rest_until:
-            return False
-        here = environment.current()
-        if decide(self.home, self._environ).mode == OFF or not is_allowed(here) or kept.has_crossed():
-            return self._rest()
-        connection = self._connect()
-        kept.keep(connection)
-        self._connection = connection
-        self._run = connection.cursor().execute  # one cursor for all: making one costs 0.5 of 8 µs
-        self._epoch, installation = check_head(self._execute(HEAD, ()).fetchone())
-        if decide(self.home, self._environ, closed=self._is_closed).mode == OFF:
-            return self._rest()
-        if self._is_closed():  # and yet the choice is open: a person has changed it by hand since that disable
-            self._execute(REOPEN, (self._epoch,))
-            self._epoch += 1
-        if installation is None:
-            self._execute(IDENTIFY, (new_uuid(), today(), self._epoch))
-        return self._find_place(tuple(here))
-
-    def _connect(self) -> sqlite3.Connection:
-        self._file = identity(self.home.spool)
-        if self._file is None:
+    def _open(self, now: float, *, make: bool = True) -> Session | None:
+        """Open the session, and the spool if it must be made; None where recording is off or rests."""
+        if self._process.lost or now < self._retry_at or not (make or os.path.lexists(self.home.spool)):
+            return None
+        if decide(self.home, self._environ).mode == OFF:  # nothing is made then, not even a directory
+            self._back_off()
+            return None
+        if not os.path.lexists(self.home.spool):
             create(self.home, FIRST_DEADLINE_S)
-            self._file = identity(self.home.spool)
-        if abs(time.time() - os.stat(self.home.spool).st_ctime) < FIRST_DEADLINE_S:
-            # Just made: a hundred processes may have waited for that moment, and all of them come now.
-            self._deadline = monotonic() + FIRST_DEADLINE_S
-        self._remote = is_remote(self.home.state)
-        if self._remote:
-            return self._alone(self._connect_once)
-        return patiently(self._connect_once, self._deadline)
-
-    def _connect_once(self) -> sqlite3.Connection:
-        self._look_at, self._day = monotonic() + LEASE_S, today()
-        self._file = identity(self.home.spool)
-        return connect(self.home)
-
-    def _is_closed(self) -> bool:
-        return self._epoch % 2 == 1
-
-    def _find_place(self, here: tuple[str, ...]) -> bool:
-        for _ in range(2):
-            found = self._execute(KNOWN, here).fetchone()
-            if found:
-                (self._place,) = found
-                self._fill_in()
-                return True
-            self._execute(REGISTER, (*here, self._epoch))
-        return False
-
-    def _keep_house(self, last_id: int) -> None:
-        """Book what was dropped, and fold now and then; the event is stored by now, so nothing here may fail it."""
-        due = last_id % FOLD_EVERY == 0 or last_id >= self._fold_at
+        if is_new(self.home):
+            self._patient_until = now + FIRST_DEADLINE_S
+        deadline = self._deadline(now)
+        self._process.own(self)
+        connection = open_connection(self.home, deadline)
         try:
-            for reason, count in list(self._dropped.items()):
-                self._execute(DROP, (reason, count, self._epoch))
-                left = self._dropped.pop(reason) - count  # another thread may have dropped one meanwhile
-                if left:
-                    self._dropped[reason] = left
-            if due and self._connection is not None:
-                from deepchecks_telemetry.spool.db.compaction import tidy
+            session = open_session(connection, self.home, self._environ, deadline)
+        except BaseException:
+            self._let_go(connection.close())
+            raise
+        if session is None:
+            self._let_go(connection.close())
+            self._back_off()
+            return None
+        self._session, self._day = session, 0
+        self._fill_in(session)
+        return session
 
-                self._fold_at = NEVER if tidy(self.home, self._connection) else last_id + FOLD_AGAIN
-        except (SpoolError, OSError, *FAULTS) as error:
-            if is_damage(error):
-                self._replace_spool()
+    def _let_go(self, closed: bool) -> None:  # noqa: FBT001 - the answer of close()
+        self._process.lost = self._process.lost or not closed
 
-    def _replace_spool(self) -> bool:
-        """Put the damaged spool aside, so that the next record makes a new one."""
-        self.close()
+    def _maintain(self, session: Session, last_id: int) -> bool:
+        """Count what was dropped, and compact now and then; the event is stored by now, so nothing here fails it."""
+        due = last_id % COMPACT_EVERY == 0 or last_id >= self._compact_at
+        if due or self.dropped:
+            try:
+                self._write_drops(session)
+                if due:
+                    self._compact_at = NEVER if tidy(self.home, session.connection.raw) else last_id + COMPACT_AGAIN
+            except (SpoolError, OSError, *FAULTS) as error:
+                raise_if_hosts(error)
+                self._is_replaced(error)
+        return True
+
+    def _write_drops(self, session: Session) -> None:
+        for reason, count in list(self.dropped.items()):
+            session.connection.execute(DROP, (reason, count, session.epoch), self._deadline(monotonic()))
+            left = self.dropped.pop(reason) - count  # another thread may have dropped one meanwhile
+            if left:
+                self.dropped[reason] = left
+
+    def _is_replaced(self, error: Exception) -> bool:
+        """Whether another spool is in place now: another process quarantined the one that failed, or this one does."""
+        file = self._session.connection.file if self._session else file_id(self.home.spool)
+        if isinstance(error, FileNotFoundError) or file_id(self.home.spool) != file:
+            return True
+        if not is_damage(error):
+            return False
+        self._discard()
         try:
-            put_aside(self.home, self._file)
-        except (SpoolError, OSError):
+            retry_while_busy(lambda: self._quarantine(file), monotonic() + DEADLINE_S, tries=HOST_TRIES)
+        except (SpoolError, OSError) as error:
+            raise_if_hosts(error)
             return False
         return True
 
-    def _store_anew(self, number: int) -> bool:
-        self.close()
+    def _quarantine(self, file: tuple[int, int] | None) -> None:
+        with hold_in_host(self.home.lock):
+            quarantine(self.home, file)
+
+    def _store_again(self, number: int, now: float) -> bool:
+        self._discard()
         try:
-            return self._store(number, monotonic())
-        except (SpoolError, OSError, *FAULTS):
-            self._rest()
-            return self._drop(FAILED)
+            return self._store(number, now)
+        except (SpoolError, OSError, *FAULTS) as error:
+            raise_if_hosts(error)
+            self._back_off()
+            return self.drop(FAILED)
 
-    def _drop(self, reason: str) -> bool:
-        self._dropped[reason] = self._dropped.get(reason, 0) + 1
-        return False
+    def _discard(self) -> None:
+        if self._session is not None:
+            self._process.close()
 
-    def _rest(self) -> bool:
-        self.close()
-        self._rest_until = monotonic() + REST_S
-        return False
-
-
-def is_damage(error: Exception) -> bool:
-    """Whether an error tells that the file is broken, or no spool of ours."""
-    return isinstance(translate(error) if isinstance(error, FAULTS) else error, Damaged)
-
-
-def _stamp(path: str) -> tuple[int, ...]:
-    """What tells one state of a file from another."""
-    try:
-        found = os.stat(path)
-    except OSError as error:
-        return (error.errno or 0,)
-    return (found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size)
+    def _back_off(self) -> None:
+        self._discard()
+        self._retry_at = monotonic() + BACKOFF_S

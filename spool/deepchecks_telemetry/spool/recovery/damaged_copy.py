@@ -1,11 +1,10 @@
-"""What is left of a damaged spool: read past its broken pages, without its indexes, and held to the catalogue.
+"""What can be read from a damaged spool through SQLite, without its indexes, and held to the catalogue.
 
-Tables are read from both ends; events, the latest of which nobody else has seen, from the bare pages as well.
+Each table is read from both ends, up to a broken page. Where the schema itself is broken, nothing is read.
 """
 
 import gzip
 import hashlib
-import os
 import re
 import sqlite3
 import zlib
@@ -16,23 +15,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from deepchecks_telemetry.spool.catalogue import NAMES, Environment, is_allowed, is_count, is_day
-from deepchecks_telemetry.spool.db.schema import (
-    EXPORTED,
-    FAULTS,
-    FINAL,
-    KNOWN,
-    LARGEST,
-    PARKED,
-    SEALED,
-    STATES,
-    translate,
-)
-from deepchecks_telemetry.spool.db.schema_guard import MANY_STEPS, bound, check_shape
+from deepchecks_telemetry.spool.db.schema import EXPORTED, FINAL, KNOWN, PARKED, SEALED, STATES
+from deepchecks_telemetry.spool.db.schema_guard import COMMAND_VM_STEPS, check_shape, limit_vm_steps
+from deepchecks_telemetry.spool.db.sqlite_errors import FAULTS, is_damage
 from deepchecks_telemetry.spool.errors import Damaged
-from deepchecks_telemetry.spool.files.regular import clear, leads_elsewhere
+from deepchecks_telemetry.spool.files.regular import leads_elsewhere
 from deepchecks_telemetry.spool.identity import is_uuid
-from deepchecks_telemetry.spool.recovery.mending import mend
-from deepchecks_telemetry.spool.recovery.pages import read_rows
 
 LEAP = 100_000  # ids are consecutive, but for those in broken pages: at 100 a page, a thousand pages of 1 KB
 
@@ -40,10 +28,8 @@ TALLY = re.compile("delivered|rejected|recovered|dropped:[a-z]{1,16}")
 BATCH = (
     "state sealed_at rows events rejected packed sha256 attempts tried_at outcome endpoint"  # all but the id
 ).split()
-MENDED = "spool.db.mended"  # for a moment; `disable` removes what a crash leaves of it
 UNSTORED = ("dropped:busy", "dropped:failed")  # recorded, but never given an id
 NOWHERE = Environment("unknown", "other", "other", "unknown", "other", "0.0", "other")  # its own row is broken
-EMPTIED = (0, 0, 0)  # what folding leaves of the last event
 
 Place = tuple[str, ...]
 Events = dict[int, tuple[Any, ...]]  # day, event and environment by id
@@ -75,52 +61,29 @@ class Remains:
 
 
 def read(copy: str) -> Remains:
-    """Read what can be read; nothing at all of a file that is no database."""
+    """Read what can be read; nothing at all of a file that is not a database, or whose schema is broken."""
     found = Remains()
-    database, wal = _read_file(copy), _read_file(copy + "-wal")  # first: SQLite takes a broken WAL away
-    found.places, bare = _read_pages(database, wal)
     try:
         _read_database(copy, found)
     except (*FAULTS, Damaged) as error:
         _only_damage(error)
-        if found.places or bare:  # a spool, but one whose schema is broken
-            _read_mended(database, wal, os.path.join(os.path.dirname(copy), MENDED), found)
-    _count_events(found, bare)
+    for row in found.events.values():
+        _count_one(found, row)
+    found.last_id = last_credible(id_ for id_ in found.events if _is_count(id_))
     return found
 
 
 def _only_damage(error: Exception) -> None:
     """Pass over what is broken; a full disk or a lock passes by itself, and is no reason to give anything up."""
-    if not isinstance(error if isinstance(error, Damaged) else translate(error), Damaged):
+    if not is_damage(error):
         raise error
-
-
-def _read_file(path: str) -> bytes:
-    if not os.path.exists(path) or os.path.getsize(path) > LARGEST:
-        return b""
-    with open(path, "rb") as file:
-        return file.read()
-
-
-def _read_mended(database: bytes, wal: bytes, path: str, found: Remains) -> None:
-    clear(path)
-    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-    try:
-        whole = mend(database, wal, path)
-        with open(path, "wb") as file:
-            file.write(whole)
-        _read_database(path, found)
-    except FAULTS as error:
-        _only_damage(error)
-    finally:
-        os.unlink(path)
 
 
 def _read_database(path: str, found: Remains) -> None:
     if leads_elsewhere(path):
         raise Damaged("its journal names another file")
     with closing(sqlite3.connect(path, isolation_level=None, timeout=5.0)) as connection:
-        bound(connection, MANY_STEPS)
+        limit_vm_steps(connection, COMMAND_VM_STEPS)
         for pragma in ("trusted_schema = OFF", "user_version"):
             connection.execute(f"PRAGMA {pragma}")
         check_shape(connection, KNOWN)
@@ -177,31 +140,6 @@ def _rows(connection: sqlite3.Connection, table: str, columns: str, key: str) ->
         except FAULTS as error:
             _only_damage(error)
     return list(found)
-
-
-def _read_pages(database: bytes, wal: bytes) -> tuple[dict[Any, Place], Events]:
-    """The environments and events that stand in whole pages, in free ones too."""
-    places: dict[Any, Place] = {}
-    events: Events = {}
-    for id_, (_, *row) in (*read_rows(database, is_wal=False), *read_rows(wal, is_wal=True)):
-        if is_allowed(tuple(row)):
-            places[id_] = tuple(map(str, row))
-        elif row == [*EMPTIED] or (len(row) == 3 and _is_row(row[0], row[1], 1)):
-            events[id_] = tuple(row)
-    return places, events
-
-
-def _count_events(found: Remains, bare: Events) -> None:
-    """Count the events, and those too that only the bare pages know; of these never more than the books miss."""
-    for row in found.events.values():
-        _count_one(found, row)
-    known = {id_: row for id_, row in (bare | found.events).items() if _is_count(id_)}
-    found.last_id = last_credible(known)
-    # A page that is free by now still holds events, which were folded since.
-    folded = max((id_ for id_, row in known.items() if row == EMPTIED), default=0)
-    for id_ in sorted(known.keys() - found.events.keys(), reverse=True):
-        if folded < id_ <= found.last_id and found.saved < found.claimed:
-            _count_one(found, known[id_])
 
 
 def _count_one(found: Remains, row: tuple[Any, ...]) -> None:

@@ -9,13 +9,14 @@ import time
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
-from deepchecks_telemetry.spool.db.busy import writing
+from deepchecks_telemetry.spool.db.busy import monotonic, writing
 from deepchecks_telemetry.spool.db.connection import BUSY_TIMEOUT_S, opened
-from deepchecks_telemetry.spool.db.schema import VERSION, create
+from deepchecks_telemetry.spool.db.create import create
+from deepchecks_telemetry.spool.db.schema import VERSION
 from deepchecks_telemetry.spool.errors import Damaged
 from deepchecks_telemetry.spool.files.lock import hold
 from deepchecks_telemetry.spool.files.paths import Home
-from deepchecks_telemetry.spool.files.quarantine import SETTLED_S, dismiss, quarantined
+from deepchecks_telemetry.spool.files.quarantine import SETTLED_S, discard, quarantined
 
 Result = TypeVar("Result")
 
@@ -79,9 +80,9 @@ def _salvage(home: Home, copy: str) -> None:
     with hold(home.lock, BUSY_TIMEOUT_S):
         if copy not in quarantined(home):
             return
-        with opened(home, locked=True) as connection, writing(connection, time.monotonic() + BUSY_TIMEOUT_S):
+        with opened(home, locked=True) as connection, writing(connection, monotonic() + BUSY_TIMEOUT_S):
             saved = salvage(connection, copy)
-        dismiss(home, copy, saved=saved)
+        discard(home, copy, saved=saved)
 
 
 def _let_settle(copy: str) -> None:

@@ -1,12 +1,11 @@
 """The schema's changes: additive, so that older clients live on, and harmless where a new spool has them already."""
 
 import sqlite3
-import time
 
 from sqlite_utils import Database
 from sqlite_utils.migrations import Migrations
 
-from deepchecks_telemetry.spool.db.busy import writing
+from deepchecks_telemetry.spool.db.busy import monotonic, writing
 from deepchecks_telemetry.spool.db.connection import BUSY_TIMEOUT_S
 from deepchecks_telemetry.spool.db.schema import VERSION
 
@@ -34,6 +33,6 @@ def migrate(connection: sqlite3.Connection) -> None:
     process, and its plugins are other people's code.
     """
     # One transaction around all: sqlite-utils begins a deferred one, which fails at once where an appender is faster.
-    with writing(connection, time.monotonic() + BUSY_TIMEOUT_S):
+    with writing(connection, monotonic() + BUSY_TIMEOUT_S):
         changes.apply(Database(connection, execute_plugins=False))
         connection.execute(f"PRAGMA user_version = {VERSION}")

@@ -1,0 +1,84 @@
+"""The spool is created whole under a temporary name, under the file lock, and then renamed."""
+
+import os
+import sqlite3
+import time
+
+from deepchecks_telemetry.spool.db.busy import monotonic, pause
+from deepchecks_telemetry.spool.db.schema import APPLICATION_ID, TABLES, VERSION
+from deepchecks_telemetry.spool.errors import Busy, Unusable, raise_if_hosts
+from deepchecks_telemetry.spool.files.directory import check_ground, is_remote, make_folder
+from deepchecks_telemetry.spool.files.lock import hold_in_host
+from deepchecks_telemetry.spool.files.paths import Home
+from deepchecks_telemetry.spool.files.quarantine import remove_orphan_wal
+from deepchecks_telemetry.spool.files.regular import clear
+
+PAGE_BYTES = 1024
+NEW_S = 2.0
+MANY_TRIES = 4_000  # some 2 s, where the clock stands still
+
+
+def create(home: Home, timeout_s: float) -> None:
+    """Create directory and spool if they are missing; of many processes one does it, the others find it done."""
+    deadline = monotonic() + timeout_s
+    try:
+        make_folder(home.state)
+        check_ground(home)
+    except OSError as error:
+        raise_if_hosts(error)
+        raise Unusable(f"the state directory cannot be made ({type(error).__name__})") from error
+    # A hundred that each wait for their turn outlast any deadline; once the spool is there, none needs the lock.
+    for _ in range(MANY_TRIES):
+        if os.path.lexists(home.spool) or _build_under_lock(home):
+            return
+        if monotonic() >= deadline:
+            break
+        pause()
+    raise Busy("another process holds the lock of the spool")
+
+
+def is_new(home: Home) -> bool:
+    """Whether the spool was made a moment ago: a hundred processes may have waited for it, and all come now."""
+    try:
+        return abs(time.time() - os.stat(home.lock).st_mtime) < NEW_S
+    except OSError as error:
+        raise_if_hosts(error)
+        return False
+
+
+def _build_under_lock(home: Home) -> bool:
+    try:
+        with hold_in_host(home.lock):
+            if not os.path.lexists(home.spool):
+                _build(home)
+            return True
+    except Busy:
+        return False
+
+
+def _build(home: Home) -> None:
+    # Under a temporary name until it is whole: `PRAGMA journal_mode=WAL` by several processes at once fails with
+    # "database is locked" in 1 of 10 whatever the timeout. No fsync: an empty spool is no loss after a power cut.
+    temporary = home.spool + ".new"
+    try:
+        remove_orphan_wal(home)
+        clear(temporary)
+        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        connection = sqlite3.connect(temporary, isolation_level=None)
+        try:
+            connection.executescript(
+                f"PRAGMA page_size = {PAGE_BYTES}; PRAGMA synchronous = OFF; "
+                f"PRAGMA journal_mode = {_journal(home)}; BEGIN IMMEDIATE;"
+                f"{TABLES} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION}; COMMIT;"
+            )
+        finally:
+            connection.close()
+        os.rename(temporary, home.spool)
+        os.utime(home.lock)  # nothing else sets this time: a spool's own changes with each record
+    except (OSError, sqlite3.Error) as error:
+        raise_if_hosts(error)
+        raise Unusable(f"the spool cannot be made ({type(error).__name__})") from error
+
+
+def _journal(home: Home) -> str:
+    return "DELETE" if is_remote(home.state) else "WAL"

@@ -1,0 +1,83 @@
+"""What a process has once, however often this package is imported: the guard, the open session, the fork hooks.
+
+Reloaders (Spyder, PyCharm, tests that restore `sys.modules`) import a second copy of this package, and the first one
+keeps its objects. So they are kept in an attribute of `sys`, which nothing reloads, and a copy that opens a session
+closes the one of the copy before it.
+"""
+
+import os
+import sys
+from _thread import RLock
+from typing import Protocol
+
+from deepchecks_telemetry.spool.recording.guard import Guard
+
+ATTRIBUTE = "_deepchecks_telemetry_1"  # another number where what is kept there changes
+
+
+class Owner(Protocol):
+    """A writer whose session is open."""
+
+    def close(self) -> bool:
+        """Close the session; False where it must stay open for ever."""
+
+
+class Process:
+    """The state of one process; a forked child has a copy."""
+
+    def __init__(self) -> None:
+        self.guard = Guard(self.close)
+        self.owner: Owner | None = None
+        self.lost = False  # SQLite cannot use the spool in this process any more; see `descriptors.close`
+        self._pid = os.getpid()
+        self._taken: RLock | None = None
+
+    def own(self, owner: Owner) -> None:
+        """Let `owner` have the only open session; the caller holds the guard."""
+        if self.owner is not owner:
+            self.close()
+            self.owner = owner
+
+    def close(self) -> None:
+        """Close the open session; the caller holds the guard."""
+        owner, self.owner = self.owner, None
+        if owner is not None:
+            self.lost = True  # until it is closed, also where an exception strikes meanwhile
+            self.lost = not owner.close()
+
+    def before_fork(self) -> None:
+        """Let no other thread be inside SQLite at the fork: a mutex that it holds would stay locked in the child."""
+        self.guard.forking = True
+        self._taken = self.guard.take()
+
+    def after_fork_in_parent(self) -> None:
+        """Go on as before: the connection is still this process's."""
+        taken, self._taken = self._taken, None
+        self.guard.forking = False
+        if taken is not None:
+            taken.release()
+
+    def after_fork_in_child(self) -> None:
+        """Begin with a new guard; the first record closes the parent's connection without touching its files."""
+        taken, self._taken = self._taken, None
+        nested = taken is None and self.guard.lock._is_owned()  # type: ignore[attr-defined]  # noqa: SLF001
+        self.guard.reset()
+        if nested:  # a signal handler forked inside `record`, which goes on in the child as well
+            self.close()
+        elif taken is None:
+            self.lost = True
+
+
+def this_process() -> Process:
+    """The one of this process."""
+    process: Process | None = getattr(sys, ATTRIBUTE, None)
+    if process is None:
+        process = Process()
+        setattr(sys, ATTRIBUTE, process)
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(
+                before=process.before_fork,
+                after_in_parent=process.after_fork_in_parent,
+                after_in_child=process.after_fork_in_child,
+            )
+    return process
