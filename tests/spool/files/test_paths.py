@@ -80,5 +80,6 @@ def test_a_user_without_a_home_is_told_so(monkeypatch: pytest.MonkeyPatch) -> No
 
 @pytest.mark.skipif(sys.platform == "win32", reason="only Windows itself knows its folders")
 def test_finding_them_loads_no_library() -> None:
-    code = "import sys\nfrom deepchecks_telemetry.spool.files.paths import find_home\nfind_home()\nsys.exit('platformdirs' in sys.modules)"
+    code = "import sys; from deepchecks_telemetry.spool.files.paths import find_home; find_home(); "
+    code += "sys.exit('platformdirs' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -145,19 +145,22 @@ def find_residue_elsewhere(ours: Home, mark: str) -> list[str]:
 
 # Stops itself after it has looked at the spool and before it inserts, and says afterwards what it was told.
 STALLED = """
-import os, signal, sys, time
+import dataclasses, os, signal, sys, time
 from deepchecks_telemetry.spool import record
-from deepchecks_telemetry.spool.recording import record as recording, writer
+from deepchecks_telemetry.spool.recording import record as recording
 assert record("run-check")
 watch = recording._writer._watch
 look_at = watch.next_look = time.monotonic() + float(sys.argv[1])
-insert = recording._writer._insert
-def stopped(session, number, now):
-    os.kill(os.getpid(), signal.SIGSTOP)
-    recording._writer._insert = insert
-    while time.monotonic() < look_at < time.monotonic() + 1: pass
-    return insert(session, number, now)
-recording._writer._insert = stopped
+session = recording._writer._session
+class Stopped:
+    def execute(self, statement, values):
+        os.kill(os.getpid(), signal.SIGSTOP)
+        recording._writer._session = session
+        while time.monotonic() < look_at < time.monotonic() + 1: pass
+        return session.cursor.execute(statement, values)
+    def close(self):
+        session.cursor.close()
+recording._writer._session = dataclasses.replace(session, cursor=Stopped())
 print(int(record("run-suite")), flush=True)
 print(int(record("run-suite")), flush=True)
 os._exit(0)

@@ -1,4 +1,4 @@
-"""Waiting for SQLite's locks: short jittered pauses, bounded in time and in number, and transactions that wait that way."""
+"""Waiting for SQLite's locks: short jittered pauses, bounded in time and in number; transactions that wait that way."""
 
 import os
 import sqlite3
@@ -23,7 +23,7 @@ except ImportError:  # PyPy
 else:
 
     def sleep(seconds: float) -> None:
-        """Sleep in C: gevent and eventlet replace `time.sleep` by a switch to other work, which would come back to us."""
+        """Sleep in C: gevent and eventlet replace `time.sleep` by a switch to other work, which may record too."""
         try:
             SimpleQueue[None]().get(timeout=seconds)
         except Empty:
@@ -31,9 +31,11 @@ else:
 
 
 # freezegun replaces `time.monotonic` in every module that holds it, so deadlines would never come; not this one.
-monotonic: Callable[[], float] = (
-    partial(time.clock_gettime, time.CLOCK_MONOTONIC) if sys.platform != "win32" else partial(time.monotonic)
-)
+monotonic: Callable[[], float]
+if sys.platform == "win32":
+    monotonic = partial(time.monotonic)
+else:
+    monotonic = partial(time.clock_gettime, time.CLOCK_MONOTONIC)
 
 Result = TypeVar("Result")
 

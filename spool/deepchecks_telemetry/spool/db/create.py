@@ -13,7 +13,7 @@ from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.spool.files.quarantine import remove_orphan_wal
 from deepchecks_telemetry.spool.files.regular import clear
 
-PAGE_BYTES = 1024
+PAGE_BYTES = 512
 NEW_S = 2.0
 MANY_TRIES = 4_000  # some 2 s, where the clock stands still
 

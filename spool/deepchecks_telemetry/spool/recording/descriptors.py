@@ -11,38 +11,38 @@ import sqlite3
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from os import lseek
 from typing import NamedTuple
 
 from deepchecks_telemetry.spool.errors import Unusable, raise_if_hosts
 from deepchecks_telemetry.spool.files.regular import BESIDE
 
-if sys.platform != "win32":
-    import fcntl
-
 FIRST = 128  # SQLite's numbers begin here: after a host has closed everything, its next files get low numbers
 LISTING = "/dev/fd"
+MOST = 3  # the database, its WAL and its shared memory; with a rollback journal only the first stays open
 UNLISTED = range(3, 1024)  # where that directory is missing
 
 _fillers: list[int] = []
 
 
 class Descriptors(NamedTuple):
-    """The numbers of SQLite's open files, and the offset that each of them is at; no numbers on Windows."""
+    """The numbers of SQLite's open files, and the offset that each of them is at.
 
-    numbers: tuple[int, ...] = ()
-    mark: int = 0
+    On a network file system there is no WAL, and the database stands for all three.
+    """
+
+    database: int
+    wal: int
+    shm: int
+    mark: int
+
+    @property
+    def numbers(self) -> frozenset[int]:
+        """Each of them once."""
+        return frozenset(self[:3])
 
     def are_ours(self) -> bool:
         """Whether every descriptor still belongs to SQLite's open file."""
-        try:
-            for number in self.numbers:
-                if lseek(number, 0, 1) != self.mark:
-                    return False
-        except OSError as error:
-            raise_if_hosts(error)
-            return False
-        return True
+        return all(_offset(number) == self.mark for number in self.numbers)
 
 
 @contextmanager
@@ -87,16 +87,11 @@ def mark(database: str, before: frozenset[int]) -> Descriptors:
 
     Raises `Unusable` where the database's own is not among them: it could not be protected.
     """
-    if sys.platform == "win32":
-        return Descriptors()
-    files = [found for found in map(_stat_path, _names(database)) if found]
-    numbers = tuple(number for number in open_numbers() - before if _is_one_of(number, files))
-    if not any(_is_one_of(number, files[:1]) for number in numbers):
-        raise Unusable("the descriptors of the spool cannot be told from the host's")
     offset = 2**30 + int.from_bytes(os.urandom(3), "big")
+    numbers = _find(database, before)
     for number in numbers:
         os.lseek(number, offset, os.SEEK_SET)
-    return Descriptors(numbers, offset)
+    return Descriptors(numbers[0], numbers[len(numbers) // 2], numbers[-1], offset)
 
 
 def close(connection: sqlite3.Connection, descriptors: Descriptors) -> bool:
@@ -121,26 +116,6 @@ def close(connection: sqlite3.Connection, descriptors: Descriptors) -> bool:
         raise_if_hosts(error)
         return False
     return True
-
-
-def _replace(descriptors: Descriptors) -> bool:
-    if sys.platform == "win32":
-        return True
-    null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        return all(_put(null, number, descriptors.mark) for number in descriptors.numbers if number != null)
-    finally:
-        if null not in descriptors.numbers:
-            os.close(null)
-
-
-def _put(null: int, number: int, offset: int) -> bool:
-    if _offset(number) == offset:
-        return os.dup2(null, number, inheritable=False) == number
-    got = fcntl.fcntl(null, fcntl.F_DUPFD_CLOEXEC, number)  # never takes a number that is in use
-    if got != number:
-        os.close(got)
-    return got == number
 
 
 def _is_the_hosts(number: int, offset: int) -> bool:
@@ -178,3 +153,40 @@ def _names(database: str) -> Iterator[str]:
 def _is_one_of(number: int, files: list[os.stat_result]) -> bool:
     found = _stat(number)
     return found is not None and any(os.path.samestat(found, file) for file in files)
+
+
+if sys.platform == "win32":  # SQLite has handles there, not descriptors: one of our own stands for them
+
+    def _find(database: str, before: frozenset[int]) -> list[int]:
+        return [os.open(database, os.O_RDONLY)]
+
+    def _replace(descriptors: Descriptors) -> bool:
+        os.close(descriptors.database)
+        return True
+
+else:
+    import fcntl
+
+    def _find(database: str, before: frozenset[int]) -> list[int]:
+        files = [found for found in map(_stat_path, _names(database)) if found]
+        numbers = sorted(open_numbers() - before, key=lambda number: _is_one_of(number, files[:1]), reverse=True)
+        numbers = [number for number in numbers if _is_one_of(number, files)]
+        if len(numbers) > MOST or not any(_is_one_of(number, files[:1]) for number in numbers):
+            raise Unusable("the descriptors of the spool cannot be told from the host's")
+        return numbers
+
+    def _replace(descriptors: Descriptors) -> bool:
+        null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            return all(_put(null, number, descriptors.mark) for number in descriptors.numbers if number != null)
+        finally:
+            if null not in descriptors.numbers:
+                os.close(null)
+
+    def _put(null: int, number: int, offset: int) -> bool:
+        if _offset(number) == offset:
+            return os.dup2(null, number, inheritable=False) == number
+        got = fcntl.fcntl(null, fcntl.F_DUPFD_CLOEXEC, number)  # never takes a number that is in use
+        if got != number:
+            os.close(got)
+        return got == number

@@ -28,7 +28,7 @@ class Guard:
         self._on_leak = on_leak
 
     def take(self) -> RLock | None:
-        """The lock, to be released by the caller; None at once inside a function that holds it, or after some 100 ms."""
+        """The lock, for the caller to release; None at once inside a function that holds it, or after some 100 ms."""
         if self.lock._is_owned():  # type: ignore[attr-defined]  # noqa: SLF001 - threading.Condition relies on it too
             if self._is_held_in(_stack(sys._getframe(2))):  # noqa: SLF001 - above the caller, which holds nothing yet
                 return None

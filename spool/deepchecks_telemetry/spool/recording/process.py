@@ -7,10 +7,12 @@ closes the one of the copy before it.
 
 import os
 import sys
-from _thread import RLock
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from deepchecks_telemetry.spool.recording.guard import Guard
+
+if TYPE_CHECKING:
+    from _thread import RLock
 
 ATTRIBUTE = "_deepchecks_telemetry_1"  # another number where what is kept there changes
 

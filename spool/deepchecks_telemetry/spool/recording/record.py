@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from os import getpid
+from typing import TYPE_CHECKING
 
 from deepchecks_telemetry.spool.catalogue import NUMBERS
 from deepchecks_telemetry.spool.consent.decision import SWITCHES
@@ -10,6 +11,9 @@ from deepchecks_telemetry.spool.errors import is_host_exception
 from deepchecks_telemetry.spool.files.paths import DIR_VARIABLE, find_home
 from deepchecks_telemetry.spool.recording.process import this_process
 from deepchecks_telemetry.spool.recording.writer import BUSY, Execute, Result, Writer
+
+if TYPE_CHECKING:
+    from _thread import RLock
 
 # The dictionary behind os.environ: `os.environ.get` costs 0.7 µs a variable, and they are looked at for each event.
 _read = getattr(os.environ, "_data", os.environ).get
@@ -32,7 +36,9 @@ def record(name: str) -> bool:
         number = NUMBERS[name]
     except Exception:  # noqa: BLE001 - a name can be any object, whose hash raises anything
         return False
-    lock = _guard.take()
+    lock: RLock | None = _guard.lock  # as `take`, without a call
+    if lock._is_owned() or not lock.acquire(False):  # type: ignore[union-attr]  # noqa: SLF001, FBT003
+        lock = _guard.take()
     if lock is None:
         return _writer is not None and _writer.drop(BUSY)
     try:
@@ -71,7 +77,7 @@ def access(act: Callable[[Execute], Result]) -> Result | None:
 
 def close() -> None:
     """Close the session, if one is open; the next record opens another."""
-    global _writer
+    global _writer  # noqa: PLW0603 - one per process, as the connection behind it
     lock = _guard.take()
     if lock is not None:
         try:

@@ -2,9 +2,12 @@
 
 import sqlite3
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, fields
+from typing import Any
 from uuid import uuid4
 
+from deepchecks_telemetry.spool.catalogue import is_allowed
 from deepchecks_telemetry.spool.consent import resource
 from deepchecks_telemetry.spool.consent.decision import OFF, decide
 from deepchecks_telemetry.spool.db.busy import HOST_TRIES, retry_while_busy
@@ -28,7 +31,7 @@ REGISTER = f"INSERT OR IGNORE INTO environments ({PLACE}) SELECT ?, ?, ?, ?, ?, 
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """The connection, one cursor for all (making one costs 0.5 of 8 µs), and what guards them.
+    """An open connection and what guards it, with one cursor for all (making one costs 0.5 of 8 µs).
 
     `lock` is the file lock that each statement needs on a network file system: SQLite's own cannot be trusted between
     machines.
@@ -44,9 +47,7 @@ class Connection:
         """Execute one statement in a transaction of its own; raise `Busy` at `deadline` (of `monotonic`)."""
 
         def act() -> sqlite3.Cursor:
-            if self.lock is None:
-                return self.cursor.execute(statement, values)
-            with hold_in_host(self.lock):
+            with nullcontext() if self.lock is None else hold_in_host(self.lock):
                 return self.cursor.execute(statement, values)
 
         return retry_while_busy(act, deadline, tries=HOST_TRIES)
@@ -61,10 +62,9 @@ class Connection:
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
-    """What a connection was opened with: the fence and the number of this process's environment."""
+class Session(Connection):
+    """A connection, and what was read through it: the fence and the number of this process's environment."""
 
-    connection: Connection
     epoch: int
     environment_id: int
 
@@ -78,9 +78,7 @@ def open_connection(home: Home, deadline: float) -> Connection:
     lock = home.lock if is_remote(home.state) else None
 
     def act() -> Connection:
-        if lock is None:
-            return _connect(home, lock)
-        with hold_in_host(lock):
+        with nullcontext() if lock is None else hold_in_host(lock):
             return _connect(home, lock)
 
     return retry_while_busy(act, deadline, tries=HOST_TRIES)
@@ -90,20 +88,25 @@ def _connect(home: Home, lock: str | None) -> Connection:
     file, before = file_id(home.spool), descriptors.open_numbers()
     with descriptors.high_numbers():
         raw = connect(home)
+    try:
+        marked = descriptors.mark(home.spool, before)
+    except BaseException:
+        raw.close()
+        raise
     connections.keep(raw)
-    return Connection(raw, raw.cursor(), descriptors.mark(home.spool, before), file, lock)
+    return Connection(raw, raw.cursor(), marked, file, lock)
 
 
 def open_session(connection: Connection, home: Home, environ: Mapping[str, str], deadline: float) -> Session | None:
     """Read the fence, then the choice, and register this environment; None where recording is off.
 
-    In this order: `disable` writes the choice first and the fence second, so whatever reads the new fence reads the
-    new choice, and whatever read the old fence is refused by the statement.
+    In this order: `disable` writes the choice first and the fence second, so a process that reads the new fence reads
+    the new choice, and one that read the old fence is refused by the statement.
     """
     here = resource.current()
     epoch, installation = parse_state(connection.execute(SELECT_STATE, (), deadline).fetchone())
     closed = epoch % 2 == 1
-    if decide(home, environ, closed=lambda: closed).mode == OFF:
+    if decide(home, environ, closed=lambda: closed).mode == OFF or not is_allowed(here):
         return None
     if closed:  # and yet the choice is open: a person has changed it by hand since that disable
         connection.execute(REOPEN, (epoch,), deadline)
@@ -113,6 +116,10 @@ def open_session(connection: Connection, home: Home, environ: Mapping[str, str],
     for _ in range(2):
         found = connection.execute(KNOWN, tuple(here), deadline).fetchone()
         if found:
-            return Session(connection, epoch, found[0])
+            return Session(**_fields(connection), epoch=epoch, environment_id=found[0])
         connection.execute(REGISTER, (*here, epoch), deadline)
     return None  # the fence has moved meanwhile
+
+
+def _fields(connection: Connection) -> dict[str, Any]:
+    return {field.name: getattr(connection, field.name) for field in fields(connection)}

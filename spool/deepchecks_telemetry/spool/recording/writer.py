@@ -7,6 +7,7 @@ overtaken by it, whatever this process had read before.
 import os
 import sqlite3
 from collections.abc import Callable, Mapping
+from os import SEEK_CUR, lseek
 from typing import TypeVar
 
 from deepchecks_telemetry.spool.consent.decision import OFF, decide
@@ -62,7 +63,7 @@ class Writer:
             return self.drop(BUSY)
         except (SpoolError, OSError, *FAULTS) as error:
             raise_if_hosts(error)
-            if self._is_replaced(error):
+            if self._is_replaced(error) or self._has_lost_files():
                 return self._store_again(number, now)
             self._back_off()
             return self.drop(FAILED)
@@ -75,8 +76,8 @@ class Writer:
             session = self._session or self._open(now, make=False)
             if session is None:
                 return None
-            connection, deadline = session.connection, self._deadline(now)
-            return act(lambda statement, values: connection.execute(statement, values, deadline))
+            deadline = self._deadline(now)
+            return act(lambda statement, values: session.execute(statement, values, deadline))
         except (SpoolError, OSError, *FAULTS) as error:
             raise_if_hosts(error)
             return None
@@ -89,53 +90,61 @@ class Writer:
     def close(self) -> bool:
         """Throw the session away; False where it must stay open for ever."""
         session, self._session = self._session, None
-        return session is None or session.connection.close()
+        return session is None or session.close()
 
     def _store(self, number: int, now: float) -> bool:
+        """Append; the few calls in here are the price of each event: one more costs 0.1 of 10 µs."""
         if self._session is None or now >= self._watch.next_look:
             self._look(now)
         for _ in (1, 2, 3):  # `range` would cost 0.06 µs
             session = self._session or self._open(now)
             if session is None:
                 return False
-            connection = session.connection
-            if not connection.descriptors.are_ours() or connection.raw.in_transaction:
-                self._discard()  # a host closed them, or a signal handler's exception left BEGIN open
-                continue
-            stored = self._insert(session, number, now)
-            if stored.rowcount == 1:
-                return self._is_kept(session) and self._maintain(session, stored.lastrowid or 0)
-            self._discard()  # the fence has moved, and all that this process knew is out of date
+            # The WAL and the shared memory, which an append writes; all three are looked at with each look. A
+            # transaction is open where an exception from a signal handler left it.
+            _, wal, shm, mark = session.descriptors
+            if lseek(wal, 0, SEEK_CUR) == lseek(shm, 0, SEEK_CUR) == mark and not session.raw.in_transaction:
+                try:
+                    stored = session.cursor.execute(self._statement, (number,)) if session.lock is None else None
+                except sqlite3.OperationalError as error:
+                    if not is_busy(error):
+                        raise
+                    stored = None
+                stored = stored or self._wait(session, number, now)
+                if stored.rowcount == 1:
+                    last_id = stored.lastrowid or 0
+                    if last_id % COMPACT_EVERY == 0 or last_id >= self._compact_at or self.dropped:
+                        self._maintain(session, last_id)
+                    return monotonic() < self._watch.next_look or self._is_in_place(session)
+            self._discard()  # the host has closed its files, or the fence has moved: all that was read is out of date
         return False
 
-    def _insert(self, session: Session, number: int, now: float) -> sqlite3.Cursor:
-        connection = session.connection
-        if connection.lock is None:
-            try:
-                return connection.cursor.execute(self._statement, (number,))
-            except sqlite3.OperationalError as error:
-                if not is_busy(error):
-                    raise
-        elif now < self._quiet_until:
+    def _wait(self, session: Session, number: int, now: float) -> sqlite3.Cursor:
+        """Append under the file lock, or where another process has the write lock."""
+        if now < self._quiet_until:
             raise Busy("the network file system is slow")
-        stored = connection.execute(self._statement, (number,), self._deadline(now))
+        stored = session.execute(self._statement, (number,), self._deadline(now))
         took_s = monotonic() - now
-        if took_s > DEADLINE_S:
+        if session.lock is not None and took_s > DEADLINE_S:
             self._quiet_until = now + SLOW_SHARE * took_s
         return stored
 
-    def _is_kept(self, session: Session) -> bool:
+    def _is_in_place(self, session: Session) -> bool:
         """Whether the row is in the spool; past the lease it may be in a file that was quarantined meanwhile."""
-        return monotonic() < self._watch.next_look or file_id(self.home.spool) == session.connection.file
+        return file_id(self.home.spool) == session.file
+
+    def _has_lost_files(self) -> bool:
+        """Whether the host has closed a file of SQLite's."""
+        return self._session is not None and not self._session.descriptors.are_ours()
 
     def _deadline(self, now: float) -> float:
         return now if now < self._no_wait_until else max(now + DEADLINE_S, self._patient_until)
 
     def _look(self, now: float) -> None:
-        change = self._watch.look(now, self._session.connection.file if self._session else None)
+        change = self._watch.look(now, self._session.file if self._session else None)
         if change is Change.SETTINGS:
             self._retry_at = 0.0
-        if change is not Change.NONE:
+        if change is not Change.NONE or self._has_lost_files():
             self._discard()
         session = self._session
         if session is not None:
@@ -161,46 +170,39 @@ class Writer:
             self._patient_until = now + FIRST_DEADLINE_S
         deadline = self._deadline(now)
         self._process.own(self)
-        connection = open_connection(self.home, deadline)
+        connection, session = open_connection(self.home, deadline), None
         try:
             session = open_session(connection, self.home, self._environ, deadline)
-        except BaseException:
-            self._let_go(connection.close())
-            raise
+        finally:
+            if session is None:
+                self._process.lost |= not connection.close()
         if session is None:
-            self._let_go(connection.close())
             self._back_off()
             return None
         self._session, self._day = session, 0
         self._fill_in(session)
         return session
 
-    def _let_go(self, closed: bool) -> None:  # noqa: FBT001 - the answer of close()
-        self._process.lost = self._process.lost or not closed
-
-    def _maintain(self, session: Session, last_id: int) -> bool:
+    def _maintain(self, session: Session, last_id: int) -> None:
         """Count what was dropped, and compact now and then; the event is stored by now, so nothing here fails it."""
-        due = last_id % COMPACT_EVERY == 0 or last_id >= self._compact_at
-        if due or self.dropped:
-            try:
-                self._write_drops(session)
-                if due:
-                    self._compact_at = NEVER if tidy(self.home, session.connection.raw) else last_id + COMPACT_AGAIN
-            except (SpoolError, OSError, *FAULTS) as error:
-                raise_if_hosts(error)
-                self._is_replaced(error)
-        return True
+        try:
+            self._write_drops(session)
+            if last_id % COMPACT_EVERY == 0 or last_id >= self._compact_at:
+                self._compact_at = NEVER if tidy(self.home, session.raw) else last_id + COMPACT_AGAIN
+        except (SpoolError, OSError, *FAULTS) as error:
+            raise_if_hosts(error)
+            self._is_replaced(error)
 
     def _write_drops(self, session: Session) -> None:
         for reason, count in list(self.dropped.items()):
-            session.connection.execute(DROP, (reason, count, session.epoch), self._deadline(monotonic()))
+            session.execute(DROP, (reason, count, session.epoch), self._deadline(monotonic()))
             left = self.dropped.pop(reason) - count  # another thread may have dropped one meanwhile
             if left:
                 self.dropped[reason] = left
 
     def _is_replaced(self, error: Exception) -> bool:
         """Whether another spool is in place now: another process quarantined the one that failed, or this one does."""
-        file = self._session.connection.file if self._session else file_id(self.home.spool)
+        file = self._session.file if self._session else file_id(self.home.spool)
         if isinstance(error, FileNotFoundError) or file_id(self.home.spool) != file:
             return True
         if not is_damage(error):
