@@ -15,7 +15,7 @@ from deepchecks_telemetry.spool.db.schema import BREAKING
 from deepchecks_telemetry.spool.doctor import WARNING, WRONG, examine
 from deepchecks_telemetry.spool.errors import SpoolError, Unusable
 from deepchecks_telemetry.spool.files import directory as ground_
-from deepchecks_telemetry.spool.files.directory import REMOTE, check_ground, is_remote, type_of_mount
+from deepchecks_telemetry.spool.files.directory import LOCAL, check_ground, is_remote, type_of_mount
 from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.spool.recording import record as recording
 from deepchecks_telemetry.spool.stats import read_accounts
@@ -250,7 +250,7 @@ def test_on_a_network_file_system_nobody_writes_without_the_file_lock(ours: Home
         ("/home/jane", "nfs4"),
         ("/home/janet", "ext4"),
         ("/home/jane/local disk/x", "xfs"),
-        ("/media/stick", "fuse"),
+        ("/media/stick", "fuse.sshfs"),
         ("/media/windows", "fuse.ntfs-3g"),
         ("/twice", "tmpfs"),
     ],
@@ -269,8 +269,31 @@ def test_the_longest_and_last_mount_point_holds(path: str, kind: str) -> None:
 
 
 def test_local_file_systems_are_not_remote(ours: Home) -> None:
-    assert not {"ext4", "xfs", "btrfs", "zfs", "apfs", "tmpfs", "overlay", "fuse.ntfs-3g"} & REMOTE
+    assert {"ext4", "xfs", "btrfs", "zfs", "apfs", "tmpfs", "overlay", "fuse.ntfs-3g"} <= LOCAL
     assert is_remote("\\\\server\\share\\home")
+
+
+REMOTE = (
+    "9p acfs afs beegfs ceph cifs cvfs dvs ecryptfs fakeowner drvfs fuse.sshfs gpfs lustre nfs nfs4 panfs pvfs2 wekafs"
+)
+
+
+@pytest.mark.parametrize("kind", [*REMOTE.split(), "a-file-system-of-tomorrow"])
+def test_what_is_not_known_to_be_local_is_remote(
+    ours: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    (tmp_path / "mounts").write_text(MOUNT.format(point="/", kind=kind))
+    monkeypatch.setattr(ground_, "MOUNTS", str(tmp_path / "mounts"))
+    assert is_remote(ours.state)
+
+
+@pytest.mark.parametrize(
+    ("upper", "kind"), [("/nfs/upper", "nfs4"), ("/disk/upper", "xfs"), ("/of/the/host", "overlay")]
+)
+def test_an_overlay_is_as_remote_as_its_upper_directory(upper: str, kind: str) -> None:
+    overlay = f"1 2 0:1 / / rw - overlay overlay rw,lowerdir=/lower,upperdir={upper},workdir=/work\n"
+    below = [MOUNT.format(point="/nfs", kind="nfs4"), MOUNT.format(point="/disk", kind="xfs")]
+    assert type_of_mount("/home/jane", [overlay, *below]) == kind
 
 
 def test_where_the_list_of_mounts_cannot_be_read_the_ground_is_local(

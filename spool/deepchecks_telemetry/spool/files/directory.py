@@ -3,17 +3,17 @@
 import os
 import stat
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from deepchecks_telemetry.spool.errors import Unusable
+from deepchecks_telemetry.spool.errors import Unusable, raise_if_hosts
 from deepchecks_telemetry.spool.files.paths import Home
 
 MOUNTS = "/proc/self/mountinfo"
-# A WAL needs memory that all processes share, and here they may be on different machines (sqlite.org/wal.html); fuse
-# stands for sshfs and its many kin. overlay and tmpfs are local.
-REMOTE = frozenset(
-    "9p afs beegfs ceph cephfs cifs coda davfs fuse fuse.sshfs fuse.s3fs gcsfuse gfs2 glusterfs lustre ncpfs nfs nfs4 "
-    "ocfs2 orangefs prl_fs smb3 smbfs vboxsf virtiofs vmhgfs".split()
+# A WAL needs memory that all processes share; on a network file system they may be on different machines
+# (sqlite.org/wal.html). Only these are known to be local; every other file system is treated as a network's.
+LOCAL = frozenset(
+    "apfs bcachefs btrfs exfat ext2 ext3 ext4 f2fs fuse.exfat fuse.lxcfs fuse.ntfs-3g fuseblk hfs hfsplus jfs msdos "
+    "nilfs2 ntfs ntfs3 overlay ramfs reiserfs rootfs squashfs tmpfs udf ufs vfat xfs zfs".split()
 )
 
 
@@ -72,33 +72,43 @@ def _check_above(folder: str) -> None:
 
 
 def is_remote(path: str) -> bool:
-    """Whether `path` lies on a file system that other machines may write too; unknown systems count as local."""
+    """Whether `path` may be on a file system that other machines write too; where no mounts are listed, it is not."""
     if path.startswith("\\\\"):
         return True  # a share's name on Windows
     try:
         with open(MOUNTS, encoding="utf-8", errors="surrogateescape") as file:
-            return type_of_mount(os.path.realpath(path), file) in REMOTE
-    except OSError:
+            mounts = file.readlines()
+    except OSError as error:
+        raise_if_hosts(error)
         return False  # not Linux
+    return type_of_mount(os.path.realpath(path), mounts) not in LOCAL
 
 
-def type_of_mount(path: str, mounts: Iterable[str]) -> str:
-    """The file system type at `path` by the lines of mountinfo(5); the last of the longest mount points holds."""
-    best, kind = "", ""
-    for line in mounts:
-        point = _unescape(line.split(" ", 5)[4])
-        inside = path == point or path.startswith(point.rstrip("/") + "/")
-        if inside and len(point) >= len(best):
-            best, kind = point, line.partition(" - ")[2].split()[0]
-    return kind if not kind.startswith("fuse.") else _fuse(kind)
+def type_of_mount(path: str, mounts: Sequence[str]) -> str:
+    """The file system type at `path` by the lines of mountinfo(5); of an overlay, that of its upper directory."""
+    line = _line_of(path, mounts)
+    kind, _, options = line.partition(" - ")[2].partition(" ")
+    upper = options.partition("upperdir=")[2].partition(",")[0] if kind == "overlay" else ""
+    below = _line_of(upper, mounts) if upper.startswith("/") else line
+    # In a container the upper directory's path is the host's: what is mounted there cannot be seen.
+    return kind if below == line or kind != "overlay" else type_of_mount(upper, [below])
 
 
-def _fuse(kind: str) -> str:
-    """Every FUSE file system may be remote; the few that are a local disk's driver are not."""
-    return kind if kind in {"fuse.ntfs-3g", "fuse.exfat", "fuse.lxcfs"} else "fuse"
+def _line_of(path: str, mounts: Iterable[str]) -> str:
+    """The line of the longest mount point above `path`, of two at the same place the last."""
+    above = {_escape(path): len(path)}
+    while path != os.path.dirname(path):
+        path = os.path.dirname(path)
+        above[_escape(path)] = len(path)
+    best, found = -1, ""
+    for line in mounts:  # there may be thousands: a look-up costs less than comparing prefixes
+        length = above.get(line.split(" ", 5)[4], -1)
+        if length >= best and length >= 0:
+            best, found = length, line
+    return found
 
 
-def _unescape(point: str) -> str:
-    for code, letter in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
-        point = point.replace(code, letter)
+def _escape(point: str) -> str:
+    for letter, code in (("\\", "\\134"), (" ", "\\040"), ("\t", "\\011"), ("\n", "\\012")):
+        point = point.replace(letter, code)
     return point
