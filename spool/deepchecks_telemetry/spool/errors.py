@@ -46,10 +46,13 @@ def is_host_exception(error: BaseException) -> bool:
 def raise_if_hosts(error: BaseException) -> None:
     """Raise `error`, or the exception that it was made from, where that is the host's."""
     found: BaseException | None = error
-    while found is not None:
-        if is_host_exception(found):
-            raise found
-        found = found.__cause__
+    try:
+        while found is not None:
+            if is_host_exception(found):
+                raise found
+            found = found.__cause__
+    finally:
+        del error, found  # else its traceback, this frame and itself are a cycle, which keeps a connection open
 
 
 def _is_known(module: object) -> bool:

@@ -16,12 +16,15 @@ from typing import NamedTuple
 from deepchecks_telemetry.spool.errors import Unusable, raise_if_hosts
 from deepchecks_telemetry.spool.files.regular import BESIDE
 
-FIRST = 128  # SQLite's numbers begin here: after a host has closed everything, its next files get low numbers
+FIRST = 64  # SQLite's numbers begin here: after a host has closed everything, its next files get low numbers
 LISTING = "/dev/fd"
 MOST = 3  # the database, its WAL and its shared memory; with a rollback journal only the first stays open
 UNLISTED = range(3, 1024)  # where that directory is missing
 
+ROOM = 16  # left below the limit of open files, for SQLite and for other threads
+
 _fillers: list[int] = []
+_replaced: set[int] = set()  # the numbers of the connection that is being closed at which /dev/null is by now
 
 
 class Descriptors(NamedTuple):
@@ -48,7 +51,7 @@ class Descriptors(NamedTuple):
 @contextmanager
 def high_numbers() -> Iterator[None]:
     """Occupy the descriptors below `FIRST` for a moment, so that files opened meanwhile get higher ones."""
-    _close_fillers()  # left by an exception from a signal handler
+    _close_left_fillers()
     try:
         if sys.platform != "win32":
             _fill()
@@ -64,11 +67,22 @@ def _fill() -> None:
             _fillers.append(os.dup(_fillers[0]))
     except OSError as error:  # the limit of this process is lower: the numbers are as high as they get
         raise_if_hosts(error)
+        for _ in range(min(ROOM, len(_fillers))):
+            os.close(_fillers.pop())
 
 
 def _close_fillers() -> None:
     while _fillers:
-        os.close(_fillers.pop())
+        os.close(_fillers[-1])
+        _fillers.pop()
+
+
+def _close_left_fillers() -> None:
+    """Close what an exception left of them; the last one may be closed already, and its number a file of the host's."""
+    while _fillers:
+        if _is_null(_fillers[-1]):
+            os.close(_fillers[-1])
+        _fillers.pop()
 
 
 def open_numbers() -> frozenset[int]:
@@ -94,7 +108,7 @@ def mark(database: str, before: frozenset[int]) -> Descriptors:
     return Descriptors(numbers[0], numbers[len(numbers) // 2], numbers[-1], offset)
 
 
-def close(connection: sqlite3.Connection, descriptors: Descriptors) -> bool:
+def close(connection: sqlite3.Connection, cursor: sqlite3.Cursor, descriptors: Descriptors) -> bool:
     """Close a connection without a system call on the spool or on a file of the host's; False where that is impossible.
 
     Closed the usual way the last connection checkpoints (two fsyncs) and deletes the WAL; in a forked child that would
@@ -103,8 +117,11 @@ def close(connection: sqlite3.Connection, descriptors: Descriptors) -> bool:
 
     It is impossible where the host has a file of its own under one of the numbers: then the connection must stay open
     for ever, and SQLite, which keeps one state for all connections to a file, cannot use the spool in this process.
+
+    An exception may interrupt it anywhere; called again it goes on, and a connection that is closed already is fine.
     """
     try:
+        cursor.close()  # one whose statement has failed would hold the connection open
         if connection.in_transaction:
             if not descriptors.are_ours():
                 return False
@@ -112,14 +129,17 @@ def close(connection: sqlite3.Connection, descriptors: Descriptors) -> bool:
         if any(_is_the_hosts(number, descriptors.mark) for number in descriptors.numbers) or not _replace(descriptors):
             return False
         connection.close()
+    except sqlite3.ProgrammingError:
+        _replaced.clear()  # it is closed
     except (OSError, sqlite3.Error) as error:  # the limit of open files is reached, or the disk does not answer
         raise_if_hosts(error)
         return False
+    _replaced.clear()
     return True
 
 
 def _is_the_hosts(number: int, offset: int) -> bool:
-    return _stat(number) is not None and _offset(number) != offset
+    return _stat(number) is not None and _offset(number) != offset and number not in _replaced
 
 
 def _offset(number: int) -> int | None:
@@ -136,6 +156,11 @@ def _stat(number: int) -> os.stat_result | None:
     except OSError as error:
         raise_if_hosts(error)
         return None
+
+
+def _is_null(number: int) -> bool:
+    found = _stat(number)
+    return found is not None and os.path.samestat(found, os.stat(os.devnull))
 
 
 def _stat_path(path: str) -> os.stat_result | None:
@@ -184,6 +209,9 @@ else:
                 os.close(null)
 
     def _put(null: int, number: int, offset: int) -> bool:
+        if number in _replaced and _offset(number) == 0:
+            return True
+        _replaced.add(number)
         if _offset(number) == offset:
             return os.dup2(null, number, inheritable=False) == number
         got = fcntl.fcntl(null, fcntl.F_DUPFD_CLOEXEC, number)  # never takes a number that is in use

@@ -36,16 +36,15 @@ class Process:
 
     def own(self, owner: Owner) -> None:
         """Let `owner` have the only open session; the caller holds the guard."""
-        if self.owner is not owner:
-            self.close()
-            self.owner = owner
+        self.close()
+        self.owner = owner
 
     def close(self) -> None:
         """Close the open session; the caller holds the guard."""
-        owner, self.owner = self.owner, None
-        if owner is not None:
-            self.lost = True  # until it is closed, also where an exception strikes meanwhile
-            self.lost = not owner.close()
+        if self.owner is not None:
+            if not self.owner.close():
+                self.lost = True
+            self.owner = None  # not before: an exception may interrupt closing, and the next call goes on with it
 
     def before_fork(self) -> None:
         """Let no other thread be inside SQLite at the fork: a mutex that it holds would stay locked in the child."""

@@ -1,7 +1,7 @@
 """A session: an open connection and all that was read through it; opened whole or not at all, thrown away whole."""
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, fields
 from typing import Any
@@ -54,8 +54,7 @@ class Connection:
 
     def close(self) -> bool:
         """Close it without touching the spool; False where that is impossible (see `descriptors.close`)."""
-        self.cursor.close()  # one whose statement has failed would hold the connection open
-        if not descriptors.close(self.raw, self.descriptors):
+        if not descriptors.close(self.raw, self.cursor, self.descriptors):
             return False
         connections.forget(self.raw)
         return True
@@ -73,28 +72,36 @@ class Session(Connection):
         return APPEND % (day, self.environment_id, self.epoch)
 
 
-def open_connection(home: Home, deadline: float) -> Connection:
-    """Connect to an existing spool, and mark its descriptors; raises the spool's errors."""
+def open_connection(home: Home, deadline: float, adopt: Callable[[Connection], None]) -> Connection:
+    """Connect to an existing spool, and mark its descriptors; raises the spool's errors.
+
+    `adopt` is given the connection before anything can fail, so that it is always closed in the end.
+    """
     lock = home.lock if is_remote(home.state) else None
 
     def act() -> Connection:
         with nullcontext() if lock is None else hold_in_host(lock):
-            return _connect(home, lock)
+            return _connect(home, lock, adopt)
 
     return retry_while_busy(act, deadline, tries=HOST_TRIES)
 
 
-def _connect(home: Home, lock: str | None) -> Connection:
+def _connect(home: Home, lock: str | None, adopt: Callable[[Connection], None]) -> Connection:
     file, before = file_id(home.spool), descriptors.open_numbers()
-    with descriptors.high_numbers():
-        raw = connect(home)
+    raw = None
     try:
+        with descriptors.high_numbers():
+            raw = connect(home)
         marked = descriptors.mark(home.spool, before)
+        connection = Connection(raw, raw.cursor(), marked, file, lock)
+        connections.keep(raw)
+        adopt(connection)
     except BaseException:
-        raw.close()
+        if raw is not None:
+            connections.forget(raw)
+            raw.close()
         raise
-    connections.keep(raw)
-    return Connection(raw, raw.cursor(), marked, file, lock)
+    return connection
 
 
 def open_session(connection: Connection, home: Home, environ: Mapping[str, str], deadline: float) -> Session | None:

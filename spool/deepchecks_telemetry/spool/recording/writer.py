@@ -21,7 +21,7 @@ from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.spool.files.quarantine import quarantine
 from deepchecks_telemetry.spool.files.regular import file_id
 from deepchecks_telemetry.spool.recording.process import Process
-from deepchecks_telemetry.spool.recording.session import Session, open_connection, open_session
+from deepchecks_telemetry.spool.recording.session import Connection, Session, open_connection, open_session
 from deepchecks_telemetry.spool.recording.watch import Change, Watch
 
 DEADLINE_S = 0.1  # the longest that one record waits for others
@@ -48,6 +48,7 @@ class Writer:
         self._process, self._environ = process, environ
         self._watch = Watch(home)
         self._session: Session | None = None
+        self._closing: Connection | None = None  # one without a session: not opened whole, or not yet closed
         self._statement, self._day = "", 0  # of the session, for one day
         self._compact_at = NEVER
         self._no_wait_until = self._patient_until = self._quiet_until = self._retry_at = 0.0
@@ -88,9 +89,12 @@ class Writer:
         return False
 
     def close(self) -> bool:
-        """Throw the session away; False where it must stay open for ever."""
-        session, self._session = self._session, None
-        return session is None or session.close()
+        """Throw the session away; False where it must stay open for ever. Called again after an exception, it goes on."""
+        self._closing = self._session or self._closing
+        self._session = None
+        closed = self._closing is None or self._closing.close()
+        self._closing = None
+        return closed
 
     def _store(self, number: int, now: float) -> bool:
         """Append; the few calls in here are the price of each event: one more costs 0.1 of 10 µs."""
@@ -170,18 +174,18 @@ class Writer:
             self._patient_until = now + FIRST_DEADLINE_S
         deadline = self._deadline(now)
         self._process.own(self)
-        connection, session = open_connection(self.home, deadline), None
-        try:
-            session = open_session(connection, self.home, self._environ, deadline)
-        finally:
-            if session is None:
-                self._process.lost |= not connection.close()
+        connection = open_connection(self.home, deadline, self._adopt)
+        session = open_session(connection, self.home, self._environ, deadline)
         if session is None:
             self._back_off()
             return None
         self._session, self._day = session, 0
+        self._closing = None
         self._fill_in(session)
         return session
+
+    def _adopt(self, connection: Connection) -> None:
+        self._closing = connection
 
     def _maintain(self, session: Session, last_id: int) -> None:
         """Count what was dropped, and compact now and then; the event is stored by now, so nothing here fails it."""
@@ -229,7 +233,7 @@ class Writer:
             return self.drop(FAILED)
 
     def _discard(self) -> None:
-        if self._session is not None:
+        if self._session is not None or self._closing is not None:
             self._process.close()
 
     def _back_off(self) -> None:

@@ -1,0 +1,82 @@
+"""A host that closes descriptors which are not its own keeps its files, and is counted on."""
+
+import sys
+from collections.abc import Callable
+
+import pytest
+
+from deepchecks_telemetry.spool.files.paths import Home
+from deepchecks_telemetry.spool.stats import read_accounts
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="SQLite has handles there, not descriptors")
+
+Run = Callable[..., str]
+
+# Closes what `close` says, opens files of its own with a pattern, records on, and compares each of its files.
+HOST = """
+import os, sys, tempfile
+from deepchecks_telemetry.spool import record
+close, files = sys.argv[1], int(sys.argv[2])
+assert record("run-check")
+ours = sorted(int(name) for name in os.listdir("/dev/fd") if "spool.db" in os.path.realpath(f"/dev/fd/{name}"))
+chosen = {"all": range(3, 1024), "database": ours[:1], "wal": ours[1:2], "shm": ours[2:]}[close]
+for number in chosen:
+    try: os.close(number)
+    except OSError: pass
+folder, pattern = tempfile.mkdtemp(), b"pattern!" * 1024
+held = []
+for number in range(files):
+    held.append(os.open(f"{folder}/{number}", os.O_RDWR | os.O_CREAT))
+    os.write(held[-1], pattern)
+told = [record("run-suite") for _ in range(50)]
+foreign = [number for number in range(files) if open(f"{folder}/{number}", "rb").read() != pattern]
+assert foreign == [], foreign
+assert all(os.pread(descriptor, 9000, 0) == pattern for descriptor in held)
+print(1 + sum(told))
+"""
+
+
+@pytest.mark.parametrize("close", ["all", "database", "wal", "shm"])
+@pytest.mark.parametrize("files", [0, 20])
+def test_a_host_that_closes_descriptors_keeps_its_files_and_is_counted(
+    ours: Home, run: Run, close: str, files: int
+) -> None:
+    acknowledged = int(run(HOST, close, str(files)))
+    books = read_accounts(ours)
+    assert (acknowledged, books.pending, books.balance) == (51, 51, 0)
+
+
+def test_where_the_host_has_files_under_all_numbers_nothing_is_recorded_any_more(ours: Home, run: Run) -> None:
+    """SQLite keeps one state for all connections to a file, so another connection would take locks on the host's."""
+    acknowledged = int(run(HOST, "all", "200"))
+    books = read_accounts(ours)
+    assert (acknowledged, books.pending, books.balance) == (1, 1, 0)
+
+
+def test_descriptors_are_out_of_the_way_of_the_hosts_next_files(ours: Home, run: Run) -> None:
+    lines = run(
+        "import os; from deepchecks_telemetry.spool import record; assert record('run-check')\n"
+        "print(*[n for n in os.listdir('/dev/fd') if 'spool.db' in os.path.realpath(f'/dev/fd/{n}')])\n"
+        "print(os.open(os.devnull, os.O_RDONLY))"
+    ).splitlines()
+    assert min(map(int, lines[0].split())) >= 64
+    assert int(lines[1]) < 10
+
+
+def test_a_low_limit_of_open_files_is_not_an_error_of_the_host(ours: Home, run: Run) -> None:
+    run(
+        "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40))\n"
+        "from deepchecks_telemetry.spool import record; assert record('run-check')"
+    )
+    assert read_accounts(ours).pending == 1
+
+
+def test_closing_leaves_the_files_as_a_killed_process_leaves_them(ours: Home, run: Run) -> None:
+    script = (
+        "from deepchecks_telemetry.spool import record; from deepchecks_telemetry.spool.recording.record import close\n"
+        "import os; assert record('run-check'); before = os.stat({wal!r}).st_size; close()\n"
+        "assert os.stat({wal!r}).st_size == before > 0\n"
+        "print([n for n in os.listdir('/dev/fd') if int(n) >= 64 and 'spool' in os.path.realpath(f'/dev/fd/{{n}}')])"
+    )
+    assert run(script.format(wal=ours.spool + "-wal")) == "[]\n"
+    assert read_accounts(ours).pending == 1

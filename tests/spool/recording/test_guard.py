@@ -1,0 +1,180 @@
+"""An exception from a signal handler, at any instruction, leaves nothing locked; nothing waits for itself."""
+
+import os
+import signal
+import sqlite3
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deepchecks_telemetry.spool import record
+from deepchecks_telemetry.spool.errors import Busy, is_host_exception
+from deepchecks_telemetry.spool.files.lock import hold, hold_in_host
+from deepchecks_telemetry.spool.files.paths import Home
+from deepchecks_telemetry.spool.recording import record as recording
+from deepchecks_telemetry.spool.stats import read_accounts
+
+Run = Callable[..., str]
+SOON_S = 0.5  # far more than a record takes on a loaded machine, far less than a lock that stays
+
+posix = pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this system has no interval timer")
+
+
+class HostError(Exception):
+    """What the host's signal handler raises."""
+
+
+def test_a_lock_that_an_exception_left_taken_is_replaced(ours: Home) -> None:
+    assert record("run-check")
+    assert recording._guard.take() is not None  # and its owner goes on without releasing it
+    started = time.monotonic()
+    assert record("run-check")
+    assert time.monotonic() - started < SOON_S
+    assert read_accounts(ours).balance == 0
+
+
+def test_a_lock_that_a_thread_left_taken_at_its_end_is_replaced(ours: Home) -> None:
+    assert record("run-check")
+    thread = threading.Thread(target=recording._guard.take)
+    thread.start()
+    thread.join()
+    started = time.monotonic()
+    assert record("run-check")
+    assert time.monotonic() - started < SOON_S
+
+
+def test_a_lock_that_another_thread_holds_at_work_is_waited_for_and_not_replaced(ours: Home) -> None:
+    inside, leave = threading.Event(), threading.Event()
+
+    def stay(_: object) -> None:
+        inside.set()
+        leave.wait(10)
+
+    assert record("run-check")
+    thread = threading.Thread(target=recording.access, args=(stay,))
+    thread.start()
+    assert inside.wait(10)
+    lock = recording._guard.lock
+    assert record("run-check") is False
+    assert recording._guard.lock is lock
+    leave.set()
+    thread.join()
+    assert record("run-check")
+    assert read_accounts(ours).dropped == {"busy": 1}
+
+
+def test_a_record_inside_a_record_of_the_same_thread_is_refused_at_once(ours: Home) -> None:
+    assert record("run-check")
+    started = time.monotonic()
+    assert recording.access(lambda _: record("run-check")) is False
+    assert time.monotonic() - started < 0.05
+    assert record("run-check")
+    books = read_accounts(ours)
+    assert (books.pending, books.dropped, books.balance) == (2, {"busy": 1}, 0)
+
+
+def test_a_transaction_that_an_exception_left_open_is_rolled_back(ours: Home) -> None:
+    assert record("run-check")
+    writer = recording._writer
+    assert writer is not None
+    assert writer._session is not None
+    writer._session.raw.execute("BEGIN IMMEDIATE")
+    assert record("run-check")
+    with closing(sqlite3.connect(ours.spool, isolation_level=None, timeout=0)) as other:
+        other.execute("BEGIN IMMEDIATE")  # nobody holds the write lock
+        other.execute("ROLLBACK")
+    assert read_accounts(ours).pending == 2
+
+
+# The handler raises only where it has interrupted `record`, so that each exception can be counted where it arrives.
+ALARMS = """
+import builtins, random, signal, sys, time
+from deepchecks_telemetry.spool import record
+class HostError(Exception): pass
+kind = getattr(builtins, sys.argv[1], HostError)
+raised = arrived = acknowledged = 0
+def handler(number, frame):
+    global raised
+    signal.setitimer(signal.ITIMER_REAL, random.uniform(0.0002, 0.002))
+    while frame is not None:
+        if frame.f_code is record.__code__:
+            raised += 1
+            raise kind("the host's")
+        frame = frame.f_back
+assert record("run-check")
+signal.signal(signal.SIGALRM, handler)
+signal.setitimer(signal.ITIMER_REAL, 0.001)
+while raised < int(sys.argv[2]):
+    try:
+        acknowledged += record("run-check")
+    except kind as error:
+        while error is not None:  # another one may strike while the first is on its way
+            arrived += isinstance(error, kind)
+            error = error.__context__
+signal.setitimer(signal.ITIMER_REAL, 0)
+started = time.monotonic()
+last = record("run-check")
+print(raised, arrived, acknowledged + 1 + last, last, time.monotonic() - started < 0.5)
+"""
+
+
+@posix
+@pytest.mark.parametrize("kind", ["KeyboardInterrupt", "TimeoutError", "HostError", "OSError", "ValueError"])
+def test_every_exception_of_a_signal_handler_reaches_the_host(ours: Home, run: Run, kind: str) -> None:
+    raised, arrived, acknowledged, last, quick = run(ALARMS, kind, "300").split()
+    assert (arrived, last, quick) == (raised, "True", "True")
+    books = read_accounts(ours)
+    assert books.balance == 0
+    assert books.pending >= int(acknowledged)
+
+
+def test_the_hosts_lock_and_filelocks_exclude_each_other(ours: Home) -> None:
+    os.makedirs(ours.state, mode=0o700)
+    with hold(ours.lock, 1.0), pytest.raises(Busy), hold_in_host(ours.lock):
+        pass
+    with hold_in_host(ours.lock), pytest.raises(Busy), hold(ours.lock, 0.05):
+        pass
+    with hold_in_host(ours.lock):
+        pass
+    with hold(ours.lock, 1.0):
+        pass
+
+
+def test_a_lock_file_that_was_removed_meanwhile_is_not_held(ours: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    os.makedirs(ours.state, mode=0o700)
+    stat = os.fstat
+
+    def removed(descriptor: int) -> os.stat_result:
+        Path(ours.lock).unlink(missing_ok=True)
+        return stat(descriptor)
+
+    monkeypatch.setattr(os, "fstat", removed)
+    with pytest.raises(Busy), hold_in_host(ours.lock):
+        pass
+
+
+def test_an_exception_of_ours_is_not_the_hosts() -> None:
+    for raise_ in (lambda: os.stat("/no/such/file"), lambda: sqlite3.connect("/no/such/file/x")):
+        error = caught(compile_in("deepchecks_telemetry.spool.any", raise_))
+        assert not is_host_exception(error)
+    assert is_host_exception(caught(lambda: os.stat("/no/such/file")))  # this module is not ours
+    assert is_host_exception(HostError())
+
+
+def caught(act: Callable[[], Any]) -> BaseException:
+    try:
+        act()
+    except Exception as error:  # noqa: BLE001
+        return error.with_traceback(error.__traceback__.tb_next if error.__traceback__ else None)
+    raise AssertionError("it raised nothing")
+
+
+def compile_in(module: str, act: Callable[[], Any]) -> Callable[[], Any]:
+    """The same code in a function of that module."""
+    return type(act)(act.__code__, {"__name__": module, "os": os, "sqlite3": sqlite3, "sys": sys})
