@@ -40,7 +40,7 @@ def test_a_new_spool_is_whole_empty_and_open(ours: Home) -> None:
 
 def test_the_settings_are_those_of_the_design(ours: Home) -> None:
     create(ours, 1.0)
-    wanted = {"page_size": 1024, "journal_mode": "wal", "synchronous": 1, "wal_autocheckpoint": 0, "trusted_schema": 0}
+    wanted = {"page_size": 512, "journal_mode": "wal", "synchronous": 1, "wal_autocheckpoint": 0, "trusted_schema": 0}
     with closing(connect(ours)) as connection:
         assert {name: connection.execute(f"PRAGMA {name}").fetchone()[0] for name in wanted} == wanted
         assert connection.isolation_level is None

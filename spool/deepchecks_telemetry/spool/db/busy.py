@@ -40,15 +40,17 @@ else:
 Result = TypeVar("Result")
 
 # The back-off between two tries. SQLite's busy handler sleeps 1 to 100 ms: its tail is 5 to 15 times worse.
-SHORTEST_S, LONGEST_S = 0.00005, 0.001
-HOST_TRIES = 150  # some 100 ms; a second bound beside the deadline, for a clock that stands still (libfaketime)
+# Longer pauses after some tries, or a hundred processes that wait for one take its processor away.
+SHORTEST_S, LONG_S, LONGEST_S = 0.00005, 0.001, 0.008
+DOUBLE_AFTER = 8  # tries
+HOST_TRIES = 42  # some 100 ms; a second bound beside the deadline, for a clock that stands still (libfaketime)
 MANY_TRIES = 100_000
 
 
-def pause() -> None:
-    """Sleep between two tries."""
-    # `random` would cost its import; one byte is jitter enough.
-    sleep(SHORTEST_S + (LONGEST_S - SHORTEST_S) * os.urandom(1)[0] / 255)
+def pause(tried: int) -> None:
+    """Sleep before the next try: jittered, and longer the more have been made."""
+    longest_s = min(LONG_S * 2 ** (tried // DOUBLE_AFTER), LONGEST_S)
+    sleep(SHORTEST_S + (longest_s - SHORTEST_S) * os.urandom(1)[0] / 255)
 
 
 def retry_while_busy(act: Callable[[], Result], deadline: float, *, tries: int = MANY_TRIES) -> Result:
@@ -61,7 +63,7 @@ def retry_while_busy(act: Callable[[], Result], deadline: float, *, tries: int =
                 raise
             if tried == tries or monotonic() >= deadline:
                 raise Busy("the spool is locked by another process") from error
-        pause()
+        pause(tried)
     raise Busy("the spool is locked by another process")
 
 

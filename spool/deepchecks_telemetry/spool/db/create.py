@@ -15,7 +15,7 @@ from deepchecks_telemetry.spool.files.regular import clear
 
 PAGE_BYTES = 512
 NEW_S = 2.0
-MANY_TRIES = 4_000  # some 2 s, where the clock stands still
+MANY_TRIES = 500  # some 2 s, where the clock stands still
 
 
 def create(home: Home, timeout_s: float) -> None:
@@ -28,12 +28,12 @@ def create(home: Home, timeout_s: float) -> None:
         raise_if_hosts(error)
         raise Unusable(f"the state directory cannot be made ({type(error).__name__})") from error
     # A hundred that each wait for their turn outlast any deadline; once the spool is there, none needs the lock.
-    for _ in range(MANY_TRIES):
+    for tried in range(MANY_TRIES):
         if os.path.lexists(home.spool) or _build_under_lock(home):
             return
         if monotonic() >= deadline:
             break
-        pause()
+        pause(tried)
     raise Busy("another process holds the lock of the spool")
 
 

@@ -182,7 +182,7 @@ def _is_one_of(number: int, files: list[os.stat_result]) -> bool:
 
 if sys.platform == "win32":  # SQLite has handles there, not descriptors: one of our own stands for them
 
-    def _find(database: str, before: frozenset[int]) -> list[int]:
+    def _find(database: str, before: frozenset[int]) -> list[int]:  # noqa: ARG001
         return [os.open(database, os.O_RDONLY)]
 
     def _replace(descriptors: Descriptors) -> bool:
