@@ -9,7 +9,13 @@ from deepchecks_telemetry.spool.errors import Busy, Damaged, Outdated, Unusable
 from deepchecks_telemetry.spool.files.directory import check_ground, is_remote, make_folder
 from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.spool.files.quarantine import identity, reunite
-from deepchecks_telemetry.spool.files.regular import clear, is_plain, is_plain_database, leads_elsewhere
+from deepchecks_telemetry.spool.files.regular import (
+    clear,
+    has_second_name,
+    is_plain,
+    is_plain_database,
+    leads_elsewhere,
+)
 
 # PRAGMA user_version is 1000 × a change that older clients cannot live with + additions that they need not know.
 BREAKING = 1000
@@ -128,7 +134,7 @@ def connect(home: Home, *, timeout_s: float = 0.0) -> sqlite3.Connection:
     check_ground(home)
     before = os.lstat(home.spool)
     if not is_plain(home.spool):  # a second name is a link too: sqlite.org/howtocorrupt.html, 2.5 and 2.6
-        raise Unusable("the spool is a link or no file")
+        raise Unusable(_why_not_plain(home.spool))
     if not is_plain_database(home.spool):
         raise Unusable("a file beside the spool is a link or no file")
     if leads_elsewhere(home.spool):
@@ -150,6 +156,12 @@ def connect(home: Home, *, timeout_s: float = 0.0) -> sqlite3.Connection:
     except FAULTS as error:
         raise translate(error) from error
     return connection
+
+
+def _why_not_plain(path: str) -> str:
+    if has_second_name(path):
+        return f"{path} has a second name (a hard link); each command of deepchecks telemetry moves it to its own file"
+    return f"{path} is a link, no file, or another user's"
 
 
 def _check_unmoved(home: Home, before: os.stat_result) -> None:

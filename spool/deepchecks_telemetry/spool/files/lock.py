@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from deepchecks_telemetry.spool.errors import Busy, Unusable
-from deepchecks_telemetry.spool.files.regular import is_plain
+from deepchecks_telemetry.spool.files.regular import is_lockable
 
 POLL_S = 0.005
 
@@ -22,7 +22,7 @@ def hold(path: str, timeout_s: float) -> Iterator[None]:
 
     if not os.path.isdir(os.path.dirname(path)):
         raise FileNotFoundError(os.path.dirname(path))  # filelock would make it, readable for others
-    if not is_plain(path):
+    if not is_lockable(path):
         raise Unusable("the lock file is a link or no file")
     if sys.platform != "win32" and os.geteuid() == 0 != os.stat(os.path.dirname(path)).st_uid:
         raise Unusable("the lock file would be root's, in a folder of another user, who could never take it")

@@ -157,7 +157,7 @@ class Writer:
         if hurried and self._is_crowded():
             time.sleep(GAP_S)
             self._look_at = 0.0
-        choices = _stamp(self.home.mode), _stamp(self.home.policy_mode)
+        choices = tuple(map(_stamp, self.home.watched))
         if choices != self._choices:
             self._choices = choices
             self._rest_until = 0.0
