@@ -43,7 +43,8 @@ def test_where_there_is_no_spool_nothing_is_wrong_and_nothing_is_made(ours: Home
     assert worst(look(ours)) == OK
     assert not os.path.exists(ours.state)
     os.makedirs(ours.state, mode=0o700)
-    assert look(ours)["spool"].text == "there is none yet"
+    assert look(ours)["spool"].text == "none yet; the first event makes it"
+    assert os.listdir(ours.state) == ["spool.lock"]
 
 
 def test_a_sound_spool_has_no_warning(ours: Home) -> None:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from deepchecks_telemetry.spool.batches.exports import Export, read_exports, remove_exports
 from deepchecks_telemetry.spool.batches.noted_exports import read_noted_exports
 from deepchecks_telemetry.spool.choice import choose_off
+from deepchecks_telemetry.spool.consent.decision import read_choice
 from deepchecks_telemetry.spool.db.connection import BUSY_TIMEOUT_S, opened
 from deepchecks_telemetry.spool.db.emptying import close_fence, empty_tables, read_markers, read_receivers
 from deepchecks_telemetry.spool.errors import Busy, Damaged, Outdated, Unusable
@@ -98,8 +99,14 @@ def erase(home: Home, *, on_wait: Callable[[], None] = lambda: None) -> Erased:
         if not whole:
             choose_off(home)  # there may be space for it now
     except Unusable as error:
-        raise Unusable(f"what was recorded is wiped, but {error}, so recording can begin again") from error
+        raise Unusable(f"what was recorded is wiped, but {error}: {_what_holds(home)}") from error
     return erased
+
+
+def _what_holds(home: Home) -> str:
+    if os.path.exists(home.spool) and read_choice(home).mode is None:
+        return "only the closed spool keeps telemetry off, so run disable again when there is space"
+    return "recording can begin again"
 
 
 def _wipe(home: Home, on_wait: Callable[[], None]) -> Erased:
@@ -132,7 +139,7 @@ def _hold_upload_lock(held: ExitStack, home: Home, on_wait: Callable[[], None]) 
 def _wipe_state(home: Home, pages: tuple[tuple[str, ...], tuple[str, ...]], *, fenced: bool) -> Erased:
     contents = _read_contents(home)
     # Before the rows, which know their paths: a disable that is killed here is run again and finds them.
-    exports = [*contents.exports, *read_noted_exports(home)]
+    exports = list(dict.fromkeys((*contents.exports, *read_noted_exports(home))))
     gone, carried = _remove_exports(exports)
     # Where the fence could not be closed before, a row could still come after the last one is gone.
     emptied = (fenced or _is_done(close_fence, home)) and _is_done(empty_tables, home)

@@ -86,11 +86,11 @@ def _tighten_files(folder: str) -> None:
 
 def untrusted_reason(found: os.stat_result, *trusted: int, writable: bool = False) -> str | None:
     """Why another user than the `trusted` could have written this; None where nobody could, `writable` bits apart."""
-    if sys.platform == "win32":
-        return None
-    if found.st_uid not in (*trusted, os.geteuid()):
+    if sys.platform != "win32" and found.st_uid not in (*trusted, os.geteuid()):
         return "belongs to another user"
-    return "can be written by other users" if found.st_mode & 0o022 and not writable else None
+    if sys.platform != "win32" and found.st_mode & 0o022 and not writable:
+        return "can be written by other users"
+    return None
 
 
 def make_folder(path: str) -> bool:

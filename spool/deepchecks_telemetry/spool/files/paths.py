@@ -86,14 +86,11 @@ def _below(state: str, config: str, policy: str) -> Home:
 def _default(policy: str) -> Home | None:
     """The folders that no variable moves, so that `off` holds for a program with other variables too."""
     if sys.platform == "win32":
-        return _below(*_ask_platformdirs()[:2], policy)
-    home = registered_home()
-    return None if home is None else home_below(home, policy)
-
-
-def home_below(folder: str, policy: str) -> Home:
-    """The folders of a user whose home folder is `folder` and who has set no variable (not for Windows)."""
-    return _below(os.path.join(folder, USUAL[0]), os.path.join(folder, USUAL[1]), policy)
+        bases: tuple[str, str] | None = _ask_platformdirs()[:2]
+    else:
+        home = registered_home()
+        bases = (os.path.join(home, USUAL[0]), os.path.join(home, USUAL[1])) if home else None
+    return _below(*bases, policy) if bases else None
 
 
 def _ask_platformdirs() -> tuple[str, str, str]:
@@ -128,20 +125,21 @@ def registered_home() -> str | None:
 
     Some 30 µs, once in a process; a directory service is asked only where the user is not in the file.
     """
-    import pwd
+    home = ""
+    if sys.platform != "win32":
+        import pwd
 
-    try:
-        home = pwd.getpwuid(os.geteuid()).pw_dir
-    except KeyError:  # a container that runs under a number without a name
-        return None
+        try:
+            home = pwd.getpwuid(os.geteuid()).pw_dir
+        except KeyError:
+            pass  # a container that runs under a number without a name
     return home if os.path.isabs(home) else None
 
 
 def _policy_folders(environ: Mapping[str, str]) -> list[str]:
     # The machine's own first: a variable must not take away what its administrator decided.
-    if sys.platform == "win32":
-        return [_ask_platformdirs()[2]]
-    return [USUAL[2], *filter(os.path.isabs, environ.get("XDG_CONFIG_DIRS", "").split(os.pathsep))]
+    more = filter(os.path.isabs, environ.get("XDG_CONFIG_DIRS", "").split(os.pathsep))
+    return [_ask_platformdirs()[2]] if sys.platform == "win32" else [USUAL[2], *more]
 
 
 def find_policy(folders: list[str]) -> str:

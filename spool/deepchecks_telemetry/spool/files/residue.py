@@ -24,6 +24,13 @@ def find_residue(home: Home, markers: Iterable[bytes] = ()) -> tuple[int, list[s
     return len(files), [path for path in files if _holds(path, wanted)]
 
 
+def make_page_folder() -> str:
+    """The one that this user has already, or a new one under a random name."""
+    import tempfile
+
+    return next(iter(find_page_folders()), None) or tempfile.mkdtemp(prefix=PAGES)
+
+
 def find_page_folders() -> list[str]:
     """The folders of this user that `view` has made under the temporary one."""
     import tempfile
