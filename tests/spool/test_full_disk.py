@@ -132,12 +132,12 @@ def test_without_a_free_inode_for_the_choice_it_is_an_error_that_says_what_is_le
         Unusable, match=r"recorded is wiped, but .*No space left on device.*: recording can begin again"
     ):
         erase(find_home())
-    assert not ask(process)
     assert find_residue(ours)[1] == []
     for folder in folders[:2]:
         folder.rmdir()
     erase(find_home())
     assert read_mode(ours.mode) == "off"
+    assert not ask(process)
 
 
 def test_on_a_read_only_disk_it_is_an_error(ours: Home, home: Path, mount: Mount, run: Run) -> None:

@@ -26,13 +26,14 @@ def disable(*, all_users: bool, homes: Sequence[str], as_json: bool) -> None:
     """Record nothing more, and wipe what was recorded.
 
     The identifier is wiped too. It holds for all virtual environments of this user, at once, for running processes too.
-    Settings are kept: the endpoint and its headers. To remove them too: deepchecks telemetry purge.
+    Settings are kept: the endpoint and its headers. To remove them too: deepchecks telemetry purge. With --all-users a
+    process of each user does it, so that nothing of root's is left in their folders.
 
     \b
     Examples:
       deepchecks telemetry disable
-      sudo deepchecks telemetry disable --all-users
-      sudo deepchecks telemetry disable --all-users /home/jane /srv/home/john
+      deepchecks telemetry disable --all-users
+      deepchecks telemetry disable --all-users /home/jane /srv/home/john
     """
     if homes and not all_users:
         raise click.UsageError("HOME goes with --all-users.")
@@ -93,9 +94,10 @@ def lines(facts: dict[str, Any]) -> list[str]:
     removed = facts["removed"]
     *nouns, last = [count_text(removed[noun], noun[:-1] if noun != "batches" else "batch") for noun in removed]
     said = [
-        f"Telemetry is off, for all environments of this user, by {' and '.join(facts['off'])}.",
-        f"Removed: {', '.join(nouns)} and {last}, from {' and '.join(facts['wiped'])}.",
+        "Telemetry is off, for all environments of this user.",
+        f"Removed: {', '.join(nouns)} and {last}.",
         *(f"Removed file: {path}" for path in facts["removed_files"]),
+        *(f"Wrote off to {mode} and wiped {state}" for mode, state in zip(facts["off"], facts["wiped"], strict=True)),
     ]
     if facts["already_delivered"]:
         where = f" to {', '.join(facts['delivered_to'])}" if facts["delivered_to"] else ""

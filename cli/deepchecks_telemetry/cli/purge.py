@@ -23,7 +23,7 @@ LEDGER = ("ledger.db", "ledger.db-journal", "ledger.db-wal", "ledger.db-shm", "l
 @click.command()
 @json_option
 def purge(*, as_json: bool) -> None:
-    """Remove everything of ours for this user, and from this environment; telemetry stays off.
+    """Remove all of ours, for this user and environment; it stays off.
 
     As disable, and also the endpoint and its headers, the courier's ledger, what attach has put into this environment,
     and the identifier that deepchecks' own call had left in it. Other environments: detach in each of them.
