@@ -20,8 +20,8 @@ from deepchecks_telemetry.spool.files.directory import check_ground, is_remote
 from deepchecks_telemetry.spool.files.lock import hold
 from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.spool.files.quarantine import quarantined
-from deepchecks_telemetry.spool.files.regular import is_lockable
-from deepchecks_telemetry.spool.recovery.second_name import is_shared, separate
+from deepchecks_telemetry.spool.files.regular import is_lockable, is_shared
+from deepchecks_telemetry.spool.recovery.second_name import separate
 from deepchecks_telemetry.spool.stats import read_books
 from deepchecks_telemetry.spool.trial import try_first_record
 
@@ -107,7 +107,7 @@ def _no_spool(home: Home) -> Finding:
 
 def _second_name(home: Home) -> Iterator[Finding]:
     try:
-        if is_shared(home):
+        if is_shared(home.spool):
             separate(home, LOCK_S)
             text = "a backup by hard links had given it a second name; it is in a file of its own now, the backup stays"
             yield Finding("second name", WARNING, text)

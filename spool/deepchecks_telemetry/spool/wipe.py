@@ -23,9 +23,9 @@ from deepchecks_telemetry.spool.files.directory import check_owner
 from deepchecks_telemetry.spool.files.lock import hold
 from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.spool.files.quarantine import LEASE_S
-from deepchecks_telemetry.spool.files.regular import is_lockable, is_plain
+from deepchecks_telemetry.spool.files.regular import is_lockable, is_plain, is_shared
 from deepchecks_telemetry.spool.files.residue import find_page_folders, find_residue
-from deepchecks_telemetry.spool.recovery.second_name import is_shared, separate
+from deepchecks_telemetry.spool.recovery.second_name import separate
 from deepchecks_telemetry.spool.stats import Accounts, read_books
 
 __all__ = ["Erased", "erase", "erase_places", "find_residue", "remove_files"]
@@ -114,7 +114,7 @@ def _wipe(home: Home, on_wait: Callable[[], None]) -> Erased:
     if not os.path.lexists(home.state):
         return Erased(home, removed=pages[0], left=pages[1])
     check_owner(home.state, "the state folder")
-    if is_shared(home):
+    if is_shared(home.spool):
         separate(home, BUSY_TIMEOUT_S)  # its exports must be known; what the backup has is not ours
     _unplant(home)
     fenced = _is_done(close_fence, home, locked=False)

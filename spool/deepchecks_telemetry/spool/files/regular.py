@@ -37,6 +37,11 @@ def has_second_name(path: str) -> bool:
     return stat.S_ISREG(found.st_mode) and found.st_nlink > 1 and _is_mine(found)
 
 
+def is_shared(database: str) -> bool:
+    """The same for a database and all that SQLite keeps beside it."""
+    return any(has_second_name(database + suffix) for suffix in ("", *BESIDE))
+
+
 def is_lockable(path: str) -> bool:
     """Whether a lock may be taken on what is at `path`: a plain file, or an empty one that a backup has too.
 

@@ -21,6 +21,7 @@ from deepchecks_telemetry.spool.errors import Busy, Damaged, SpoolError
 from deepchecks_telemetry.spool.files.directory import is_remote
 from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.spool.files.quarantine import LEASE_S, identity, put_aside
+from deepchecks_telemetry.spool.files.regular import is_shared
 from deepchecks_telemetry.spool.identity import new_uuid
 from deepchecks_telemetry.spool.recording import connections as kept
 
@@ -204,6 +205,10 @@ class Writer:
         return self._find_place(tuple(here))
 
     def _connect(self) -> sqlite3.Connection:
+        if is_shared(self.home.spool):
+            from deepchecks_telemetry.spool.recovery.second_name import separate
+
+            separate(self.home, DEADLINE_S)
         self._file = identity(self.home.spool)
         if self._file is None:
             create(self.home, FIRST_DEADLINE_S)

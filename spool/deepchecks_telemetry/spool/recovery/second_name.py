@@ -15,21 +15,16 @@ from deepchecks_telemetry.spool.db.schema import FAULTS
 from deepchecks_telemetry.spool.files.lock import hold
 from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.spool.files.quarantine import LEASE_S, reunite
-from deepchecks_telemetry.spool.files.regular import BESIDE, clear, has_second_name, leads_elsewhere
+from deepchecks_telemetry.spool.files.regular import BESIDE, clear, is_shared, leads_elsewhere
 
 ASIDE = ".linked-"
 COPIED = ("-wal", "-journal", "")  # the database last: with its name it counts as whole
 
 
-def is_shared(home: Home) -> bool:
-    """Whether the spool, or a file beside it, has a second name."""
-    return any(has_second_name(home.spool + suffix) for suffix in ("", *BESIDE))
-
-
 def separate(home: Home, lock_s: float) -> None:
     """Give the spool files of its own; `Busy` where the file lock is held for longer than `lock_s`."""
     with hold(home.lock, lock_s):
-        if is_shared(home):
+        if is_shared(home.spool):
             _rename(home.spool, f"{home.spool}{ASIDE}{time.time_ns():x}")
         for aside in find_asides(home):
             time.sleep(2 * LEASE_S)
