@@ -12,12 +12,16 @@ import hypothesis
 import pytest
 
 from deepchecks_telemetry.spool.consent import resource as environment
+from deepchecks_telemetry.spool.files.paths import find_home
 
 # A shared machine is slow at times: the timeout of each test is the limit, not hypothesis' 200 ms for each example.
 # In CI the examples are the same in each run: what a random one finds there, a change that has nothing to do with it
 # would pay for.
 hypothesis.settings.register_profile("house", deadline=None, derandomize="CI" in os.environ)
 hypothesis.settings.load_profile("house")
+
+_MACHINE = Path(__file__).parent / "machine"
+exec((_MACHINE / "sitecustomize.py").read_text("utf-8"), {})
 
 _OURS = ("DEEPCHECKS_", "DISABLE_DEEPCHECKS_", "DISABLE_LATEST_VERSION_CHECK", "DO_NOT_TRACK")
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
@@ -83,13 +87,27 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in list(os.environ):
         if name.upper().startswith(_OURS) or name.upper() in (*_PROXIES, *environment._CI):
             monkeypatch.delenv(name)
+    # Each interpreter that is started finds no folder of the real user's by the user database, as this one does.
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(_MACHINE), os.environ.get("PYTHONPATH")])))
+    monkeypatch.delenv("TESTS_REGISTERED_HOME", raising=False)
     user = tmp_path / "user"
     for name in ("HOME", "USERPROFILE", "XDG_CONFIG_HOME", "XDG_CONFIG_DIRS", "XDG_STATE_HOME", "XDG_DATA_HOME"):
         monkeypatch.setenv(name, str(user))
     monkeypatch.setenv("XDG_CACHE_HOME", str(user / "cache"))
     monkeypatch.setenv("DEEPCHECKS_TELEMETRY_DIR", str(tmp_path / "home"))
     monkeypatch.setenv("DEEPCHECKS_TELEMETRY", "on")  # the default of a test run is off
+    assert find_home() == (*(str(tmp_path / "home" / name) for name in ("state", "config")), find_home().policy, None)
+    assert os.name == "nt" or find_home().policy.startswith(str(tmp_path)), "this machine has a policy: no test runs"
     return tmp_path / "home"
+
+
+@pytest.fixture
+def registered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The home folder of this user by the user database, whatever the variables say; else a test's user has none."""
+    monkeypatch.setenv("TESTS_REGISTERED_HOME", str(tmp_path / "registered"))
+    folder = tmp_path / "registered" / str(os.geteuid() if hasattr(os, "geteuid") else "")
+    folder.mkdir(parents=True)
+    return folder
 
 
 @pytest.fixture

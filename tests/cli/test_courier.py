@@ -162,7 +162,7 @@ def test_a_shared_folder_as_the_endpoint_gets_what_flush_would_send(
 ) -> None:
     assert record("run-check") == [True]
     done = deepchecks("enable", "--endpoint", stick.as_uri())
-    assert done.stdout.startswith(f"Counts will be sent to {stick.as_uri()}\n")
+    assert done.stdout.endswith(f"Endpoint: {stick.as_uri()} (your choice)\n")
     done = deepchecks("flush")
     assert (done.returncode, done.stdout) == (0, "batch 1: 1 event, exported\n")
     assert len(os.listdir(stick)) == 1

@@ -26,7 +26,7 @@ def test_on_a_new_machine_nothing_is_wrong_and_nothing_is_made(program: Run, fil
     done = program("doctor")
     assert (done.returncode, done.stderr) == (0, "")
     assert "WRONG" not in done.stdout
-    assert "ok     spool: there is none yet.\n" in done.stdout
+    assert "ok     spool: none yet; the first event makes it.\n" in done.stdout
     assert files() == {}
 
 
@@ -115,7 +115,7 @@ def test_a_folder_that_belongs_to_another_user_is_wrong(deepchecks: Run, record:
     os.chown(home / "state", 65_534, 65_534)
     done = deepchecks("doctor", "--json")
     assert done.returncode == 1
-    assert findings(done)["folder"]["text"] == "the state folder belongs to another user"
+    assert findings(done)["folder"]["text"] == f"the state folder {home / 'state'} belongs to another user"
 
 
 def test_left_over_files_are_a_note(deepchecks: Run, record: Record, home: Path) -> None:

@@ -51,6 +51,7 @@ def test_the_commands_are_the_faces_own() -> None:
             "inspect",
             "local",
             "preview",
+            "purge",
             "sent",
         ),
         *("status", "tour", "view", "collector", "collector serve", "collector load", "collector report"),

@@ -18,7 +18,7 @@ Files = Callable[[], dict[str, bytes]]
 COUNTS = {"recorded", "pending", "sealed", "delivered", "exported", "rejected", "dropped", "rows", "batches"}
 KEYS = COUNTS | {
     *("mode", "decided_by", "attached", "endpoint", "endpoint_from", "dropped_by_reason", "installation_id", "spool"),
-    *("last_upload", "next_upload", "problem", "sends", "barrier", "old_identifier"),
+    *("last_upload", "next_upload", "problem", "sends", "barrier", "old_identifier", "reason"),
 }
 
 
@@ -109,7 +109,7 @@ def test_a_spool_that_cannot_be_read_is_told_with_what_to_do_and_no_count_is_mad
     (home / "state" / "spool.db").mkdir()
     done = deepchecks("status", "--json")
     assert done.returncode == 1
-    assert done.stderr.startswith("Error: The spool is a link or no file. Check ")
+    assert done.stderr.startswith(f"Error: {home / 'state' / 'spool.db'} is a link, no file, or another user's. Check ")
     assert done.stderr.count("\n") == 1
     facts = json.loads(done.stdout)
     assert set(facts) == KEYS

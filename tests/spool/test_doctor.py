@@ -11,11 +11,10 @@ import pytest
 
 from deepchecks_telemetry.spool import doctor as health
 from deepchecks_telemetry.spool import record
-from deepchecks_telemetry.spool.db.create import PAGE_BYTES
 from deepchecks_telemetry.spool.doctor import OK, WARNING, WRONG, Finding, examine
 from deepchecks_telemetry.spool.files import directory as ground_
 from deepchecks_telemetry.spool.files.lock import hold
-from deepchecks_telemetry.spool.files.paths import Home
+from deepchecks_telemetry.spool.files.paths import Home, find_home
 from deepchecks_telemetry.spool.files.quarantine import quarantine
 from deepchecks_telemetry.spool.files.regular import file_id
 
@@ -45,7 +44,8 @@ def test_where_there_is_no_spool_nothing_is_wrong_and_nothing_is_made(ours: Home
     assert worst(look(ours)) == OK
     assert not os.path.exists(ours.state)
     os.makedirs(ours.state, mode=0o700)
-    assert look(ours)["spool"].text == "there is none yet"
+    assert look(ours)["spool"].text == "none yet; the first event makes it"
+    assert os.listdir(ours.state) == ["spool.lock"]
 
 
 def test_a_sound_spool_has_no_warning(ours: Home) -> None:
@@ -102,7 +102,7 @@ def test_a_fault_that_only_sqlite_sees_is_told_and_the_file_stays(ours: Home, ru
     ((root,),) = sql("SELECT rootpage FROM sqlite_master WHERE name = 'sqlite_autoindex_environments_1'")
     sql("PRAGMA wal_checkpoint(TRUNCATE)")
     with open(ours.spool, "r+b") as file:  # nobody here has it open
-        file.seek(PAGE_BYTES * int(root) - 24)
+        file.seek(1024 * (int(root) - 1) + 1000)
         file.write(b"\x33" * 24)
     found = look(ours)["integrity"]
     assert (found.level, found.text) == (WRONG, "SQLite finds 1 faults or more")
@@ -190,3 +190,72 @@ def test_the_databases_files_are_not_opened_by_other_means(ours: Home) -> None:
         watching = False
     assert "spool.lock" in opened
     assert not [name for name in opened if name.startswith("spool.db")]
+
+
+def try_first(ours: Home, run: Run) -> tuple[bool, Finding]:
+    """What doctor says before a first record, and whether that is then stored."""
+    finding = look(ours)["spool"]
+    return run("from deepchecks_telemetry.spool import record; print(record('run-check'))") == "True\n", finding
+
+
+@posix
+@pytest.mark.parametrize("length", [500, 501, 513])
+def test_a_path_that_is_too_long_is_wrong_before_the_first_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run, length: int
+) -> None:
+    folder = str(tmp_path)
+    while len(folder) < length - 200:
+        folder = os.path.join(folder, "x" * 100)
+    folder = os.path.join(folder, "y" * (length - len(folder) - len("//state/spool.db")))
+    monkeypatch.setenv("DEEPCHECKS_TELEMETRY_DIR", folder)
+    home = find_home()
+    assert len(home.spool) == length
+    stored, finding = try_first(home, run)
+    assert (stored, finding.level) == ((True, OK) if length <= 500 else (False, WRONG))
+    assert stored or f"has {length} bytes, and SQLite takes 500" in finding.text
+
+
+def a_file(ours: Home) -> None:
+    Path(ours.state).parent.write_text("")
+
+
+def another_users(ours: Home) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can give a folder away")
+    Path(ours.state).parent.mkdir()
+    os.chown(Path(ours.state).parent, 65_534, 65_534)  # a home of another user number, as OpenShift gives one
+
+
+def the_kernels(ours: Home) -> None:
+    os.symlink("/proc/self", Path(ours.state).parent)  # a folder in which nobody can make a file
+
+
+@posix
+@pytest.mark.parametrize("spoil", [a_file, another_users, the_kernels])
+def test_what_a_first_record_would_meet_is_told_before(ours: Home, run: Run, spoil: Callable[[Home], None]) -> None:
+    spoil(ours)
+    stored, finding = try_first(ours, run)
+    assert (stored, finding.level) == (False, WRONG)
+    assert finding.text.startswith("none, and none can be made: ")
+    assert finding.remedy == "name a folder of your own, on a local disk, in DEEPCHECKS_TELEMETRY_DIR"
+
+
+def test_a_first_record_is_tried_without_a_trace(ours: Home, tmp_path: Path, run: Run) -> None:
+    before = sorted(tmp_path.rglob("*"))
+    stored, finding = try_first(ours, run)
+    assert (stored, finding.level) == (True, OK)
+    assert before == [path for path in sorted(tmp_path.rglob("*")) if "home" not in path.parts]
+
+
+def test_where_telemetry_is_off_no_spool_is_needed(ours: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DO_NOT_TRACK", "1")
+    assert look(ours)["spool"].text == "none, because telemetry is off"
+
+
+def test_a_value_that_is_not_a_mode_is_wrong_with_the_value(ours: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEEPCHECKS_TELEMETRY", "true")
+    os.makedirs(ours.policy)
+    Path(ours.policy_mode).write_text("maybe")
+    found = look(ours)
+    assert found["DEEPCHECKS_TELEMETRY"].text == "counts as off: 'true' is not a valid mode: on, local, off"
+    assert found["policy"].text == "counts as off: 'maybe' is not a valid mode: on, local, off"

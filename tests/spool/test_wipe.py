@@ -16,7 +16,8 @@ from deepchecks_telemetry.spool.batches.seal import Row, seal
 from deepchecks_telemetry.spool.choice import choose
 from deepchecks_telemetry.spool.consent.decision import read_mode
 from deepchecks_telemetry.spool.consent.resource import current
-from deepchecks_telemetry.spool.errors import Busy
+from deepchecks_telemetry.spool.db import emptying
+from deepchecks_telemetry.spool.errors import Busy, Unusable
 from deepchecks_telemetry.spool.files.lock import hold
 from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.spool.stats import Accounts, read_accounts
@@ -114,8 +115,9 @@ def test_a_trace_is_found_where_there_is_one(ours: Home, tmp_path: Path) -> None
     os.makedirs(ours.config)
     Path(ours.mode).write_text("off")
     scanned, found = find_residue(ours, [b"uid-1"])
-    assert (scanned, set(found)) == (3, {"other", "spool.db.old"})
-    assert find_residue(ours) == (3, ["other"])
+    other, old = (os.path.join(ours.state, name) for name in ("other", "spool.db.old"))
+    assert (scanned, set(found)) == (3, {other, old})
+    assert find_residue(ours) == (3, [other])
 
 
 def test_it_tells_what_was_there_and_zeroes_every_counter(ours: Home, render: Render, sql: Sql) -> None:
@@ -140,19 +142,21 @@ def test_to_disable_where_nothing_is_makes_no_state_folder(ours: Home, home: Pat
     assert not record("run-check")
 
 
-def test_to_disable_twice_is_to_disable_once(ours: Home, sql: Sql) -> None:
+def test_each_disable_closes_the_fence_with_another_number(ours: Home, sql: Sql) -> None:
+    """A host that has read the number of the fence before can then never open it again."""
     assert record("run-check")
+    for epoch in (1, 3, 5):
+        erase(ours)
+        assert sql("SELECT epoch FROM spool") == [(epoch,)]
+    choose(ours, "on")
     erase(ours)
-    (before,) = sql("SELECT epoch FROM spool")
-    erase(ours)
-    assert sql("SELECT epoch FROM spool") == [before]
-    assert before[0] % 2 == 1
+    assert sql("SELECT epoch FROM spool") == [(7,)]
 
 
 def test_a_reader_with_an_old_copy_makes_it_busy_and_the_next_one_finishes(
     ours: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(erasing, "READERS_WAIT_S", 0.05)
+    monkeypatch.setattr(emptying, "READERS_WAIT_S", 0.05)
     monkeypatch.setattr("deepchecks_telemetry.spool.db.connection.BUSY_TIMEOUT_S", 0.05)
     assert record("run-check")
     with closing(sqlite3.connect(ours.spool, isolation_level=None)) as reader:
@@ -211,13 +215,16 @@ def test_a_spool_that_is_broken_is_taken_away(ours: Home, content: bytes) -> Non
     assert not record("run-check")
 
 
-def test_a_choice_that_cannot_be_written_wipes_nothing(ours: Home) -> None:
+def test_where_the_choice_cannot_be_written_all_is_wiped_and_that_is_said(ours: Home) -> None:
     assert record("run-check")
     Path(ours.config).parent.mkdir(exist_ok=True)
     Path(ours.config).write_text("a file where the folder should be")
-    with pytest.raises(Exception, match="your choice cannot be written"):
+    with pytest.raises(
+        Unusable, match=r"recorded is wiped, but your choice cannot be written to .*: only the closed spool"
+    ):
         erase(ours)
-    assert read_accounts(ours).recorded == 1
+    assert read_accounts(ours) == Accounts(closed=True)
+    assert not record("run-check")  # the fence is closed, and no choice says otherwise
 
 
 def test_the_next_life_has_another_name_and_other_uids(ours: Home, render: Render) -> None:

@@ -20,7 +20,7 @@ SECRET = "Bearer hush-hush"
 
 @pytest.fixture
 def folders(tmp_path: Path) -> Home:
-    return Home(*(str(tmp_path / name) for name in ("state", "config", "policy")))
+    return Home(str(tmp_path / "state"), str(tmp_path / "config"), str(tmp_path / "policy"))
 
 
 def write(folder: str, text: str, name: str = "endpoint") -> None:

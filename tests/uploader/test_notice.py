@@ -23,7 +23,7 @@ class Terminal(io.StringIO):
 
 @pytest.fixture
 def folders(tmp_path: Path) -> Home:
-    return Home(*(str(tmp_path / name) for name in ("state", "config", "policy")))
+    return Home(str(tmp_path / "state"), str(tmp_path / "config"), str(tmp_path / "policy"))
 
 
 def test_who_set_the_endpoint_or_chose_on_knows_and_all_others_are_told_once_for_each_endpoint() -> None:

@@ -8,12 +8,14 @@ import click
 
 from deepchecks_telemetry.cli.attach import attach, detach
 from deepchecks_telemetry.cli.catalogue import catalogue
-from deepchecks_telemetry.cli.choose import disable, enable, local
+from deepchecks_telemetry.cli.choose import enable, local
 from deepchecks_telemetry.cli.collect import collector
 from deepchecks_telemetry.cli.courier import deliver, export, settle
+from deepchecks_telemetry.cli.disable import disable
 from deepchecks_telemetry.cli.doctor import doctor
 from deepchecks_telemetry.cli.errors import Group
 from deepchecks_telemetry.cli.look import inspect, preview, sent
+from deepchecks_telemetry.cli.purge import purge
 from deepchecks_telemetry.cli.send import flush
 from deepchecks_telemetry.cli.status import status
 from deepchecks_telemetry.cli.tour import tour
@@ -25,7 +27,7 @@ CONTEXT = {"help_option_names": ["-h", "--help"]}
 # In the order in which a new user needs them.
 COMMANDS: tuple[click.Command, ...] = (
     *(status, view, inspect, preview, sent, catalogue, doctor),
-    *(enable, local, disable),
+    *(enable, local, disable, purge),
     *(attach, detach),
     *(flush, export, deliver, settle),
     *(collector, tour),

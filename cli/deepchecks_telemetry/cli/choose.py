@@ -1,52 +1,91 @@
-"""`enable`, `local`, `disable`: the choice, for every environment of this user at once."""
+"""`enable` and `local`: the choice, for every environment of this user at once."""
 
+import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import BinaryIO
 
 import click
 
 from deepchecks_telemetry.cli.errors import Failure, sentence
 from deepchecks_telemetry.cli.headers import headers_option, read_headers_file
-from deepchecks_telemetry.cli.output import count_text, json_option, say_json, say_line
-from deepchecks_telemetry.spool.consent.decision import LOCAL, ON, decide
-from deepchecks_telemetry.spool.files.paths import Home, find_home
-
-if TYPE_CHECKING:
-    from deepchecks_telemetry.spool.wipe import Erased
+from deepchecks_telemetry.cli.output import say_line
+from deepchecks_telemetry.spool.consent.decision import DEFAULT_CHOICE, LOCAL, ON, decide
+from deepchecks_telemetry.spool.errors import SpoolError
+from deepchecks_telemetry.spool.files.paths import DIR_VARIABLE, Home, find_home, registered_home
 
 
 @click.command()
 @click.option("--endpoint", metavar="URL", help="Where to send: a base URL; /v1/logs is appended.")
+@click.option("--no-endpoint", "removes", is_flag=True, help="Remove the endpoint that you have set, and its headers.")
 @click.option("--allow-http", is_flag=True, help="Accept http:// beyond this machine and private networks.")
 @click.option("--header", "headers", metavar="NAME=VALUE", multiple=True, help="Sent along with each request.")
 @headers_option
-def enable(*, endpoint: str | None, allow_http: bool, headers: Sequence[str], headers_file: BinaryIO | None) -> None:
-    """Record, and send where an endpoint is known.
+def enable(
+    *,
+    endpoint: str | None,
+    removes: bool,
+    allow_http: bool,
+    headers: Sequence[str],
+    headers_file: BinaryIO | None,
+) -> None:
+    """Record, and send where an endpoint is set.
 
-    What is given with --header can be seen by other users while the command runs, and stays in the shell's history.
+    An endpoint that you have set before is in force again; it is printed. What is given with --header can be seen by
+    other users while the command runs, and stays in the shell's history.
 
     \b
     Examples:
       deepchecks telemetry enable
       deepchecks telemetry enable --endpoint https://collector.example.org
       deepchecks telemetry enable --endpoint https://gateway.example.org --headers token.txt
+      deepchecks telemetry enable --no-endpoint
     """
     from deepchecks_telemetry.spool.choice import choose
     from deepchecks_telemetry.uploader.endpoint import configure
     from deepchecks_telemetry.uploader.errors import BadEndpoint
 
     home = find_home()
+    if removes and endpoint is not None:
+        raise click.UsageError("--endpoint and --no-endpoint exclude each other.")
     if endpoint is None and (headers or headers_file or allow_http):
         raise click.UsageError("--header, --headers and --allow-http go with --endpoint.")
     if endpoint is not None:
         try:
             given = {**read_headers_file(headers_file), **dict(map(_header, headers))}
-            url = configure(home, endpoint, allow_http=allow_http, headers=given)
+            configure(home, endpoint, allow_http=allow_http, headers=given)
         except BadEndpoint as error:
             raise click.UsageError(sentence(error)) from error
-        click.echo(f"Counts will be sent to {url}")
+    if removes:
+        _remove_endpoint(home)
     choose(home, ON)
     _say_mode(home, ON)
+    _say_endpoint(home)
+
+
+def _remove_endpoint(home: Home) -> None:
+    from deepchecks_telemetry.spool.wipe import remove_files
+
+    removed, left = remove_files([os.path.join(home.config, "endpoint")])
+    if left:
+        raise Failure(f"Could not remove {left[0]}. Check its owner and its permissions.")
+    say_line(f"Removed {removed[0]}" if removed else "You had not set an endpoint.")
+
+
+def _say_endpoint(home: Home) -> None:
+    """Which endpoint is in force now, and who has set it: one from before may come back."""
+    from deepchecks_telemetry.spool.stats import read_accounts
+    from deepchecks_telemetry.uploader.endpoint import find_endpoint
+    from deepchecks_telemetry.uploader.errors import BadEndpoint
+
+    try:
+        attached = read_accounts(home).attached_endpoint
+    except (FileNotFoundError, SpoolError):
+        attached = None
+    try:
+        found = find_endpoint(home, attached if isinstance(attached, str) else None)
+    except BadEndpoint as error:
+        raise Failure(f"{sentence(error)} Set it with: deepchecks telemetry enable --endpoint https://HOST") from error
+    say_line(f"Endpoint: {found.url} ({found.source})" if found else "No endpoint is set, so nothing is sent.")
 
 
 @click.command()
@@ -64,66 +103,6 @@ def local() -> None:
     _say_mode(home, LOCAL)
 
 
-@click.command()
-@json_option
-def disable(*, as_json: bool) -> None:
-    """Record nothing more, and wipe what was recorded.
-
-    The identifier is wiped too. It holds for all virtual environments of this user, at once, for running processes too.
-
-    \b
-    Example:
-      deepchecks telemetry disable
-    """
-    from deepchecks_telemetry.spool.wipe import erase, find_residue
-
-    home = find_home()
-    erased = erase(home, on_wait=lambda: click.echo("An upload is in flight; waiting for it to end.", err=True))
-    scanned, residue = find_residue(home, erased.markers)
-    facts = {
-        "removed": _removed(erased),
-        "already_delivered": erased.before.delivered,
-        "delivered_to": list(erased.receivers),
-        "carried_away": list(erased.carried),
-        "scanned": scanned,
-        "residue": residue,
-    }
-    if as_json:
-        say_json(facts)
-    else:
-        for line in _lines(facts):
-            say_line(line)
-    if residue:
-        raise Failure(f"A trace is left in {', '.join(residue)}. Close what has it open and run disable again.")
-
-
-def _removed(erased: "Erased") -> dict[str, int]:
-    before = erased.before
-    return {
-        "events": before.pending + before.sealed + before.exported,
-        "rows": before.rows,
-        "batches": before.batches,
-        "identifiers": int(before.installation_id is not None),
-        "files": erased.files,
-    }
-
-
-def _lines(facts: dict[str, Any]) -> list[str]:
-    removed = facts["removed"]
-    *nouns, last = [count_text(removed[noun], noun[:-1] if noun != "batches" else "batch") for noun in removed]
-    lines = [
-        "Telemetry is off, for all environments of this user.",
-        f"Removed: {', '.join(nouns)} and {last}.",
-    ]
-    if facts["already_delivered"]:
-        where = f" to {', '.join(facts['delivered_to'])}" if facts["delivered_to"] else ""
-        lines.append(f"Sent before{where}: {count_text(facts['already_delivered'], 'event')}; that stays there.")
-    if carried := facts["carried_away"]:
-        lines.append(f"Exported, and no longer ours to remove: {', '.join(carried)}.")
-    found = "a trace was found" if facts["residue"] else "no trace is left"
-    return [*lines, f"Scanned {count_text(facts['scanned'], 'file')} of ours: {found}."]
-
-
 def _header(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not equals or not name:
@@ -133,8 +112,23 @@ def _header(text: str) -> tuple[str, str]:
 
 def _say_mode(home: Home, wanted: str) -> None:
     decision = decide(home)
+    where = "for all environments of this user" if home.default is None else f"by {home.mode}"
     if decision.mode == wanted:
-        click.echo(f"Telemetry is {wanted}, for all environments of this user.")
+        click.echo(f"Telemetry is {wanted}, {where}.")
     else:
-        click.echo(f"Your choice is {wanted}, for all environments of this user.")
-        click.echo(f"But here it is {decision.mode}: decided by {decision.decided_by}.", err=True)
+        click.echo(f"Your choice is {wanted}, {where}.")
+        reason = f" ({decision.reason})" if decision.reason else ""
+        say_line(f"But here it is {decision.mode}: decided by {decision.decided_by}{reason}.", err=True)
+    if decision.decided_by == DEFAULT_CHOICE:
+        say_line(f"To change that one too: {without_variables()} deepchecks telemetry {_COMMAND[wanted]}", err=True)
+
+
+_COMMAND = {ON: "enable", LOCAL: "local"}
+
+
+def without_variables() -> str:
+    """The prefix with which a command uses the default folders."""
+    moving = [name for name in (DIR_VARIABLE, "XDG_STATE_HOME", "XDG_CONFIG_HOME") if os.environ.get(name)]
+    home = registered_home()
+    moving += ["HOME"] if home and os.environ.get("HOME") != home else []
+    return " ".join(["env", *(f"-u {name}" for name in moving)])

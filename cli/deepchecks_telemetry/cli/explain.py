@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
-from deepchecks_telemetry.spool.consent.decision import CHOICE, POLICY, Decision, read_mode
+from deepchecks_telemetry.spool.consent.decision import CHOICE, DEFAULT_CHOICE, POLICY, Decision, read_mode
 from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.spool.files.regular import read_plain
 from deepchecks_telemetry.uploader.endpoint import ATTACHED, VARIABLE, Endpoint, find_endpoint
@@ -34,10 +34,11 @@ def explain(
 
 
 def _modes(home: Home, decision: Decision) -> Iterator[Answer]:
-    files = {POLICY: home.policy_mode, CHOICE: home.mode}
+    files = {POLICY: home.policy_mode, CHOICE: home.mode, DEFAULT_CHOICE: (home.default or home).mode}
     for source in decision.sources:
         variable = ENVIRONMENT if source.name.isupper() else home.spool
-        yield Answer("mode", source.name, source.mode, files.get(source.name, variable))
+        answer = f"{source.mode} ({source.reason})" if source.reason else source.mode
+        yield Answer("mode", source.name, answer, files.get(source.name, variable))
 
 
 def _endpoints(home: Home, attached: str | None, environ: Mapping[str, str]) -> Iterator[Answer]:

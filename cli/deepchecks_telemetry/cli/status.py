@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from deepchecks_telemetry.cli.choose import without_variables
 from deepchecks_telemetry.cli.errors import Failure, tell
 from deepchecks_telemetry.cli.explain import SILENT, Answer, explain, is_told
 from deepchecks_telemetry.cli.output import (
@@ -17,7 +18,16 @@ from deepchecks_telemetry.cli.output import (
     time_text,
 )
 from deepchecks_telemetry.spool.batches.ledger import Batch, batches
-from deepchecks_telemetry.spool.consent.decision import LOCAL, OFF, ON, POLICY, SWITCHES, Decision, decide
+from deepchecks_telemetry.spool.consent.decision import (
+    DEFAULT_CHOICE,
+    LOCAL,
+    OFF,
+    ON,
+    POLICY,
+    SWITCHES,
+    Decision,
+    decide,
+)
 from deepchecks_telemetry.spool.errors import SpoolError
 from deepchecks_telemetry.spool.files.paths import Home, find_home
 from deepchecks_telemetry.spool.stats import Accounts, read_accounts
@@ -67,6 +77,7 @@ def read_status(home: Home) -> tuple[dict[str, Any], tuple[Answer, ...]]:
     facts = {
         "mode": decision.mode,
         "decided_by": decision.decided_by,
+        "reason": decision.reason,
         "sends": barrier is None,
         "barrier": barrier,
         **_environment(),
@@ -131,7 +142,7 @@ def lines(facts: dict[str, Any]) -> list[str]:
     """What `status` prints: the answer first, then the figures, then what to type."""
     last = facts["last_upload"]
     return [
-        f"Telemetry is {facts['mode']}: decided by {facts['decided_by']}.",
+        f"Telemetry is {facts['mode']}: decided by {facts['decided_by']}{_why(facts)}.",
         sending(facts),
         "",
         *(_count_lines(facts) if facts["recorded"] is not None else ["  recorded      unknown"]),
@@ -145,6 +156,11 @@ def lines(facts: dict[str, Any]) -> list[str]:
         "",
         *_advice(facts),
     ]
+
+
+def _why(facts: dict[str, Any]) -> str:
+    """Why a source counts as off although it does not say so."""
+    return f", which counts as off: {facts['reason']}" if facts["reason"] else ""
 
 
 def tried(last: dict[str, Any]) -> str:
@@ -187,6 +203,8 @@ def _advice(facts: dict[str, Any]) -> list[str]:
 def _remedy(decided_by: str) -> str:
     if decided_by == POLICY:
         return "only your administrator can"
+    if decided_by == DEFAULT_CHOICE:
+        return f"{without_variables()} deepchecks telemetry enable"
     return f"unset {decided_by}" if decided_by in SWITCHES else "deepchecks telemetry enable"
 
 

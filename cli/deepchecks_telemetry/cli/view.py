@@ -1,7 +1,6 @@
 """`view`: all of it as one picture, in a browser or a notebook; the page loads nothing, runs nothing, sends nothing."""
 
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +9,7 @@ import click
 from deepchecks_telemetry.cli.errors import Failure, tell
 from deepchecks_telemetry.cli.output import plain
 from deepchecks_telemetry.spool.files.paths import Home, find_home
-
-NAME = "spool.db.view.html"  # a name that `disable` takes away with the spool
+from deepchecks_telemetry.spool.files.residue import PAGE, make_page_folder
 
 
 class View(click.Command):
@@ -25,12 +23,12 @@ class View(click.Command):
         from deepchecks_telemetry.cli.page.page import frame
 
         try:
-            return frame(draw(find_home()))
+            return frame(draw(find_home(), kept=True))
         except Exception as error:
-            told = tell(error)
-            if told is None:
+            if tell(error) is None:
                 raise
-            return frame(told.format_message())
+            # What went wrong names paths, and a notebook keeps its output.
+            return frame("The page cannot be drawn. Run deepchecks telemetry view to see why.")
 
 
 @click.command(cls=View)
@@ -58,18 +56,18 @@ def view(*, output: str | None) -> None:
         raise Failure("No browser was found. Write the page where yours can read it: --output FILE")
 
 
-def draw(home: Home) -> str:
-    """The whole page for what is there now."""
+def draw(home: Home, *, kept: bool = False) -> str:
+    """The whole page for what is there now; one that is `kept` by others, as a notebook's output is, names no batch."""
     from deepchecks_telemetry.cli.page.facts import read_facts
     from deepchecks_telemetry.cli.page.page import page
 
-    return page(read_facts(home))
+    return page(read_facts(home), kept=kept)
 
 
 def _write(home: Home, page: str) -> str:
     # Beside the spool, so that `disable` finds it; where nothing was ever recorded, looking makes no folder of ours.
-    folder = home.state if os.path.isdir(home.state) else tempfile.mkdtemp(prefix="deepchecks-telemetry-")
-    path = os.path.join(folder, NAME)
+    folder = home.state if os.path.isdir(home.state) else make_page_folder()
+    path = os.path.join(folder, PAGE)
     if os.path.lexists(path):
         os.unlink(path)
     with open(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="utf-8") as file:

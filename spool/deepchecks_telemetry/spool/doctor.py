@@ -12,18 +12,22 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from deepchecks_telemetry.spool.consent.decision import CHOICE, OFF, POLICY, SWITCHES, Source, decide
 from deepchecks_telemetry.spool.db.connection import opened
 from deepchecks_telemetry.spool.db.schema import VERSION
 from deepchecks_telemetry.spool.errors import Damaged, Outdated, SpoolError
-from deepchecks_telemetry.spool.files.directory import ROOT, check_ground, is_remote, stranger
+from deepchecks_telemetry.spool.files.directory import check_ground, is_remote
 from deepchecks_telemetry.spool.files.lock import hold
 from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.spool.files.quarantine import quarantined
-from deepchecks_telemetry.spool.files.regular import is_plain
+from deepchecks_telemetry.spool.files.regular import is_lockable, is_shared
+from deepchecks_telemetry.spool.recovery.second_name import separate
 from deepchecks_telemetry.spool.stats import read_books
+from deepchecks_telemetry.spool.trial import try_first_record
 
 OK, WARNING, WRONG = "ok", "warning", "wrong"
 RESET_BUG = ((3, 7, 0), (3, 51, 2))  # the WAL-reset bug: two checkpoints at once can lose a commit
+LOCK_S = 2.0
 WAL_LIMIT = 4 * 2**20
 OURS = (
     "spool.db",
@@ -34,6 +38,9 @@ OURS = (
     "upload.lock",
     "spool.db.view.html",
 )
+
+
+_REMEDY_NO_SPOOL = "name a folder of your own, on a local disk, in DEEPCHECKS_TELEMETRY_DIR"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +56,11 @@ class Finding:
 def examine(home: Home, *, clock: Callable[[], float] = time.time) -> list[Finding]:
     """All findings, in the order in which one would look; few where there is no spool."""
     if not os.path.lexists(home.state):
-        return [*_choice(home), Finding("spool", OK, "there is none yet"), _sqlite()]
+        return [*_choices(home), _no_spool(home), _sqlite()]
     return [
-        *_choice(home),
+        *_choices(home),
         _folder(home),
+        *_second_name(home),
         *_files(home),
         _file_system(home),
         _lock(home),
@@ -69,14 +77,42 @@ def _folder(home: Home) -> Finding:
     return Finding("folder", OK, "yours alone")
 
 
-def _choice(home: Home) -> Iterator[Finding]:
+def _choices(home: Home) -> Iterator[Finding]:
+    """Each source of the mode that counts as off because it cannot be read, trusted or understood."""
+    for source in decide(home).sources:
+        if source.reason:
+            name = {CHOICE: "choice", POLICY: "policy"}.get(source.name, source.name)
+            yield Finding(name, WRONG, f"counts as off: {source.reason}", _remedy(home, source))
+
+
+def _remedy(home: Home, source: Source) -> str:
+    if source.name == POLICY:
+        return f"ask your administrator to put on, local or off into {home.policy_mode}, readable for all"
+    if source.name in SWITCHES:
+        return f"set {source.name} to on, local or off, or unset it"
+    place = home if source.name == CHOICE else home.default or home
+    return f"make it yours alone, chmod 700 {place.config} and chmod 600 {place.mode}, then choose again"
+
+
+def _no_spool(home: Home) -> Finding:
+    """What a first record would do: it is tried in a folder beside, which is removed again."""
+    if decide(home).mode == OFF:
+        return Finding("spool", OK, "none, because telemetry is off")
     try:
-        told = stranger(os.stat(home.config), ROOT)
-    except OSError:
-        return
-    if told:
-        remedy = f"make it yours alone: chown it to you and chmod 700 {home.config}"
-        yield Finding("choice", WRONG, f"its folder {told}, so it counts as off", remedy)
+        try_first_record(home)
+    except (SpoolError, OSError) as error:
+        return Finding("spool", WRONG, f"none, and none can be made: {error}", _REMEDY_NO_SPOOL)
+    return Finding("spool", OK, "none yet; the first event makes it")
+
+
+def _second_name(home: Home) -> Iterator[Finding]:
+    try:
+        if is_shared(home.spool):
+            separate(home, LOCK_S)
+            text = "a backup by hard links had given it a second name; it is in a file of its own now, the backup stays"
+            yield Finding("second name", WARNING, text)
+    except (SpoolError, OSError) as error:
+        yield Finding("second name", WRONG, f"a hard link, so nothing is recorded: {error}", "try again in a moment")
 
 
 def _files(home: Home) -> Iterator[Finding]:
@@ -87,7 +123,7 @@ def _files(home: Home) -> Iterator[Finding]:
             yield Finding("permissions", WRONG, f"others may read {', '.join(open_ones)}", f"chmod 600 {home.state}/*")
         else:
             yield Finding("permissions", OK, "0600")
-    planted = [name for name in names if not is_plain(os.path.join(home.state, name))]
+    planted = [name for name in names if not is_lockable(os.path.join(home.state, name))]
     if planted:
         remedy = "remove them by hand; deepchecks telemetry disable does it too"
         yield Finding("planted files", WRONG, f"links, or no files: {', '.join(planted)}", remedy)
@@ -112,7 +148,7 @@ def _file_system(home: Home) -> Finding:
 
 def _lock(home: Home) -> Finding:
     try:
-        with hold(home.lock, 2.0):
+        with hold(home.lock, LOCK_S):
             return Finding("lock", OK, "works")
     except SpoolError as error:
         return Finding(
@@ -122,7 +158,7 @@ def _lock(home: Home) -> Finding:
 
 def _content(home: Home, now: float) -> Iterator[Finding]:
     if not os.path.lexists(home.spool):
-        yield Finding("spool", OK, "there is none yet")
+        yield _no_spool(home)
         return
     try:
         with opened(home) as connection:

@@ -1,144 +1,219 @@
 """`disable`: after it nothing is recorded or sent, and no byte of what was recorded is left in any file of ours.
 
 The order is the guarantee: the choice first, on disk; then the fence, in one write transaction; then the rows; then
-VACUUM, which rewrites the file; then the TRUNCATE checkpoint, without which the WAL keeps every byte.
+VACUUM, which rewrites the file; then the TRUNCATE checkpoint, without which the WAL keeps every byte. Where SQLite
+cannot write (a full disk, a damaged file), the files themselves are removed, which takes no space.
 """
 
 import os
 import sqlite3
-import stat
 import time
 from collections.abc import Callable, Iterable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 
-from deepchecks_telemetry.spool.batches.exports import read_exports, remove_exports
-from deepchecks_telemetry.spool.catalogue import EVENTS
-from deepchecks_telemetry.spool.choice import choose
-from deepchecks_telemetry.spool.consent.decision import OFF
-from deepchecks_telemetry.spool.db.busy import monotonic, writing
-from deepchecks_telemetry.spool.db.compaction import checkpoint
+from deepchecks_telemetry.spool.batches.exports import Export, read_exports, remove_exports
+from deepchecks_telemetry.spool.batches.noted_exports import read_noted_exports
+from deepchecks_telemetry.spool.choice import choose_off
+from deepchecks_telemetry.spool.consent.decision import read_choice
 from deepchecks_telemetry.spool.db.connection import BUSY_TIMEOUT_S, opened
-from deepchecks_telemetry.spool.db.schema import FINAL
-from deepchecks_telemetry.spool.errors import Busy, Damaged, Outdated
-from deepchecks_telemetry.spool.files.directory import check_ground
+from deepchecks_telemetry.spool.db.emptying import close_fence, empty_tables, read_markers, read_receivers
+from deepchecks_telemetry.spool.errors import Busy, Damaged, Outdated, Unusable
+from deepchecks_telemetry.spool.files.directory import check_owner
 from deepchecks_telemetry.spool.files.lock import hold
 from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.spool.files.quarantine import LEASE_S
-from deepchecks_telemetry.spool.files.regular import is_plain
+from deepchecks_telemetry.spool.files.regular import is_lockable, is_plain, is_shared
+from deepchecks_telemetry.spool.files.residue import find_page_folders, find_residue
+from deepchecks_telemetry.spool.recovery.second_name import separate
 from deepchecks_telemetry.spool.stats import Accounts, read_books
 
+__all__ = ["Erased", "erase", "erase_places", "find_residue", "remove_files"]
+
 UPLOAD_WAIT_S = 45.0  # more than an upload's own total deadline
-READERS_WAIT_S = 10.0  # a reader in another process keeps the WAL from being cut
-# Whatever a newer version has added is wiped too; `_…` is sqlite-utils' note of the migrations done.
-TABLES = "SELECT name FROM sqlite_master WHERE type = 'table' AND name != 'spool' AND name NOT GLOB '[_]*'"
+UNWIPEABLE = (FileNotFoundError, Damaged, Outdated, Unusable)
 
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """What `disable` took away, byte strings that must be found nowhere any more, and who had received batches.
+    """What `disable` took away in one place, and byte strings that must be found nowhere any more.
 
-    `carried` are the paths of exports that were not ours any more, or not there: carried away, or edited.
+    `removed` are the paths of files that are gone, `left` of those that could not be removed, `carried` of exports that
+    were not ours any more, or not there: carried away, or edited. `receivers` are endpoints that had received batches.
     """
 
+    place: Home
     before: Accounts = field(default_factory=Accounts)
-    files: int = 0
+    removed: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
     markers: tuple[bytes, ...] = ()
     receivers: tuple[str, ...] = ()
     carried: tuple[str, ...] = ()
 
+    @property
+    def files(self) -> int:
+        """How many files are gone."""
+        return len(self.removed)
+
+
+@dataclass(frozen=True, slots=True)
+class _Contents:
+    """What is read before the rows go."""
+
+    before: Accounts = field(default_factory=Accounts)
+    markers: tuple[bytes, ...] = ()
+    receivers: tuple[str, ...] = ()
+    exports: tuple[Export, ...] = ()
+
+
+def erase_places(home: Home, *, on_wait: Callable[[], None] = lambda: None) -> list[Erased]:
+    """Choose off and wipe in the folders in force and in the default ones; each is done before an error leaves."""
+    erased: list[Erased] = []
+    errors: list[Exception] = []
+    for place in _distinct(home.places):
+        try:
+            erased.append(erase(place, on_wait=on_wait))
+        except (Busy, Unusable) as error:
+            errors.append(error)
+    time.sleep(2 * LEASE_S)  # by then each process with other folders has seen the choice in the default one
+    if errors:
+        raise errors[0]
+    return erased
+
+
+def _distinct(places: Iterable[Home]) -> list[Home]:
+    """The places, one of each: HOME may name the registered home folder through a link."""
+    return list({os.path.realpath(place.config): place for place in reversed([*places])}.values())[::-1]
+
 
 def erase(home: Home, *, on_wait: Callable[[], None] = lambda: None) -> Erased:
-    """Choose off and wipe, or raise `Busy`; `on_wait` is called before waiting for an upload in flight."""
-    choose(home, OFF)
+    """Choose off and wipe in one place, or raise `Busy`; `on_wait` is called before waiting for an upload in flight.
+
+    Where the choice cannot be written, all else is done before `Unusable` says so.
+    """
+    whole = False
+    with suppress(Unusable):
+        whole = choose_off(home)
+    erased = _wipe(home, on_wait)
     try:
-        _unplant(home)
-        return _erase(home, on_wait)
-    except FileNotFoundError:
-        # A process that is just making the spool reads the choice after it is made, and stops there.
-        return Erased(files=_remove_all(home))
-    except (Damaged, Outdated):
-        return Erased(files=_remove_all(home))
+        if not whole:
+            choose_off(home)  # there may be space for it now
+    except Unusable as error:
+        raise Unusable(f"what was recorded is wiped, but {error}: {_what_holds(home)}") from error
+    return erased
 
 
-def _erase(home: Home, on_wait: Callable[[], None]) -> Erased:
-    _close_fence(home)
+def _what_holds(home: Home) -> str:
+    if os.path.exists(home.spool) and read_choice(home).mode is None:
+        return "only the closed spool keeps telemetry off, so run disable again when there is space"
+    return "recording can begin again"
+
+
+def _wipe(home: Home, on_wait: Callable[[], None]) -> Erased:
+    pages = _remove_pages()
+    if not os.path.lexists(home.state):
+        return Erased(home, removed=pages[0], left=pages[1])
+    check_owner(home.state, "the state folder")
+    if is_shared(home.spool):
+        separate(home, BUSY_TIMEOUT_S)  # its exports must be known; what the backup has is not ours
+    _unplant(home)
+    fenced = _is_done(close_fence, home, locked=False)
     with ExitStack() as held:
+        _hold_upload_lock(held, home, on_wait)
+        with suppress(Unusable):  # no lock works there, so nobody else can hold it either
+            held.enter_context(hold(home.lock, BUSY_TIMEOUT_S))
+        return _wipe_state(home, pages, fenced=fenced)
+
+
+def _hold_upload_lock(held: ExitStack, home: Home, on_wait: Callable[[], None]) -> None:
+    if not os.path.lexists(home.upload_lock):
+        return  # each upload makes it first, and from now on finds the fence closed
+    with suppress(Unusable):
         try:
             held.enter_context(hold(home.upload_lock, 0))
         except Busy:
             on_wait()
             held.enter_context(hold(home.upload_lock, UPLOAD_WAIT_S))
-        held.enter_context(hold(home.lock, BUSY_TIMEOUT_S))
-        with opened(home, locked=True) as connection:
-            before = read_books(connection)
-            markers, receivers = _read_markers(connection), _read_receivers(connection)
-            # Before the rows, which know their paths: a disable that is killed here is run again and finds them.
-            gone, carried = remove_exports(read_exports(connection))
-            _wipe(connection)
-        return Erased(before, gone + _remove(home, _is_leftover), markers, receivers, carried)
+
+
+def _wipe_state(home: Home, pages: tuple[tuple[str, ...], tuple[str, ...]], *, fenced: bool) -> Erased:
+    contents = _read_contents(home)
+    # Before the rows, which know their paths: a disable that is killed here is run again and finds them.
+    exports = list(dict.fromkeys((*contents.exports, *read_noted_exports(home))))
+    gone, carried = _remove_exports(exports)
+    # Where the fence could not be closed before, a row could still come after the last one is gone.
+    emptied = (fenced or _is_done(close_fence, home)) and _is_done(empty_tables, home)
+    removed, left = _remove(home, _is_leftover if emptied else _is_spool)
+    if not emptied:
+        time.sleep(2 * LEASE_S)  # by then each process that had the file open has seen that it is gone
+    paths = tuple(export.path.encode() for export in exports)
+    return Erased(
+        home,
+        contents.before,
+        (*gone, *removed, *pages[0]),
+        (*left, *pages[1]),
+        (*contents.markers, *paths),
+        contents.receivers,
+        carried,
+    )
 
 
 def _unplant(home: Home) -> None:
     """Take away the links, FIFOs and second names in our folder: none is ours, and what they lead to stays."""
-    check_ground(home)
     for entry in os.scandir(home.state):
-        if not (entry.is_dir(follow_symlinks=False) or is_plain(entry.path)):
+        fine = is_lockable if entry.path in (home.lock, home.upload_lock) else is_plain
+        if not (entry.is_dir(follow_symlinks=False) or fine(entry.path)):
             os.unlink(entry.path)
 
 
-def _close_fence(home: Home) -> None:
-    with opened(home) as connection, writing(connection, monotonic() + BUSY_TIMEOUT_S):
-        connection.execute("UPDATE spool SET epoch = epoch + 1 WHERE epoch % 2 = 0")
-
-
-def _wipe(connection: sqlite3.Connection) -> None:
-    for pragma in ("secure_delete = ON", "temp_store = MEMORY"):
-        connection.execute(f"PRAGMA {pragma}")
-    with writing(connection, monotonic() + BUSY_TIMEOUT_S):
-        for (table,) in connection.execute(TABLES).fetchall():
-            connection.execute(f"DELETE FROM {table}")  # noqa: S608
-        connection.execute(
-            "UPDATE spool SET installation = NULL, installed_day = NULL, next_upload = NULL, retry_after = NULL, "
-            "failures = 0, endpoint = NULL"
+def _read_contents(home: Home) -> _Contents:
+    with suppress(*UNWIPEABLE), opened(home, locked=True) as connection:
+        return _Contents(
+            read_books(connection),
+            read_markers(connection),
+            read_receivers(connection),
+            tuple(read_exports(connection)),
         )
-    connection.execute("VACUUM")
-    deadline = monotonic() + READERS_WAIT_S
-    while not checkpoint(connection):
-        if monotonic() >= deadline:
-            raise Busy("another process is reading the spool, so its last copy of the rows could not be cut off")
-        time.sleep(0.02)
+    return _Contents()
 
 
-def _read_markers(connection: sqlite3.Connection) -> tuple[bytes, ...]:
-    found = connection.execute(
-        "SELECT uid FROM rows UNION SELECT installation FROM spool UNION SELECT sha256 FROM batches"
-    )
-    # A spool that was edited by hand can hold bytes anywhere.
-    return tuple(value if isinstance(value, bytes) else str(value).encode() for (value,) in found if value)
+def _remove_exports(exports: list[Export]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    there = [path for export in exports for path in (export.part, export.path) if os.path.lexists(path)]
+    _, carried = remove_exports(exports)
+    return tuple(dict.fromkeys(path for path in there if not os.path.lexists(path))), carried
 
 
-def _read_receivers(connection: sqlite3.Connection) -> tuple[str, ...]:
-    marks = ", ".join("?" * len(FINAL))
-    found = connection.execute(f"SELECT DISTINCT endpoint FROM batches WHERE state IN ({marks}) ORDER BY 1", FINAL)  # noqa: S608
-    return tuple(str(endpoint) for (endpoint,) in found if endpoint)
+def _is_done(act: Callable[[sqlite3.Connection], None], home: Home, *, locked: bool = True) -> bool:
+    """Do it in the spool; False where SQLite cannot: there is no spool, it is damaged, the disk is full."""
+    try:
+        with opened(home, locked=locked) as connection:
+            act(connection)
+        return True
+    except UNWIPEABLE:
+        return False
 
 
-def _remove_all(home: Home) -> int:
-    """Where there is no spool that could be wiped, its files and copies go; then nobody holds them any more."""
-    if not os.path.isdir(home.state):
-        return 0
-    with hold(home.lock, BUSY_TIMEOUT_S):
-        removed = _remove(home, _is_spool)
-    time.sleep(2 * LEASE_S)  # by then each process that had the file open has seen that it is gone
-    return removed
+def _remove(home: Home, belongs: Callable[[str], bool]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    return remove_files(os.path.join(home.state, name) for name in sorted(os.listdir(home.state)) if belongs(name))
 
 
-def _remove(home: Home, belongs: Callable[[str], bool]) -> int:
-    names = [name for name in os.listdir(home.state) if belongs(name)]
-    for name in names:
-        os.unlink(os.path.join(home.state, name))
-    return len(names)
+def _remove_pages() -> tuple[tuple[str, ...], tuple[str, ...]]:
+    folders = find_page_folders()
+    done = remove_files(os.path.join(folder, name) for folder in folders for name in os.listdir(folder))
+    for folder in folders:
+        with suppress(OSError):
+            os.rmdir(folder)
+    return done
+
+
+def remove_files(paths: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Remove files: the paths of those that are gone now, and of those that are still there."""
+    there = [path for path in paths if os.path.lexists(path)]
+    for path in there:
+        with suppress(OSError):
+            os.unlink(path)
+    left = tuple(filter(os.path.lexists, there))
+    return tuple(path for path in there if path not in left), left
 
 
 def _is_spool(name: str) -> bool:
@@ -148,27 +223,3 @@ def _is_spool(name: str) -> bool:
 def _is_leftover(name: str) -> bool:
     """Half-made spools (`spool.db.new`) and quarantined ones (`spool.db.damaged…`)."""
     return name.startswith("spool.db.")
-
-
-def find_residue(home: Home, markers: Iterable[bytes] = ()) -> tuple[int, list[str]]:
-    """How many files of ours were read, and the names of those in which an event's name or a marker still stands.
-
-    Never call it in a process that has the spool open: closing a file drops SQLite's locks on it, and another
-    process's acknowledged row is lost.
-    """
-    wanted = (*markers, *(event.name.encode() for event in EVENTS))
-    files = [
-        os.path.join(folder, name)
-        for top in (home.state, home.config)
-        for folder, _, names in os.walk(top)
-        for name in names
-    ]
-    return len(files), [os.path.basename(path) for path in files if _holds(path, wanted)]
-
-
-def _holds(path: str, markers: Iterable[bytes]) -> bool:
-    if not stat.S_ISREG(os.lstat(path).st_mode):
-        return False  # a link's file is not ours, a FIFO has no bytes and keeps its reader waiting
-    with open(path, "rb") as file:
-        content = file.read()
-    return any(marker in content for marker in markers)

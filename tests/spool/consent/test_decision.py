@@ -64,7 +64,7 @@ def test_off_anywhere_is_off_and_local_anywhere_is_never_on(sources: list[Source
 def test_the_source_that_is_named_is_one_that_said_so(sources: list[Source], test_run: bool) -> None:
     decision = resolve(sources, test_run=test_run)
     defaults = [Source("the default", "on"), Source("a test run", "off")]
-    assert Source(decision.decided_by, decision.mode) in [*sources, *defaults]
+    assert (decision.decided_by, decision.mode) in [source[:2] for source in (*sources, *defaults)]
     assert decision.sources == tuple(sources)
 
 
@@ -101,7 +101,7 @@ def test_the_administrators_policy_is_asked_first_and_named(ours: Home) -> None:
 
 def test_each_variable_is_a_source_of_its_own_name() -> None:
     environ = {"DEEPCHECKS_TELEMETRY": "local", "DO_NOT_TRACK": "1", "DISABLE_LATEST_VERSION_CHECK": "no"}
-    assert {source for source in read_environ(environ) if source.mode} == {
+    assert {source[:2] for source in read_environ(environ) if source.mode} == {
         ("DEEPCHECKS_TELEMETRY", "local"),
         ("DO_NOT_TRACK", "off"),
         ("DISABLE_LATEST_VERSION_CHECK", "off"),

@@ -96,6 +96,29 @@ def test_a_test_run_is_pytest_running_in_this_process(
     assert is_test_run(environ, modules) is expected
 
 
+TESTS = """
+import unittest
+from deepchecks_telemetry.spool import record
+AT_IMPORT = __name__ != "__main__" and record("run-check")
+class Test(unittest.TestCase):
+    def test(self):
+        print(AT_IMPORT, record("run-check"))
+if __name__ == "__main__":
+    unittest.main()
+"""
+USE = "import unittest.mock, unittest.case; from deepchecks_telemetry.spool import record; print(record('run-check'))"
+
+
+@pytest.mark.parametrize("command", [("-m", "unittest", "test_x"), ("-m", "unittest", "discover"), ("test_x.py",)])
+def test_a_run_of_unittest_records_nothing(command: tuple[str, ...], tmp_path: Path, bare: dict[str, str]) -> None:
+    (tmp_path / "test_x.py").write_text(TESTS)
+    bare.pop("DEEPCHECKS_TELEMETRY")
+    command = (sys.executable, *command)
+    done = subprocess.run(command, cwd=tmp_path, env=bare, capture_output=True, text=True, timeout=60)
+    assert done.stdout == "False False\n", done.stderr
+    assert run(USE, bare) == "True"
+
+
 def test_this_is_a_test_run_and_a_script_that_imports_pytest_is_none(bare: dict[str, str]) -> None:
     assert is_test_run({}, sys.modules)
     script = "import os, sys, pytest; from deepchecks_telemetry.spool.consent import resource as e"

@@ -1,6 +1,7 @@
 """Bad ground: where no spool can or may stand nothing is made, nobody waits, and `examine` says why."""
 
 import os
+import stat
 import subprocess
 import sys
 import time
@@ -12,7 +13,7 @@ import pytest
 
 from deepchecks_telemetry.spool import record
 from deepchecks_telemetry.spool.db.schema import BREAKING
-from deepchecks_telemetry.spool.doctor import WARNING, WRONG, examine
+from deepchecks_telemetry.spool.doctor import OK, WARNING, WRONG, examine
 from deepchecks_telemetry.spool.errors import SpoolError, Unusable
 from deepchecks_telemetry.spool.files import directory as ground_
 from deepchecks_telemetry.spool.files.directory import LOCAL, check_ground, is_remote, type_of_mount
@@ -110,17 +111,38 @@ def test_a_folder_of_another_user_is_refused(ours: Home) -> None:
     os.chown(ours.state, 65_534, 65_534)
     assert refuses()
     assert os.listdir(ours.state) == []
-    assert finding(ours, "folder") == (WRONG, "the state folder belongs to another user")
+    assert finding(ours, "folder") == (WRONG, f"the state folder {ours.state} belongs to another user")
 
 
 @posix
-@pytest.mark.parametrize("mode", [0o770, 0o702, 0o777])
-def test_a_folder_that_others_can_write_is_refused(ours: Home, mode: int) -> None:
+@pytest.mark.parametrize("mode", [0o770, 0o702, 0o777, 0o2775, 0])
+def test_a_folder_of_ours_that_others_can_write_is_closed_to_them_and_used(ours: Home, mode: int) -> None:
     os.makedirs(ours.state)
     os.chmod(ours.state, mode)
+    assert record("run-check")
+    assert stat.S_IMODE(os.stat(ours.state).st_mode) & 0o777 == 0o700
+    assert finding(ours, "folder") == (OK, "yours alone")
+
+
+@posix
+def test_a_folder_that_stays_open_to_others_is_refused(ours: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On vfat, or a share whose permissions come with the mount."""
+    os.makedirs(ours.state)
+    os.chmod(ours.state, 0o777)
+    monkeypatch.setattr(os, "chmod", lambda *_: None)
     assert refuses()
     assert os.listdir(ours.state) == []
-    assert finding(ours, "folder") == (WRONG, "the state folder can be written by other users")
+    assert finding(ours, "folder") == (WRONG, f"the state folder {ours.state} can be written by other users")
+
+
+@posix
+@root
+def test_a_file_that_another_user_left_in_our_folder_is_not_used(ours: Home) -> None:
+    os.makedirs(ours.state, mode=0o700)
+    Path(ours.spool).touch()
+    os.chown(ours.spool, 65_534, 65_534)
+    assert refuses()
+    assert finding(ours, "spool")[0] == WRONG
 
 
 @posix
@@ -130,7 +152,7 @@ def test_a_link_in_place_of_our_folder_is_refused(ours: Home, tmp_path: Path) ->
     os.symlink(tmp_path / "elsewhere", ours.state)
     assert refuses()
     assert os.listdir(tmp_path / "elsewhere") == []
-    assert finding(ours, "folder") == (WRONG, "the state folder is a link or a file")
+    assert finding(ours, "folder") == (WRONG, f"the state folder {ours.state} is a link or a file")
 
 
 @posix

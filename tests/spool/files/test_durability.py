@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from deepchecks_telemetry.spool import record
-from deepchecks_telemetry.spool.choice import choose, sync_folder, write_private
+from deepchecks_telemetry.spool.choice import choose, write_private
 from deepchecks_telemetry.spool.errors import Unusable
+from deepchecks_telemetry.spool.files.atomic import sync_folder
 from deepchecks_telemetry.spool.files.paths import Home
 
 Run = Callable[..., str]

@@ -10,16 +10,18 @@ import platformdirs
 import pytest
 
 from deepchecks_telemetry.spool.errors import Unusable
-from deepchecks_telemetry.spool.files.paths import MACOS, _xdg, find_home
+from deepchecks_telemetry.spool.files import paths
+from deepchecks_telemetry.spool.files.paths import MACOS, find_home
 
 
 def test_one_variable_moves_state_and_choice_but_not_the_policy(tmp_path: Path) -> None:
-    moved, usual = find_home({"DEEPCHECKS_TELEMETRY_DIR": str(tmp_path / "x")}), find_home({})
+    moved, usual = find_home({"DEEPCHECKS_TELEMETRY_DIR": str(tmp_path / "x")}), find_home({"HOME": str(tmp_path)})
     assert (moved.state, moved.config) == (str(tmp_path / "x" / "state"), str(tmp_path / "x" / "config"))
     assert moved.policy == usual.policy
     assert Path(usual.state).parts[-2:] == ("deepchecks", "telemetry")
 
 
+@pytest.mark.usefixtures("registered")
 def test_an_empty_variable_is_none() -> None:
     assert find_home({"DEEPCHECKS_TELEMETRY_DIR": ""}) == find_home({})
 
@@ -33,8 +35,8 @@ def test_a_relative_folder_stays_the_same_when_the_program_goes_elsewhere(
     assert os.path.isabs(found.mode)
 
 
-def test_all_of_ours_lies_in_the_three_folders() -> None:
-    home = find_home({})
+def test_all_of_ours_lies_in_the_three_folders(tmp_path: Path) -> None:
+    home = find_home({"HOME": str(tmp_path)})
     assert {os.path.dirname(path) for path in (home.spool, home.lock, home.upload_lock)} == {home.state}
     assert (os.path.dirname(home.mode), os.path.dirname(home.policy_mode)) == (home.config, home.policy)
 
@@ -50,6 +52,7 @@ PATHS = ["", "relative", "/absolute", "/with/slash/", "~/tilde", " /blank"]
 
 @pytest.mark.skipif(sys.platform in {"win32", "darwin"}, reason="platformdirs follows other rules on this system")
 @pytest.mark.parametrize("user", [*PATHS, None])
+@pytest.mark.usefixtures("registered")
 def test_the_folders_are_those_that_platformdirs_names(monkeypatch: pytest.MonkeyPatch, user: str | None) -> None:
     monkeypatch.delenv("DEEPCHECKS_TELEMETRY_DIR")
     monkeypatch.setenv("HOME", user) if user is not None else monkeypatch.delenv("HOME")
@@ -65,21 +68,27 @@ def test_the_folders_are_those_that_platformdirs_names(monkeypatch: pytest.Monke
         assert Path(found.config) == Path(theirs.user_config_dir, "telemetry")
 
 
-def test_on_macos_everything_is_in_the_library_unless_xdg_says_otherwise() -> None:
+@pytest.mark.skipif(sys.platform == "win32", reason="only Windows itself knows its folders")
+def test_on_macos_everything_is_in_the_library_unless_xdg_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
     library = "Library/Application Support"
-    assert _xdg({"HOME": "/Users/x"}, *MACOS) == (f"/Users/x/{library}", f"/Users/x/{library}", [f"/{library}"])
-    assert _xdg({"HOME": "/x", "XDG_STATE_HOME": "/s"}, *MACOS)[:2] == ("/s", f"/x/{library}")
+    monkeypatch.setattr(paths, "USUAL", MACOS)
+    folder = f"/Users/x/{library}/deepchecks/telemetry"
+    assert find_home({"HOME": "/Users/x"}) == (folder, folder, f"/{library}/deepchecks/telemetry", None)
+    moved = find_home({"HOME": "/Users/x", "XDG_STATE_HOME": "/s"})
+    assert (moved.state, moved.config) == ("/s/deepchecks/telemetry", folder)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a POSIX user's number may have no name")
 def test_a_user_without_a_home_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "getuid", lambda: 4_000_000)
+    monkeypatch.setattr(os, "geteuid", lambda: 4_000_000)
     with pytest.raises(Unusable, match="no home folder"):
         find_home({})
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="only Windows itself knows its folders")
 def test_finding_them_loads_no_library() -> None:
-    code = "import sys; from deepchecks_telemetry.spool.files.paths import find_home; find_home(); "
-    code += "sys.exit('platformdirs' in sys.modules)"
+    code = (
+        "import sys\nfrom deepchecks_telemetry.spool.files.paths import find_home\n"
+        "find_home()\nsys.exit('platformdirs' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 from collections.abc import Iterator
+from dataclasses import replace
 from html import escape
 from importlib.metadata import version
 from importlib.resources import files
@@ -15,14 +16,20 @@ from deepchecks_telemetry.cli.status import sending
 
 TITLE = "Deepchecks usage counts on this machine"
 FRAME_HIGH = 720
+HIDDEN = "not shown here, because a notebook keeps its output"
 
 
-def page(facts: Facts) -> str:
-    """The document; its policy allows one style sheet, by its digest, and nothing else."""
+def page(facts: Facts, *, kept: bool = False) -> str:
+    """The document; its policy allows one style sheet, by its digest, and nothing else.
+
+    `kept` is for a notebook, which keeps what it shows: without identifiers, digests, bytes of requests and paths.
+    """
+    if kept:
+        facts = _without_names(facts)
     style = files(__package__).joinpath("page.css").read_text("utf-8")
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
-    body = tag("body", tag("main", _head(facts), *_sections(facts)), _foot(facts))
+    body = tag("body", tag("main", _head(facts), *_sections(facts, kept=kept)), _foot(facts))
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
@@ -60,13 +67,20 @@ def _figures(facts: Facts) -> Iterator[Html]:
         yield tag("div", tag("dt", name), tag("dd", number_text(value)))
 
 
-def _sections(facts: Facts) -> Iterator[Html]:
+def _without_names(facts: Facts) -> Facts:
+    problem = facts.status["problem"] and "There is a problem. Run deepchecks telemetry status to see it."
+    status = {**facts.status, "installation_id": HIDDEN, "spool": HIDDEN, "problem": problem}
+    return replace(facts, status=status, answers=tuple(replace(each, where=HIDDEN) for each in facts.answers))
+
+
+def _sections(facts: Facts, *, kept: bool) -> Iterator[Html]:
+    hidden = tag("p", f"{HIDDEN[:1].upper()}{HIDDEN[1:]}. Run deepchecks telemetry view to see it.")
     for title, *parts in (
         ("Day by day", *counts.days(facts)),
         ("Where it goes", *way.way(facts)),
         ("What was counted", counts.events(facts), counts.environments(facts)),
-        ("The exact next request", *requests.upcoming(facts)),
-        ("The ledger of requests", requests.ledger(facts)),
+        ("The exact next request", *((hidden,) if kept else requests.upcoming(facts))),
+        ("The ledger of requests", hidden if kept else requests.ledger(facts)),
         ("Who decides", *way.answers(facts)),
         ("Change it", way.commands()),
     ):

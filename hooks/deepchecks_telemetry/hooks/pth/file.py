@@ -4,11 +4,11 @@ Everything is inside that one file, so that it is there whole or not at all, and
 deepchecks is looked up.
 """
 
-import os
 import sys
 from pathlib import Path
 
 from deepchecks_telemetry.hooks.errors import HooksError
+from deepchecks_telemetry.spool.files.atomic import BY_UMASK, replace_file
 
 FILE_NAME = "deepchecks_telemetry_attach.pth"
 _HEADER = """\
@@ -33,10 +33,8 @@ def installed_file(folder: Path | None = None) -> Path | None:
 def install_file(folder: Path | None = None) -> Path:
     """Opt this environment in; a file of an older version is replaced. Raises `HooksError`."""
     path = (folder or site_packages()) / FILE_NAME
-    draft = path.with_suffix(f".{os.getpid()}.tmp")
     try:
-        draft.write_text(file_text(), encoding="ascii")
-        draft.replace(path)
+        replace_file(str(path), file_text().encode("ascii"), permissions=BY_UMASK)
     except OSError as error:
         raise _refused("write", path, error) from error
     return path

@@ -1,4 +1,4 @@
-"""Whether this process may record and send: the most private source wins, and a source that is unreadable means off.
+"""Whether this process may record and send: the most restrictive source wins, and one that is unreadable means off.
 
 Reading the sources and deciding are apart: `resolve` is one pure function.
 """
@@ -9,22 +9,24 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from deepchecks_telemetry.spool.consent.resource import is_test_run
-from deepchecks_telemetry.spool.files.directory import ROOT, stranger
+from deepchecks_telemetry.spool.files.directory import ROOT, tighten, untrusted_reason
 from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.spool.files.regular import read_plain
 
 ON, LOCAL, OFF = "on", "local", "off"
-MODES = (ON, LOCAL, OFF)  # from the most open to the most private
+MODES = (ON, LOCAL, OFF)  # from the most open to the most restrictive
 LONGEST = 64  # bytes of a file that holds one word
+SHOWN = 20  # characters of a value that is not a mode
 
 MODE_VARIABLE = "DEEPCHECKS_TELEMETRY"
 # deepchecks 0.19.1 reads these two itself: any text in them, "0" and "false" too, is true to it.
 LIBRARY_SWITCHES = ("DISABLE_DEEPCHECKS_ANONYMOUS_TELEMETRY", "DISABLE_LATEST_VERSION_CHECK")
 SWITCHES = (MODE_VARIABLE, "DO_NOT_TRACK", *LIBRARY_SWITCHES)
 
-POLICY, CHOICE, FENCE, DEFAULT, TEST_RUN = (
+POLICY, CHOICE, DEFAULT_CHOICE, FENCE, DEFAULT, TEST_RUN = (
     "the administrator's policy",
     "your choice",
+    "your choice in the default folder",
     "an earlier disable",
     "the default",
     "a test run",
@@ -32,10 +34,14 @@ POLICY, CHOICE, FENCE, DEFAULT, TEST_RUN = (
 
 
 class Source(NamedTuple):
-    """One place that was asked, and its answer: a mode, or None where it has no opinion."""
+    """One place that was asked, and its answer: a mode, or None where it has no opinion.
+
+    `reason` says why an answer that is not a valid mode, or that cannot be read or trusted, counts as off.
+    """
 
     name: str
     mode: str | None
+    reason: str | None = None
 
 
 class Decision(NamedTuple):
@@ -44,6 +50,12 @@ class Decision(NamedTuple):
     mode: str
     decided_by: str
     sources: tuple[Source, ...]
+
+    @property
+    def reason(self) -> str | None:
+        """Why the source that decided counts as off although it does not say so; None where it does."""
+        decisive = (source for source in self.sources if (source.name, source.mode) == (self.decided_by, self.mode))
+        return next((source.reason for source in decisive), None)
 
 
 def resolve(sources: Iterable[Source], *, test_run: bool = False) -> Decision:
@@ -57,28 +69,62 @@ def resolve(sources: Iterable[Source], *, test_run: bool = False) -> Decision:
 
 
 def parse_mode(text: str) -> str:
-    """The mode that a word names; whatever else stands there, a cut file too, means off."""
+    """The mode that a text names; anything else, a cut file too, means off."""
     word = text.strip().lower()
     return word if word in MODES else OFF
 
 
+def parse_source(name: str, text: str) -> Source:
+    """The same, with the reason where the text is not a valid mode; a full disk leaves an empty one of `off`."""
+    mode, word = parse_mode(text), text.strip()
+    understood = not word or word.lower() in MODES
+    return Source(name, mode, None if understood else f"{word[:SHOWN]!r} is not a valid mode: on, local, off")
+
+
 def read_mode(path: str) -> str | None:
     """The mode in a file, None where there is none, off where it cannot be read."""
+    return read_source("", path).mode
+
+
+def read_source(name: str, path: str) -> Source:
+    """What a file says: no opinion where there is none, off with the reason where it cannot be read."""
     try:
-        return parse_mode(read_plain(path, LONGEST).decode("ascii", "replace"))
+        return parse_source(name, read_plain(path, LONGEST).decode("ascii", "replace"))
     except (FileNotFoundError, NotADirectoryError):
-        return OFF if os.path.islink(path) else None  # a choice was made, and what it is cannot be read
-    except OSError:
-        return OFF
+        if os.path.islink(path):  # a choice was made, and what it is cannot be read
+            return Source(name, OFF, f"{path} is a link that leads nowhere")
+        return Source(name, None)
+    except OSError as error:
+        return Source(name, OFF, f"{path} cannot be read: {error.strerror}")
 
 
-def read_choice(home: Home) -> str | None:
-    """The user's word; off where another user could have written it: `on` would send to whom they say."""
+def read_choice(home: Home, name: str = CHOICE) -> Source:
+    """What the user chose; off where another user could have written it, because `on` would send to whom they say."""
     try:
-        told = stranger(os.stat(home.config), ROOT)
+        found = tighten(home.config, os.stat(home.config))
+        reason = untrusted_reason(found, ROOT) or _planted_reason(home.mode, found)
     except OSError:
-        told = None  # none, or one that cannot be looked into either
-    return OFF if told else read_mode(home.mode)
+        reason = None  # there is no folder, or the file cannot be read either
+    return Source(name, OFF, f"{home.config} {reason}") if reason else read_source(name, home.mode)
+
+
+def _planted_reason(path: str, folder: os.stat_result) -> str | None:
+    """What is wrong with the file itself, which may have come into the folder before it was this user's alone."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    if sys.platform != "win32" and found.st_mode & 0o002 and folder.st_mode & 0o001:
+        return "holds a mode that can be written by other users"
+    return "holds a mode that belongs to another user" if untrusted_reason(found, ROOT, writable=True) else None
+
+
+def read_default_choice(home: Home) -> list[Source]:
+    """The choice in the user's default folders, where a variable names others: `on` there decides nothing here."""
+    if home.default is None:
+        return []
+    source = read_choice(home.default, DEFAULT_CHOICE)
+    return [source if source.mode != ON else source._replace(mode=None)]
 
 
 def read_environ(environ: Mapping[str, str]) -> list[Source]:
@@ -86,7 +132,7 @@ def read_environ(environ: Mapping[str, str]) -> list[Source]:
     mode = environ.get(MODE_VARIABLE)
     untracked = environ.get("DO_NOT_TRACK", "").strip().lower() not in {"", "0", "false", "no"}
     return [
-        Source(MODE_VARIABLE, parse_mode(mode) if mode else None),
+        parse_source(MODE_VARIABLE, mode) if mode else Source(MODE_VARIABLE, None),
         Source("DO_NOT_TRACK", OFF if untracked else None),
         *(Source(name, OFF if environ.get(name) else None) for name in LIBRARY_SWITCHES),
     ]
@@ -95,11 +141,11 @@ def read_environ(environ: Mapping[str, str]) -> list[Source]:
 def decide(
     home: Home, environ: Mapping[str, str] = os.environ, *, closed: Callable[[], bool] = lambda: False
 ) -> Decision:
-    """The decision for this process now; `closed` tells whether the spool's own fence is down.
+    """The decision for this process now; `closed` says whether the spool's own fence is closed.
 
-    The fence speaks only where the user's choice is gone: after a `disable`, a deleted file is no change of mind.
+    The fence counts only where the user's choice is gone: after a `disable`, a deleted file is no change of mind.
     """
     choice = read_choice(home)
-    fence = OFF if choice is None and closed() else None
-    sources = [Source(POLICY, read_mode(home.policy_mode)), *read_environ(environ)]
-    return resolve([*sources, Source(CHOICE, choice), Source(FENCE, fence)], test_run=is_test_run(environ, sys.modules))
+    fence = OFF if choice.mode is None and closed() else None
+    sources = [read_source(POLICY, home.policy_mode), *read_environ(environ), choice, *read_default_choice(home)]
+    return resolve([*sources, Source(FENCE, fence)], test_run=is_test_run(environ, sys.modules))

@@ -94,13 +94,27 @@ def find() -> catalogue.Environment:
 
 
 def is_test_run(environ: Mapping[str, str], modules: Container[str]) -> bool:
-    """Whether pytest is running in this process, not merely imported, nor running in a process above this one.
+    """Whether pytest or unittest is running in this process, not merely imported, nor in a process above this one.
 
     Before 8.2 pytest sets no variable while it collects, when most test modules import deepchecks; but it has then
     loaded its own plugins, which `import pytest` does not.
     """
     named = environ.get("PYTEST_VERSION") or environ.get("PYTEST_CURRENT_TEST")
-    return "pytest" in modules and bool(named or "_pytest.skipping" in modules)
+    return ("pytest" in modules and bool(named or "_pytest.skipping" in modules)) or is_unittest_run(modules)
+
+
+def is_unittest_run(modules: Container[str]) -> bool:
+    """Whether unittest has called us, whoever runs it (itself, Django, an editor), or was started by its name.
+
+    Its modules mark themselves with `__unittest`, so that tracebacks can leave them out.
+    """
+    main = modules["__main__"] if isinstance(modules, dict) and "__main__" in modules else None
+    if getattr(getattr(main, "__spec__", None), "name", None) == "unittest.__main__":
+        return True
+    frame = sys._getframe() if "unittest" in modules and hasattr(sys, "_getframe") else None  # noqa: SLF001
+    while frame is not None and "__unittest" not in frame.f_globals:
+        frame = frame.f_back
+    return frame is not None
 
 
 def runtime_of(traces: Traces) -> str:

@@ -21,7 +21,13 @@ from deepchecks_telemetry.spool.files.directory import check_ground, is_remote
 from deepchecks_telemetry.spool.files.lock import hold
 from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.spool.files.quarantine import quarantine
-from deepchecks_telemetry.spool.files.regular import file_id, is_plain, is_plain_database, leads_elsewhere
+from deepchecks_telemetry.spool.files.regular import (
+    file_id,
+    has_second_name,
+    is_plain,
+    is_plain_database,
+    leads_elsewhere,
+)
 
 BUSY_TIMEOUT_S = 5.0
 
@@ -57,7 +63,7 @@ def connect(home: Home, *, timeout_s: float = 0.0) -> sqlite3.Connection:
     check_ground(home)
     before = os.lstat(home.spool)
     if not is_plain(home.spool):  # a second name is a link too: sqlite.org/howtocorrupt.html, 2.5 and 2.6
-        raise Unusable("the spool is a link or not a regular file")
+        raise Unusable(_why_not_plain(home.spool))
     if not is_plain_database(home.spool):
         raise Unusable("a file beside the spool is a link or not a regular file")
     if leads_elsewhere(home.spool):
@@ -79,6 +85,12 @@ def connect(home: Home, *, timeout_s: float = 0.0) -> sqlite3.Connection:
     except FAULTS as error:
         raise translate(error) from error
     return connection
+
+
+def _why_not_plain(path: str) -> str:
+    if has_second_name(path):
+        return f"{path} has a second name (a hard link); each command of deepchecks telemetry moves it to its own file"
+    return f"{path} is a link, not a regular file, or another user's"
 
 
 def _check_unmoved(home: Home, before: os.stat_result) -> None:

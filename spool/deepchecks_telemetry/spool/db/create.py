@@ -64,6 +64,7 @@ def _build(home: Home) -> None:
         remove_orphan_wal(home)
         clear(temporary)
         os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        os.chmod(temporary, 0o600)  # a umask of 0777 leaves a file that its owner cannot open again
         connection = sqlite3.connect(temporary, isolation_level=None)
         try:
             connection.executescript(

@@ -26,25 +26,69 @@ def check_ground(home: Home) -> None:
 
 
 def check_folder(path: str, name: str) -> None:
-    """Refuse a folder that is not this user's alone; a missing one raises `FileNotFoundError`."""
+    """Refuse a folder that cannot be made this user's alone; a missing one raises `FileNotFoundError`."""
+    reason = untrusted_reason(tighten(path, _look_at(path, name), anybody=True))
+    if reason:
+        raise Unusable(f"{name} {path} {reason}")
+
+
+def check_owner(path: str, name: str) -> None:
+    """Refuse a folder of another user; from one of this user's own, whoever can write it, files may be removed."""
+    reason = untrusted_reason(tighten(path, _look_at(path, name), anybody=True), writable=True)
+    if reason:
+        raise Unusable(f"{name} {path} {reason}")
+
+
+def _look_at(path: str, name: str) -> os.stat_result:
     try:
         found = os.lstat(path)
     except FileNotFoundError:
         raise
     except OSError as error:
-        raise Unusable(f"{name} cannot be used ({type(error).__name__})") from error
+        raise Unusable(f"{name} {path} cannot be used ({error.strerror})") from error
     if not stat.S_ISDIR(found.st_mode):
-        raise Unusable(f"{name} is a link or a file")
-    told = stranger(found)
-    if told:
-        raise Unusable(f"{name} {told}")
+        raise Unusable(f"{name} {path} is a link or a file")
+    return found
 
 
-def stranger(found: os.stat_result, *trusted: int) -> str | None:
-    """Who else could have put a file of ours into this folder, beside the `trusted`; None where nobody could."""
+def tighten(path: str, found: os.stat_result, *, anybody: bool = False) -> os.stat_result:
+    """Take from other users what they may do in a folder of this user's; `found` is what it was, the answer what it is.
+
+    Kubernetes gives the group of a volume `rwx` on all that is in it each time a container starts (fsGroup). Where
+    everybody may write, somebody may have, so a choice is not believed: only with `anybody` that is taken away too.
+    """
+    if not _is_mine(found) or not _is_loose(found) or (found.st_mode & 0o002 and not anybody):
+        return found
+    try:
+        if not os.path.islink(path):  # what a link leads to may be shared on purpose
+            os.chmod(path, stat.S_IMODE(found.st_mode) & ~0o077 | 0o700)
+            _tighten_files(path)
+        return os.stat(path)
+    except OSError:  # a read-only file system
+        return found
+
+
+def _is_mine(found: os.stat_result) -> bool:
+    return sys.platform != "win32" and found.st_uid == os.geteuid()
+
+
+def _is_loose(found: os.stat_result) -> bool:
+    """Whether others can write, or a umask of 0777 has locked out its owner."""
+    return bool(found.st_mode & 0o022) or found.st_mode & 0o700 != 0o700
+
+
+def _tighten_files(folder: str) -> None:
+    for entry in os.scandir(folder):
+        found = entry.stat(follow_symlinks=False)
+        if stat.S_ISREG(found.st_mode) and _is_mine(found) and found.st_nlink == 1 and not found.st_mode & 0o002:
+            os.chmod(entry.path, 0o600)
+
+
+def untrusted_reason(found: os.stat_result, *trusted: int, writable: bool = False) -> str | None:
+    """Why another user than the `trusted` could have written this; None where nobody could, `writable` bits apart."""
     if sys.platform != "win32" and found.st_uid not in (*trusted, os.geteuid()):
         return "belongs to another user"
-    if sys.platform != "win32" and found.st_mode & 0o022:
+    if sys.platform != "win32" and found.st_mode & 0o022 and not writable:
         return "can be written by other users"
     return None
 
@@ -56,8 +100,9 @@ def make_folder(path: str) -> bool:
     owner out; and whoever owns the folder above can put another one in our place.
     """
     try:
-        _check_above(os.path.dirname(path))
+        check_above(os.path.dirname(path))
         os.mkdir(path, 0o700)
+        os.chmod(path, 0o700)  # a umask of 0777 leaves a folder that its owner cannot enter
     except FileNotFoundError:
         make_folder(os.path.dirname(path))
         return make_folder(path)
@@ -66,9 +111,10 @@ def make_folder(path: str) -> bool:
     return True
 
 
-def _check_above(folder: str) -> None:
+def check_above(folder: str) -> None:
+    """Refuse to make anything in a folder of another user, root excepted."""
     if sys.platform != "win32" and os.stat(folder).st_uid not in (ROOT, os.geteuid()):
-        raise Unusable("the folder above it belongs to another user")
+        raise Unusable(f"the folder {folder} belongs to another user, so nothing is made in it")
 
 
 def is_remote(path: str) -> bool:

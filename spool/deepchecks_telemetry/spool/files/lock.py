@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from deepchecks_telemetry.spool.errors import Busy, Unusable, raise_if_hosts
-from deepchecks_telemetry.spool.files.regular import is_plain
+from deepchecks_telemetry.spool.files.regular import is_lockable
 
 POLL_S = 0.005
 HELD = "another process holds the lock of the spool"
@@ -63,7 +63,7 @@ def _check(path: str) -> None:
     folder = os.path.dirname(path)
     if not os.path.isdir(folder):
         raise FileNotFoundError(folder)  # filelock would make it, readable for others
-    if not is_plain(path):
+    if not is_lockable(path):
         raise Unusable("the lock file is a link or not a regular file")
     if sys.platform != "win32" and os.geteuid() == 0 != os.stat(folder).st_uid:
         raise Unusable("the lock file would be root's, in a directory of another user, who could never take it")

@@ -14,11 +14,26 @@ USUAL = MACOS if sys.platform == "darwin" else (".local/state", ".config", "/etc
 
 
 class Home(NamedTuple):
-    """Three folders: `state` (what is recorded), `config` (the user's choice), `policy` (the administrator's)."""
+    """Three folders: `state` (what is recorded), `config` (the user's choice), `policy` (the administrator's).
+
+    `default` are the folders that this user has without any variable, by the user database; None where these are they,
+    or where the user has no entry there. A choice of `off` or `local` in them holds whatever the variables say.
+    """
 
     state: str
     config: str
     policy: str
+    default: "Home | None" = None
+
+    @property
+    def places(self) -> "tuple[Home, ...]":
+        """These folders, and the default ones where they are others."""
+        return (self,) if self.default is None else (self, self.default)
+
+    @property
+    def watched(self) -> tuple[str, ...]:
+        """Every file whose change can change the decision: the choices, and the administrator's policy."""
+        return (*(place.mode for place in self.places), self.policy_mode)
 
     @property
     def spool(self) -> str:
@@ -41,11 +56,6 @@ class Home(NamedTuple):
         return os.path.join(self.config, "mode")
 
     @property
-    def watched(self) -> tuple[str, ...]:
-        """Every file whose change can change whether events are recorded."""
-        return self.mode, self.policy_mode
-
-    @property
     def policy_mode(self) -> str:
         """The administrator's word on the mode."""
         return os.path.join(self.policy, "mode")
@@ -56,52 +66,93 @@ def find_home(environ: Mapping[str, str] = os.environ) -> Home:
 
     Raises `Unusable` where the system knows no home folder of this user.
     """
-    state, config, site = _ask_platformdirs() if sys.platform == "win32" else _xdg(environ, *USUAL)
-    policy = find_policy(site)
+    policy = find_policy(_policy_folders(environ))
+    home, default = _named(environ, policy), _default(policy)
+    return home if default is None or default == home else home._replace(default=default)
+
+
+def _named(environ: Mapping[str, str], policy: str) -> Home:
     root = environ.get(DIR_VARIABLE)
     if root:
         root = os.path.abspath(os.path.expanduser(root))  # a Dockerfile or a unit file expands no ~
         return Home(os.path.join(root, "state"), os.path.join(root, "config"), policy)
+    return _below(*(_ask_platformdirs()[:2] if sys.platform == "win32" else _xdg(environ)), policy)
+
+
+def _below(state: str, config: str, policy: str) -> Home:
     return Home(os.path.join(state, APP, "telemetry"), os.path.join(config, APP, "telemetry"), policy)
 
 
-def _ask_platformdirs() -> tuple[str, str, list[str]]:
+def _default(policy: str) -> Home | None:
+    """The folders that no variable moves, so that `off` holds for a program with other variables too."""
+    if sys.platform == "win32":
+        bases: tuple[str, str] | None = _ask_platformdirs()[:2]
+    else:
+        home = registered_home()
+        bases = (os.path.join(home, USUAL[0]), os.path.join(home, USUAL[1])) if home else None
+    return _below(*bases, policy) if bases else None
+
+
+def _ask_platformdirs() -> tuple[str, str, str]:
     """The bases of state and configuration, and the machine's for configuration: only Windows itself knows them."""
     import platformdirs
 
     roots = platformdirs.PlatformDirs(appauthor=False)
-    return roots.user_state_dir, roots.user_config_dir, [roots.site_config_dir]
+    return roots.user_state_dir, roots.user_config_dir, roots.site_config_dir
 
 
-def _xdg(environ: Mapping[str, str], state: str, config: str, site: str) -> tuple[str, str, list[str]]:
-    """The same by the XDG Base Directory Specification, which takes a relative path for none.
+def _xdg(environ: Mapping[str, str]) -> tuple[str, str]:
+    """The first two by the XDG Base Directory Specification, which takes a relative path for none.
 
     By hand: importing platformdirs would be half of what a short process pays for us (9 of 20 ms), and its answers have
     changed between versions, while all virtual environments of a user must find the same spool and the same choice.
     """
-    named = [environ.get("XDG_STATE_HOME", ""), environ.get("XDG_CONFIG_HOME", "")]
-    if not all(map(os.path.isabs, named)):
-        home = environ.get("HOME", "")
-        home = home if os.path.isabs(home) else _registered_home()
-        usual = os.path.join(home, state), os.path.join(home, config)
-        named = [path if os.path.isabs(path) else default for path, default in zip(named, usual, strict=True)]
-    folders = environ.get("XDG_CONFIG_DIRS", "").split(os.pathsep)
-    # The machine's own first: a variable must not take away what its administrator decided.
-    return named[0], named[1], [site, *filter(os.path.isabs, folders)]
+    state, config = environ.get("XDG_STATE_HOME", ""), environ.get("XDG_CONFIG_HOME", "")
+    if os.path.isabs(state) and os.path.isabs(config):
+        return state, config
+    home = environ.get("HOME", "")
+    usual = home if os.path.isabs(home) else registered_home()
+    if usual is None:
+        raise Unusable("this user has no home folder")
+    return (
+        state if os.path.isabs(state) else os.path.join(usual, USUAL[0]),
+        config if os.path.isabs(config) else os.path.join(usual, USUAL[1]),
+    )
 
 
-def _registered_home() -> str:
+def registered_home() -> str | None:
+    """The home folder by the user database (`/etc/passwd` and its kin), whatever HOME says; None without an entry.
+
+    Some 30 µs, once in a process; a directory service is asked only where the user is not in the file.
+    """
+    home = ""
     if sys.platform != "win32":
         import pwd
 
         try:
-            return pwd.getpwuid(os.getuid()).pw_dir
+            home = pwd.getpwuid(os.geteuid()).pw_dir
         except KeyError:
             pass  # a container that runs under a number without a name
-    raise Unusable("this user has no home folder")
+    return home if os.path.isabs(home) else None
 
 
-def find_policy(site: list[str]) -> str:
-    """The first that exists."""
-    candidates = [os.path.join(folder, APP, "telemetry") for folder in site]
-    return next(filter(os.path.isdir, candidates), candidates[-1])
+def _policy_folders(environ: Mapping[str, str]) -> list[str]:
+    # The machine's own first: a variable must not take away what its administrator decided.
+    more = filter(os.path.isabs, environ.get("XDG_CONFIG_DIRS", "").split(os.pathsep))
+    return [_ask_platformdirs()[2]] if sys.platform == "win32" else [USUAL[2], *more]
+
+
+def find_policy(folders: list[str]) -> str:
+    """The first that is there, also where it cannot be entered (then its mode cannot be read, which means off)."""
+    candidates = [os.path.join(folder, APP, "telemetry") for folder in folders]
+    return next((folder for folder in candidates if not _is_missing(folder)), candidates[-1])
+
+
+def _is_missing(folder: str) -> bool:
+    try:
+        os.stat(os.path.join(folder, ""))
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        pass  # closed to this user, a loop, too long: something is there, and what it says cannot be known
+    return False

@@ -7,6 +7,7 @@ and a device has no end.
 import errno
 import os
 import stat
+import sys
 
 from deepchecks_telemetry.spool.errors import raise_if_hosts
 
@@ -16,12 +17,39 @@ JOURNAL = bytes.fromhex("d9d505f920a163d7")  # begins each part of one, and ends
 
 
 def is_plain(path: str) -> bool:
-    """Whether a file that has no other name stands at `path`, or nothing."""
+    """Whether a file of this user's that has no other name is at `path`, or nothing."""
     try:
         found = os.lstat(path)
     except FileNotFoundError:
         return True
-    return stat.S_ISREG(found.st_mode) and found.st_nlink <= 1
+    return stat.S_ISREG(found.st_mode) and found.st_nlink <= 1 and _is_mine(found)
+
+
+def _is_mine(found: os.stat_result) -> bool:
+    """Another user can have put a file of theirs here while they could write to the folder."""
+    return sys.platform == "win32" or found.st_uid == os.geteuid()
+
+
+def has_second_name(path: str) -> bool:
+    """Whether a plain file of this user's has another name, as a backup by hard links (`cp -al`) gives to each."""
+    try:
+        found = os.lstat(path)
+    except OSError:
+        return False
+    return stat.S_ISREG(found.st_mode) and found.st_nlink > 1 and _is_mine(found)
+
+
+def is_shared(database: str) -> bool:
+    """The same for a database and all that SQLite keeps beside it."""
+    return any(has_second_name(database + suffix) for suffix in ("", *BESIDE))
+
+
+def is_lockable(path: str) -> bool:
+    """Whether a lock may be taken on what is at `path`: a plain file, or an empty one that a backup has too.
+
+    Taking a lock cuts its file to nothing.
+    """
+    return is_plain(path) or (has_second_name(path) and os.lstat(path).st_size == 0)
 
 
 def is_plain_database(path: str) -> bool:

@@ -89,7 +89,7 @@ class Writer:
         return False
 
     def close(self) -> bool:
-        """Throw the session away; False where it must stay open for ever. An exception may interrupt it: call it again."""
+        """Throw the session away; False where it must stay open. An exception may interrupt it: it is called again."""
         self._closing = self._session or self._closing
         self._session = None
         closed = self._closing is None or self._closing.close()

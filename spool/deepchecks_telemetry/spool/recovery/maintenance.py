@@ -17,6 +17,8 @@ from deepchecks_telemetry.spool.errors import Damaged
 from deepchecks_telemetry.spool.files.lock import hold
 from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.spool.files.quarantine import SETTLED_S, discard, quarantined
+from deepchecks_telemetry.spool.files.regular import is_shared
+from deepchecks_telemetry.spool.recovery.second_name import find_asides, separate
 
 Result = TypeVar("Result")
 
@@ -44,6 +46,8 @@ def kept_up(home: Home, act: Callable[[], Result], *, reads: Iterable[str] = NUM
 
 
 def _keep_up(home: Home, reads: Iterable[str]) -> None:
+    if os.path.isdir(home.state) and (is_shared(home.spool) or find_asides(home)):
+        separate(home, BUSY_TIMEOUT_S)
     copies = quarantined(home)
     if copies:
         create(home, BUSY_TIMEOUT_S)

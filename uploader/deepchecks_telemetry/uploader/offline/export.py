@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from deepchecks_telemetry.spool.batches.exports import Export, announce, carry_off
 from deepchecks_telemetry.spool.batches.ledger import Batch, batches
 from deepchecks_telemetry.spool.batches.seal import seal
-from deepchecks_telemetry.spool.choice import sync_folder
 from deepchecks_telemetry.spool.consent.decision import OFF, decide
+from deepchecks_telemetry.spool.files.atomic import BY_UMASK, replace_file
 from deepchecks_telemetry.spool.files.lock import hold
 from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.spool.files.regular import read_plain
@@ -141,14 +141,7 @@ def _read(path: str, most: int) -> bytes | None:
 
 def _write_whole(export: Export, content: bytes) -> None:
     # By the caller's umask: a shared folder is read by somebody else's collector.
-    descriptor = os.open(export.part, os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0), 0o666)
-    with open(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(export.part, export.path)
-    with suppress(OSError):  # not every removable file system can
-        sync_folder(os.path.dirname(export.path))
+    replace_file(export.path, content, permissions=BY_UMASK, temporary=export.part)
 
 
 def _exported(group: Sequence[Batch], target: str, content: bytes) -> Exported:

@@ -5,10 +5,9 @@ import json
 import os
 import re
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 
-from deepchecks_telemetry.spool.choice import sync_folder
+from deepchecks_telemetry.spool.files.atomic import BY_UMASK, replace_file
 from deepchecks_telemetry.spool.files.regular import read_plain
 from deepchecks_telemetry.uploader.errors import BadFile, CannotWrite
 from deepchecks_telemetry.uploader.wire.outcome import DELIVERED, REJECTED
@@ -43,19 +42,10 @@ def write(entries: Sequence[Entry], path: str) -> str:
     content = to_bytes(entries)
     if os.path.isdir(path):
         path = os.path.join(path, NAME.format(hashlib.sha256(content).hexdigest()[:16]))
-    part = f"{path}.{os.urandom(6).hex()}.part"
     try:
-        with open(part, "xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
+        replace_file(path, content, permissions=BY_UMASK)
     except OSError as error:
-        with suppress(OSError):
-            os.unlink(part)
         raise CannotWrite(f"the receipt {path} cannot be written ({error.strerror or type(error).__name__})") from error
-    with suppress(OSError):
-        sync_folder(os.path.dirname(os.path.abspath(path)))
     return path
 
 

@@ -1,0 +1,57 @@
+"""What `disable` does inside the database: it closes the fence, then removes every row down to its last byte."""
+
+import sqlite3
+import time
+
+from deepchecks_telemetry.spool.db.busy import monotonic, writing
+from deepchecks_telemetry.spool.db.compaction import checkpoint
+from deepchecks_telemetry.spool.db.connection import BUSY_TIMEOUT_S
+from deepchecks_telemetry.spool.db.schema import FINAL
+from deepchecks_telemetry.spool.errors import Busy
+
+READERS_WAIT_S = 10.0  # a reader in another process keeps the WAL from being cut
+# Whatever a newer version has added is wiped too; `_…` is sqlite-utils' note of the migrations done.
+TABLES = "SELECT name FROM sqlite_master WHERE type = 'table' AND name != 'spool' AND name NOT GLOB '[_]*'"
+# Always another odd number: a host that has read the fence before can then never open it again.
+CLOSE = "UPDATE spool SET epoch = epoch + 1 + epoch % 2"
+
+
+def close_fence(connection: sqlite3.Connection) -> None:
+    """From here on no statement of a host stores anything, whatever that host had read before."""
+    with writing(connection, monotonic() + BUSY_TIMEOUT_S):
+        connection.execute(CLOSE)
+
+
+def empty_tables(connection: sqlite3.Connection) -> None:
+    """Delete all rows, rewrite the file without them, and cut the WAL to nothing; `Busy` where a reader keeps it."""
+    for pragma in ("secure_delete = ON", "temp_store = MEMORY"):
+        connection.execute(f"PRAGMA {pragma}")
+    with writing(connection, monotonic() + BUSY_TIMEOUT_S):
+        for (table,) in connection.execute(TABLES).fetchall():
+            connection.execute(f"DELETE FROM {table}")  # noqa: S608
+        connection.execute(
+            "UPDATE spool SET installation = NULL, installed_day = NULL, next_upload = NULL, retry_after = NULL, "
+            "failures = 0, endpoint = NULL"
+        )
+    connection.execute("VACUUM")
+    deadline = monotonic() + READERS_WAIT_S
+    while not checkpoint(connection):
+        if monotonic() >= deadline:
+            raise Busy("another process is reading the spool, so its last copy of the rows could not be cut off")
+        time.sleep(0.02)
+
+
+def read_markers(connection: sqlite3.Connection) -> tuple[bytes, ...]:
+    """Byte strings by which a file of ours could be known later: uids, digests, the identifier."""
+    found = connection.execute(
+        "SELECT uid FROM rows UNION SELECT installation FROM spool UNION SELECT sha256 FROM batches"
+    )
+    # A spool that was edited by hand can hold bytes anywhere.
+    return tuple(value if isinstance(value, bytes) else str(value).encode() for (value,) in found if value)
+
+
+def read_receivers(connection: sqlite3.Connection) -> tuple[str, ...]:
+    """The endpoints that have received batches, or rejected them."""
+    marks = ", ".join("?" * len(FINAL))
+    found = connection.execute(f"SELECT DISTINCT endpoint FROM batches WHERE state IN ({marks}) ORDER BY 1", FINAL)  # noqa: S608
+    return tuple(str(endpoint) for (endpoint,) in found if endpoint)

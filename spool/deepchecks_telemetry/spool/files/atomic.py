@@ -1,0 +1,61 @@
+"""Write, fsync, rename: a file of ours is at its path whole or not at all, even if two processes write it at once."""
+
+import errno
+import os
+import re
+
+# Two containers that share a home both have process id 1, so a name by process id is not a name of one's own.
+TEMPORARY = re.compile(r"\.[0-9a-f]{12}\.new")
+PRIVATE = 0o600
+BY_UMASK = None
+# A directory that this file system cannot sync (CIFS, vfat), or that may be written but not read.
+UNSYNCABLE = (errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES, errno.EPERM)
+
+
+def replace_file(path: str, content: bytes, *, permissions: int | None = PRIVATE, temporary: str | None = None) -> None:
+    """Put `content` at `path`, on the disk before it has its name; `OSError` leaves what was there.
+
+    `permissions` hold whatever the umask, `BY_UMASK` leaves them to it; `temporary` is the name until then, random by
+    default.
+    """
+    temporary = temporary or f"{path}.{os.urandom(6).hex()}.new"
+    try:
+        _write_new(temporary, content, permissions)
+        os.replace(temporary, path)
+    except BaseException:
+        _remove(temporary)
+        raise
+    sync_folder(os.path.dirname(os.path.abspath(path)))
+
+
+def _write_new(path: str, content: bytes, permissions: int | None) -> None:
+    flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0)
+    descriptor = os.open(path, flags, 0o666 if permissions is None else permissions)
+    with open(descriptor, "wb") as file:
+        if permissions is not None and hasattr(os, "fchmod"):
+            os.fchmod(descriptor, permissions)  # a umask of 0777 leaves a file that its owner cannot read
+        file.write(content)
+        file.flush()
+        os.fsync(descriptor)
+
+
+def _remove(path: str) -> None:
+    try:
+        os.unlink(path)
+    except OSError:
+        pass
+
+
+def sync_folder(folder: str) -> None:
+    """Make a rename in `folder` outlive a power cut (POSIX; Windows has no such call)."""
+    if os.name != "posix":
+        return
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        if error.errno not in UNSYNCABLE:
+            raise

@@ -1,0 +1,81 @@
+"""A backup by hard links (`cp -al`) gives the spool a second name: it moves to a file of its own, the backup stays.
+
+Each host looks at most `LEASE_S` before it acknowledges a record whether its file is still the one at the path. So two
+leases after the old file has lost its name here nothing more is acknowledged in it, and all of it can be copied. What a
+crash leaves half-way is finished by the next caller.
+"""
+
+import os
+import shutil
+import sqlite3
+import time
+from contextlib import closing
+
+from deepchecks_telemetry.spool.db.sqlite_errors import FAULTS
+from deepchecks_telemetry.spool.files.lock import hold
+from deepchecks_telemetry.spool.files.paths import Home
+from deepchecks_telemetry.spool.files.quarantine import LEASE_S, remove_orphan_wal
+from deepchecks_telemetry.spool.files.regular import BESIDE, clear, is_shared, leads_elsewhere
+
+ASIDE = ".linked-"
+COPIED = ("-wal", "-journal", "")  # the database last: with its name it counts as whole
+
+
+def separate(home: Home, lock_s: float) -> None:
+    """Give the spool files of its own; `Busy` where the file lock is held for longer than `lock_s`."""
+    with hold(home.lock, lock_s):
+        if is_shared(home.spool):
+            _rename(home.spool, f"{home.spool}{ASIDE}{time.time_ns():x}")
+        for aside in find_asides(home):
+            time.sleep(2 * LEASE_S)
+            _copy_back(home, aside)
+            clear(aside)
+
+
+def find_asides(home: Home) -> list[str]:
+    """The spools that have lost their name here and are not copied yet."""
+    beginning = os.path.basename(home.spool) + ASIDE
+    names = [name for name in sorted(os.listdir(home.state)) if name.startswith(beginning)]
+    return [os.path.join(home.state, name) for name in names if not name.endswith(BESIDE)]
+
+
+def _rename(path: str, aside: str) -> None:
+    # The database first: a host that comes now finds none, and waits for the lock to make one.
+    for suffix in ("", *BESIDE):
+        if os.path.lexists(path + suffix):
+            os.rename(path + suffix, aside + suffix)
+
+
+def _copy_back(home: Home, aside: str) -> None:
+    """To the spool's own path; where a new spool has been made after a crash, to a copy that is salvaged into it."""
+    temporary, damaged = home.spool + ".new", f"{home.spool}.damaged-{time.time_ns():x}"
+    clear(temporary)
+    for suffix in COPIED:
+        _copy(aside + suffix, temporary + suffix)
+    if os.path.lexists(home.spool) or not _settle(temporary):
+        _rename(temporary, damaged)
+    else:
+        remove_orphan_wal(home)
+        os.rename(temporary, home.spool)
+
+
+def _copy(source: str, target: str) -> None:
+    if not os.path.lexists(source):
+        return
+    flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0)
+    with open(source, "rb") as old, open(os.open(target, flags, 0o600), "wb") as new:
+        shutil.copyfileobj(old, new)
+        new.flush()
+        os.fsync(new.fileno())
+
+
+def _settle(path: str) -> bool:
+    """Move what is in the WAL into the database, so that it is one file; False where it is damaged."""
+    if leads_elsewhere(path):
+        return False
+    try:
+        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            (busy, _, _) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            return not busy
+    except FAULTS:
+        return False

@@ -1,0 +1,152 @@
+"""Permissions that others have changed: a folder of this user's is closed to them again, and `disable` works there."""
+
+import os
+import shutil
+import stat
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from deepchecks_telemetry.spool.choice import choose
+from deepchecks_telemetry.spool.consent.decision import decide
+from deepchecks_telemetry.spool.doctor import WRONG, examine
+from deepchecks_telemetry.spool.errors import Unusable
+from deepchecks_telemetry.spool.files.paths import Home
+from deepchecks_telemetry.spool.stats import Accounts, read_accounts
+from deepchecks_telemetry.spool.wipe import erase, find_residue
+
+Run = Callable[..., str]
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="Windows has no such permissions")
+NOBODY = 65_534
+RECORD = "from deepchecks_telemetry.spool import record; print(record('run-check'))"
+
+
+def open_to_the_group(folder: Path) -> None:
+    """What Kubernetes does to a volume with fsGroup each time a container starts."""
+    for path in (folder, *folder.rglob("*")):
+        mode = stat.S_IMODE(path.stat().st_mode)
+        path.chmod(mode | 0o2070 if path.is_dir() else mode | 0o060)
+
+
+def modes(folder: str) -> set[int]:
+    return {stat.S_IMODE(path.stat().st_mode) & 0o777 for path in Path(folder).iterdir()}
+
+
+def test_after_kubernetes_has_opened_it_to_a_group_all_goes_on(
+    ours: Home, home: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    choose(ours, "on")
+    assert run(RECORD) == "True\n"
+    open_to_the_group(home)
+    monkeypatch.delenv("DEEPCHECKS_TELEMETRY")
+    assert decide(ours, {})[:2] == ("on", "your choice")
+    assert run(RECORD) == "True\n"
+    assert modes(ours.state) == modes(ours.config) == {0o600}
+    assert {os.stat(folder).st_mode & 0o777 for folder in (ours.state, ours.config)} == {0o700}
+    assert not [found for found in examine(ours) if found.level == WRONG]
+    open_to_the_group(home)
+    erase(ours)
+    assert read_accounts(ours) == Accounts(closed=True)
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o2775, 0])
+def test_disable_works_in_any_folder_of_ones_own(ours: Home, run: Run, mode: int) -> None:
+    assert run(RECORD) == "True\n"
+    os.makedirs(ours.config, exist_ok=True)
+    os.chmod(ours.state, mode)
+    os.chmod(ours.config, mode)
+    erased = erase(ours)
+    assert erased.before.recorded == 1
+    assert find_residue(ours, erased.markers)[1] == []
+    assert run(RECORD) == "False\n"
+
+
+def test_disable_works_where_permissions_cannot_be_changed(
+    ours: Home, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On vfat, or a share whose permissions come with the mount: nothing is recorded there, but it can be wiped."""
+    assert run(RECORD) == "True\n"
+    os.chmod(ours.state, 0o777)
+    with monkeypatch.context() as mounted:
+        mounted.setattr(os, "chmod", lambda *_: None)
+        erased = erase(ours)
+    assert set(erased.removed) >= {ours.spool}
+    assert not os.path.exists(ours.spool)
+
+
+def test_a_folder_that_everybody_can_write_holds_no_choice_and_says_so(ours: Home) -> None:
+    choose(ours, "on")
+    os.chmod(ours.config, 0o777)
+    decision = decide(ours, {})
+    assert (decision.mode, decision.decided_by) == ("off", "your choice")
+    assert decision.reason == f"{ours.config} can be written by other users"
+    found = {finding.name: finding for finding in examine(ours)}["choice"]
+    assert (found.level, found.text) == (WRONG, f"counts as off: {decision.reason}")
+    with pytest.raises(Unusable, match="can be written by other users"):
+        choose(ours, "on")
+
+
+def test_a_mode_that_another_user_left_there_is_not_believed(ours: Home) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can give a file away")
+    choose(ours, "on")
+    os.chown(ours.mode, 12_345, 12_345)
+    assert decide(ours, {}).reason == f"{ours.config} holds a mode that belongs to another user"
+    os.chown(ours.mode, 0, 0)
+    os.chmod(ours.config, 0o755)
+    os.chmod(ours.mode, 0o666)
+    assert decide(ours, {}).reason == f"{ours.config} holds a mode that can be written by other users"
+
+
+def test_what_a_link_leads_to_is_not_changed(ours: Home, tmp_path: Path) -> None:
+    """People keep their configuration elsewhere, and may share it."""
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared").chmod(0o775)
+    (tmp_path / "shared" / "mode").write_text("on\n")
+    os.makedirs(os.path.dirname(ours.config))
+    os.symlink(tmp_path / "shared", ours.config)
+    assert decide(ours, {}).reason == f"{ours.config} can be written by other users"
+    assert stat.S_IMODE((tmp_path / "shared").stat().st_mode) == 0o775
+
+
+@pytest.fixture
+def nobodys(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder of another user, who root can become; pytest's own folders are closed to them."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can be two users")
+    above = Path(tempfile.mkdtemp(prefix="nobody-"))
+    above.chmod(0o755)
+    (above / "home").mkdir()
+    os.chown(above / "home", NOBODY, NOBODY)
+    monkeypatch.setenv("DEEPCHECKS_TELEMETRY_DIR", str(above / "home"))
+    monkeypatch.delenv("XDG_CONFIG_DIRS")
+    yield above / "home"
+    shutil.rmtree(above)
+
+
+AS_NOBODY = f"""
+import filelock, os
+from deepchecks_telemetry.spool import record
+from deepchecks_telemetry.spool.choice import choose
+from deepchecks_telemetry.spool.consent.decision import decide
+from deepchecks_telemetry.spool.files.paths import find_home
+os.setegid({NOBODY}), os.seteuid({NOBODY})
+"""
+
+
+@pytest.mark.parametrize("umask", [0o777, 0o077, 0])
+def test_whatever_the_umask_all_of_ours_is_this_users_to_read(nobodys: Path, umask: int, run: Run) -> None:
+    act = f"os.umask({umask}); choose(find_home(), 'on'); print(record('run-check')); os._exit(0)"
+    assert run(AS_NOBODY + act) == "True\n"
+    for name in ("state", "config"):
+        assert modes(str(nobodys / name)) == {0o600}
+        assert stat.S_IMODE((nobodys / name).stat().st_mode) == 0o700
+
+
+def test_an_unsearchable_home_is_named_as_the_reason(nobodys: Path, run: Run) -> None:
+    os.chown(nobodys, 0, 0)
+    nobodys.chmod(0o700)
+    said = run(AS_NOBODY + "decision = decide(find_home(), {}); print(decision.mode, decision.reason)")
+    assert said == f"off {nobodys / 'config' / 'mode'} cannot be read: Permission denied\n"

@@ -1,0 +1,125 @@
+"""A backup by hard links gives each file a second name: counting goes on in files of our own, the backup stays."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deepchecks_telemetry.spool import record
+from deepchecks_telemetry.spool.batches.ledger import batches
+from deepchecks_telemetry.spool.batches.seal import Row, seal
+from deepchecks_telemetry.spool.doctor import OK, WARNING, WRONG, examine
+from deepchecks_telemetry.spool.files.paths import Home
+from deepchecks_telemetry.spool.files.regular import is_shared
+from deepchecks_telemetry.spool.recovery import second_name
+from deepchecks_telemetry.spool.recovery.second_name import find_asides, separate
+from deepchecks_telemetry.spool.stats import read_accounts
+from deepchecks_telemetry.spool.wipe import erase, find_residue
+
+Run = Callable[..., str]
+Render = Callable[[str, list[Row]], bytes]
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no cp -al")
+RECORD = "import os; from deepchecks_telemetry.spool import record; print(record('run-check')); os._exit(0)"
+
+
+def back_up(ours: Home, target: Path) -> dict[str, bytes]:
+    shutil.copytree(ours.state, target, copy_function=os.link)
+    return look(target)
+
+
+def look(folder: Path) -> dict[str, bytes]:
+    """By another process: to close a file of SQLite's in this one would drop its locks."""
+    code = (
+        "import pathlib, sys\n"
+        "for path in pathlib.Path(sys.argv[1]).iterdir(): print(path.name, path.read_bytes().hex())"
+    )
+    told = subprocess.run([sys.executable, "-c", code, folder], capture_output=True, text=True, check=True).stdout
+    return {name: bytes.fromhex(content) for name, _, content in (line.partition(" ") for line in told.splitlines())}
+
+
+@pytest.fixture
+def backup(ours: Home, render: Render, run: Run, tmp_path: Path) -> dict[str, bytes]:
+    """The bytes of a backup of a spool that has a batch, an event in its WAL, and both locks."""
+    assert run(RECORD) == "True\n"
+    assert seal(ours, render)
+    assert run(RECORD) == "True\n"
+    return back_up(ours, tmp_path / "backup")
+
+
+def test_after_a_backup_by_hard_links_counting_goes_on_and_the_backup_stays(
+    ours: Home, backup: dict[str, bytes], run: Run, tmp_path: Path
+) -> None:
+    assert set(backup) >= {"spool.db", "spool.db-wal", "spool.lock"}
+    before = [batch.sha256 for batch in batches(ours)]
+    assert run(RECORD) == "True\n"
+    books = read_accounts(ours)
+    assert (books.recorded, books.balance, books.dropped) == (3, 0, {})
+    assert [batch.sha256 for batch in batches(ours)] == before
+    assert run(RECORD) == "True\n"
+    assert look(tmp_path / "backup") == backup
+    assert not is_shared(ours.spool)
+    assert find_asides(ours) == []
+    assert not [found for found in examine(ours) if found.level == WRONG]
+
+
+def test_a_program_that_runs_meanwhile_goes_on_without_a_loss(ours: Home, run: Run, tmp_path: Path) -> None:
+    assert record("run-check")
+    before = back_up(ours, tmp_path / "backup")
+    assert record("run-check")  # its file is still at the path, and what is written to it is in the backup too
+    separate(ours, 1.0)
+    acknowledged = 2 + sum(record("run-check") for _ in range(20))
+    books = read_accounts(ours)
+    assert (books.recorded, books.balance) == (acknowledged, 0)
+    assert acknowledged > 2
+    assert set(look(tmp_path / "backup")) == set(before)
+
+
+def test_night_after_night_nothing_stops(ours: Home, run: Run, tmp_path: Path) -> None:
+    for night in range(8):
+        assert run(RECORD) == "True\n"
+        back_up(ours, tmp_path / str(night))
+    books = read_accounts(ours)
+    assert (books.recorded, books.balance, books.dropped) == (8, 0, {})
+
+
+def test_doctor_moves_it_and_says_so(ours: Home, backup: dict[str, bytes], tmp_path: Path) -> None:
+    found = {finding.name: finding for finding in examine(ours)}
+    assert found["second name"].level == WARNING
+    assert found["conservation"].level == OK
+    assert "second name" not in {finding.name for finding in examine(ours)}
+    assert look(tmp_path / "backup") == backup
+
+
+@pytest.mark.parametrize("later", ["nothing", "a new spool"])
+def test_a_crash_half_way_is_finished_by_the_next_command(
+    ours: Home, backup: dict[str, bytes], run: Run, monkeypatch: pytest.MonkeyPatch, later: str
+) -> None:
+    def crash(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as killed:
+        killed.setattr(second_name, "_copy_back", crash)
+        with pytest.raises(KeyboardInterrupt):
+            separate(ours, 1.0)
+    assert not os.path.exists(ours.spool)
+    expected = 2
+    if later == "a new spool":
+        monkeypatch.setattr(second_name, "find_asides", lambda _: [])
+        assert run(RECORD) == "True\n"
+        monkeypatch.undo()
+        expected = 3
+    books = read_accounts(ours)
+    assert (books.recorded, books.balance, books.dropped) == (expected, 0, {})
+    assert find_asides(ours) == []
+
+
+def test_disable_wipes_ours_and_leaves_the_backup(ours: Home, backup: dict[str, bytes], tmp_path: Path) -> None:
+    erased = erase(ours)
+    assert erased.before.recorded == 2
+    assert find_residue(ours, erased.markers)[1] == []
+    assert look(tmp_path / "backup") == backup

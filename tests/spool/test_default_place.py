@@ -1,0 +1,185 @@
+"""An `off` in the folders that a user has without any variable holds everywhere, and `disable` writes it there too."""
+
+import os
+import stat
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from deepchecks_telemetry.spool import record
+from deepchecks_telemetry.spool.choice import choose
+from deepchecks_telemetry.spool.consent import decision as consent
+from deepchecks_telemetry.spool.consent.decision import decide
+from deepchecks_telemetry.spool.files.paths import Home, find_home
+from deepchecks_telemetry.spool.stats import Accounts, read_accounts
+from deepchecks_telemetry.spool.wipe import erase_places, find_residue
+
+Run = Callable[..., str]
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there no variable but ours moves a folder")
+
+# As Flatpak's editors, one systemd unit, sudo, a container and a scratch disk set them.
+MOVED = [
+    {"DEEPCHECKS_TELEMETRY_DIR": "moved"},
+    {"XDG_CONFIG_HOME": "moved/config", "XDG_STATE_HOME": "moved/state"},
+    {"XDG_CONFIG_HOME": "moved/config"},
+    {"HOME": "moved"},
+]
+RECORD = "from deepchecks_telemetry.spool import record; print(record('run-check'))"
+HOST = """
+import sys
+from deepchecks_telemetry.spool import record
+for line in sys.stdin:
+    print(record("run-check"), flush=True)
+"""
+
+
+@pytest.fixture(autouse=True)
+def _no_variable(monkeypatch: pytest.MonkeyPatch, registered: Path) -> None:
+    for name in ("DEEPCHECKS_TELEMETRY_DIR", "DEEPCHECKS_TELEMETRY", "XDG_CONFIG_HOME", "XDG_STATE_HOME"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(registered))
+    monkeypatch.setattr(consent, "is_test_run", lambda *_: False)
+
+
+@pytest.fixture(params=MOVED, ids="+".join)
+def moved(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
+    """Variables with which a program has other folders."""
+    return {name: str(tmp_path / value) for name, value in request.param.items()}
+
+
+def test_no_variable_undoes_an_off(moved: dict[str, str], run: Run) -> None:
+    assert run(RECORD, **moved) == "True\n"
+    choose(find_home(), "off")
+    home = find_home(os.environ | moved)
+    assert decide(home, {})[:2] == ("off", "your choice in the default folder")
+    assert run(RECORD, **moved) == "False\n"
+
+
+@pytest.mark.parametrize(("word", "mode"), [("local", "local"), ("on", "on"), ("", "off"), ("o", "off")])
+def test_of_the_default_choice_all_but_on_counts(moved: dict[str, str], word: str, mode: str) -> None:
+    home = find_home()
+    os.makedirs(home.config, mode=0o700)
+    Path(home.mode).write_text(word)
+    assert decide(find_home(os.environ | moved), {}).mode == mode
+
+
+def test_a_default_choice_that_cannot_be_read_is_off_with_the_reason(moved: dict[str, str]) -> None:
+    home = find_home()
+    os.makedirs(home.mode, mode=0o700)
+    decision = decide(find_home(os.environ | moved), {})
+    assert (decision.mode, decision.reason) == ("off", f"{home.mode} cannot be read: Is a directory")
+
+
+def test_a_program_that_runs_with_other_folders_stops_once_disable_has_returned(moved: dict[str, str]) -> None:
+    environ = {**os.environ, **moved}
+    command = [sys.executable, "-c", HOST]
+    with subprocess.Popen(command, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as host:
+
+        def ask() -> str:
+            assert host.stdin is not None
+            assert host.stdout is not None
+            host.stdin.write("\n")
+            host.stdin.flush()
+            return host.stdout.readline()
+
+        assert ask() == "True\n"
+        erase_places(find_home())
+        assert ask() == "False\n"
+        host.communicate()
+
+
+def test_disable_where_a_variable_is_set_holds_and_wipes_in_both_places(moved: dict[str, str], run: Run) -> None:
+    assert run(RECORD) == run(RECORD, **moved) == "True\n"
+    home = find_home(os.environ | moved)
+    erased = erase_places(home)
+    assert [each.place.mode for each in erased] == [home.mode, find_home().mode]
+    # With the configuration moved alone, the spool is one and the same.
+    assert sum(each.before.recorded for each in erased) == 2
+    assert find_residue(home, [marker for each in erased for marker in each.markers])[1] == []
+    assert read_accounts(home) == read_accounts(find_home()) == Accounts(closed=True)
+    for variables in ({}, moved, {"DEEPCHECKS_TELEMETRY_DIR": "/nowhere"}):
+        assert run(RECORD, **variables) == "False\n"
+
+
+def test_in_the_default_place_itself_there_is_no_other(registered: Path) -> None:
+    home = find_home()
+    assert home.default is None
+    assert home.places == (home,)
+    assert home.watched == (home.mode, home.policy_mode)
+    assert home.config == str(registered / ".config" / "deepchecks" / "telemetry")
+
+
+def test_all_that_can_change_the_decision_is_watched(moved: dict[str, str]) -> None:
+    home = find_home(os.environ | moved)
+    assert home.default == find_home()
+    assert home.watched == (home.mode, find_home().mode, home.policy_mode)
+
+
+def test_a_home_that_is_named_through_a_link_is_one_place(tmp_path: Path, registered: Path) -> None:
+    (tmp_path / "link").symlink_to(registered)
+    assert len(erase_places(find_home({"HOME": str(tmp_path / "link")}))) == 1
+
+
+def test_a_user_without_an_entry_has_no_default_place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 4_000_000)
+    found = find_home({"DEEPCHECKS_TELEMETRY_DIR": str(tmp_path)})
+    assert found == Home(str(tmp_path / "state"), str(tmp_path / "config"), found.policy)
+
+
+def test_in_a_place_that_is_another_users_the_default_one_is_still_wiped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run
+) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can give a folder away")
+    assert record("run-check")
+    (tmp_path / "moved" / "state").mkdir(parents=True, mode=0o700)
+    os.chown(tmp_path / "moved" / "state", 12_345, 12_345)
+    with pytest.raises(Exception, match="belongs to another user"):
+        erase_places(find_home({"DEEPCHECKS_TELEMETRY_DIR": str(tmp_path / "moved")}))
+    assert read_accounts(find_home()) == Accounts(closed=True)
+    assert decide(find_home(), {}).mode == "off"
+
+
+def test_the_administrators_off_holds_where_its_folder_is_closed_to_the_user(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Made with a umask of 077; only a folder that does not exist leaves the word to the next one."""
+    from deepchecks_telemetry.spool.files import paths
+
+    if os.geteuid() != 0:
+        pytest.skip("only root can be two users")
+    tmp_path.chmod(0o711)
+    machine, own = tmp_path / "etc", tmp_path / "own"
+    for folder, word in ((machine, "off"), (own, "on")):
+        (folder / "deepchecks" / "telemetry").mkdir(parents=True)
+        (folder / "deepchecks" / "telemetry" / "mode").write_text(word)
+    monkeypatch.setattr(paths, "USUAL", (".local/state", ".config", str(machine)))
+    (machine / "deepchecks").chmod(0o700)
+    assert stat.S_IMODE((machine / "deepchecks").stat().st_mode) == 0o700
+    found = _as_nobody(lambda: decide(find_home({"XDG_CONFIG_DIRS": str(own), "HOME": "/"}), {}))
+    mode = machine / "deepchecks" / "telemetry" / "mode"
+    assert found == f"off by the administrator's policy: {mode} cannot be read: Permission denied"
+    mode.unlink()
+    mode.parent.rmdir()
+    assert decide(find_home({"XDG_CONFIG_DIRS": str(own), "HOME": "/"}), {}).mode == "on"
+
+
+def _as_nobody(act: "Callable[[], consent.Decision]") -> str:
+    """What another user would find; pytest's own folders above are closed to them, so they are gone into before."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.seteuid(65_534)
+            decision = act()
+            os.write(writing, f"{decision.mode} by {decision.decided_by}: {decision.reason}".encode())
+        finally:
+            os._exit(0)
+    os.close(writing)
+    with open(reading) as file:
+        text = file.read()
+    os.waitpid(child, 0)
+    return text

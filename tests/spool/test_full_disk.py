@@ -1,0 +1,148 @@
+"""On a full disk `disable` still turns off and wipes: cutting and removing files takes no space."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from deepchecks_telemetry.spool.choice import choose
+from deepchecks_telemetry.spool.consent.decision import read_mode
+from deepchecks_telemetry.spool.errors import Unusable
+from deepchecks_telemetry.spool.files.paths import Home, find_home
+from deepchecks_telemetry.spool.wipe import erase, find_residue
+
+Run = Callable[..., str]
+Mount = Callable[[str], None]
+Start = Callable[[], "subprocess.Popen[str]"]
+
+# Has the spool open, with a batch and an export of it, then events in a WAL; and goes on recording when it is asked.
+HOST = """
+import os, sys
+from deepchecks_telemetry.spool import record
+from deepchecks_telemetry.spool.batches.ledger import batches
+from deepchecks_telemetry.spool.files.paths import find_home
+from deepchecks_telemetry.uploader.flush import seal_next
+from deepchecks_telemetry.uploader.offline.export import export
+assert all(record("run-check") for _ in range(50))
+(written,) = export(find_home(), os.environ["CARRIED"])
+assert all(record("run-suite") for _ in range(50))
+print(written.path, flush=True)
+for line in sys.stdin:
+    print(record("suite-to-html"), flush=True)
+os._exit(0)
+"""
+
+
+@pytest.fixture
+def mount(home: Path) -> Iterator[Mount]:
+    """Mount a small file system where the home is."""
+    if sys.platform != "linux" or os.geteuid() != 0:
+        pytest.skip("only root can mount a file system")
+    home.mkdir()
+    mounted = []
+
+    def make(options: str) -> None:
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(home)], capture_output=True).returncode:
+            pytest.skip("no file system can be mounted here")
+        mounted.append(home)
+
+    yield make
+    for folder in mounted:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True, timeout=30)
+
+
+@pytest.fixture
+def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
+    """Start a program that has recorded and exported, and keeps the spool open."""
+    monkeypatch.setenv("CARRIED", str(tmp_path / "carried.jsonl"))
+    monkeypatch.delenv("DEEPCHECKS_TELEMETRY")
+    started: list[subprocess.Popen[str]] = []
+
+    def start() -> "subprocess.Popen[str]":
+        command = [sys.executable, "-c", HOST]
+        started.append(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
+        assert started[-1].stdout is not None
+        assert started[-1].stdout.readline() == f"{tmp_path / 'carried.jsonl'}\n"
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.communicate()
+
+
+def fill(folder: Path) -> None:
+    """Take all space that is left."""
+    with (folder / "filler").open("wb", buffering=0) as file:
+        for size in (65536, 1):
+            try:
+                while file.write(b"\0" * size):
+                    pass
+            except OSError:
+                pass
+
+
+def ask(process: "subprocess.Popen[str]") -> bool:
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write("\n")
+    process.stdin.flush()
+    return process.stdout.readline() == "True\n"
+
+
+@pytest.mark.parametrize("chosen", ["on", "local", None])
+def test_on_a_full_disk_all_is_off_and_wiped_also_for_a_program_that_runs(
+    ours: Home,
+    home: Path,
+    tmp_path: Path,
+    mount: Mount,
+    host: Start,
+    chosen: str | None,
+) -> None:
+    mount("size=512k")
+    if chosen:
+        choose(ours, chosen)
+    process = host()
+    assert ask(process)
+    fill(home)
+    erased = erase(find_home())
+    assert not ask(process)
+    assert read_mode(ours.mode) == "off"
+    assert find_residue(ours, erased.markers)[1] == []
+    assert not (tmp_path / "carried.jsonl").exists()
+    assert str(tmp_path / "carried.jsonl") in erased.removed
+    assert not (home / "state" / "spool.db-wal").exists() or (home / "state" / "spool.db-wal").stat().st_size == 0
+
+
+def test_without_a_free_inode_for_the_choice_it_is_an_error_that_says_what_is_left(
+    ours: Home, home: Path, mount: Mount, host: Start
+) -> None:
+    """No mode file is there that could be cut, and none can be made."""
+    mount("size=512k,nr_inodes=64")
+    process = host()
+    fill(home)
+    folders = [home / str(number) for number in range(64)]
+    with suppress(OSError):
+        for folder in folders:
+            folder.mkdir()
+    with pytest.raises(
+        Unusable, match=r"recorded is wiped, but .*No space left on device.*: recording can begin again"
+    ):
+        erase(find_home())
+    assert find_residue(ours)[1] == []
+    for folder in folders[:2]:
+        folder.rmdir()
+    erase(find_home())
+    assert read_mode(ours.mode) == "off"
+    assert not ask(process)
+
+
+def test_on_a_read_only_disk_it_is_an_error(ours: Home, home: Path, mount: Mount, run: Run) -> None:
+    mount("size=512k")
+    run("import os; from deepchecks_telemetry.spool import record; assert record('run-check'); os._exit(0)")
+    subprocess.run(["mount", "-o", "remount,ro", str(home)], check=True, timeout=30)
+    with pytest.raises(Unusable, match=r"your choice cannot be written to .*Read-only file system"):
+        erase(ours)
