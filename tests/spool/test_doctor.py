@@ -11,6 +11,7 @@ import pytest
 
 from deepchecks_telemetry.spool import doctor as health
 from deepchecks_telemetry.spool import record
+from deepchecks_telemetry.spool.db.create import PAGE_BYTES
 from deepchecks_telemetry.spool.doctor import OK, WARNING, WRONG, Finding, examine
 from deepchecks_telemetry.spool.files import directory as ground_
 from deepchecks_telemetry.spool.files.lock import hold
@@ -102,7 +103,7 @@ def test_a_fault_that_only_sqlite_sees_is_told_and_the_file_stays(ours: Home, ru
     ((root,),) = sql("SELECT rootpage FROM sqlite_master WHERE name = 'sqlite_autoindex_environments_1'")
     sql("PRAGMA wal_checkpoint(TRUNCATE)")
     with open(ours.spool, "r+b") as file:  # nobody here has it open
-        file.seek(1024 * (int(root) - 1) + 1000)
+        file.seek(PAGE_BYTES * int(root) - 24)
         file.write(b"\x33" * 24)
     found = look(ours)["integrity"]
     assert (found.level, found.text) == (WRONG, "SQLite finds 1 faults or more")

@@ -18,7 +18,7 @@ from deepchecks_telemetry.spool.batches.exports import Export, remove_exports
 from deepchecks_telemetry.spool.batches.ledger import Batch, Verdict, batches, begin, settle
 from deepchecks_telemetry.spool.batches.seal import Row, seal
 from deepchecks_telemetry.spool.choice import choose
-from deepchecks_telemetry.spool.db import busy
+from deepchecks_telemetry.spool.db import busy, emptying
 from deepchecks_telemetry.spool.db import connection as opening
 from deepchecks_telemetry.spool.db.compaction import checkpoint
 from deepchecks_telemetry.spool.errors import Busy, Unusable
@@ -136,7 +136,7 @@ def test_rows_that_cannot_all_be_wiped_are_all_still_there(
     ours: Home, batch: Batch, sql: Sql, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """SQLite lets nobody empty its own list of tables."""
-    monkeypatch.setattr(erasing, "TABLES", "SELECT column1 FROM (VALUES ('rows'), ('sqlite_master'))")
+    monkeypatch.setattr(emptying, "TABLES", "SELECT column1 FROM (VALUES ('rows'), ('sqlite_master'))")
     with pytest.raises(Unusable):
         erase(ours)
     assert sql("SELECT count(*) FROM rows") == [(1,)]
@@ -160,7 +160,7 @@ def test_a_writer_that_comes_between_the_fence_and_the_rows_is_waited_for(
 def test_a_reader_that_goes_is_waited_for(
     ours: Home, batch: Batch, monkeypatch: pytest.MonkeyPatch, nap: Callable[[sqlite3.Connection], None]
 ) -> None:
-    monkeypatch.setattr(erasing, "READERS_WAIT_S", 1.0)
+    monkeypatch.setattr(emptying, "READERS_WAIT_S", 1.0)
     with closing(sqlite3.connect(ours.spool, isolation_level=None)) as reader:
         reader.execute("BEGIN")
         assert reader.execute("SELECT count(*) FROM rows").fetchone() == (1,)
@@ -186,7 +186,7 @@ def test_what_sqlite_deletes_is_overwritten_and_no_copy_of_it_is_made_on_a_disk(
         return checkpoint(connection)
 
     monkeypatch.setattr(erasing, "read_exports", forget)
-    monkeypatch.setattr(erasing, "checkpoint", look)
+    monkeypatch.setattr(emptying, "checkpoint", look)
     erase(ours)
     assert seen == [(1, 2)]  # yes, and in memory
 

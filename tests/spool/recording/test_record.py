@@ -278,24 +278,12 @@ def test_the_spool_is_for_this_user_alone_whatever_the_umask(ours: Home) -> None
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no such permissions")
-def test_a_folder_that_others_can_write_or_that_is_a_link_is_refused(ours: Home, tmp_path: Path) -> None:
-    os.makedirs(ours.state)
-    os.chmod(ours.state, 0o777)
-    assert not record("run-check")
-    assert os.listdir(ours.state) == []
-    os.rmdir(ours.state)
+def test_a_folder_that_is_a_link_is_refused(ours: Home, tmp_path: Path) -> None:
+    os.makedirs(os.path.dirname(ours.state))
     (tmp_path / "elsewhere").mkdir()
     os.symlink(tmp_path / "elsewhere", ours.state)
-    writer_rests_no_more()
     assert not record("run-check")
     assert list((tmp_path / "elsewhere").iterdir()) == []
-
-
-def writer_rests_no_more() -> None:
-    from deepchecks_telemetry.spool.recording import record as recording
-
-    assert recording._writer is not None
-    recording._writer._retry_at = 0.0
 
 
 def test_an_opening_that_was_cut_short_by_a_lock_is_begun_anew(ours: Home, run: Callable[..., str], sql: Sql) -> None:

@@ -83,6 +83,8 @@ def test_night_after_night_nothing_stops(ours: Home, run: Run, tmp_path: Path) -
     for night in range(8):
         assert run(RECORD) == "True\n"
         back_up(ours, tmp_path / str(night))
+        assert run(RECORD) == "False\n"  # until a command has moved it
+        assert read_accounts(ours).balance == 0
     books = read_accounts(ours)
     assert (books.recorded, books.balance, books.dropped) == (8, 0, {})
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from deepchecks_telemetry.spool.consent.resource import is_test_run
+from deepchecks_telemetry.spool.errors import raise_if_hosts
 from deepchecks_telemetry.spool.files.directory import ROOT, tighten, untrusted_reason
 from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.spool.files.regular import read_plain
@@ -95,6 +96,7 @@ def read_source(name: str, path: str) -> Source:
             return Source(name, OFF, f"{path} is a link that leads nowhere")
         return Source(name, None)
     except OSError as error:
+        raise_if_hosts(error)
         return Source(name, OFF, f"{path} cannot be read: {error.strerror}")
 
 
@@ -103,7 +105,8 @@ def read_choice(home: Home, name: str = CHOICE) -> Source:
     try:
         found = tighten(home.config, os.stat(home.config))
         reason = untrusted_reason(found, ROOT) or _planted_reason(home.mode, found)
-    except OSError:
+    except OSError as error:
+        raise_if_hosts(error)
         reason = None  # there is no folder, or the file cannot be read either
     return Source(name, OFF, f"{home.config} {reason}") if reason else read_source(name, home.mode)
 
@@ -112,7 +115,8 @@ def _planted_reason(path: str, folder: os.stat_result) -> str | None:
     """What is wrong with the file itself, which may have come into the folder before it was this user's alone."""
     try:
         found = os.stat(path)
-    except OSError:
+    except OSError as error:
+        raise_if_hosts(error)
         return None
     if sys.platform != "win32" and found.st_mode & 0o002 and folder.st_mode & 0o001:
         return "holds a mode that can be written by other users"

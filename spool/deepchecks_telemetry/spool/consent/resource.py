@@ -10,6 +10,7 @@ from collections.abc import Callable, Container, Iterable, Mapping
 from typing import NamedTuple
 
 from deepchecks_telemetry.spool import catalogue
+from deepchecks_telemetry.spool.errors import raise_if_hosts
 
 __all__ = ["current", "find", "is_test_run"]
 
@@ -183,7 +184,8 @@ def _listings(path: Iterable[object]) -> Iterable[list[str]]:
 def _listing(folder: str) -> list[str]:
     try:
         return os.listdir(folder or ".")
-    except (OSError, ValueError):  # a zip file, a folder that is gone, a name with a NUL in it
+    except (OSError, ValueError) as error:  # a zip file, a folder that is gone, a name with a NUL in it
+        raise_if_hosts(error)
         return []
 
 
@@ -198,5 +200,6 @@ def _text(path: str) -> str:
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
             return file.read(65536)
-    except OSError:
+    except OSError as error:
+        raise_if_hosts(error)
         return ""

@@ -2,40 +2,32 @@
 
 import os
 import sqlite3
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
+from importlib.machinery import BuiltinImporter
+from importlib.util import module_from_spec
+from types import ModuleType
 from typing import TypeVar
 
 from deepchecks_telemetry.spool.db.sqlite_errors import is_busy
 from deepchecks_telemetry.spool.errors import Busy
 
-try:
-    from _queue import Empty, SimpleQueue
-except ImportError:  # PyPy
 
-    def sleep(seconds: float) -> None:
-        """Sleep."""
-        time.sleep(seconds)
-
-else:
-
-    def sleep(seconds: float) -> None:
-        """Sleep in C: gevent and eventlet replace `time.sleep` by a switch to other work, which may record too."""
-        try:
-            SimpleQueue[None]().get(timeout=seconds)
-        except Empty:
-            pass
+def _own_time() -> ModuleType:
+    spec = BuiltinImporter.find_spec("time")
+    if spec is None:
+        return time
+    module = module_from_spec(spec)
+    BuiltinImporter.exec_module(module)
+    return module
 
 
-# freezegun replaces `time.monotonic` in every module that holds it, so deadlines would never come; not this one.
-monotonic: Callable[[], float]
-if sys.platform == "win32":
-    monotonic = partial(time.monotonic)
-else:
-    monotonic = partial(time.clock_gettime, time.CLOCK_MONOTONIC)
+# A copy of the module for ourselves. gevent and eventlet replace `time.sleep` by a switch to other work, which may
+# record in the middle of a record; freezegun replaces `time.monotonic` wherever it is held, and no deadline comes.
+_time = _own_time()
+monotonic: Callable[[], float] = _time.monotonic
+sleep: Callable[[float], None] = _time.sleep
 
 Result = TypeVar("Result")
 

@@ -45,6 +45,7 @@ def _look_at(path: str, name: str) -> os.stat_result:
     except FileNotFoundError:
         raise
     except OSError as error:
+        raise_if_hosts(error)
         raise Unusable(f"{name} {path} cannot be used ({error.strerror})") from error
     if not stat.S_ISDIR(found.st_mode):
         raise Unusable(f"{name} {path} is a link or a file")
@@ -64,7 +65,8 @@ def tighten(path: str, found: os.stat_result, *, anybody: bool = False) -> os.st
             os.chmod(path, stat.S_IMODE(found.st_mode) & ~0o077 | 0o700)
             _tighten_files(path)
         return os.stat(path)
-    except OSError:  # a read-only file system
+    except OSError as error:  # a read-only file system
+        raise_if_hosts(error)
         return found
 
 

@@ -45,6 +45,8 @@ def hold_in_host(path: str) -> Iterator[None]:
     try:
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
+            if os.fstat(descriptor).st_mode & 0o600 != 0o600:  # a umask of 0777
+                os.chmod(path, 0o600)
             _lock(descriptor)
         except BlockingIOError:
             raise Busy(HELD) from None
@@ -88,5 +90,6 @@ else:
 def _is_at(path: str, descriptor: int) -> bool:
     try:
         return os.path.samestat(os.stat(path), os.fstat(descriptor))
-    except OSError:
+    except OSError as error:
+        raise_if_hosts(error)
         return False

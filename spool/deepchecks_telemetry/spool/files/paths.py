@@ -5,7 +5,7 @@ import sys
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from deepchecks_telemetry.spool.errors import Unusable
+from deepchecks_telemetry.spool.errors import Unusable, raise_if_hosts
 
 APP = "deepchecks"
 DIR_VARIABLE = "DEEPCHECKS_TELEMETRY_DIR"
@@ -153,6 +153,7 @@ def _is_missing(folder: str) -> bool:
         os.stat(os.path.join(folder, ""))
     except (FileNotFoundError, NotADirectoryError):
         return True
-    except OSError:
-        pass  # closed to this user, a loop, too long: something is there, and what it says cannot be known
+    except OSError as error:
+        raise_if_hosts(error)
+        # closed to this user, a loop, too long: something is there, and what it says cannot be known
     return False

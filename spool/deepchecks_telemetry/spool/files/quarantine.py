@@ -8,7 +8,7 @@ was acknowledged in the old file was there `LEASE_S` after the rename, and is fo
 import os
 import time
 
-from deepchecks_telemetry.spool.errors import Unusable
+from deepchecks_telemetry.spool.errors import Unusable, raise_if_hosts
 from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.spool.files.regular import BESIDE, file_id, is_plain_database
 
@@ -30,7 +30,8 @@ def quarantined(home: Home) -> list[str]:
     """The copies that were quarantined and not salvaged yet, oldest first."""
     try:
         names = os.listdir(home.state)
-    except OSError:
+    except OSError as error:
+        raise_if_hosts(error)
         return []
     marks = [name for name in names if name.startswith("spool.db.damaged-") and not name.endswith(BESIDE)]
     copies = [os.path.join(home.state, name) for name in sorted(marks)]

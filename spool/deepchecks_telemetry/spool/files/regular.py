@@ -34,7 +34,8 @@ def has_second_name(path: str) -> bool:
     """Whether a plain file of this user's has another name, as a backup by hard links (`cp -al`) gives to each."""
     try:
         found = os.lstat(path)
-    except OSError:
+    except OSError as error:
+        raise_if_hosts(error)
         return False
     return stat.S_ISREG(found.st_mode) and found.st_nlink > 1 and _is_mine(found)
 

@@ -91,7 +91,8 @@ def open_numbers() -> frozenset[int]:
         return frozenset()
     try:
         listed: Iterable[int] = map(int, os.listdir(LISTING))
-    except OSError:
+    except OSError as error:
+        raise_if_hosts(error)
         listed = UNLISTED
     return frozenset(number for number in listed if _stat(number))
 
