@@ -28,14 +28,14 @@ for _ in range(int(sys.argv[2])):
 """
 SEAL = """
 import sys
-from deepchecks_telemetry.spool.batches.ledger import Verdict, batches, settle
+from deepchecks_telemetry.spool.batches.ledger import Disposition, batches, settle
 from deepchecks_telemetry.spool.files.paths import find_home
 from deepchecks_telemetry.spool.batches.seal import seal
 home = find_home()
 for _ in range(int(sys.argv[1])):
     seal(home, lambda installation, rows: repr(rows).encode())
     for batch in batches(home, states=("sealed",)):
-        if settle(home, batch, Verdict("delivered", "told")):  # else the other version was faster
+        if settle(home, batch, Disposition("delivered", "told")):  # else the other version was faster
             print(batch.events, flush=True)
 """
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from deepchecks_telemetry.spool import record
-from deepchecks_telemetry.spool.batches.ledger import Batch, Verdict, batches, begin, settle
+from deepchecks_telemetry.spool.batches.ledger import Batch, Disposition, batches, mark_attempt, settle
 from deepchecks_telemetry.spool.batches.seal import Row, seal
 from deepchecks_telemetry.spool.catalogue import EVENTS
 from deepchecks_telemetry.spool.choice import choose
@@ -119,13 +119,13 @@ class Spool(RuleBasedStateMachine):
     def send(self, data: st.DataObject, state: str) -> None:
         batch = data.draw(st.sampled_from(batches(self.home, states=("sealed", "parked", "exported"))))
         before, rows = self.waiting[batch.sha256]
-        assert begin(self.home, batch, "https://collector.example.org")
+        assert mark_attempt(self.home, batch, "https://collector.example.org")
         if state == "crash" or (state == "sealed" and self.is_sealed() and before != "sealed"):
             return
         refused = len(rows) if state == "rejected" else data.draw(st.integers(0, len(rows) + 1))
         if state not in ("delivered", "rejected"):
             refused = 0
-        assert settle(self.home, batch, Verdict(state, "told", rejected_rows=refused)) is True
+        assert settle(self.home, batch, Disposition(state, "told", rejected_rows=refused)) is True
         if state in ("delivered", "rejected"):
             lost = sum(sorted(rows.values())[:refused])
             self.rejected += lost
@@ -139,8 +139,8 @@ class Spool(RuleBasedStateMachine):
     @rule(data=st.data(), state=st.sampled_from(["delivered", "rejected", "parked", "sealed"]))
     def settle_again(self, data: st.DataObject, state: str) -> None:
         batch = data.draw(st.sampled_from(self.done))
-        assert settle(self.home, batch, Verdict(state, "again", rejected_rows=1)) is False
-        assert begin(self.home, batch, "https://collector.example.org") is False
+        assert settle(self.home, batch, Disposition(state, "again", rejected_rows=1)) is False
+        assert mark_attempt(self.home, batch, "https://collector.example.org") is False
 
     @rule()
     def disable(self) -> None:

@@ -10,8 +10,8 @@ import pytest
 
 from deepchecks_telemetry.spool import record
 from deepchecks_telemetry.spool import wipe as erasing
-from deepchecks_telemetry.spool.batches.exports import Export, announce
-from deepchecks_telemetry.spool.batches.ledger import Verdict, batches, begin, settle
+from deepchecks_telemetry.spool.batches.exports import Export, register_export
+from deepchecks_telemetry.spool.batches.ledger import Disposition, batches, mark_attempt, settle
 from deepchecks_telemetry.spool.batches.seal import Row, seal
 from deepchecks_telemetry.spool.choice import choose
 from deepchecks_telemetry.spool.errors import Busy, Unusable
@@ -43,8 +43,8 @@ def test_who_received_batches_is_told_once_each_and_who_only_refused_is_not(ours
         assert record("run-check")
         assert seal(ours, render)
         batch = batches(ours, states=("sealed",))[0]
-        assert begin(ours, batch, where)
-        assert settle(ours, batch, Verdict(state, "told"))
+        assert mark_attempt(ours, batch, where)
+        assert settle(ours, batch, Disposition(state, "told"))
     assert erase(ours).receivers == ("a", "b")
 
 
@@ -65,7 +65,7 @@ def test_files_inside_and_outside_are_counted_together(ours: Home, render: Rende
     assert seal(ours, render)
     part = tmp_path / "carried.0123456789ab.part"
     part.write_bytes(b"run-check")
-    assert announce(ours, batches(ours), Export(str(tmp_path / "carried"), str(part), "0" * 64))
+    assert register_export(ours, batches(ours), Export(str(tmp_path / "carried"), str(part), "0" * 64))
     for name in ("spool.db.new", "spool.db.damaged-1"):
         Path(ours.state, name).write_bytes(b"run-check")
     erased = erase(ours)

@@ -384,25 +384,25 @@ def test_a_receipt_that_comes_while_the_same_batch_is_exported_again_stays_settl
     spool: Home, carried: Path, stick: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (batch,) = batches(spool)
-    real = spool_exports.carry_off
+    real = spool_exports.mark_exported
 
     def settle_first(*values: Any, **named: Any) -> Any:
         assert news(spool, [Entry(batch.sha256, "delivered")]) == [True]
         return real(*values, **named)
 
-    monkeypatch.setattr(exporting, "carry_off", settle_first)
+    monkeypatch.setattr(exporting, "mark_exported", settle_first)
     assert len(list(export(spool, str(stick / "again.jsonl"), again=True))) == 1
     assert (books(spool).delivered, books(spool).exported) == (3, 0)
 
 
-# --- crashes between announce, write and carry_off
+# --- crashes between register_export, write and mark_exported
 
 
 class KilledError(Exception):
     """As a crash: nothing after it runs."""
 
 
-@pytest.mark.parametrize("where", ["announce", "_write_whole", "replace", "carry_off"])
+@pytest.mark.parametrize("where", ["register_export", "_write_whole", "replace", "mark_exported"])
 @pytest.mark.parametrize("then", ["export", "flush", "disable"])
 def test_a_crash_at_any_phase_loses_nothing_and_leaves_nothing_behind_a_disable(
     spool: Home, stick: Path, receiver: "Receiver", monkeypatch: pytest.MonkeyPatch, where: str, then: str
@@ -416,7 +416,7 @@ def test_a_crash_at_any_phase_loses_nothing_and_leaves_nothing_behind_a_disable(
             list(export(spool, str(stick)))
     assert (books(spool).sealed, books(spool).exported) == (3, 0)
     there = len(os.listdir(stick))
-    assert there == (1 if where in ("replace", "carry_off") else 0)
+    assert there == (1 if where in ("replace", "mark_exported") else 0)
     if then == "disable":
         assert erase(spool).files == there
         assert os.listdir(stick) == []

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
-from deepchecks_telemetry.spool.batches.exports import read_exports, remove_exports
+from deepchecks_telemetry.spool.batches.export_files import remove_exports
 from deepchecks_telemetry.spool.catalogue import EVENTS
 from deepchecks_telemetry.spool.choice import choose
 from deepchecks_telemetry.spool.consent.decision import OFF
@@ -56,9 +56,9 @@ def erase(home: Home, *, on_wait: Callable[[], None] = lambda: None) -> Erased:
         return _erase(home, on_wait)
     except FileNotFoundError:
         # A process that is just making the spool reads the choice after it is made, and stops there.
-        return Erased(files=_remove_all(home))
+        return _remove_all(home)
     except (Damaged, Outdated):
-        return Erased(files=_remove_all(home))
+        return _remove_all(home)
 
 
 def _erase(home: Home, on_wait: Callable[[], None]) -> Erased:
@@ -73,10 +73,10 @@ def _erase(home: Home, on_wait: Callable[[], None]) -> Erased:
         with opened(home, locked=True) as connection:
             before = read_books(connection)
             markers, receivers = _read_markers(connection), _read_receivers(connection)
-            # Before the rows, which know their paths: a disable that is killed here is run again and finds them.
-            gone, carried = remove_exports(read_exports(connection))
+            exports = remove_exports(home)
             _wipe(connection)
-        return Erased(before, gone + _remove(home, _is_leftover), markers, receivers, carried)
+        files = len(exports.removed) + _remove(home, _is_leftover)
+        return Erased(before, files, markers, receivers, exports.left + exports.missing)
 
 
 def _unplant(home: Home) -> None:
@@ -124,14 +124,16 @@ def _read_receivers(connection: sqlite3.Connection) -> tuple[str, ...]:
     return tuple(str(endpoint) for (endpoint,) in found if endpoint)
 
 
-def _remove_all(home: Home) -> int:
+def _remove_all(home: Home) -> Erased:
     """Where there is no spool that could be wiped, its files and copies go; then nobody holds them any more."""
     if not os.path.isdir(home.state):
-        return 0
-    with hold(home.lock, BUSY_TIMEOUT_S):
+        exports = remove_exports(home)
+        return Erased(files=len(exports.removed), carried=exports.left)
+    with hold(home.upload_lock, UPLOAD_WAIT_S), hold(home.lock, BUSY_TIMEOUT_S):
+        exports = remove_exports(home)
         removed = _remove(home, _is_spool)
     time.sleep(2 * LEASE_S)  # by then each process that had the file open has seen that it is gone
-    return removed
+    return Erased(files=len(exports.removed) + removed, carried=exports.left + exports.missing)
 
 
 def _remove(home: Home, belongs: Callable[[str], bool]) -> int:

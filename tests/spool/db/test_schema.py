@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from deepchecks_telemetry.spool import record
-from deepchecks_telemetry.spool.batches.ledger import Verdict, batches, begin, settle
+from deepchecks_telemetry.spool.batches.ledger import Disposition, batches, mark_attempt, settle
 from deepchecks_telemetry.spool.batches.seal import Row, seal
 from deepchecks_telemetry.spool.db.schema import BREAKING, VERSION, connect, create, translate
 from deepchecks_telemetry.spool.errors import Busy, Damaged, Outdated, Unusable
@@ -136,8 +136,8 @@ def test_what_a_newer_version_added_is_in_nobodys_way(
     assert record("run-check")
     assert seal(ours, render)
     (batch,) = batches(ours)
-    assert begin(ours, batch, "https://collector.example.org")
-    assert settle(ours, batch, Verdict("delivered", "delivered"))
+    assert mark_attempt(ours, batch, "https://collector.example.org")
+    assert settle(ours, batch, Disposition("delivered", "delivered"))
     assert (read_accounts(ours).delivered, read_accounts(ours).balance) == (2, 0)
     erase(ours)
     assert sql("SELECT count(*) FROM later") == [(0,)]

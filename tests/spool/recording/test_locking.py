@@ -15,7 +15,7 @@ from deepchecks_telemetry.spool import wipe as erasing
 from deepchecks_telemetry.spool.batches import ledger
 from deepchecks_telemetry.spool.batches import seal as sealing
 from deepchecks_telemetry.spool.batches.exports import Export, remove_exports
-from deepchecks_telemetry.spool.batches.ledger import Batch, Verdict, batches, begin, settle
+from deepchecks_telemetry.spool.batches.ledger import Batch, Disposition, batches, mark_attempt, settle
 from deepchecks_telemetry.spool.batches.seal import Row, seal
 from deepchecks_telemetry.spool.choice import choose
 from deepchecks_telemetry.spool.db import connection as opening
@@ -34,8 +34,8 @@ URL = "https://collector.example.org/v1/logs"
 ACTS: dict[str, Callable[[Home, Batch], object]] = {
     "choose": lambda home, _: choose(home, "on"),
     "seal": lambda home, _: seal(home, lambda *_: b"body", behind=True),
-    "begin": lambda home, batch: begin(home, batch, URL),
-    "settle": lambda home, batch: settle(home, batch, Verdict("delivered", "told")),
+    "begin": lambda home, batch: mark_attempt(home, batch, URL),
+    "settle": lambda home, batch: settle(home, batch, Disposition("delivered", "told")),
     "erase": lambda home, _: erase(home),
 }
 
@@ -125,7 +125,7 @@ def test_a_verdict_that_cannot_be_booked_whole_is_not_booked(
 
     monkeypatch.setattr(ledger, "add_tally", fail)
     with pytest.raises(KeyboardInterrupt):
-        settle(ours, batch, Verdict("delivered", "told"))
+        settle(ours, batch, Disposition("delivered", "told"))
     assert batches(ours) == [batch]
     assert read_accounts(ours).balance == 0
 

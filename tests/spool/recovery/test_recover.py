@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deepchecks_telemetry.spool import record
-from deepchecks_telemetry.spool.batches.ledger import Verdict, batches, settle
+from deepchecks_telemetry.spool.batches.ledger import Disposition, batches, settle
 from deepchecks_telemetry.spool.batches.seal import Row, seal
 from deepchecks_telemetry.spool.db.connection import opened
 from deepchecks_telemetry.spool.errors import Unusable
@@ -84,7 +84,7 @@ def test_of_a_whole_spool_that_was_put_aside_everything_comes_back(ours: Home, s
         assert record(name)
         assert seal(ours, render)
         (batch,) = batches(ours, states=("sealed",))
-        settle(ours, batch, Verdict({"run-check": "delivered"}.get(name, "parked"), "told"))
+        settle(ours, batch, Disposition({"run-check": "delivered"}.get(name, "parked"), "told"))
     assert all(record("run-check") for _ in range(5))
     sql("INSERT INTO tallies VALUES ('dropped:busy', 3)")
     sql("INSERT INTO exports VALUES (2, '/media/stick/a.jsonl', '/media/stick/.part', 'f00')")

@@ -17,14 +17,12 @@ from typing import Any
 
 from deepchecks_telemetry.spool.catalogue import NAMES, Environment, is_allowed, is_count, is_day
 from deepchecks_telemetry.spool.db.schema import (
-    EXPORTED,
     FAULTS,
-    FINAL,
     KNOWN,
     LARGEST,
-    PARKED,
-    SEALED,
     STATES,
+    UNSETTLED,
+    BatchState,
     translate,
 )
 from deepchecks_telemetry.spool.db.schema_guard import MANY_STEPS, bound, check_shape
@@ -64,7 +62,7 @@ class Remains:
     @property
     def saved(self) -> int:
         """Events that have a place in the new books."""
-        waiting = sum(batch["events"] for batch in self.batches if batch["state"] not in FINAL)
+        waiting = sum(batch["events"] for batch in self.batches if batch["state"] in UNSETTLED)
         counted = self.counts.total() + sum(self.tallies.values()) - self.tallies["recovered"]
         return counted + int(waiting)
 
@@ -149,7 +147,6 @@ def _read_tables(connection: sqlite3.Connection, found: Remains) -> None:
 
 def _read_batches(connection: sqlite3.Connection, found: Remains) -> None:
     rows = _rows(connection, "rows", "uid, batch, day, event, environment, count", "uid")
-    files = _rows(connection, "exports", "batch, path, part, sha256", "batch, path")
     for number, *values in _rows(connection, "batches", ", ".join(("id", *BATCH)), "id"):
         batch = dict(zip(BATCH, values, strict=True))
         own = [
@@ -159,9 +156,8 @@ def _read_batches(connection: sqlite3.Connection, found: Remains) -> None:
         ]
         if _is_whole(batch):
             batch["own"] = [row for row in own if is_uuid(row[0]) and _is_row(row[1], row[2], row[4])]
-            batch["files"] = [file for of, *file in files if of == number and all(isinstance(x, str) for x in file)]
             found.batches.append(batch)
-        elif batch["attempts"] == 0 and batch["state"] in {SEALED, PARKED}:
+        elif batch["attempts"] == 0 and batch["state"] in {BatchState.SEALED, BatchState.PARKED}:
             for _, *row in own:  # never tried, so nobody knows its uids: its counts can be sealed anew
                 _count(found, *row)
 
@@ -238,7 +234,7 @@ def _is_whole(batch: dict[str, Any]) -> bool:
     counts = all(_is_count(batch[name]) for name in ("events", "rows", "rejected", "attempts", "sealed_at"))
     if not (texts and counts and batch["state"] in STATES and isinstance(batch["tried_at"], int | None)):
         return False
-    if batch["state"] == EXPORTED and batch["packed"] == b"":
+    if batch["state"] == BatchState.DROPPED and batch["packed"] == b"":
         return isinstance(batch["sha256"], str)
     try:
         return bool(hashlib.sha256(gzip.decompress(batch["packed"])).hexdigest() == batch["sha256"])
