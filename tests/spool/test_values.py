@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from deepchecks_telemetry.spool.batches.ledger import Batch, ScheduleState, Disposition
+from deepchecks_telemetry.spool.batches.ledger import Batch, Disposition, ScheduleState
 from deepchecks_telemetry.spool.batches.seal import Row
 from deepchecks_telemetry.spool.stats import Accounts, Waiting
 from deepchecks_telemetry.spool.wipe import Erased

@@ -1,4 +1,4 @@
-"""An export or a `disable` killed between two of its steps: no count is lost, and the next `disable` finds every file."""
+"""An export or a `disable` is killed between two steps: no count is lost, and the next `disable` finds every file."""
 
 import os
 import signal

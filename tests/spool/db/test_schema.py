@@ -12,7 +12,7 @@ import pytest
 from deepchecks_telemetry.spool import record
 from deepchecks_telemetry.spool.batches.ledger import Disposition, batches, mark_attempt, settle
 from deepchecks_telemetry.spool.batches.seal import Row, seal
-from deepchecks_telemetry.spool.db.schema import BREAKING, VERSION, connect, create, translate
+from deepchecks_telemetry.spool.db.schema import BREAKING, VERSION, BatchState, connect, create, translate
 from deepchecks_telemetry.spool.errors import Busy, Damaged, Outdated, Unusable
 from deepchecks_telemetry.spool.files import lock
 from deepchecks_telemetry.spool.files.paths import Home, find_home
@@ -137,7 +137,7 @@ def test_what_a_newer_version_added_is_in_nobodys_way(
     assert seal(ours, render)
     (batch,) = batches(ours)
     assert mark_attempt(ours, batch, "https://collector.example.org")
-    assert settle(ours, batch, Disposition("delivered", "delivered"))
+    assert settle(ours, batch, Disposition(BatchState.DELIVERED, "delivered"))
     assert (read_accounts(ours).delivered, read_accounts(ours).balance) == (2, 0)
     erase(ours)
     assert sql("SELECT count(*) FROM later") == [(0,)]

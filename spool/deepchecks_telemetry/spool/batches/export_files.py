@@ -111,14 +111,16 @@ def remove_exports(home: Home) -> Removed:
     except Unusable:
         found = {_list_path(home): LEFT}
     found |= _remove_ledger(find_ledger(home))
-    for name in _names(home.state):
-        if name.startswith(LIST):  # and what a crash left of writing it
-            os.unlink(os.path.join(home.state, name))
+    for path in _list_files(home):
+        if _unlink(path) == LEFT:
+            found[path] = LEFT
     return Removed(*(tuple(path for path in found if found[path] == state) for state in (REMOVED, LEFT, MISSING)))
 
 
-def _names(directory: str) -> list[str]:
-    return os.listdir(directory) if os.path.isdir(directory) else []
+def _list_files(home: Home) -> list[str]:
+    """The list, and what a crash left of writing it."""
+    names = os.listdir(home.state) if os.path.isdir(home.state) else []
+    return [os.path.join(home.state, name) for name in names if name.startswith(LIST)]
 
 
 def _remove_files(exports: Sequence[Export]) -> dict[str, str]:

@@ -159,13 +159,13 @@ def _take_back(connection: sqlite3.Connection, events: int) -> bool:
 
 
 def _rejected_events(connection: sqlite3.Connection, batch: Batch, rows: int) -> int:
-    """A partial success tells how many records were refused, never which: all, or the fewest events that can be."""
+    """A partial success says how many rows were refused, never which: all, or the fewest events that can be."""
     if not rows:
         return 0
     if rows >= batch.rows:
         return batch.events
     counts = connection.execute("SELECT count FROM rows WHERE batch = ? ORDER BY count LIMIT ?", (batch.id, rows))
-    return sum(count for (count,) in counts)
+    return max(rows, sum(count for (count,) in counts))  # of a dropped export the rows are gone
 
 
 def _schedule(connection: sqlite3.Connection, found: Disposition) -> None:
