@@ -4,6 +4,8 @@ import gzip
 import hashlib
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -271,3 +273,33 @@ def test_disable_names_the_file_that_was_changed_and_removes_the_rest(
     assert sorted(stick.iterdir()) == [changed, receipt]
     assert facts["carried_away"] == [str(changed)]
     assert not (home / "courier" / "ledger.db").exists()
+
+
+def test_exports_that_were_dropped_are_said_everywhere_and_a_late_receipt_counts(
+    deepchecks: Run, record: Record, receiver: Any, stick: Path, home: Path
+) -> None:
+    for name in ("first", "second"):
+        assert record("run-check", "run-suite") == [True, True]
+        deepchecks("export", str(stick / f"{name}.jsonl"))
+    prune = (
+        "from deepchecks_telemetry.spool.batches import exports\n"
+        "from deepchecks_telemetry.spool.db.connection import opened\n"
+        "from deepchecks_telemetry.spool.files.paths import find_home\n"
+        "exports.MAX_UNSETTLED_BYTES = 1_000\n"
+        "with opened(find_home()) as connection:\n"
+        "    exports.prune_exports(connection)\n"
+    )
+    subprocess.run([sys.executable, "-c", prune], check=True, timeout=60)
+    why = "2 unsettled (exported, and no receipt was settled before the limit of unsettled exports was reached)"
+    assert f"  dropped       {why}\n" in deepchecks("status").stdout
+    assert books(deepchecks, "exported", "dropped", "dropped_by_reason") == [2, 2, {"unsettled": 2}]
+    found = {each["name"]: each for each in json.loads(deepchecks("doctor", "--json").stdout)}
+    assert (found["dropped"]["text"], found["conservation"]["level"]) == (why, "ok")
+    assert found["dropped"]["remedy"].startswith("deepchecks telemetry settle RECEIPT")
+    assert [batch["state"] for batch in json.loads(deepchecks("sent", "--json").stdout)] == ["dropped", "exported"]
+    page = home.parent / "page.html"
+    deepchecks("view", "--output", str(page))
+    assert f"Dropped: {why}." in page.read_text()
+    deepchecks("deliver", str(stick / "first.jsonl"), "--endpoint", receiver.url, "--receipt", str(stick / "r.json"))
+    assert deepchecks("settle", str(stick / "r.json")).stdout == "batch 1: 2 events, delivered\n"
+    assert books(deepchecks, "delivered", "exported", "dropped") == [2, 2, 0]

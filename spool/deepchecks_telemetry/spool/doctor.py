@@ -20,7 +20,7 @@ from deepchecks_telemetry.spool.files.lock import hold
 from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.spool.files.quarantine import quarantined
 from deepchecks_telemetry.spool.files.regular import is_plain
-from deepchecks_telemetry.spool.stats import read_books
+from deepchecks_telemetry.spool.stats import explain_dropped, read_books
 
 OK, WARNING, WRONG = "ok", "warning", "wrong"
 RESET_BUG = ((3, 7, 0), (3, 51, 2))  # the WAL-reset bug: two checkpoints at once can lose a commit
@@ -33,7 +33,9 @@ OURS = (
     "spool.lock",
     "upload.lock",
     "spool.db.view.html",
+    "exports.jsonl",
 )
+SETTLE = "deepchecks telemetry settle RECEIPT, also a late one, counts those that were delivered"
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,8 +160,9 @@ def _books(connection: sqlite3.Connection, now: float) -> Iterator[Finding]:
     else:
         yield Finding("conservation", OK, f"all {books.recorded} recorded events are accounted for")
     if books.dropped:
-        reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(books.dropped.items()))
-        yield Finding("dropped", WARNING, reasons)
+        yield Finding(
+            "dropped", WARNING, explain_dropped(books.dropped), SETTLE if "unsettled" in books.dropped else None
+        )
     (latest,) = connection.execute(
         "SELECT max(day) FROM (SELECT day FROM events UNION SELECT day FROM folded)"
     ).fetchone()

@@ -1,6 +1,7 @@
 """The spool's books, for a reader: where every recorded event is now, what waits, and whether the sums agree."""
 
 import sqlite3
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -47,6 +48,21 @@ class Waiting:
     environment: Environment
     count: int
     sealed: bool
+
+
+DROPPED = {
+    "busy": "another process held the spool",
+    "failed": "the spool could not be written",
+    "unknown": "not in the catalogue, so the spool was edited",
+    "damage": "could not be read from a damaged spool",
+    "unsettled": "exported, and no receipt was settled before the limit of unsettled exports was reached",
+}
+
+
+def explain_dropped(dropped: Mapping[str, int]) -> str:
+    """How many events were dropped for each reason, and what it means."""
+    found = ((reason, count, DROPPED.get(reason)) for reason, count in sorted(dropped.items()))
+    return "; ".join(f"{count:,} {reason}" + (f" ({why})" if why else "") for reason, count, why in found)
 
 
 _WAIT = in_states(BatchState.SEALED, BatchState.PARKED)
