@@ -19,7 +19,7 @@ from deepchecks_telemetry.spool.batches.seal import Row, seal
 from deepchecks_telemetry.spool.catalogue import EVENTS
 from deepchecks_telemetry.spool.choice import choose
 from deepchecks_telemetry.spool.db.compaction import tidy
-from deepchecks_telemetry.spool.db.schema import BatchState, connect
+from deepchecks_telemetry.spool.db.schema import UNSETTLED, BatchState, connect
 from deepchecks_telemetry.spool.files.paths import find_home
 from deepchecks_telemetry.spool.recording import record as recording
 from deepchecks_telemetry.spool.recording import writer
@@ -137,9 +137,12 @@ class Spool(RuleBasedStateMachine):
         else:
             self.waiting[batch.sha256] = (state, rows)
 
-    @precondition(there)
-    @rule()
-    def prune_exports(self) -> None:
+    @precondition(lambda self: self.waiting)
+    @rule(data=st.data())
+    def export_and_prune(self, data: st.DataObject) -> None:
+        batch = data.draw(st.sampled_from(batches(self.home, states=UNSETTLED)))
+        assert settle(self.home, batch, Disposition(BatchState.EXPORTED, "exported"))
+        self.waiting[batch.sha256] = ("exported", self.waiting[batch.sha256][1])
         with pytest.MonkeyPatch.context() as patch, closing(connect(self.home)) as connection:
             patch.setattr(exports, "MAX_UNSETTLED_BYTES", 0)
             exports.prune_exports(connection)
@@ -166,6 +169,7 @@ class Spool(RuleBasedStateMachine):
         assert settle(self.home, batch, Disposition(BatchState(state), "again", rejected_rows=1)) is False
         assert mark_attempt(self.home, batch, "https://collector.example.org") is False
 
+    @precondition(lambda self: self.recorded > 5)  # else most of what is drawn is one disable after the other
     @rule()
     def disable(self) -> None:
         erase(self.home)

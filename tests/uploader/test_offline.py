@@ -637,6 +637,17 @@ def test_a_line_of_the_list_that_is_damaged_hides_no_other(spool: Home, stick: P
     assert [path for path in (first, second) if path.exists()] == []
 
 
+def test_a_part_that_cannot_be_removed_stays_listed_and_is_named(spool: Home, stick: Path) -> None:
+    first = export_one(spool, stick / "a.jsonl", "run-check")
+    (old,) = export_files.read_list(spool)
+    os.mkdir(old.part)  # stands for whatever keeps it from being removed
+    list(export(spool, str(first), again=True))
+    new = export_files.read_list(spool)[-1]
+    assert export_files.read_list(spool) == [old, new]
+    assert erase(spool).carried == (old.part,)
+    assert os.listdir(stick) == [os.path.basename(old.part)]
+
+
 def test_where_the_list_cannot_be_read_nothing_is_exported_and_disable_names_it(spool: Home, stick: Path) -> None:
     path = Path(spool.state, "exports.jsonl")
     path.mkdir(mode=0o700)

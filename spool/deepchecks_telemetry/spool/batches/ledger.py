@@ -165,7 +165,8 @@ def _rejected_events(connection: sqlite3.Connection, batch: Batch, rows: int) ->
     if rows >= batch.rows:
         return batch.events
     counts = connection.execute("SELECT count FROM rows WHERE batch = ? ORDER BY count LIMIT ?", (batch.id, rows))
-    return max(rows, sum(count for (count,) in counts))  # of a dropped export the rows are gone
+    fewest: int = sum(count for (count,) in counts)
+    return max(rows, fewest)  # of a dropped export the rows are gone
 
 
 def _schedule(connection: sqlite3.Connection, found: Disposition) -> None:
