@@ -4,15 +4,14 @@ A link at spool.db or spool.lock, and at the folder itself, is in tests/spool/fi
 """
 
 import hashlib
+import json
 import os
 import shutil
-import sqlite3
 import stat
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
@@ -176,12 +175,11 @@ def test_a_choice_that_is_kept_elsewhere_is_read(world: World) -> None:
 
 
 def edit_exports(world: World, path: Path, part: Path, content: bytes) -> None:
-    with closing(sqlite3.connect(world.home.spool, isolation_level=None)) as connection:
-        digest = hashlib.sha256(content).hexdigest()
-        connection.execute("INSERT INTO exports VALUES (1, ?, ?, ?)", (str(path), str(part), digest))
+    line = json.dumps([str(path), str(part), hashlib.sha256(content).hexdigest()])
+    Path(world.home.state, "exports.jsonl").write_text(line + "\n")
 
 
-def test_a_spool_that_was_edited_cannot_make_disable_delete_a_file(world: World) -> None:
+def test_a_list_of_exports_that_was_edited_cannot_make_disable_delete_a_file(world: World) -> None:
     known, other = world.outside / "known", world.outside / "other"
     known.write_bytes(b"a file whose digest everybody knows\n")
     other.write_bytes(b"any file\n")
@@ -195,8 +193,7 @@ def test_an_export_of_ours_is_still_removed(world: World) -> None:
     world.run(f"export {world.outside / 'counts.jsonl'}")
     half = f"{world.outside / 'counts.jsonl'}.{'0' * 12}.part"
     Path(half).write_bytes(b"cut short")
-    with closing(sqlite3.connect(world.home.spool, isolation_level=None)) as connection:
-        connection.execute("UPDATE exports SET part = ?", [half])
+    edit_exports(world, world.outside / "counts.jsonl", Path(half), (world.outside / "counts.jsonl").read_bytes())
     world.run("disable")
     assert world.look() == {}
 

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from deepchecks_telemetry.spool import record
-from deepchecks_telemetry.spool.batches.ledger import Verdict, batches, begin, settle
+from deepchecks_telemetry.spool.batches.ledger import Disposition, batches, mark_attempt, settle
 from deepchecks_telemetry.spool.batches.seal import seal
 from deepchecks_telemetry.spool.catalogue import NAMES, Environment
 from deepchecks_telemetry.spool.db.compaction import tidy
 from deepchecks_telemetry.spool.db.connection import opened
-from deepchecks_telemetry.spool.db.schema import PLACE
+from deepchecks_telemetry.spool.db.schema import PLACE, BatchState
 from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.spool.stats import read_accounts, read_waiting
 from deepchecks_telemetry.uploader.wire.otlp import render
@@ -62,8 +62,8 @@ def try_in_vain(ours: Home, day: int) -> None:
     now = float(day * DAY_S + 40_000)
     seal(ours, render, clock=lambda: now)
     for batch in batches(ours, states=("sealed",)):
-        assert begin(ours, batch, "https://telemetry.example.org/v1/logs", clock=lambda: now)
-        settle(ours, batch, Verdict("sealed", "no connection", next_upload=int(now) + DAY_S))
+        assert mark_attempt(ours, batch, "https://telemetry.example.org/v1/logs", clock=lambda: now)
+        settle(ours, batch, Disposition(BatchState.SEALED, "no connection", next_upload=int(now) + DAY_S))
 
 
 @pytest.mark.parametrize("tries", [False, True])
@@ -164,7 +164,7 @@ def test_years_of_a_receiver_that_refuses_stay_within_bounds(ours: Home, in_full
         live_a_day(ours, FIRST + day, (1, 1))
         seal(ours, render)
         for batch in batches(ours, states=("sealed",)):
-            settle(ours, batch, Verdict("parked", "403"))
+            settle(ours, batch, Disposition(BatchState.PARKED, "403"))
         largest = max(largest, size(ours))
     books = read_accounts(ours)
     assert (books.pending + books.sealed, books.balance) == (books.recorded, 0)

@@ -32,7 +32,8 @@ FULL = (3 + 4 + 5 + 6) * 9 + 240 + 450  # what `FILL` records
 # that this process leaves behind. Three environments, so that the index on them has something to find.
 FILL = """
 import json
-from deepchecks_telemetry.spool.batches.ledger import Verdict, batches, settle
+from deepchecks_telemetry.spool.batches.ledger import Disposition, batches, settle
+from deepchecks_telemetry.spool.db.schema import BatchState
 from deepchecks_telemetry.spool.consent import resource as environment
 from deepchecks_telemetry.spool.files.paths import find_home
 from deepchecks_telemetry.spool import record
@@ -55,7 +56,7 @@ for number, state in enumerate(("delivered", "parked", "exported", None)):
     assert seal(home, render)
     (batch,) = batches(home, states=("sealed",))
     if state:
-        assert settle(home, batch, Verdict(state, state))
+        assert settle(home, batch, Disposition(BatchState(state), state))
 for runtime in ("ci", "colab", "kaggle"):
     count(runtime, *["run-check", "suite-to-wandb"] * 40)
 with opened(home) as connection:

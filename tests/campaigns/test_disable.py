@@ -25,7 +25,8 @@ SEED = 20_241
 
 # Has something in every state, tells all identifiers, and goes on recording.
 FILL = """
-from deepchecks_telemetry.spool.batches.ledger import Verdict, batches, settle
+from deepchecks_telemetry.spool.batches.ledger import Disposition, batches, settle
+from deepchecks_telemetry.spool.db.schema import BatchState
 from deepchecks_telemetry.spool.files.paths import find_home
 from deepchecks_telemetry.spool import record
 from deepchecks_telemetry.spool.batches.seal import seal
@@ -36,7 +37,7 @@ def render(installation, rows):
 for state in ("delivered", "parked", "exported", "sealed"):
     assert all(record(name) for name in ["run-check", "run-suite"] * 100)
     assert seal(home, render)
-    assert settle(home, batches(home)[-1], Verdict(state, "told"))
+    assert settle(home, batches(home)[-1], Disposition(BatchState(state), "told"))
 print(*seen, flush=True)
 while True:
     record("suite-to-html")

@@ -51,7 +51,8 @@ except (SpoolError, OSError) as error:
     sys.exit(f"Error: {error}")
 """
 FILL = """
-from deepchecks_telemetry.spool.batches.ledger import Verdict, batches, settle
+from deepchecks_telemetry.spool.batches.ledger import Disposition, batches, settle
+from deepchecks_telemetry.spool.db.schema import BatchState
 from deepchecks_telemetry.spool.files.paths import find_home
 from deepchecks_telemetry.spool import record
 from deepchecks_telemetry.spool.batches.seal import seal
@@ -61,7 +62,7 @@ def render(installation, rows):
 assert all(record("run-check") for _ in range(30))
 assert seal(home, render)
 (batch,) = batches(home, states=("sealed",))
-assert settle(home, batch, Verdict("delivered", "told"))
+assert settle(home, batch, Disposition(BatchState.DELIVERED, "told"))
 assert all(record("run-check") for _ in range(40))
 """
 FILLED = 70

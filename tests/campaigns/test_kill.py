@@ -53,7 +53,8 @@ KEEP = """
 import json, random
 from contextlib import suppress
 from deepchecks_telemetry.spool.errors import SpoolError
-from deepchecks_telemetry.spool.batches.ledger import Verdict, batches, settle
+from deepchecks_telemetry.spool.batches.ledger import Disposition, batches, settle
+from deepchecks_telemetry.spool.db.schema import BatchState
 from deepchecks_telemetry.spool.files.paths import find_home
 from deepchecks_telemetry.spool.batches.seal import seal
 from deepchecks_telemetry.spool.db.compaction import tidy
@@ -69,7 +70,7 @@ while True:
                 tidy(home, connection)
         seal(home, render)
         for batch in batches(home, states=("sealed",)):
-            settle(home, batch, Verdict("parked", "told"))
+            settle(home, batch, Disposition(BatchState.PARKED, "told"))
 """
 
 

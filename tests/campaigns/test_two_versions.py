@@ -5,7 +5,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable
-from functools import partial
+from functools import partial, reduce
 from pathlib import Path
 
 import pytest
@@ -26,18 +26,30 @@ for _ in range(int(sys.argv[2])):
     if record(sys.argv[1]):
         print(1, flush=True)
 """
+# Where these were in that version.
+EARLIER_NAMES = {
+    "batches.ledger import Disposition,": "ledger import Disposition as Disposition,",
+    "files.paths": "paths",
+    "batches.seal": "sealing",
+    "from deepchecks_telemetry.spool.db.schema import BatchState\n": "",
+    "BatchState.DELIVERED": '"delivered"',
+}
 SEAL = """
 import sys
-from deepchecks_telemetry.spool.batches.ledger import Verdict, batches, settle
+from deepchecks_telemetry.spool.batches.ledger import Disposition, batches, settle
+from deepchecks_telemetry.spool.db.schema import BatchState
 from deepchecks_telemetry.spool.files.paths import find_home
 from deepchecks_telemetry.spool.batches.seal import seal
 home = find_home()
 for _ in range(int(sys.argv[1])):
     seal(home, lambda installation, rows: repr(rows).encode())
     for batch in batches(home, states=("sealed",)):
-        if settle(home, batch, Verdict("delivered", "told")):  # else the other version was faster
+        if settle(home, batch, Disposition(BatchState.DELIVERED, "told")):  # else the other version was faster
             print(batch.events, flush=True)
 """
+
+
+SEAL_EARLIER = reduce(lambda code, names: code.replace(*names), EARLIER_NAMES.items(), SEAL)
 
 
 def git(*arguments: str) -> subprocess.CompletedProcess[bytes]:
@@ -114,7 +126,7 @@ def test_they_take_turns_through_the_migration(ours: Home, pythons: tuple[str, s
         if turn == 1:
             assert version(ours) == 1000  # the host of today has recorded, and changed nothing
         if turn > 1:
-            sent += start(python, SEAL, "1").told()
+            sent += start(python, SEAL_EARLIER if python == earlier else SEAL, "1").told()
     assert version(ours) == VERSION
     assert stored == {"run-check": 150, "run-suite": 150}
     books = read_accounts(ours)
@@ -146,7 +158,7 @@ def test_they_record_and_seal_at_once_while_it_is_migrated(
     for python, name in crowd:
         writers.append(start(python, RECORD, name, most))
         until(lambda: writers[-1].path.stat().st_size)
-    sealers = [start(python, SEAL, turns) for python in (earlier, today)]
+    sealers = [start(earlier, SEAL_EARLIER, turns), start(today, SEAL, turns)]
     acknowledged = sum(writer.told() for writer in writers) + 10
     sent = sum(sealer.told() for sealer in sealers)
     books = read_accounts(ours)

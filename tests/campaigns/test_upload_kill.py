@@ -35,10 +35,10 @@ RACING = 3
 FLUSH, CARRY = "flush", "carry"
 # Where a process of each kind is killed: before or after one of these calls.
 PHASES = {
-    FLUSH: ["flushing.seal", "flushing.begin", "flushing.post", "flushing.settle"],
+    FLUSH: ["flushing.seal", "flushing.mark_attempt", "flushing.post", "flushing.settle"],
     CARRY: [
-        *("exporting.seal", "exporting.announce", "exporting._write_whole", "exporting.carry_off"),
-        *("delivering.post", "delivering._book", "settling.settle", "flushing.begin", "flushing.settle"),
+        *("exporting.seal", "exporting.register_export", "exporting._write_whole", "exporting.mark_exported"),
+        *("delivering.post", "delivering._book", "settling.settle", "flushing.mark_attempt", "flushing.settle"),
     ],
 }
 

@@ -4,6 +4,8 @@ import gzip
 import hashlib
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -47,7 +49,7 @@ def test_export_says_which_file_holds_how_much(deepchecks: Run, record: Record, 
     assert file.read_bytes() == previewed + b"\n"
     assert books(deepchecks, "recorded", "pending", "sealed", "exported", "rows") == [2, 0, 0, 2, 0]
     assert deepchecks("inspect").stdout == "Nothing waits.\n"
-    assert deepchecks("export", str(stick)).stdout == "Nothing waits.\n"
+    assert deepchecks("export", str(stick)).stdout == "Nothing is pending.\n"
 
 
 def test_the_whole_way_from_a_machine_without_a_network_and_back(
@@ -57,14 +59,14 @@ def test_the_whole_way_from_a_machine_without_a_network_and_back(
     done = deepchecks("deliver", str(carried), "--endpoint", receiver.url, **there)
     receipt = next(path for path in stick.iterdir() if "receipt" in path.name)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == f"batch 1: 2 events, delivered\nreceipt: {receipt}\n"
+    assert done.stdout == f"{carried.name}, line 1: 2 events, delivered\nreceipt: {receipt}\n"
     assert [gzip.decompress(body) + b"\n" for body in receiver.bodies] == [carried.read_bytes()]
     done = deepchecks("settle", str(receipt))
     assert (done.returncode, done.stdout, done.stderr) == (0, "batch 1: 2 events, delivered\n", "")
     assert books(deepchecks, "recorded", "delivered", "exported") == [2, 2, 0]
     # A second carry of everything changes no count.
     again = deepchecks("deliver", str(carried), "--endpoint", receiver.url, **there)
-    assert again.stdout == f"batch 1: 2 events, was delivered before\nreceipt: {receipt}\n"
+    assert again.stdout == f"{carried.name}, line 1: 2 events, delivered before\nreceipt: {receipt}\n"
     assert deepchecks("settle", str(receipt)).stdout == "batch 1: 2 events, settled before (delivered)\n"
     assert books(deepchecks, "recorded", "delivered", "exported") == [2, 2, 0]
     assert len(receiver.bodies) == 1
@@ -86,7 +88,8 @@ def test_a_script_gets_json_from_all_three(deepchecks: Run, record: Record, rece
     told = json.loads(
         deepchecks("deliver", file["path"], "--endpoint", receiver.url, "--receipt", receipt, "--json").stdout
     )
-    batch = {"sha256": digest, "events": 1, "outcome": "delivered", "reason": "delivered"}
+    batch = {"file": os.path.basename(file["path"]), "line": 1, "sha256": digest, "events": 1}
+    batch |= {"outcome": "delivered", "reason": "delivered"}
     assert told == {"endpoint": f"{receiver.url}/v1/logs", "batches": [batch], "left": 0, "receipt": receipt}
     assert json.loads(deepchecks("settle", receipt, "--json").stdout) == [
         {"batch": 1, "sha256": digest, "outcome": "delivered", "settled": True}
@@ -102,10 +105,10 @@ def test_a_file_that_was_cut_short_is_refused_and_the_others_are_delivered(
     assert done.returncode == 1
     assert done.stderr == (
         "Refused: The file cut.jsonl is empty or was cut short. Nothing of it was sent. "
-        "Carry it anew: what was written is whole where it came from.\n"
-        "Error: 1 file refused. Nothing is lost; run the same command again when that is mended.\n"
+        "Copy it again from where it was written.\n"
+        "Error: 1 file refused. Nothing is lost; correct the cause and run the same command again.\n"
     )
-    assert done.stdout.startswith("batch 1: 2 events, delivered\nreceipt: ")
+    assert done.stdout.startswith(f"{carried.name}, line 1: 2 events, delivered\nreceipt: ")
     assert len(receiver.bodies) == 1
 
 
@@ -114,7 +117,7 @@ def test_what_a_receiver_did_not_take_is_told_and_goes_the_next_time(
 ) -> None:
     receiver.status = 503
     done = deepchecks("deliver", str(carried), "--endpoint", receiver.url)
-    assert (done.returncode, done.stdout) == (1, "batch 1: 2 events, HTTP 503\n")
+    assert (done.returncode, done.stdout) == (1, f"{carried.name}, line 1: 2 events, HTTP 503\n")
     assert done.stderr.startswith("Error: 1 batch not delivered. Nothing is lost")
     assert os.listdir(stick) == [carried.name]
     receiver.status = 200
@@ -129,8 +132,8 @@ def test_a_receipt_of_another_machine_is_told_and_changes_nothing(
     assert record("run-check", **other) == [True]
     done = deepchecks("settle", str(stick / "r.json"), **other)
     assert done.returncode == 1
-    assert done.stdout.endswith(": none of this installation\n")
-    assert done.stderr.startswith("Error: No batch of this installation is in the receipt.")
+    assert done.stdout.endswith(": not of this machine\n")
+    assert done.stderr.startswith("Error: No batch of this machine is in the receipt.")
     assert books(deepchecks, "recorded", "pending", **other) == [1, 1]
 
 
@@ -222,9 +225,13 @@ def test_a_usage_error_of_the_courier_is_2(arguments: list[str], said: str, deep
         (["deliver", "missing.jsonl"], "Error: No endpoint is configured here."),
         (
             ["settle", "missing.json"],
-            "Error: The receipt missing.json cannot be read (No such file or directory). Carry",
+            "Error: The receipt missing.json cannot be read (No such file or directory). Copy",
         ),
-        (["export", "no/such/folder/file"], "Error: "),
+        (
+            ["export", "stick/"],
+            'Error: There is no directory "stick/", and a file to export to must end in .jsonl. Create',
+        ),
+        (["export", "no/counts.jsonl"], '/no". Create it or choose another path; nothing is lost.\n'),
     ],
 )
 def test_what_the_courier_cannot_do_is_a_line_and_1(
@@ -236,3 +243,63 @@ def test_what_the_courier_cannot_do_is_a_line_and_1(
     assert said in done.stderr
     assert "Traceback" not in done.stderr
     assert books(deepchecks, "recorded", "exported") == [1, 0]
+
+
+def test_each_line_of_deliver_names_its_file(deepchecks: Run, record: Record, receiver: Any, stick: Path) -> None:
+    assert record("run-check") == [True]
+    deepchecks("export", str(stick / "monday.jsonl"))
+    assert record("run-check", "run-suite") == [True, True]
+    deepchecks("export", str(stick / "tuesday.jsonl"))
+    deepchecks("export", str(stick / "all.jsonl"), "--again")
+    files = [str(stick / f"{name}.jsonl") for name in ("tuesday", "all", "monday")]
+    done = deepchecks("deliver", *files, "--endpoint", receiver.url)
+    assert done.stdout.splitlines()[:-1] == [
+        "tuesday.jsonl, line 1: 2 events, delivered",
+        "all.jsonl, line 1: 1 event, delivered",
+    ]
+
+
+def test_disable_names_the_file_that_was_changed_and_removes_the_rest(
+    deepchecks: Run, record: Record, carried: Path, receiver: Any, stick: Path, home: Path
+) -> None:
+    receipt = stick / "r.json"
+    deepchecks("deliver", str(carried), "--endpoint", receiver.url, "--receipt", str(receipt))
+    deepchecks("settle", str(receipt))
+    assert record("run-check") == [True]
+    changed = stick / "changed.jsonl"
+    deepchecks("export", str(changed))
+    changed.write_text("a note of somebody's\n")
+    facts = json.loads(deepchecks("disable", "--json").stdout)
+    assert sorted(stick.iterdir()) == [changed, receipt]
+    assert facts["carried_away"] == [str(changed)]
+    assert not (home / "courier" / "ledger.db").exists()
+
+
+def test_exports_that_were_dropped_are_said_everywhere_and_a_late_receipt_counts(
+    deepchecks: Run, record: Record, receiver: Any, stick: Path, home: Path
+) -> None:
+    for name in ("first", "second"):
+        assert record("run-check", "run-suite") == [True, True]
+        deepchecks("export", str(stick / f"{name}.jsonl"))
+    prune = (
+        "from deepchecks_telemetry.spool.batches import exports\n"
+        "from deepchecks_telemetry.spool.db.connection import opened\n"
+        "from deepchecks_telemetry.spool.files.paths import find_home\n"
+        "exports.MAX_UNSETTLED_BYTES = 1_000\n"
+        "with opened(find_home()) as connection:\n"
+        "    exports.prune_exports(connection)\n"
+    )
+    subprocess.run([sys.executable, "-c", prune], check=True, timeout=60)
+    why = "2 unsettled (exported, and no receipt was settled before the limit of unsettled exports was reached)"
+    assert f"  dropped       {why}\n" in deepchecks("status").stdout
+    assert books(deepchecks, "exported", "dropped", "dropped_by_reason") == [2, 2, {"unsettled": 2}]
+    found = {each["name"]: each for each in json.loads(deepchecks("doctor", "--json").stdout)}
+    assert (found["dropped"]["text"], found["conservation"]["level"]) == (why, "ok")
+    assert found["dropped"]["remedy"].startswith("deepchecks telemetry settle RECEIPT")
+    assert [batch["state"] for batch in json.loads(deepchecks("sent", "--json").stdout)] == ["dropped", "exported"]
+    page = home.parent / "page.html"
+    deepchecks("view", "--output", str(page))
+    assert f"Dropped: {why}." in page.read_text()
+    deepchecks("deliver", str(stick / "first.jsonl"), "--endpoint", receiver.url, "--receipt", str(stick / "r.json"))
+    assert deepchecks("settle", str(stick / "r.json")).stdout == "batch 1: 2 events, delivered\n"
+    assert books(deepchecks, "delivered", "exported", "dropped") == [2, 2, 0]

@@ -54,7 +54,10 @@ def test_a_loss_is_told_with_its_number(deepchecks: Run, record: Record, sql: Sq
     done = deepchecks("doctor", "--json")
     assert done.returncode == 0
     told = findings(done)
-    assert (told["dropped"]["level"], told["dropped"]["text"]) == ("warning", "5 damage")
+    assert (told["dropped"]["level"], told["dropped"]["text"]) == (
+        "warning",
+        "5 damage (could not be read from a damaged spool)",
+    )
     assert told["conservation"]["level"] == "ok"
 
 

@@ -13,12 +13,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from deepchecks_telemetry.spool import record
-from deepchecks_telemetry.spool.batches.ledger import Batch, Verdict, batches, begin, settle
+from deepchecks_telemetry.spool.batches import exports
+from deepchecks_telemetry.spool.batches.ledger import Batch, Disposition, batches, mark_attempt, settle
 from deepchecks_telemetry.spool.batches.seal import Row, seal
 from deepchecks_telemetry.spool.catalogue import EVENTS
 from deepchecks_telemetry.spool.choice import choose
 from deepchecks_telemetry.spool.db.compaction import tidy
 from deepchecks_telemetry.spool.db.connection import connect
+from deepchecks_telemetry.spool.db.schema import UNSETTLED, BatchState
 from deepchecks_telemetry.spool.files.paths import find_home
 from deepchecks_telemetry.spool.recording import record as recording
 from deepchecks_telemetry.spool.recording import watch
@@ -53,6 +55,7 @@ class Spool(RuleBasedStateMachine):
         self.pending: Counts = Counter()
         self.waiting: dict[str, tuple[str, Counts]] = {}  # batches by digest: their state and rows
         self.done: list[Batch] = []
+        self.dropped: dict[str, Counts] = {}  # exported, and pruned before a receipt came
 
     def teardown(self) -> None:
         recording.close()
@@ -116,13 +119,13 @@ class Spool(RuleBasedStateMachine):
     def send(self, data: st.DataObject, state: str) -> None:
         batch = data.draw(st.sampled_from(batches(self.home, states=("sealed", "parked", "exported"))))
         before, rows = self.waiting[batch.sha256]
-        assert begin(self.home, batch, "https://collector.example.org")
+        assert mark_attempt(self.home, batch, "https://collector.example.org")
         if state == "crash" or (state == "sealed" and self.is_sealed() and before != "sealed"):
             return
         refused = len(rows) if state == "rejected" else data.draw(st.integers(0, len(rows) + 1))
         if state not in ("delivered", "rejected"):
             refused = 0
-        assert settle(self.home, batch, Verdict(state, "told", rejected_rows=refused)) is True
+        assert settle(self.home, batch, Disposition(BatchState(state), "told", rejected_rows=refused)) is True
         if state in ("delivered", "rejected"):
             lost = sum(sorted(rows.values())[:refused])
             self.rejected += lost
@@ -132,13 +135,39 @@ class Spool(RuleBasedStateMachine):
         else:
             self.waiting[batch.sha256] = (state, rows)
 
+    @precondition(lambda self: self.waiting)
+    @rule(data=st.data())
+    def export_and_prune(self, data: st.DataObject) -> None:
+        batch = data.draw(st.sampled_from(batches(self.home, states=UNSETTLED)))
+        assert settle(self.home, batch, Disposition(BatchState.EXPORTED, "exported"))
+        self.waiting[batch.sha256] = ("exported", self.waiting[batch.sha256][1])
+        with pytest.MonkeyPatch.context() as patch, closing(connect(self.home)) as connection:
+            patch.setattr(exports, "MAX_UNSETTLED_BYTES", 0)
+            exports.prune_exports(connection)
+        for sha256 in [sha256 for sha256, (state, _) in self.waiting.items() if state == "exported"]:
+            self.dropped[sha256] = self.waiting.pop(sha256)[1]
+
+    @precondition(lambda self: self.dropped)
+    @rule(data=st.data(), state=st.sampled_from(["delivered", "rejected", "parked"]))
+    def settle_a_dropped_one(self, data: st.DataObject, state: str) -> None:
+        batch = data.draw(st.sampled_from(batches(self.home, states=("dropped",))))
+        found = Disposition(BatchState(state), "from a receipt", rejected_rows=batch.rows if state == "rejected" else 0)
+        assert mark_attempt(self.home, batch, "https://collector.example.org") is False
+        assert settle(self.home, batch, found, reschedule=False) is (state != "parked")
+        if state != "parked":
+            events = self.dropped.pop(batch.sha256).total()
+            self.delivered += events if state == "delivered" else 0
+            self.rejected += events if state == "rejected" else 0
+            self.done.append(batch)
+
     @precondition(lambda self: self.done)
     @rule(data=st.data(), state=st.sampled_from(["delivered", "rejected", "parked", "sealed"]))
     def settle_again(self, data: st.DataObject, state: str) -> None:
         batch = data.draw(st.sampled_from(self.done))
-        assert settle(self.home, batch, Verdict(state, "again", rejected_rows=1)) is False
-        assert begin(self.home, batch, "https://collector.example.org") is False
+        assert settle(self.home, batch, Disposition(BatchState(state), "again", rejected_rows=1)) is False
+        assert mark_attempt(self.home, batch, "https://collector.example.org") is False
 
+    @precondition(lambda self: self.recorded > 5)  # else most of what is drawn is one disable after the other
     @rule()
     def disable(self) -> None:
         erase(self.home)
@@ -166,7 +195,8 @@ class Spool(RuleBasedStateMachine):
         assert (books.recorded, books.pending) == (self.recorded, sum(self.pending.values()))
         assert (books.delivered, books.rejected) == (self.delivered, self.rejected)
         assert (books.sealed, books.exported) == (self.in_state("sealed", "parked"), self.in_state("exported"))
-        assert (books.batches, books.dropped) == (len(self.waiting), {})
+        dropped = sum(map(Counter.total, self.dropped.values()))
+        assert (books.batches, books.dropped) == (len(self.waiting), {"unsettled": dropped} if dropped else {})
 
     @invariant()
     def what_waits_is_what_the_model_says(self) -> None:

@@ -134,7 +134,10 @@ def test_drops_are_a_note_with_their_reasons(ours: Home, sql: Sql) -> None:
     assert record("run-check")
     sql("INSERT INTO tallies VALUES ('dropped:busy', 2), ('dropped:failed', 1)")
     found = look(ours)
-    assert (found["dropped"].level, found["dropped"].text) == (WARNING, "2 busy, 1 failed")
+    assert (found["dropped"].level, found["dropped"].text) == (
+        WARNING,
+        "2 busy (another process held the spool); 1 failed (the spool could not be written)",
+    )
     assert found["conservation"].level == OK
 
 

@@ -11,12 +11,13 @@ import pytest
 
 from deepchecks_telemetry.spool import record
 from deepchecks_telemetry.spool import wipe as erasing
-from deepchecks_telemetry.spool.batches.ledger import Batch, Verdict, batches, settle
+from deepchecks_telemetry.spool.batches.ledger import Batch, Disposition, batches, settle
 from deepchecks_telemetry.spool.batches.seal import Row, seal
 from deepchecks_telemetry.spool.choice import choose
 from deepchecks_telemetry.spool.consent.decision import read_mode
 from deepchecks_telemetry.spool.consent.resource import current
 from deepchecks_telemetry.spool.db import emptying
+from deepchecks_telemetry.spool.db.schema import BatchState
 from deepchecks_telemetry.spool.errors import Busy, Unusable
 from deepchecks_telemetry.spool.files.lock import hold
 from deepchecks_telemetry.spool.files.paths import Home
@@ -31,7 +32,8 @@ Render = Callable[[str, list[Row]], bytes]
 # many rows that whole pages are free since. It tells the identifiers that were ever there.
 LIVE = """
 import itertools
-from deepchecks_telemetry.spool.batches.ledger import Verdict, batches, settle
+from deepchecks_telemetry.spool.batches.ledger import Disposition, batches, settle
+from deepchecks_telemetry.spool.db.schema import BatchState
 from deepchecks_telemetry.spool.files.paths import find_home
 from deepchecks_telemetry.spool import record
 from deepchecks_telemetry.spool.batches.seal import seal
@@ -47,7 +49,7 @@ for state, days in (("delivered", 60), ("parked", 1), ("sealed", 1)):
         writer.today = lambda: day
         assert record(name)
     assert seal(home, render)
-    assert settle(home, batches(home)[-1], Verdict(state, "told"))
+    assert settle(home, batches(home)[-1], Disposition(BatchState(state), "told"))
 assert all(record("suite-to-html") for _ in range(1200))
 """
 ERASE = """
@@ -124,7 +126,9 @@ def test_it_tells_what_was_there_and_zeroes_every_counter(ours: Home, render: Re
     for state in ("delivered", "rejected", "exported", "parked"):
         assert record("run-check")
         assert seal(ours, render)
-        assert settle(ours, batches(ours)[-1], Verdict(state, "told", rejected_rows=int(state == "rejected")))
+        assert settle(
+            ours, batches(ours)[-1], Disposition(BatchState(state), "told", rejected_rows=int(state == "rejected"))
+        )
     assert record("run-check")
     erased = erase(ours)
     before = erased.before

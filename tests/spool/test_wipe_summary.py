@@ -10,11 +10,13 @@ import pytest
 
 from deepchecks_telemetry.spool import record
 from deepchecks_telemetry.spool import wipe as erasing
-from deepchecks_telemetry.spool.batches.exports import Export, announce
-from deepchecks_telemetry.spool.batches.ledger import Verdict, batches, begin, settle
+from deepchecks_telemetry.spool.batches.export_files import Export
+from deepchecks_telemetry.spool.batches.exports import register_export
+from deepchecks_telemetry.spool.batches.ledger import Disposition, batches, mark_attempt, settle
 from deepchecks_telemetry.spool.batches.seal import Row, seal
 from deepchecks_telemetry.spool.choice import choose
 from deepchecks_telemetry.spool.db import emptying
+from deepchecks_telemetry.spool.db.schema import BatchState
 from deepchecks_telemetry.spool.errors import Busy, Unusable
 from deepchecks_telemetry.spool.files.lock import hold
 from deepchecks_telemetry.spool.files.paths import Home
@@ -44,8 +46,8 @@ def test_who_received_batches_is_told_once_each_and_who_only_refused_is_not(ours
         assert record("run-check")
         assert seal(ours, render)
         batch = batches(ours, states=("sealed",))[0]
-        assert begin(ours, batch, where)
-        assert settle(ours, batch, Verdict(state, "told"))
+        assert mark_attempt(ours, batch, where)
+        assert settle(ours, batch, Disposition(BatchState(state), "told"))
     assert erase(ours).receivers == ("a", "b")
 
 
@@ -66,7 +68,7 @@ def test_files_inside_and_outside_are_counted_together(ours: Home, render: Rende
     assert seal(ours, render)
     part = tmp_path / "carried.0123456789ab.part"
     part.write_bytes(b"run-check")
-    assert announce(ours, batches(ours), Export(str(tmp_path / "carried"), str(part), "0" * 64))
+    assert register_export(ours, Export(str(tmp_path / "carried"), str(part), "0" * 64))
     for name in ("spool.db.new", "spool.db.damaged-1"):
         Path(ours.state, name).write_bytes(b"run-check")
     erased = erase(ours)
@@ -78,7 +80,7 @@ def test_where_no_spool_is_left_its_copies_go_and_nothing_else(ours: Home) -> No
     for name in ("spool.db-wal", "spool.db.damaged-1", "notes"):
         Path(ours.state, name).write_bytes(b"run-check")
     assert erase(ours).files == 2
-    assert sorted(os.listdir(ours.state)) == ["notes", "spool.lock"]
+    assert sorted(os.listdir(ours.state)) == ["notes", "spool.lock", "upload.lock"]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows lets not everybody make links")
@@ -130,7 +132,7 @@ def test_who_had_a_spool_open_that_was_taken_away_gets_the_time_to_notice(
     erase(ours)
     ((seconds, left),) = naps
     assert 2 * LEASE_S <= seconds < 0.1
-    assert left == ["spool.lock"]
+    assert sorted(left) == ["spool.lock", "upload.lock"]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows lets not everybody make links")

@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import json
 import os
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,11 +13,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from deepchecks_telemetry.spool import record
+from deepchecks_telemetry.spool.batches import export_files
 from deepchecks_telemetry.spool.batches import exports as spool_exports
 from deepchecks_telemetry.spool.batches.ledger import batches
+from deepchecks_telemetry.spool.batches.seal import seal
 from deepchecks_telemetry.spool.choice import choose
 from deepchecks_telemetry.spool.consent.decision import LOCAL, OFF
 from deepchecks_telemetry.spool.db.connection import opened
+from deepchecks_telemetry.spool.db.schema import LARGEST
+from deepchecks_telemetry.spool.errors import Unusable
 from deepchecks_telemetry.spool.files.paths import Home, find_home
 from deepchecks_telemetry.spool.stats import Accounts, read_accounts
 from deepchecks_telemetry.spool.wipe import erase
@@ -29,6 +34,7 @@ from deepchecks_telemetry.uploader.offline.deliver import Delivered, deliver
 from deepchecks_telemetry.uploader.offline.export import Exported, export
 from deepchecks_telemetry.uploader.offline.receipt import Entry, read, to_bytes, write
 from deepchecks_telemetry.uploader.offline.settle import settle_receipt
+from deepchecks_telemetry.uploader.wire.otlp import render
 from deepchecks_telemetry.uploader.wire.outcome import DELIVERED, EXPORTED, PARKED, REJECTED, RETRY, Answer
 
 if TYPE_CHECKING:
@@ -132,7 +138,7 @@ def test_delivered_carried_back_and_settled_it_is_counted_once(
     copy = carried.with_name(carried.name.replace(".jsonl", " (1).jsonl"))
     copy.write_bytes(carried.read_bytes())
     again = bring(carried, copy)
-    assert [each.outcome.reason for each in again] == ["was delivered before"] * 2
+    assert [each.outcome.reason for each in again] == ["delivered before"] * 2
     assert news(spool, entries(again)) == [False, False]
     assert list(flush(spool, receiver.endpoint, parked=True, exported=True)) == []
     assert (books(spool), len(receiver.requests), len(set(uids(receiver)))) == (found, 1, 2)
@@ -247,7 +253,7 @@ def test_a_file_of_a_version_that_is_not_ours_is_taken_if_all_its_names_are_know
     file = carried.with_name("counts.jsonl")
     file.write_bytes(content)
     (request,) = read_file(str(file))
-    assert request == Request(content[:-1], hashlib.sha256(content[:-1]).hexdigest(), 2, 3)
+    assert request == Request(content[:-1], hashlib.sha256(content[:-1]).hexdigest(), 2, 3, "counts.jsonl", 1)
 
 
 def exporting_version() -> bytes:
@@ -346,7 +352,7 @@ def test_a_receipt_leaves_the_schedule_of_our_own_requests_alone(
 
 def test_deliver_needs_a_receiver_and_a_ledger_that_can_be_kept(carried: Path, tmp_path: Path) -> None:
     requests = read_file(str(carried))
-    with pytest.raises(BadEndpoint, match="a folder"):
+    with pytest.raises(BadEndpoint, match="not to a directory"):
         list(deliver(requests, Endpoint("file:///srv", "a test"), str(tmp_path / "ledger.db")))
     with pytest.raises(CannotWrite, match="ledger"):
         list(deliver(requests, Endpoint("http://127.0.0.1:9/v1/logs", "a test"), str(carried / "ledger.db")))
@@ -370,63 +376,57 @@ def test_where_nothing_was_recorded_there_is_nothing_to_carry(home: Path, stick:
     assert os.listdir(stick) == []
 
 
-@pytest.mark.parametrize("path", ["taken.jsonl", "no such folder/counts.jsonl", "taken.jsonl/counts.jsonl"])
-def test_a_path_that_cannot_be_written_leaves_all_as_it_was(spool: Home, stick: Path, path: str) -> None:
+def test_a_file_that_is_there_already_is_not_written_over(spool: Home, stick: Path) -> None:
     (stick / "taken.jsonl").write_text("somebody's own")
-    with pytest.raises(CannotWrite):
-        list(export(spool, str(stick / path)))
+    with pytest.raises(CannotWrite, match="another file"):
+        list(export(spool, str(stick / "taken.jsonl")))
     assert (books(spool).exported, books(spool).sealed) == (0, 3)
-    erase(spool)
+    assert erase(spool).carried == ()
     assert [(file.name, file.read_text()) for file in stick.iterdir()] == [("taken.jsonl", "somebody's own")]
+
+
+@pytest.mark.parametrize(
+    ("path", "missing"),
+    [
+        ("usb/", "usb/"),
+        ("usb", "usb"),
+        ("usb/.", "usb/."),
+        ("usb//", "usb//"),
+        ("counts.jsonl/", "counts.jsonl/"),
+        ("usb/counts.jsonl", "usb"),
+        ("file/counts.jsonl", "file"),
+    ],
+)
+@pytest.mark.parametrize("again", [False, True])
+def test_a_directory_that_is_missing_is_not_taken_for_a_file(
+    spool: Home, stick: Path, path: str, missing: str, again: bool
+) -> None:
+    """A disk that is not there: its path, with a slash or without, must not become a file that nobody carries."""
+    (stick / "file").write_text("no directory")
+    before = books(spool)
+    with pytest.raises(CannotWrite, match=re.escape(f'there is no directory "{stick}{os.sep}{missing}"')):
+        list(export(spool, f"{stick}{os.sep}{path}", again=again))
+    assert (books(spool), before.pending) == (before, 3)
+    assert os.listdir(stick) == ["file"]
+    assert not os.path.exists(os.path.join(spool.state, "exports.jsonl"))
 
 
 def test_a_receipt_that_comes_while_the_same_batch_is_exported_again_stays_settled(
     spool: Home, carried: Path, stick: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (batch,) = batches(spool)
-    real = spool_exports.carry_off
+    real = spool_exports.mark_exported
 
     def settle_first(*values: Any, **named: Any) -> Any:
         assert news(spool, [Entry(batch.sha256, "delivered")]) == [True]
         return real(*values, **named)
 
-    monkeypatch.setattr(exporting, "carry_off", settle_first)
+    monkeypatch.setattr(exporting, "mark_exported", settle_first)
     assert len(list(export(spool, str(stick / "again.jsonl"), again=True))) == 1
     assert (books(spool).delivered, books(spool).exported) == (3, 0)
 
 
-# --- crashes between announce, write and carry_off
-
-
-class KilledError(Exception):
-    """As a crash: nothing after it runs."""
-
-
-@pytest.mark.parametrize("where", ["announce", "_write_whole", "replace", "carry_off"])
-@pytest.mark.parametrize("then", ["export", "flush", "disable"])
-def test_a_crash_at_any_phase_loses_nothing_and_leaves_nothing_behind_a_disable(
-    spool: Home, stick: Path, receiver: "Receiver", monkeypatch: pytest.MonkeyPatch, where: str, then: str
-) -> None:
-    def die(*_: object, **__: object) -> None:
-        raise KilledError
-
-    with monkeypatch.context() as crash:
-        crash.setattr(*((os, "replace") if where == "replace" else (exporting, where)), die)
-        with pytest.raises(KilledError):
-            list(export(spool, str(stick)))
-    assert (books(spool).sealed, books(spool).exported) == (3, 0)
-    there = len(os.listdir(stick))
-    assert there == (1 if where in ("replace", "carry_off") else 0)
-    if then == "disable":
-        assert erase(spool).files == there
-        assert os.listdir(stick) == []
-    elif then == "flush":
-        assert [sent.outcome.kind for sent in flush(spool, receiver.endpoint)] == [DELIVERED]
-        assert books(spool).delivered == 3
-    else:
-        (made,) = export(spool, str(stick))
-        assert books(spool).exported == 3
-        assert len(read_file(made.path)) == 1
+# --- disable
 
 
 def test_disable_removes_exports_of_ours_and_nothing_else(
@@ -442,9 +442,9 @@ def test_disable_removes_exports_of_ours_and_nothing_else(
     moved.rename(stick / "moved.jsonl")
     erased = erase(spool)
     assert not left.exists()
-    assert sorted(os.listdir(stick)) == ["a.jsonl", "b.jsonl", "moved.jsonl"]
+    assert sorted(os.listdir(stick)) == ["b.jsonl", "moved.jsonl"]
     assert erased.carried == (str(edited), str(moved))
-    assert (erased.files, erased.before.exported) == (1, 4 + 2 - 3)
+    assert (erased.files, erased.before.exported) == (2, 4 + 2 - 3)
 
 
 def export_one(home: Home, path: Path, event: str) -> Path:
@@ -466,15 +466,29 @@ def test_disable_follows_no_link_that_stands_where_an_export_was(spool: Home, ca
 def test_after_a_disable_nothing_is_exported_though_it_had_begun(
     spool: Home, stick: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = exporting._write
+    real = spool_exports.register_export
 
-    def fence_first(home: Home, *rest: Any) -> None:
+    def fence_first(home: Home, *rest: Any) -> bool:
         with opened(home) as connection:
             connection.execute("UPDATE spool SET epoch = epoch + 1")
-        real(home, *rest)
+        return real(home, *rest)
 
-    monkeypatch.setattr(exporting, "_write", fence_first)
+    monkeypatch.setattr(exporting, "register_export", fence_first)
     with pytest.raises(NotAllowed, match="disabled meanwhile"):
+        list(export(spool, str(stick)))
+    assert os.listdir(stick) == []
+    assert not os.path.exists(os.path.join(spool.state, "exports.jsonl"))
+
+
+def test_an_export_that_got_the_lock_after_a_disable_reads_the_choice_again(
+    spool: Home, stick: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def choose_off(home: Home, *_: Any, **__: Any) -> bool:
+        choose(home, OFF)
+        return seal(home, render)
+
+    monkeypatch.setattr(exporting, "seal", choose_off)
+    with pytest.raises(NotAllowed, match="telemetry is off"):
         list(export(spool, str(stick)))
     assert os.listdir(stick) == []
 
@@ -513,26 +527,207 @@ def test_a_folder_that_is_not_there_is_tried_later(spool: Home, stick: Path) -> 
     assert os.listdir(stick) == []
 
 
+def test_all_of_a_year_of_exports_without_a_receipt_can_be_exported_again(spool: Home, stick: Path) -> None:
+    for number in range(100):
+        assert record("run-suite")
+        assert len(list(export(spool, str(stick / f"{number}.jsonl")))) == 1
+    (made,) = export(spool, str(stick / "again.jsonl"), again=True)
+    assert (len(made.batches), made.events, books(spool).dropped) == (100, 103, {})
+    assert Path(made.path).read_bytes() == b"".join((stick / f"{number}.jsonl").read_bytes() for number in range(100))
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="a folder's URL is written otherwise there")
-def test_years_of_a_folder_from_which_no_receipt_comes_stay_within_bounds(
+def test_past_the_bound_the_oldest_exports_are_dropped_and_counted_until_a_late_receipt_comes(
     spool: Home, stick: Path, monkeypatch: pytest.MonkeyPatch, bring: Callable[..., list[Delivered]]
 ) -> None:
-    monkeypatch.setattr(spool_exports, "KEPT_EXPORTS", 3)
-    monkeypatch.setattr(spool_exports, "KEPT_PATHS", 5)
-    for _ in range(8):
+    monkeypatch.setattr(spool_exports, "MAX_UNSETTLED_BYTES", 1_100)  # two batches
+    for _ in range(5):
         assert record("run-suite")
         list(flush(spool, folder_endpoint(stick)))
-    ledger = batches(spool)
-    assert [bool(batch.packed) for batch in ledger] == [False] * 5 + [True] * 3
-    assert (books(spool).exported, books(spool).recorded) == (11, 11)
+    assert [batch.state for batch in batches(spool)] == ["dropped"] * 3 + ["exported"] * 2
+    found = books(spool)
+    assert (found.exported, found.dropped, found.recorded) == (2, {"unsettled": 3 + 3}, 8)
     with opened(spool) as connection:
-        assert connection.execute("SELECT count(DISTINCT batch) FROM rows").fetchone() == (3,)
-        assert connection.execute("SELECT count(*) FROM exports").fetchone() == (5,)
-    assert len(list(export(spool, str(stick / "again.jsonl"), again=True))) == 1
+        assert connection.execute("SELECT count(DISTINCT batch) FROM rows").fetchone() == (2,)
+    assert list(flush(spool, Endpoint("http://127.0.0.1:9/v1/logs", "a test"), lock_s=1)) == []
+    (made,) = export(spool, str(stick / "again.jsonl"), again=True)
+    assert (made.events, books(spool).dropped) == (2, {"unsettled": 6})
     (stick / "again.jsonl").unlink()
-    # A receipt that comes late is booked all the same.
-    assert news(spool, entries(bring(*stick.iterdir()))) == [True] * 8
-    assert (books(spool).delivered, books(spool).exported) == (11, 0)
+    receipt = entries(bring(*stick.iterdir()))
+    assert news(spool, receipt) == [True] * 5
+    assert news(spool, receipt) == [False] * 5
+    found = books(spool)
+    assert (found.delivered, found.exported, found.dropped) == (8, 0, {})
+
+
+def test_of_dropped_exports_a_bounded_number_of_digests_is_kept(
+    spool: Home, stick: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spool_exports, "MAX_UNSETTLED_BYTES", 0)
+    monkeypatch.setattr(spool_exports, "MAX_DROPPED", 2)
+    for number in range(4):
+        assert record("run-suite")
+        list(export(spool, str(stick / f"{number}.jsonl")))
+    assert [batch.id for batch in batches(spool)] == [3, 4]
+    assert (books(spool).exported, books(spool).dropped) == (0, {"unsettled": 3 + 4})
+
+
+def test_a_spool_full_of_unsettled_exports_is_far_from_the_size_that_is_refused(
+    spool: Home, fill: "Fill", stick: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The bound counts what a batch really takes: body and rows."""
+    fill(20_000)
+    list(export(spool, str(stick / "all.jsonl")))
+    with opened(spool) as connection:
+        packed, rows = connection.execute("SELECT sum(length(packed)), sum(rows) FROM batches").fetchone()
+        (pages,) = connection.execute("PRAGMA page_count").fetchone()
+    counted = packed + spool_exports.ROW_BYTES * rows
+    assert 0.8 * pages * 1024 < counted < 1.6 * pages * 1024
+    assert 2 * spool_exports.MAX_UNSETTLED_BYTES < LARGEST
+
+
+def test_a_batch_whose_bytes_were_changed_is_parked_and_the_others_are_exported(spool: Home, stick: Path) -> None:
+    seal_next(spool)
+    with opened(spool) as connection:
+        connection.execute("UPDATE batches SET packed = x'00'")
+    assert record("run-suite")
+    (made,) = export(spool, str(stick))
+    assert (made.events, books(spool).exported) == (1, 1)
+    assert next((batch.state, batch.outcome) for batch in batches(spool)) == ("parked", "its bytes were changed")
+
+
+def test_no_path_that_was_exported_to_is_in_the_spool(spool: Home, stick: Path) -> None:
+    place = stick / "project-x"
+    place.mkdir()
+    (made,) = export(spool, str(place))
+    names = [path.name for path in Path(spool.state).iterdir() if b"project-x" in path.read_bytes()]
+    assert names == ["exports.jsonl"]
+    assert batches(spool)[0].endpoint is None
+    erase(spool)
+    assert not os.path.exists(made.path)
+
+
+# --- the list of exported files
+
+
+def listed(home: Home) -> list[str]:
+    return [os.path.basename(each.path) for each in export_files.read_list(home)]
+
+
+def test_the_list_is_bounded_and_of_this_user_alone(spool: Home, stick: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(export_files, "MAX_LISTED", 3)
+    for name in "abcd":
+        export_one(spool, stick / f"{name}.jsonl", "run-check")
+    assert listed(spool) == ["b.jsonl", "c.jsonl", "d.jsonl"]
+    assert os.stat(os.path.join(spool.state, "exports.jsonl")).st_mode & 0o777 == 0o600
+    list(export(spool, str(stick / "d.jsonl"), again=False))
+    assert listed(spool) == ["b.jsonl", "c.jsonl", "d.jsonl"]
+
+
+@pytest.mark.parametrize(
+    "line", ["", "[]", "{}", "no json", '["a", "b"]', "[1, 2, 3]", '["a", "b\u0000", "c"]', "�" * 9, "[" * 9999]
+)
+def test_a_line_of_the_list_that_is_damaged_hides_no_other(spool: Home, stick: Path, line: str) -> None:
+    first = export_one(spool, stick / "a.jsonl", "run-check")
+    with open(os.path.join(spool.state, "exports.jsonl"), "ab") as file:
+        file.write(line.encode() + b"\n")
+    second = export_one(spool, stick / "b.jsonl", "run-suite")
+    assert listed(spool) == ["a.jsonl", "b.jsonl"]
+    erase(spool)
+    assert [path for path in (first, second) if path.exists()] == []
+
+
+def test_a_part_that_cannot_be_removed_stays_listed_and_is_named(spool: Home, stick: Path) -> None:
+    first = export_one(spool, stick / "a.jsonl", "run-check")
+    (old,) = export_files.read_list(spool)
+    os.mkdir(old.part)  # stands for whatever keeps it from being removed
+    list(export(spool, str(first), again=True))
+    new = export_files.read_list(spool)[-1]
+    assert export_files.read_list(spool) == [old, new]
+    assert erase(spool).carried == (old.part,)
+    assert os.listdir(stick) == [os.path.basename(old.part)]
+
+
+def test_where_the_list_cannot_be_read_nothing_is_exported_and_disable_names_it(spool: Home, stick: Path) -> None:
+    path = Path(spool.state, "exports.jsonl")
+    path.mkdir(mode=0o700)
+    with pytest.raises(Unusable, match="the list of exports"):
+        list(export(spool, str(stick)))
+    assert (os.listdir(stick), books(spool).exported) == ([], 0)
+    erased = erase(spool)
+    assert (erased.carried, erased.before.recorded, read_accounts(spool).recorded) == ((str(path),), 3, 0)
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root can remove any file")
+def test_a_file_that_cannot_be_removed_is_named(spool: Home, carried: Path) -> None:
+    carried.parent.chmod(0o500)
+    try:
+        assert erase(spool).carried == (str(carried),)
+    finally:
+        carried.parent.chmod(0o700)
+
+
+def test_a_name_that_is_not_utf_8_is_found_again(spool: Home, stick: Path) -> None:
+    place = os.fsdecode(os.fsencode(str(stick)) + b"/\xff\xfe")
+    try:
+        os.mkdir(place)
+    except (OSError, UnicodeError):
+        pytest.skip("this file system takes no such name")
+    list(export(spool, place))
+    assert len(os.listdir(place)) == 1
+    erase(spool)
+    assert os.listdir(place) == []
+
+
+# --- the courier's ledger
+
+
+def test_after_a_test_collector_the_real_one_still_gets_everything(
+    carried: Path, receiver: "Receiver", tmp_path: Path
+) -> None:
+    requests, ledger = read_file(str(carried)), str(tmp_path / "ledger.db")
+    real = receiver.endpoint
+    for endpoint in (real._replace(url=real.url.replace("/v1/logs", "/test/v1/logs")), real):
+        (first,) = deliver(requests, endpoint, ledger)
+        (again,) = deliver(requests, endpoint, ledger)
+        assert (first.outcome.reason, again.outcome.reason) == ("delivered", "delivered before")
+    assert [request.path for request in receiver.requests] == ["/test/v1/logs", "/v1/logs"]
+
+
+def test_the_ledger_knows_a_receiver_however_its_host_is_written(carried: Path, tmp_path: Path) -> None:
+    requests, ledger = read_file(str(carried)), str(tmp_path / "ledger.db")
+    sent: list[str] = []
+
+    def post(endpoint: Endpoint, _: bytes) -> Answer:
+        sent.append(endpoint.url)
+        return Answer(200, {}, b"{}")
+
+    for url in ("https://Collector.example.org/v1/logs", "https://collector.example.org:443/v1/logs"):
+        list(deliver(requests, Endpoint(url, "a test"), ledger, post=post))
+    for url in ("https://collector.example.org:4318/v1/logs", "http://collector.example.org/v1/logs"):
+        list(deliver(requests, Endpoint(url, "a test"), ledger, post=post))
+    assert len(sent) == 3
+    assert not [url for url in sent if url.encode() in Path(ledger).read_bytes()]
+
+
+def test_disable_removes_the_ledger_with_its_digests(spool: Home, carried: Path, receiver: "Receiver") -> None:
+    ledger = export_files.find_ledger(spool)
+    list(deliver(read_file(str(carried)), receiver.endpoint, ledger))
+    assert os.path.exists(ledger)
+    carried.unlink()
+    erased = erase(spool)
+    assert (os.path.exists(ledger), erased.files, erased.carried) == (False, 1, (str(carried),))
+
+
+def test_a_ledger_that_is_in_use_is_named(
+    spool: Home, carried: Path, receiver: "Receiver", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export_files, "LEDGER_LOCK_S", 0.05)
+    ledger = export_files.find_ledger(spool)
+    delivering = deliver(read_file(str(carried)), receiver.endpoint, ledger)
+    next(delivering)
+    assert ledger in erase(spool).carried
+    assert list(delivering) == []
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a folder's URL is written otherwise there")

@@ -1,4 +1,4 @@
-"""`export`, `deliver`, `settle`: the way of a count from a machine without a network, in files that are carried."""
+"""`export`, `deliver`, `settle`: counts leave a machine without a network in files, and a receipt comes back."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from deepchecks_telemetry.uploader.offline.deliver import Delivered
     from deepchecks_telemetry.uploader.offline.settle import Settled
 
-CARRY_ANEW = "Carry it anew: what was written is whole where it came from."
-ELSEWHERE = "Name another place, or mend that one; nothing is lost."
+COPY_AGAIN = "Copy it again from where it was written."
+ELSEWHERE = "Create it or choose another path; nothing is lost."
 UNITS = {"": 1, "K": 1024, "M": 1024**2}
 
 
@@ -34,13 +34,13 @@ def size(text: str) -> int:
 @click.command()
 @click.argument("path", type=click.Path())
 @click.option("--split", type=size, metavar="SIZE", help="Start a new file at this size, as 500K or 5M.")
-@click.option("--again", is_flag=True, help="Also what was exported before and is not settled yet.")
+@click.option("--again", is_flag=True, help="Also batches that were exported before and are not settled.")
 @json_option
 def export(*, path: str, split: int | None, again: bool, as_json: bool) -> None:
-    """Write what waits to a file that can be carried.
+    """Write pending counts to a file that can be carried to another machine.
 
-    PATH is a folder, in which each file gets a name of its own that holds its digest, or a new file. On a connected
-    machine `deliver` sends it; what then comes back is for `settle`.
+    PATH is an existing directory, in which each file is named by its digest, or a new file whose name ends in .jsonl.
+    On a connected machine `deliver` sends the file and writes a receipt, which `settle` reads here.
 
     \b
     Examples:
@@ -50,7 +50,7 @@ def export(*, path: str, split: int | None, again: bool, as_json: bool) -> None:
     from deepchecks_telemetry.uploader.offline.export import export as run
 
     files = []
-    with _told():
+    with _file_errors():
         for file in run(find_home(), path, split_bytes=split, again=again, lock_s=1.0):
             files.append(file)
             if not as_json:
@@ -65,16 +65,18 @@ def export(*, path: str, split: int | None, again: bool, as_json: bool) -> None:
             ]
         )
     elif not files:
-        click.echo("Nothing waits.")
+        click.echo("Nothing is pending.")
 
 
 @click.command()
 @click.argument("files", type=click.Path(), nargs=-1, required=True, metavar="FILE...")
-@click.option("--endpoint", metavar="URL", help="Where to send; else the endpoint that is configured here.")
+@click.option("--endpoint", metavar="URL", help="Where to send. Default: the endpoint configured here.")
 @click.option("--allow-http", is_flag=True, help="Accept http:// beyond this machine and private networks.")
 @headers_option
-@click.option("--receipt", metavar="PATH", type=click.Path(), help="Where to write it; else beside the first FILE.")
-@click.option("--ledger", metavar="PATH", type=click.Path(), help="What was delivered before; else one of this user.")
+@click.option("--receipt", metavar="PATH", type=click.Path(), help="Where to write it. Default: beside the first FILE.")
+@click.option(
+    "--ledger", metavar="PATH", type=click.Path(), help="What was delivered before. Default: one for this user."
+)
 @json_option
 def deliver(
     *,
@@ -86,16 +88,17 @@ def deliver(
     ledger: str | None,
     as_json: bool,
 ) -> None:
-    """Send files that were carried here, and write a receipt.
+    """Send exported files, and write a receipt.
 
-    It works in every mode, since the counts are those of other machines. A batch that was delivered before is not sent
-    again. Exits with 0 only when all of it was delivered.
+    Works in every mode, because the counts are those of other machines. A batch that this endpoint has had before is
+    not sent again. Exits with 0 only when every batch was delivered or rejected.
 
     \b
     Examples:
       deepchecks telemetry deliver /media/stick/*.jsonl
       deepchecks telemetry deliver counts.jsonl --endpoint https://collector.example.org
     """
+    from deepchecks_telemetry.spool.batches.export_files import find_ledger
     from deepchecks_telemetry.uploader.offline import deliver as delivering
     from deepchecks_telemetry.uploader.offline.receipt import write
 
@@ -103,11 +106,11 @@ def deliver(
     target = _target(endpoint, read_headers_file(headers_file), allow_http=allow_http)
     requests, refused = _read(files)
     done = []
-    with _told():
-        for each in delivering.deliver(requests, target, ledger or delivering.find_ledger(home)):
+    with _file_errors():
+        for each in delivering.deliver(requests, target, ledger or find_ledger(home)):
             done.append(each)
             if not as_json:
-                click.echo(f"batch {len(done)}: {count_text(each.request.events, 'event')}, {each.outcome.reason}")
+                click.echo(_delivered_line(each))
         entries = [each.entry for each in done if each.entry]
         written = write(entries, receipt or str(Path(files[0]).parent)) if entries else None
     left = len(requests) - len(entries)
@@ -123,9 +126,9 @@ def deliver(
 @click.argument("receipts", type=click.Path(), nargs=-1, required=True, metavar="RECEIPT...")
 @json_option
 def settle(*, receipts: Sequence[str], as_json: bool) -> None:
-    """Book what a receipt says was delivered.
+    """Mark batches as delivered from a receipt.
 
-    A batch is settled once; batches of other installations are passed over. Exits with 1 where none is of this one.
+    A batch is settled once; batches of other machines are ignored. Exits with 1 if none is of this machine.
 
     \b
     Example:
@@ -135,7 +138,7 @@ def settle(*, receipts: Sequence[str], as_json: bool) -> None:
     from deepchecks_telemetry.uploader.offline.settle import settle_receipt
 
     home = find_home()
-    with _told():
+    with _file_errors():
         entries = [entry for receipt in receipts for entry in read(receipt)]
     settled = settle_receipt(home, entries)
     if as_json:
@@ -144,20 +147,20 @@ def settle(*, receipts: Sequence[str], as_json: bool) -> None:
         click.echo("".join(map(_settled_line, settled)), nl=False)
     if not any(each.batch for each in settled):
         raise Failure(
-            "No batch of this installation is in the receipt. It is another machine's, or was wiped by disable, or was "
-            "settled long ago."
+            "No batch of this machine is in the receipt. Settle it on the machine that exported; batches that disable "
+            "removed, or that were settled long ago, are no longer known here."
         )
 
 
 @contextmanager
-def _told() -> Iterator[None]:
-    """What is wrong with a file, with what to do about it."""
+def _file_errors() -> Iterator[None]:
+    """Say what is wrong with a file, and what to do."""
     from deepchecks_telemetry.uploader.errors import BadFile, CannotWrite
 
     try:
         yield
     except BadFile as error:
-        raise Failure(f"{sentence(error)} {CARRY_ANEW}") from error
+        raise Failure(f"{sentence(error)} {COPY_AGAIN}") from error
     except CannotWrite as error:
         raise Failure(f"{sentence(error)} {ELSEWHERE}") from error
 
@@ -179,7 +182,7 @@ def _target(url: str | None, more: Mapping[str, str], *, allow_http: bool) -> "E
 
 
 def _read(files: Iterable[str]) -> "tuple[list[Request], int]":
-    """The requests of all files that are as they were written, each once; the others are told, and not sent."""
+    """The requests of all complete files, each once; another file is reported, and nothing of it is sent."""
     from deepchecks_telemetry.uploader.errors import BadFile
     from deepchecks_telemetry.uploader.offline.bundle import read_file
 
@@ -187,22 +190,29 @@ def _read(files: Iterable[str]) -> "tuple[list[Request], int]":
     refused = 0
     for path in files:
         try:
-            requests.update({request.sha256: request for request in read_file(path)})
+            for request in read_file(path):
+                requests.setdefault(request.sha256, request)
         except BadFile as error:
             refused += 1
-            click.echo(f"Refused: {plain(sentence(error))} Nothing of it was sent. {CARRY_ANEW}", err=True)
+            click.echo(f"Refused: {plain(sentence(error))} Nothing of it was sent. {COPY_AGAIN}", err=True)
     return list(requests.values()), refused
 
 
 def _fail(left: int, refused: int) -> None:
     said = [f"{count_text(refused, 'file')} refused"] if refused else []
     said += [f"{count_text(left, 'batch')} not delivered"] if left else []
-    raise Failure(f"{' and '.join(said)}. Nothing is lost; run the same command again when that is mended.")
+    raise Failure(f"{' and '.join(said)}. Nothing is lost; correct the cause and run the same command again.")
+
+
+def _delivered_line(each: "Delivered") -> str:
+    request = each.request
+    return f"{plain(request.file)}, line {request.line}: {count_text(request.events, 'event')}, {each.outcome.reason}"
 
 
 def _as_dicts(done: "Iterable[Delivered]") -> list[dict[str, object]]:
     return [
-        {"sha256": each.request.sha256, "events": each.request.events}
+        {"file": each.request.file, "line": each.request.line}
+        | {"sha256": each.request.sha256, "events": each.request.events}
         | {"outcome": each.outcome.kind, "reason": each.outcome.reason}
         for each in done
     ]
@@ -210,7 +220,7 @@ def _as_dicts(done: "Iterable[Delivered]") -> list[dict[str, object]]:
 
 def _settled_line(each: "Settled") -> str:
     if each.batch is None:
-        return f"{each.entry.sha256[:12]}: none of this installation\n"
+        return f"{each.entry.sha256[:12]}: not of this machine\n"
     news = each.entry.outcome if each.news else f"settled before ({each.batch.state})"
     return f"batch {each.batch.id}: {count_text(each.batch.events, 'event')}, {news}\n"
 

@@ -77,7 +77,7 @@ def _config(place: Home) -> list[str]:
 
 
 def _ledger(place: Home) -> list[str]:
-    from deepchecks_telemetry.uploader.offline.deliver import find_ledger
+    from deepchecks_telemetry.spool.batches.export_files import find_ledger
 
     folder = os.path.dirname(find_ledger(place))
     return [os.path.join(folder, name) for name in LEDGER]

@@ -30,7 +30,7 @@ from deepchecks_telemetry.spool.consent.decision import (
 )
 from deepchecks_telemetry.spool.errors import SpoolError
 from deepchecks_telemetry.spool.files.paths import Home, find_home
-from deepchecks_telemetry.spool.stats import Accounts, read_accounts
+from deepchecks_telemetry.spool.stats import Accounts, explain_dropped, read_accounts
 from deepchecks_telemetry.uploader.endpoint import Endpoint, find_endpoint
 from deepchecks_telemetry.uploader.errors import BadEndpoint
 
@@ -183,6 +183,7 @@ def _count_lines(facts: dict[str, Any]) -> list[str]:
         f"  recorded      {count_text(facts['recorded'], 'event')}",
         f"  waiting       {waiting}{batches}",
         f"  delivered     {number_text(facts['delivered'])}    {rest}",
+        *([f"  dropped       {explain_dropped(facts['dropped_by_reason'])}"] if facts["dropped"] else []),
     ]
 
 

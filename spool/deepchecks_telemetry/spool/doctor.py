@@ -22,7 +22,7 @@ from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.spool.files.quarantine import quarantined
 from deepchecks_telemetry.spool.files.regular import is_lockable, is_shared
 from deepchecks_telemetry.spool.recovery.second_name import separate
-from deepchecks_telemetry.spool.stats import read_books
+from deepchecks_telemetry.spool.stats import explain_dropped, read_books
 from deepchecks_telemetry.spool.trial import try_first_record
 
 OK, WARNING, WRONG = "ok", "warning", "wrong"
@@ -37,10 +37,13 @@ OURS = (
     "spool.lock",
     "upload.lock",
     "spool.db.view.html",
+    "exports.jsonl",
 )
 
 
 _REMEDY_NO_SPOOL = "name a folder of your own, on a local disk, in DEEPCHECKS_TELEMETRY_DIR"
+
+SETTLE = "deepchecks telemetry settle RECEIPT, also a late one, counts those that were delivered"
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,8 +197,9 @@ def _books(connection: sqlite3.Connection, now: float) -> Iterator[Finding]:
     else:
         yield Finding("conservation", OK, f"all {books.recorded} recorded events are accounted for")
     if books.dropped:
-        reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(books.dropped.items()))
-        yield Finding("dropped", WARNING, reasons)
+        yield Finding(
+            "dropped", WARNING, explain_dropped(books.dropped), SETTLE if "unsettled" in books.dropped else None
+        )
     (latest,) = connection.execute(
         "SELECT max(day) FROM (SELECT day FROM events UNION SELECT day FROM folded)"
     ).fetchone()

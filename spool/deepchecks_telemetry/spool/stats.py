@@ -1,11 +1,13 @@
 """The spool's books, for a reader: where every recorded event is now, what waits, and whether the sums agree."""
 
 import sqlite3
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from deepchecks_telemetry.spool.catalogue import NAMES, Environment
 from deepchecks_telemetry.spool.db.connection import opened
+from deepchecks_telemetry.spool.db.schema import UNSETTLED, BatchState, in_states
 from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.spool.recovery.maintenance import kept_up
 
@@ -48,27 +50,43 @@ class Waiting:
     sealed: bool
 
 
+DROPPED = {
+    "busy": "another process held the spool",
+    "failed": "the spool could not be written",
+    "unknown": "not in the catalogue, so the spool was edited",
+    "damage": "could not be read from a damaged spool",
+    "unsettled": "exported, and no receipt was settled before the limit of unsettled exports was reached",
+}
+
+
+def explain_dropped(dropped: Mapping[str, int]) -> str:
+    """How many events were dropped for each reason, and what it means."""
+    found = ((reason, count, DROPPED.get(reason)) for reason, count in sorted(dropped.items()))
+    return "; ".join(f"{count:,} {reason}" + (f" ({why})" if why else "") for reason, count, why in found)
+
+
+_WAIT = in_states(BatchState.SEALED, BatchState.PARKED)
 _SUM = {
     # The largest id is a count that no later step touches. Events that could not be stored were never given one, nor
     # were those that an earlier, damaged spool had recorded.
     "recorded": "coalesce((SELECT max(id) FROM events), 0) + coalesce((SELECT sum(count) FROM tallies "
     "WHERE name IN ('dropped:busy', 'dropped:failed', 'recovered')), 0)",
     "pending": "(SELECT count(*) FROM events WHERE event > 0) + coalesce((SELECT sum(count) FROM folded), 0)",
-    "sealed": "coalesce((SELECT sum(events) FROM batches WHERE state IN ('sealed', 'parked')), 0)",
-    "exported": "coalesce((SELECT sum(events) FROM batches WHERE state = 'exported'), 0)",
+    "sealed": f"coalesce((SELECT sum(events) FROM batches WHERE state IN {_WAIT}), 0)",  # noqa: S608
+    "exported": f"coalesce((SELECT sum(events) FROM batches WHERE state = '{BatchState.EXPORTED}'), 0)",  # noqa: S608
     "delivered": "coalesce((SELECT count FROM tallies WHERE name = 'delivered'), 0)",
     "rejected": "coalesce((SELECT count FROM tallies WHERE name = 'rejected'), 0)",
-    "batches": "(SELECT count(*) FROM batches WHERE state IN ('sealed', 'parked', 'exported'))",
+    "batches": f"(SELECT count(*) FROM batches WHERE state IN {in_states(*UNSETTLED)})",  # noqa: S608
 }
-_WAITING = """
+_WAITING = f"""
 SELECT day, event, deepchecks_version, os_type, os_name, os_version, python_name, python_version, runtime,
   sum(count), sealed FROM (
     SELECT day, event, environment, count(*) AS count, 0 AS sealed FROM events WHERE event > 0 GROUP BY 1, 2, 3
     UNION ALL SELECT day, event, environment, count, 0 FROM folded
     UNION ALL SELECT day, event, environment, count, 1 FROM rows
-      WHERE batch IN (SELECT id FROM batches WHERE state IN ('sealed', 'parked'))
+      WHERE batch IN (SELECT id FROM batches WHERE state IN {_WAIT})
   ) JOIN environments ON environments.id = environment GROUP BY day, event, environment, sealed ORDER BY 1, 2, 3
-"""
+"""  # noqa: S608
 
 
 def read_accounts(home: Home) -> Accounts:

@@ -12,8 +12,7 @@ from collections.abc import Callable, Iterable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 
-from deepchecks_telemetry.spool.batches.exports import Export, read_exports, remove_exports
-from deepchecks_telemetry.spool.batches.noted_exports import read_noted_exports
+from deepchecks_telemetry.spool.batches.export_files import Removed, remove_exports
 from deepchecks_telemetry.spool.choice import choose_off
 from deepchecks_telemetry.spool.consent.decision import read_choice
 from deepchecks_telemetry.spool.db.connection import BUSY_TIMEOUT_S, opened
@@ -63,7 +62,6 @@ class _Contents:
     before: Accounts = field(default_factory=Accounts)
     markers: tuple[bytes, ...] = ()
     receivers: tuple[str, ...] = ()
-    exports: tuple[Export, ...] = ()
 
 
 def erase_places(home: Home, *, on_wait: Callable[[], None] = lambda: None) -> list[Erased]:
@@ -112,7 +110,8 @@ def _what_holds(home: Home) -> str:
 def _wipe(home: Home, on_wait: Callable[[], None]) -> Erased:
     pages = _remove_pages()
     if not os.path.lexists(home.state):
-        return Erased(home, removed=pages[0], left=pages[1])
+        exports = remove_exports(home)
+        return Erased(home, removed=(*exports.removed, *pages[0]), left=(*exports.left, *pages[1]))
     check_owner(home.state, "the state folder")
     if is_shared(home.spool):
         separate(home, BUSY_TIMEOUT_S)  # its exports must be known; what the backup has is not ours
@@ -138,24 +137,26 @@ def _hold_upload_lock(held: ExitStack, home: Home, on_wait: Callable[[], None]) 
 
 def _wipe_state(home: Home, pages: tuple[tuple[str, ...], tuple[str, ...]], *, fenced: bool) -> Erased:
     contents = _read_contents(home)
-    # Before the rows, which know their paths: a disable that is killed here is run again and finds them.
-    exports = list(dict.fromkeys((*contents.exports, *read_noted_exports(home))))
-    gone, carried = _remove_exports(exports)
+    exports = remove_exports(home)
     # Where the fence could not be closed before, a row could still come after the last one is gone.
     emptied = (fenced or _is_done(close_fence, home)) and _is_done(empty_tables, home)
     removed, left = _remove(home, _is_leftover if emptied else _is_spool)
     if not emptied:
         time.sleep(2 * LEASE_S)  # by then each process that had the file open has seen that it is gone
-    paths = tuple(export.path.encode() for export in exports)
     return Erased(
         home,
         contents.before,
-        (*gone, *removed, *pages[0]),
+        (*exports.removed, *removed, *pages[0]),
         (*left, *pages[1]),
-        (*contents.markers, *paths),
+        (*contents.markers, *_paths(exports)),
         contents.receivers,
-        carried,
+        (*exports.left, *exports.missing),
     )
+
+
+def _paths(exports: Removed) -> tuple[bytes, ...]:
+    """A path can name a project: no file of ours may still have it."""
+    return tuple(os.fsencode(path) for path in (*exports.removed, *exports.left, *exports.missing))
 
 
 def _unplant(home: Home) -> None:
@@ -172,15 +173,8 @@ def _read_contents(home: Home) -> _Contents:
             read_books(connection),
             read_markers(connection),
             read_receivers(connection),
-            tuple(read_exports(connection)),
         )
     return _Contents()
-
-
-def _remove_exports(exports: list[Export]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    there = [path for export in exports for path in (export.part, export.path) if os.path.lexists(path)]
-    _, carried = remove_exports(exports)
-    return tuple(dict.fromkeys(path for path in there if not os.path.lexists(path))), carried
 
 
 def _is_done(act: Callable[[sqlite3.Connection], None], home: Home, *, locked: bool = True) -> bool:

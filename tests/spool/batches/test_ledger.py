@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from deepchecks_telemetry.spool import record
-from deepchecks_telemetry.spool.batches.ledger import KEPT, Batch, Verdict, batches, begin, settle
+from deepchecks_telemetry.spool.batches.ledger import KEPT, Batch, Disposition, batches, mark_attempt, settle
 from deepchecks_telemetry.spool.batches.seal import Row, seal
 from deepchecks_telemetry.spool.choice import choose
+from deepchecks_telemetry.spool.db.schema import BatchState
 from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.spool.stats import read_accounts
 from deepchecks_telemetry.spool.wipe import erase
@@ -34,24 +35,24 @@ def sealed(ours: Home, render: Callable[[str, list[Row]], bytes]) -> Seal:
 def test_a_try_is_booked_before_it_is_made(ours: Home, sealed: Seal) -> None:
     batch = sealed()
     for attempt in (1, 2):
-        assert begin(ours, batch, URL, clock=lambda: 99.9) is True
+        assert mark_attempt(ours, batch, URL, clock=lambda: 99.9) is True
         (booked,) = batches(ours)
         assert (booked.attempts, booked.tried_at, booked.endpoint, booked.state) == (attempt, 99, URL, "sealed")
 
 
 def test_no_try_begins_after_disable_or_after_the_end(ours: Home, sealed: Seal) -> None:
     batch = sealed()
-    settle(ours, batch, Verdict("delivered", "delivered"))
-    assert begin(ours, batch, URL) is False
+    settle(ours, batch, Disposition(BatchState.DELIVERED, "delivered"))
+    assert mark_attempt(ours, batch, URL) is False
     other = sealed()
     erase(ours)
-    assert begin(ours, other, URL) is False
+    assert mark_attempt(ours, other, URL) is False
 
 
 def test_no_try_begins_while_the_fence_is_closed(ours: Home, sealed: Seal, sql: Sql) -> None:
     batch = sealed()
     sql("UPDATE spool SET epoch = epoch + 1")
-    assert begin(ours, batch, URL) is False
+    assert mark_attempt(ours, batch, URL) is False
 
 
 @pytest.mark.parametrize(
@@ -70,7 +71,7 @@ def test_a_final_outcome_moves_every_event_once(
 ) -> None:
     """Of a partial success nobody knows which rows were refused: the fewest events that it can have been."""
     batch = sealed()
-    assert settle(ours, batch, Verdict(state, "told", rejected_rows=refused)) is True
+    assert settle(ours, batch, Disposition(BatchState(state), "told", rejected_rows=refused)) is True
     books = read_accounts(ours)
     assert (books.delivered, books.rejected, books.sealed, books.balance) == (delivered, rejected, 0, 0)
     assert sql("SELECT count(*) FROM rows") == [(0,)]
@@ -82,16 +83,19 @@ def test_a_final_outcome_moves_every_event_once(
 @pytest.mark.parametrize("second", ["delivered", "rejected", "parked", "sealed", "exported"])
 def test_to_settle_what_is_settled_changes_nothing(ours: Home, sealed: Seal, sql: Sql, first: str, second: str) -> None:
     batch = sealed()
-    assert settle(ours, batch, Verdict(first, "first", next_upload=5))
+    assert settle(ours, batch, Disposition(BatchState(first), "first", next_upload=5))
     before = read_accounts(ours), batches(ours)
-    assert settle(ours, batch, Verdict(second, "second", rejected_rows=1, next_upload=9, retry_after=7)) is False
+    assert (
+        settle(ours, batch, Disposition(BatchState(second), "second", rejected_rows=1, next_upload=9, retry_after=7))
+        is False
+    )
     assert (read_accounts(ours), batches(ours)) == before
 
 
 @pytest.mark.parametrize("state", ["sealed", "parked", "exported"])
 def test_what_is_not_final_keeps_its_rows_and_bytes(ours: Home, sealed: Seal, sql: Sql, state: str) -> None:
     batch = sealed()
-    assert settle(ours, batch, Verdict(state, "told"))
+    assert settle(ours, batch, Disposition(BatchState(state), "told"))
     assert sql("SELECT sum(count) FROM rows") == [(9,)]
     (booked,) = batches(ours)
     assert (booked.state, booked.packed, booked.sha256) == (state, batch.packed, batch.sha256)
@@ -103,10 +107,12 @@ def test_what_is_not_final_keeps_its_rows_and_bytes(ours: Home, sealed: Seal, sq
 def test_failures_are_counted_until_something_else_happens(ours: Home, sealed: Seal) -> None:
     batch = sealed()
     for failures in (1, 2):
-        assert settle(ours, batch, Verdict("sealed", "refused", next_upload=100 * failures, retry_after=50))
+        assert settle(
+            ours, batch, Disposition(BatchState.SEALED, "refused", next_upload=100 * failures, retry_after=50)
+        )
         books = read_accounts(ours)
         assert (books.failures, books.next_upload, books.retry_after) == (failures, 100 * failures, 50)
-    assert settle(ours, batch, Verdict("delivered", "delivered"))
+    assert settle(ours, batch, Disposition(BatchState.DELIVERED, "delivered"))
     books = read_accounts(ours)
     assert (books.failures, books.next_upload, books.retry_after) == (0, 200, None)
 
@@ -117,15 +123,15 @@ def test_a_verdict_on_a_batch_that_was_wiped_does_not_meet_the_next_of_its_numbe
     choose(ours, "on")
     new = sealed(["run-check"])
     assert new.id == old.id
-    assert settle(ours, old, Verdict("delivered", "delivered")) is False
-    assert begin(ours, old, URL) is False
+    assert settle(ours, old, Disposition(BatchState.DELIVERED, "delivered")) is False
+    assert mark_attempt(ours, old, URL) is False
     books = read_accounts(ours)
     assert (books.delivered, books.sealed, books.balance) == (0, 1, 0)
 
 
 def test_finished_batches_are_kept_to_be_looked_at_up_to_a_bound(ours: Home, sealed: Seal) -> None:
     for _ in range(KEPT + 3):
-        assert settle(ours, sealed(["run-check"]), Verdict("delivered", "delivered"))
+        assert settle(ours, sealed(["run-check"]), Disposition(BatchState.DELIVERED, "delivered"))
     assert len(batches(ours)) == KEPT
     assert batches(ours)[-1].id == KEPT + 3
     assert read_accounts(ours).delivered == KEPT + 3

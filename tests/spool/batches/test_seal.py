@@ -11,9 +11,10 @@ import pytest
 
 from deepchecks_telemetry.spool import record
 from deepchecks_telemetry.spool.batches import seal as sealing
-from deepchecks_telemetry.spool.batches.ledger import Verdict, batches, settle
+from deepchecks_telemetry.spool.batches.ledger import Disposition, batches, settle
 from deepchecks_telemetry.spool.batches.seal import MAX_ROWS, Row, seal
 from deepchecks_telemetry.spool.consent.resource import current
+from deepchecks_telemetry.spool.db.schema import BatchState
 from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.spool.recording.watch import today
 from deepchecks_telemetry.spool.stats import read_accounts
@@ -71,7 +72,7 @@ def test_nothing_is_sealed_while_a_batch_waits_and_nothing_is_sealed_twice(ours:
         seal(ours, render)
     (first,) = batches(ours)
     assert (first.events, read_accounts(ours).pending) == (1, 2)
-    assert settle(ours, first, Verdict("delivered", "delivered"))
+    assert settle(ours, first, Disposition(BatchState.DELIVERED, "delivered"))
     assert seal(ours, render) is True
     assert [batch.events for batch in batches(ours, states=("sealed",))] == [2]
     assert read_accounts(ours).balance == 0
@@ -80,7 +81,7 @@ def test_nothing_is_sealed_while_a_batch_waits_and_nothing_is_sealed_twice(ours:
 def test_a_parked_batch_lets_the_next_one_have_its_turn(ours: Home, render: Render) -> None:
     assert record("run-check")
     assert seal(ours, render)
-    assert settle(ours, batches(ours)[0], Verdict("parked", "HTTP 413"))
+    assert settle(ours, batches(ours)[0], Disposition(BatchState.PARKED, "HTTP 413"))
     assert record("run-check")
     assert seal(ours, render)
     assert [batch.state for batch in batches(ours)] == ["parked", "sealed"]
@@ -90,15 +91,15 @@ def test_at_eight_parked_batches_nothing_more_is_sealed(ours: Home, render: Rend
     for _ in range(8):
         assert record("run-check")
         assert seal(ours, render)
-        assert settle(ours, batches(ours, states=("sealed",))[0], Verdict("parked", "HTTP 403"))
+        assert settle(ours, batches(ours, states=("sealed",))[0], Disposition(BatchState.PARKED, "HTTP 403"))
     assert record("run-check")
     assert seal(ours, render) is False
     assert seal(ours, render, behind=True) is True  # but for a file that is carried away
-    assert settle(ours, batches(ours)[-1], Verdict("parked", "HTTP 403"))
+    assert settle(ours, batches(ours)[-1], Disposition(BatchState.PARKED, "HTTP 403"))
     assert record("run-check")
     assert seal(ours, render) is False
     for batch in batches(ours)[:2]:
-        assert settle(ours, batch, Verdict("delivered", "delivered"))
+        assert settle(ours, batch, Disposition(BatchState.DELIVERED, "delivered"))
     assert seal(ours, render) is True
 
 
@@ -106,13 +107,13 @@ def test_batches_that_are_done_are_in_nobodys_way(ours: Home, render: Render) ->
     for _ in range(9):
         assert record("run-check")
         assert seal(ours, render)
-        assert settle(ours, batches(ours, states=("sealed",))[0], Verdict("delivered", "delivered"))
+        assert settle(ours, batches(ours, states=("sealed",))[0], Disposition(BatchState.DELIVERED, "delivered"))
 
 
 def test_with_nothing_waiting_nothing_is_sealed(ours: Home, render: Render) -> None:
     assert record("run-check")
     assert seal(ours, render)
-    assert settle(ours, batches(ours)[0], Verdict("delivered", "delivered"))
+    assert settle(ours, batches(ours)[0], Disposition(BatchState.DELIVERED, "delivered"))
     assert seal(ours, render) is False
     assert len(batches(ours)) == 1
 
@@ -124,7 +125,7 @@ def test_a_batch_takes_no_more_rows_than_a_receiver_does_and_the_oldest_first(
     many(sql, MAX_ROWS + 5)
     assert seal(ours, render)
     assert sql("SELECT count(*), min(day), max(day) FROM rows") == [(MAX_ROWS, 1, MAX_ROWS)]
-    assert settle(ours, batches(ours)[0], Verdict("delivered", "delivered"))
+    assert settle(ours, batches(ours)[0], Disposition(BatchState.DELIVERED, "delivered"))
     assert seal(ours, render)
     assert sql("SELECT count(*) FROM rows") == [(6,)]
     assert read_accounts(ours).balance == 0

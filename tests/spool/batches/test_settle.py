@@ -1,13 +1,23 @@
 """What is booked of a batch whose rows are gone, beside others that wait, and where no moment is named."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from deepchecks_telemetry.spool import record
-from deepchecks_telemetry.spool.batches.ledger import KEPT, LARGEST_BODY, Batch, Verdict, batches, begin, settle
+from deepchecks_telemetry.spool.batches.ledger import (
+    KEPT,
+    LARGEST_BODY,
+    Batch,
+    Disposition,
+    batches,
+    mark_attempt,
+    settle,
+)
 from deepchecks_telemetry.spool.batches.seal import Row, seal
+from deepchecks_telemetry.spool.db.schema import STATES, BatchState, in_states
 from deepchecks_telemetry.spool.errors import Damaged
 from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.spool.stats import read_accounts
@@ -29,24 +39,24 @@ def sealed(ours: Home, render: Callable[[str, list[Row]], bytes]) -> Seal:
     return make
 
 
-@pytest.mark.parametrize("refused", [2, 99])
-def test_a_batch_whose_rows_were_let_go_is_rejected_whole_all_the_same(
-    ours: Home, sealed: Seal, sql: Sql, refused: int
+@pytest.mark.parametrize(("refused", "rejected"), [(0, 0), (1, 1), (2, 3), (99, 3)])
+def test_of_a_batch_whose_rows_are_gone_each_refused_row_counts_as_one_event_at_least(
+    ours: Home, sealed: Seal, sql: Sql, refused: int, rejected: int
 ) -> None:
-    """Of old exports the counts stay, the rows do not."""
+    """Of dropped exports the totals stay, the rows do not."""
     batch = sealed("run-check", "run-check", "run-suite")
     assert batch.rows == 2
     sql("DELETE FROM rows")
-    assert settle(ours, batch, Verdict("rejected", "told", rejected_rows=refused), carried=True)
+    assert settle(ours, batch, Disposition(BatchState.DELIVERED, "told", rejected_rows=refused), reschedule=False)
     books = read_accounts(ours)
-    assert (books.rejected, books.delivered, books.balance) == (3, 0, 0)
+    assert (books.rejected, books.delivered, books.balance) == (rejected, 3 - rejected, 0)
 
 
 def test_what_waits_pushes_nothing_that_is_finished_out_of_the_ledger(ours: Home, sealed: Seal) -> None:
     for state in ["delivered", "rejected"] * (KEPT // 2):
-        assert settle(ours, sealed("run-check"), Verdict(state, "told"))
+        assert settle(ours, sealed("run-check"), Disposition(BatchState(state), "told"))
     for state in ("parked", "exported", "delivered", "delivered"):
-        assert settle(ours, sealed("run-check"), Verdict(state, "told"))
+        assert settle(ours, sealed("run-check"), Disposition(BatchState(state), "told"))
     finished = [batch.id for batch in batches(ours, states=("delivered", "rejected"))]
     assert finished == [*range(3, KEPT + 1), KEPT + 3, KEPT + 4]
     assert [batch.state for batch in batches(ours, states=("parked", "exported"))] == ["parked", "exported"]
@@ -54,8 +64,8 @@ def test_what_waits_pushes_nothing_that_is_finished_out_of_the_ledger(ours: Home
 
 def test_what_becomes_of_one_batch_touches_no_other(ours: Home, sealed: Seal, sql: Sql) -> None:
     first, second, third = (sealed(*["run-check"] * count, *["run-suite"] * (count + 1)) for count in (1, 2, 1))
-    assert begin(ours, second, URL, clock=lambda: 7.0)
-    assert settle(ours, second, Verdict("delivered", "told", rejected_rows=1))
+    assert mark_attempt(ours, second, URL, clock=lambda: 7.0)
+    assert settle(ours, second, Disposition(BatchState.DELIVERED, "told", rejected_rows=1))
     one, _, three = batches(ours)
     assert (one, three) == (first, third)
     assert sql("SELECT batch, count(*) FROM rows GROUP BY 1") == [(first.id, 2), (third.id, 2)]
@@ -68,23 +78,23 @@ def test_what_becomes_of_one_batch_touches_no_other(ours: Home, sealed: Seal, sq
 )
 def test_whatever_is_not_done_can_be_tried_again(ours: Home, sealed: Seal, state: str, tried: bool) -> None:
     batch = sealed("run-check")
-    assert settle(ours, batch, Verdict(state, "told"))
-    assert begin(ours, batch, URL) is tried
+    assert settle(ours, batch, Disposition(BatchState(state), "told"))
+    assert mark_attempt(ours, batch, URL) is tried
     assert batches(ours)[0].attempts == int(tried)
 
 
 def test_a_receipt_leaves_the_schedule_of_our_own_requests_as_it_is(ours: Home, sealed: Seal) -> None:
     batch, other = sealed("run-check"), sealed("run-suite")
-    assert settle(ours, other, Verdict("sealed", "refused", next_upload=100, retry_after=50))
-    assert settle(ours, batch, Verdict("delivered", "told", next_upload=900), carried=True)
+    assert settle(ours, other, Disposition(BatchState.SEALED, "refused", next_upload=100, retry_after=50))
+    assert settle(ours, batch, Disposition(BatchState.DELIVERED, "told", next_upload=900), reschedule=False)
     books = read_accounts(ours)
     assert (books.failures, books.next_upload, books.retry_after) == (1, 100, 50)
 
 
 def test_a_verdict_that_names_no_moment_keeps_the_one_that_stands_but_no_retry_after(ours: Home, sealed: Seal) -> None:
     batch = sealed("run-check")
-    assert settle(ours, batch, Verdict("sealed", "refused", next_upload=100, retry_after=50))
-    assert settle(ours, batch, Verdict("parked", "refused"))
+    assert settle(ours, batch, Disposition(BatchState.SEALED, "refused", next_upload=100, retry_after=50))
+    assert settle(ours, batch, Disposition(BatchState.PARKED, "refused"))
     books = read_accounts(ours)
     assert (books.failures, books.next_upload, books.retry_after) == (0, 100, None)
 
@@ -106,3 +116,13 @@ def test_bytes_that_have_another_digest_are_damage_whichever_of_the_two_is_large
 
 def test_the_largest_body_that_is_unpacked_is_some_megabytes() -> None:
     assert 2**20 < LARGEST_BODY <= 2**23
+
+
+def test_a_state_is_its_value_for_sql_json_and_people(sql: Sql, ours: Home) -> None:
+    assert record("run-check")
+    assert [f"{state}" for state in BatchState] == [str(state.value) for state in BatchState]
+    assert json.dumps([BatchState.SEALED]) == '["sealed"]'
+    assert sql("SELECT ?, typeof(?)", BatchState.SEALED, BatchState.SEALED) == [("sealed", "text")]
+    assert hash(BatchState.SEALED) == hash("sealed")
+    assert in_states(BatchState.SEALED, BatchState.PARKED) == "('sealed', 'parked')"
+    assert {*STATES, BatchState.PENDING} == {*BatchState}

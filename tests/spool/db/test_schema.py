@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from deepchecks_telemetry.spool import record
-from deepchecks_telemetry.spool.batches.ledger import Verdict, batches, begin, settle
+from deepchecks_telemetry.spool.batches.ledger import Disposition, batches, mark_attempt, settle
 from deepchecks_telemetry.spool.batches.seal import Row, seal
 from deepchecks_telemetry.spool.db import create as creation
 from deepchecks_telemetry.spool.db.connection import connect
 from deepchecks_telemetry.spool.db.create import create
-from deepchecks_telemetry.spool.db.schema import BREAKING, VERSION
+from deepchecks_telemetry.spool.db.schema import BREAKING, VERSION, BatchState
 from deepchecks_telemetry.spool.db.sqlite_errors import translate
 from deepchecks_telemetry.spool.errors import Busy, Damaged, Outdated, Unusable
 from deepchecks_telemetry.spool.files.lock import hold_in_host
@@ -139,8 +139,8 @@ def test_what_a_newer_version_added_is_in_nobodys_way(
     assert record("run-check")
     assert seal(ours, render)
     (batch,) = batches(ours)
-    assert begin(ours, batch, "https://collector.example.org")
-    assert settle(ours, batch, Verdict("delivered", "delivered"))
+    assert mark_attempt(ours, batch, "https://collector.example.org")
+    assert settle(ours, batch, Disposition(BatchState.DELIVERED, "delivered"))
     assert (read_accounts(ours).delivered, read_accounts(ours).balance) == (2, 0)
     erase(ours)
     assert sql("SELECT count(*) FROM later") == [(0,)]

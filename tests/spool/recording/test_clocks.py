@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deepchecks_telemetry.spool import record
-from deepchecks_telemetry.spool.batches.ledger import Verdict, batches, begin, settle
+from deepchecks_telemetry.spool.batches.ledger import Disposition, batches, mark_attempt, settle
 from deepchecks_telemetry.spool.batches.seal import Row, seal
+from deepchecks_telemetry.spool.db.schema import BatchState
 from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.spool.recording import session, watch
 from deepchecks_telemetry.spool.recording.watch import FIRST_DAY, today
@@ -63,8 +64,8 @@ def test_a_jump_seals_everything_once_and_keeps_nothing(
         count_at(monkeypatch, now)
         assert seal(ours, render, clock=partial(float, now))
         (batch,) = batches(ours, states=("sealed",))
-        assert begin(ours, batch, "http://localhost/v1/logs", clock=partial(float, now))
-        assert settle(ours, batch, Verdict("delivered", "told"))
+        assert mark_attempt(ours, batch, "http://localhost/v1/logs", clock=partial(float, now))
+        assert settle(ours, batch, Disposition(BatchState.DELIVERED, "told"))
     books = read_accounts(ours)
     assert (books.recorded, books.delivered, books.pending, books.balance) == (4, 4, 0, 0)
     assert not seal(ours, render)
@@ -80,7 +81,7 @@ def test_events_of_one_day_that_comes_twice_are_two_batches_with_uids_of_their_o
         assert seal(ours, render)
         (batch,) = batches(ours, states=("sealed",))
         bodies.add(batch.body)
-        settle(ours, batch, Verdict("delivered", "told"))
+        settle(ours, batch, Disposition(BatchState.DELIVERED, "told"))
     assert len(bodies) == 2
 
 

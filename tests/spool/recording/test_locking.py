@@ -14,13 +14,14 @@ from deepchecks_telemetry.spool import choice, record
 from deepchecks_telemetry.spool import wipe as erasing
 from deepchecks_telemetry.spool.batches import ledger
 from deepchecks_telemetry.spool.batches import seal as sealing
-from deepchecks_telemetry.spool.batches.exports import Export, remove_exports
-from deepchecks_telemetry.spool.batches.ledger import Batch, Verdict, batches, begin, settle
+from deepchecks_telemetry.spool.batches.export_files import remove_exports
+from deepchecks_telemetry.spool.batches.ledger import Batch, Disposition, batches, mark_attempt, settle
 from deepchecks_telemetry.spool.batches.seal import Row, seal
 from deepchecks_telemetry.spool.choice import choose
 from deepchecks_telemetry.spool.db import busy, emptying
 from deepchecks_telemetry.spool.db import connection as opening
 from deepchecks_telemetry.spool.db.compaction import checkpoint
+from deepchecks_telemetry.spool.db.schema import BatchState
 from deepchecks_telemetry.spool.errors import Busy, Unusable
 from deepchecks_telemetry.spool.files import directory as ground
 from deepchecks_telemetry.spool.files.lock import hold
@@ -35,8 +36,8 @@ URL = "https://collector.example.org/v1/logs"
 ACTS: dict[str, Callable[[Home, Batch], object]] = {
     "choose": lambda home, _: choose(home, "on"),
     "seal": lambda home, _: seal(home, lambda *_: b"body", behind=True),
-    "begin": lambda home, batch: begin(home, batch, URL),
-    "settle": lambda home, batch: settle(home, batch, Verdict("delivered", "told")),
+    "begin": lambda home, batch: mark_attempt(home, batch, URL),
+    "settle": lambda home, batch: settle(home, batch, Disposition(BatchState.DELIVERED, "told")),
     "erase": lambda home, _: erase(home),
 }
 
@@ -127,7 +128,7 @@ def test_a_verdict_that_cannot_be_booked_whole_is_not_booked(
 
     monkeypatch.setattr(ledger, "add_tally", fail)
     with pytest.raises(KeyboardInterrupt):
-        settle(ours, batch, Verdict("delivered", "told"))
+        settle(ours, batch, Disposition(BatchState.DELIVERED, "told"))
     assert batches(ours) == [batch]
     assert read_accounts(ours).balance == 0
 
@@ -175,9 +176,9 @@ def test_what_sqlite_deletes_is_overwritten_and_no_copy_of_it_is_made_on_a_disk(
     """VACUUM writes a copy of the whole file: past some megabytes into the system's folder for temporary files."""
     seen: list[tuple[int, int]] = []
 
-    def forget(connection: sqlite3.Connection) -> list[Export]:
+    def forget(connection: sqlite3.Connection) -> tuple[str, ...]:
         connection.execute("PRAGMA secure_delete = OFF")  # as it is where SQLite was built like that
-        return []
+        return ()
 
     def look(connection: sqlite3.Connection) -> bool:
         (overwrites,) = connection.execute("PRAGMA secure_delete").fetchone()
@@ -185,7 +186,7 @@ def test_what_sqlite_deletes_is_overwritten_and_no_copy_of_it_is_made_on_a_disk(
         seen.append((overwrites, where))
         return checkpoint(connection)
 
-    monkeypatch.setattr(erasing, "read_exports", forget)
+    monkeypatch.setattr(erasing, "read_receivers", forget)
     monkeypatch.setattr(emptying, "checkpoint", look)
     erase(ours)
     assert seen == [(1, 2)]  # yes, and in memory

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from deepchecks_telemetry.spool import record
-from deepchecks_telemetry.spool.batches.ledger import Verdict, batches, settle
+from deepchecks_telemetry.spool.batches.ledger import Disposition, batches, settle
 from deepchecks_telemetry.spool.batches.seal import Row, seal
 from deepchecks_telemetry.spool.db.connection import opened
 from deepchecks_telemetry.spool.db.create import PAGE_BYTES
+from deepchecks_telemetry.spool.db.schema import BatchState
 from deepchecks_telemetry.spool.errors import Unusable
 from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.spool.files.quarantine import quarantine, quarantined
@@ -82,17 +83,15 @@ def test_of_a_whole_spool_that_was_put_aside_everything_comes_back(ours: Home, s
         assert record(name)
         assert seal(ours, render)
         (batch,) = batches(ours, states=("sealed",))
-        settle(ours, batch, Verdict({"run-check": "delivered"}.get(name, "parked"), "told"))
+        settle(ours, batch, Disposition(BatchState({"run-check": "delivered"}.get(name, "parked")), "told"))
     assert all(record("run-check") for _ in range(5))
     sql("INSERT INTO tallies VALUES ('dropped:busy', 3)")
-    sql("INSERT INTO exports VALUES (2, '/media/stick/a.jsonl', '/media/stick/.part', 'f00')")
     before, ledger, waiting = read_accounts(ours), batches(ours), read_waiting(ours)
     assert before.balance == 0
     put_all_aside(ours)
     assert read_accounts(ours) == before
     assert batches(ours) == ledger
     assert read_waiting(ours) == waiting
-    assert sql("SELECT * FROM exports") == [(2, "/media/stick/a.jsonl", "/media/stick/.part", "f00")]
     assert sql("SELECT saved, lost FROM salvaged") == [(11, 0)]
     assert quarantined(ours) == []
 
@@ -170,13 +169,18 @@ def test_only_a_batch_that_nobody_can_know_is_sealed_anew_when_its_bytes_are_bro
     assert books.batches == 0
 
 
-def test_an_export_whose_bytes_were_let_go_of_comes_back(ours: Home, sql: Sql, render: Render) -> None:
+def test_a_dropped_export_comes_back_and_a_late_receipt_still_counts(ours: Home, sql: Sql, render: Render) -> None:
     assert record("run-check")
     assert seal(ours, render)
-    sql("UPDATE batches SET packed = x'', state = 'exported'")
+    sql("UPDATE batches SET packed = x'', state = 'dropped'")
+    sql("INSERT INTO tallies VALUES ('dropped:unsettled', 1)")
     put_all_aside(ours)
     books = read_accounts(ours)
-    assert (books.exported, books.dropped, books.balance) == (1, {}, 0)
+    assert (books.exported, books.dropped, books.balance) == (0, {"unsettled": 1}, 0)
+    (batch,) = batches(ours)
+    assert settle(ours, batch, Disposition(BatchState.DELIVERED, "from a receipt"), reschedule=False)
+    books = read_accounts(ours)
+    assert (books.delivered, books.dropped, books.balance) == (1, {}, 0)
 
 
 @pytest.mark.parametrize(

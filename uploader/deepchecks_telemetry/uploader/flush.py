@@ -8,10 +8,18 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from deepchecks_telemetry.spool.batches.ledger import Batch, Timing, Verdict, batches, begin, read_timing, settle
+from deepchecks_telemetry.spool.batches.ledger import (
+    Batch,
+    Disposition,
+    ScheduleState,
+    batches,
+    mark_attempt,
+    read_schedule,
+    settle,
+)
 from deepchecks_telemetry.spool.batches.seal import MAX_ROWS, seal
 from deepchecks_telemetry.spool.consent.decision import ON, decide
-from deepchecks_telemetry.spool.db.schema import EXPORTED, PARKED, SEALED
+from deepchecks_telemetry.spool.db.schema import BatchState
 from deepchecks_telemetry.spool.files.lock import hold
 from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.uploader import schedule
@@ -58,14 +66,14 @@ def flush(
     if not os.path.exists(home.spool):
         return  # and no folder is made for the lock
     if not insist:
-        _heed(read_timing(home).retry_after, clock())
+        _heed(read_schedule(home).retry_after, clock())
     with hold(home.upload_lock, lock_s):
         for batch in _queue(home, parked=parked, exported=exported, clock=clock):
             check_mode(home)
-            if not begin(home, batch, endpoint.url, clock=clock):
+            if not mark_attempt(home, batch, endpoint.url, clock=clock):
                 continue
             tried = _try(home, batch, endpoint, post, clock)
-            settle(home, batch, _verdict(batch, tried, read_timing(home), clock()))
+            settle(home, batch, _verdict(batch, tried, read_schedule(home), clock()))
             yield Sent(batch, tried)
             if tried.kind == outcome.RETRY:
                 return
@@ -75,7 +83,7 @@ def _try(home: Home, batch: Batch, endpoint: Endpoint, post: Post, clock: Clock)
     if not read_rows(batch.body):  # edited together with its digest; or a newer version's, which can still send it
         return Outcome(outcome.PARKED, "it holds what this version does not know")
     if endpoint.folder is not None:
-        return deposit(home, batch, endpoint.folder)
+        return deposit(home, batch, endpoint.folder, endpoint.url)
     return classify(post(endpoint, batch.packed), now=clock())
 
 
@@ -98,7 +106,11 @@ def check_mode(home: Home) -> None:
 
 def _queue(home: Home, *, parked: bool, exported: bool, clock: Clock) -> Iterator[Batch]:
     """What waits, oldest first, then what can be sealed now; what a host records meanwhile is for the next time."""
-    states = (SEALED, *((PARKED,) if parked else ()), *((EXPORTED,) if exported else ()))
+    states = (
+        BatchState.SEALED,
+        *((BatchState.PARKED,) if parked else ()),
+        *((BatchState.EXPORTED,) if exported else ()),
+    )
     yield from (batch for batch in batches(home, states=states) if batch.packed)
     if not parked:
         yield from _pardoned(home, clock)
@@ -106,23 +118,23 @@ def _queue(home: Home, *, parked: bool, exported: bool, clock: Clock) -> Iterato
 
 
 def _fresh(home: Home, clock: Clock) -> Iterator[Batch]:
-    yield from batches(home, states=(SEALED,))
+    yield from batches(home, states=(BatchState.SEALED,))
     full, looked = True, False
     while full and seal(home, render, looked=looked, clock=clock):
         looked = True
-        for batch in batches(home, states=(SEALED,)):
+        for batch in batches(home, states=(BatchState.SEALED,)):
             full = batch.rows == MAX_ROWS
             yield batch
 
 
 def _pardoned(home: Home, clock: Clock) -> Iterator[Batch]:
     """The parked batch that was tried longest ago, once a week; where it gets through, those after it too."""
-    refused = batches(home, states=(PARKED,))
+    refused = batches(home, states=(BatchState.PARKED,))
     if not all(is_stale(batch.tried_at, clock()) for batch in refused):
         return
     for batch in sorted(refused, key=lambda batch: batch.tried_at or 0):
         yield batch
-        if batch.id in {again.id for again in batches(home, states=(PARKED,))}:
+        if batch.id in {again.id for again in batches(home, states=(BatchState.PARKED,))}:
             return
 
 
@@ -131,17 +143,19 @@ def is_stale(tried_at: int | None, now: float) -> bool:
     return tried_at is None or not now - PARDON_S < tried_at <= now + 86_400
 
 
-def _verdict(batch: Batch, tried: Outcome, timing: Timing, now: float) -> Verdict:
+def _verdict(batch: Batch, tried: Outcome, timing: ScheduleState, now: float) -> Disposition:
     # A file of an exported batch is on its way: what is not delivered now stays exported.
-    kept = EXPORTED if batch.state == EXPORTED else None
+    kept = BatchState.EXPORTED if batch.state == BatchState.EXPORTED else None
     if tried.kind == outcome.RETRY:
         wait = None if tried.wait_s is None else int(now) + tried.wait_s
-        return Verdict(kept or SEALED, tried.reason, next_upload=_retry_at(timing, now, wait), retry_after=wait)
+        return Disposition(
+            kept or BatchState.SEALED, tried.reason, next_upload=_retry_at(timing, now, wait), retry_after=wait
+        )
     due = schedule.next_due(now, timing.installation_id) if timing.installation_id else None
     refused = batch.rows if tried.kind == outcome.REJECTED else tried.rejected_rows
-    state = kept or PARKED if tried.kind == outcome.PARKED else tried.kind
-    return Verdict(state, tried.reason, refused, next_upload=due)
+    state = kept or BatchState.PARKED if tried.kind == outcome.PARKED else BatchState(tried.kind)
+    return Disposition(state, tried.reason, refused, next_upload=due)
 
 
-def _retry_at(timing: Timing, now: float, wait: int | None) -> int:
+def _retry_at(timing: ScheduleState, now: float, wait: int | None) -> int:
     return max(wait or 0, schedule.retry_due(now, timing.failures))

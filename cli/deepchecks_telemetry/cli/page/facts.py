@@ -11,7 +11,7 @@ from deepchecks_telemetry.cli.status import read_status
 from deepchecks_telemetry.spool.batches.ledger import Batch, batches
 from deepchecks_telemetry.spool.catalogue import FIELDS, Environment
 from deepchecks_telemetry.spool.consent.decision import OFF, decide
-from deepchecks_telemetry.spool.db.schema import DELIVERED, EXPORTED, REJECTED
+from deepchecks_telemetry.spool.db.schema import BatchState
 from deepchecks_telemetry.spool.errors import Damaged
 from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.spool.stats import Waiting, read_waiting
@@ -19,7 +19,7 @@ from deepchecks_telemetry.spool.stats import Waiting, read_waiting
 DAY_NS = 86_400 * 10**9
 WAITING, CARRIED, SENT, REFUSED = "waiting", "exported", "sent", "refused"
 STATES = (WAITING, CARRIED, SENT, REFUSED)
-STATE_OF = {EXPORTED: CARRIED, DELIVERED: SENT, REJECTED: REFUSED}
+STATE_OF = {BatchState.EXPORTED: CARRIED, BatchState.DELIVERED: SENT, BatchState.REJECTED: REFUSED}
 
 
 @dataclass(frozen=True, slots=True)

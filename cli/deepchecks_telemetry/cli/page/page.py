@@ -13,6 +13,7 @@ from deepchecks_telemetry.cli.page import counts, requests, way
 from deepchecks_telemetry.cli.page.facts import Facts
 from deepchecks_telemetry.cli.page.html import Html, tag
 from deepchecks_telemetry.cli.status import sending
+from deepchecks_telemetry.spool.stats import explain_dropped
 
 TITLE = "Deepchecks usage counts on this machine"
 FRAME_HIGH = 720
@@ -55,6 +56,9 @@ def _head(facts: Facts) -> Html:
         tag("p", sending(status), class_="answer"),
         tag("p", status["problem"], class_="problem") if status["problem"] else "",
         tag("dl", *_figures(facts), class_="figures"),
+        tag("p", f"Dropped: {explain_dropped(status['dropped_by_reason'])}.", class_="note")
+        if status["dropped"]
+        else "",
     )
 
 

@@ -10,13 +10,14 @@ from dataclasses import dataclass, fields
 from deepchecks_telemetry.spool.db.busy import monotonic, writing
 from deepchecks_telemetry.spool.db.connection import BUSY_TIMEOUT_S, opened
 from deepchecks_telemetry.spool.db.counters import add_tally
-from deepchecks_telemetry.spool.db.schema import FINAL, PARKED, SEALED, STATES
+from deepchecks_telemetry.spool.db.schema import FINAL, STATES, UNSETTLED, BatchState, in_states
 from deepchecks_telemetry.spool.errors import Damaged
 from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.spool.recovery.maintenance import kept_up
 
 LARGEST_BODY = 2**22  # bytes; 1,000 rows of 1,000 environments take 1 MB, and a few KB of gzip can be gigabytes
 GZIP = 31  # zlib's word for that format
+UNSETTLED_TALLY = "dropped:unsettled"
 KEPT = 20  # some 30 KB each at most: finished batches whose bytes stay to be looked at
 
 
@@ -28,7 +29,7 @@ class Batch:
     """
 
     id: int
-    state: str
+    state: BatchState
     sealed_at: int
     rows: int
     events: int
@@ -53,10 +54,10 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """What is to be booked after a try: the batch's new state, why, how many events were refused, when to try again."""
+class Disposition:
+    """What becomes of a batch after a try: its new state, why, how many rows were refused, when to try again."""
 
-    state: str
+    state: BatchState
     outcome: str
     rejected_rows: int = 0
     next_upload: int | None = None
@@ -64,8 +65,8 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
-class Timing:
-    """What decides when the next try is: whose moment of the day, how often it failed, what the receiver asked for."""
+class ScheduleState:
+    """What the next try's moment depends on: the installation, how often a try failed, what the receiver asked for."""
 
     installation_id: str | None
     failures: int
@@ -82,88 +83,108 @@ def batches(home: Home, *, states: tuple[str, ...] = STATES) -> list[Batch]:
 
     def read() -> list[Batch]:
         with opened(home) as connection:
-            return [Batch(*row) for row in connection.execute(query, states)]
+            return [Batch(id_, BatchState(state), *rest) for id_, state, *rest in connection.execute(query, states)]
 
     return kept_up(home, read, reads=["batches"])
 
 
-def read_timing(home: Home) -> Timing:
+def read_schedule(home: Home) -> ScheduleState:
     """One row: the books would count all that waits, before each of hundreds of batches."""
     with opened(home) as connection:
-        return Timing(*connection.execute("SELECT installation, failures, retry_after FROM spool").fetchone())
+        return ScheduleState(*connection.execute("SELECT installation, failures, retry_after FROM spool").fetchone())
 
 
-def begin(home: Home, batch: Batch, endpoint: str, *, clock: Callable[[], float] = time.time) -> bool:
+def mark_attempt(home: Home, batch: Batch, endpoint: str, *, clock: Callable[[], float] = time.time) -> bool:
     """Book that `batch` is now being tried; False when it is no longer there to be sent, or `disable` was faster.
 
     One whose bytes are not those that were sealed is parked instead: it is reported, and others get their turn.
     """
-    if not _is_whole(batch):
-        settle(home, batch, Verdict(PARKED, "its bytes were changed"))
+    if park_if_damaged(home, batch):
         return False
     with opened(home) as connection, writing(connection, monotonic() + BUSY_TIMEOUT_S):
         tried = connection.execute(
-            "UPDATE batches SET attempts = attempts + 1, tried_at = ?, endpoint = ? WHERE id = ? AND sha256 = ? "
-            "AND state IN ('sealed', 'parked', 'exported') AND (SELECT epoch % 2 FROM spool) = 0",
+            "UPDATE batches SET attempts = attempts + 1, tried_at = ?, endpoint = ? WHERE id = ? AND sha256 = ? "  # noqa: S608
+            f"AND state IN {in_states(*UNSETTLED)} AND (SELECT epoch % 2 FROM spool) = 0",
             (int(clock()), endpoint, batch.id, batch.sha256),
         )
         return tried.rowcount == 1
 
 
-def _is_whole(batch: Batch) -> bool:
+def park_if_damaged(home: Home, batch: Batch) -> bool:
+    """Park a batch whose bytes are not those that were sealed; True when they are not."""
     try:
-        return bool(batch.body)
+        if batch.body:
+            return False
     except Damaged:
-        return False
+        pass
+    settle(home, batch, Disposition(BatchState.PARKED, "its bytes were changed"), reschedule=False)
+    return True
 
 
-def settle(home: Home, batch: Batch, verdict: Verdict, *, carried: bool = False) -> bool:
+def settle(home: Home, batch: Batch, found: Disposition, *, reschedule: bool = True) -> bool:
     """Book what became of `batch`; False when it was already settled or wiped, and then nothing is changed.
 
-    `carried`: told by a receipt, so the schedule of our own requests stays as it is.
+    `reschedule=False`: it comes from a receipt, so the schedule of our own requests stays as it is.
     """
     with opened(home) as connection, writing(connection, monotonic() + BUSY_TIMEOUT_S):
-        rejected = _rejected_events(connection, batch, verdict.rejected_rows)
-        settled = connection.execute(
-            "UPDATE batches SET state = ?, outcome = ?, rejected = ? WHERE id = ? AND sha256 = ? "
-            "AND state NOT IN ('delivered', 'rejected')",
-            (verdict.state, verdict.outcome, rejected, batch.id, batch.sha256),
-        )
-        if settled.rowcount != 1:
+        if not _is_open(connection, batch, found.state):
             return False
-        if not carried:
-            _schedule(connection, verdict)
-        if verdict.state in FINAL:
+        rejected = _rejected_events(connection, batch, found.rejected_rows)
+        connection.execute(
+            "UPDATE batches SET state = ?, outcome = ?, rejected = ? WHERE id = ?",
+            (found.state, found.outcome, rejected, batch.id),
+        )
+        if reschedule:
+            _schedule(connection, found)
+        if found.state in FINAL:
             _close(connection, batch, rejected)
         return True
 
 
+def _is_open(connection: sqlite3.Connection, batch: Batch, wanted: BatchState) -> bool:
+    """Whether the batch can get the wanted state; one that was dropped can still be settled by a late receipt."""
+    found = connection.execute("SELECT state FROM batches WHERE (id, sha256) = (?, ?)", (batch.id, batch.sha256))
+    (state,) = found.fetchone() or (None,)
+    if state != BatchState.DROPPED:
+        return state in UNSETTLED
+    return wanted in FINAL and _take_back(connection, batch.events)
+
+
+def _take_back(connection: sqlite3.Connection, events: int) -> bool:
+    """Its events are no longer counted as dropped."""
+    values = (events, UNSETTLED_TALLY, events)
+    taken = connection.execute("UPDATE tallies SET count = count - ? WHERE name = ? AND count >= ?", values)
+    connection.execute("DELETE FROM tallies WHERE name = ? AND count = 0", (UNSETTLED_TALLY,))
+    return taken.rowcount == 1
+
+
 def _rejected_events(connection: sqlite3.Connection, batch: Batch, rows: int) -> int:
-    """A partial success tells how many records were refused, never which: all, or the fewest events that can be."""
+    """A partial success says how many rows were refused, never which: all, or the fewest events that can be."""
     if not rows:
         return 0
     if rows >= batch.rows:
         return batch.events
     counts = connection.execute("SELECT count FROM rows WHERE batch = ? ORDER BY count LIMIT ?", (batch.id, rows))
-    return sum(count for (count,) in counts)
+    fewest: int = sum(count for (count,) in counts)
+    return max(rows, fewest)  # of a dropped export the rows are gone
 
 
-def _schedule(connection: sqlite3.Connection, verdict: Verdict) -> None:
-    failed = verdict.state == SEALED
+def _schedule(connection: sqlite3.Connection, found: Disposition) -> None:
+    failed = found.state == BatchState.SEALED
     connection.execute(
         "UPDATE spool SET failures = CASE WHEN ? THEN failures + 1 ELSE 0 END, "
         "next_upload = coalesce(?, next_upload), retry_after = ?",
-        (failed, verdict.next_upload, verdict.retry_after),
+        (failed, found.next_upload, found.retry_after),
     )
 
 
 def _close(connection: sqlite3.Connection, batch: Batch, rejected: int) -> None:
     add_tally(connection, "delivered", batch.events - rejected)
     add_tally(connection, "rejected", rejected)
-    for table in ("rows", "exports"):
-        connection.execute(f"DELETE FROM {table} WHERE batch = ?", (batch.id,))  # noqa: S608
+    connection.execute("DELETE FROM rows WHERE batch = ?", (batch.id,))
+    final = in_states(*FINAL)
     connection.execute(
-        "DELETE FROM batches WHERE state IN ('delivered', 'rejected') AND id NOT IN "
-        "(SELECT id FROM batches WHERE state IN ('delivered', 'rejected') ORDER BY id DESC LIMIT ?)",
+        f"DELETE FROM batches WHERE state IN {final} AND id NOT IN "  # noqa: S608
+        f"(SELECT id FROM batches WHERE state IN {final} ORDER BY id DESC LIMIT ?)",
         (KEPT,),
     )

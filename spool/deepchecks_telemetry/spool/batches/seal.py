@@ -15,7 +15,7 @@ from deepchecks_telemetry.spool.db.busy import monotonic, writing
 from deepchecks_telemetry.spool.db.compaction import checkpoint, fold
 from deepchecks_telemetry.spool.db.connection import opened
 from deepchecks_telemetry.spool.db.counters import add_tally
-from deepchecks_telemetry.spool.db.schema import PLACE, SEALED, SELECT_STATE, parse_state
+from deepchecks_telemetry.spool.db.schema import PLACE, SELECT_STATE, BatchState, in_states, parse_state
 from deepchecks_telemetry.spool.files.lock import hold
 from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.spool.identity import is_uuid, new_uuid
@@ -71,8 +71,9 @@ def _seal_under_lock(home: Home, render: Render, clock: Callable[[], float], *, 
 
 
 def _waiting(connection: sqlite3.Connection) -> bool:
-    states = [state for (state,) in connection.execute("SELECT state FROM batches WHERE state IN ('sealed', 'parked')")]
-    return SEALED in states or len(states) >= MAX_PARKED
+    waiting = in_states(BatchState.SEALED, BatchState.PARKED)
+    states = [state for (state,) in connection.execute(f"SELECT state FROM batches WHERE state IN {waiting}")]  # noqa: S608
+    return BatchState.SEALED in states or len(states) >= MAX_PARKED
 
 
 def _seal(connection: sqlite3.Connection, render: Render, now: int) -> bool:
@@ -127,8 +128,9 @@ def _identify(connection: sqlite3.Connection, installation: str, now: int) -> st
 
 def _store(connection: sqlite3.Connection, rows: list[Row], keys: list[Key], body: bytes, now: int) -> None:
     batch = connection.execute(
-        "INSERT INTO batches (state, sealed_at, rows, events, packed, sha256) VALUES ('sealed', ?, ?, ?, ?, ?)",
+        "INSERT INTO batches (state, sealed_at, rows, events, packed, sha256) VALUES (?, ?, ?, ?, ?, ?)",
         (
+            BatchState.SEALED,
             now,
             len(rows),
             sum(row.count for row in rows),

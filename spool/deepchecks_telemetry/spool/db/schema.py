@@ -1,17 +1,40 @@
 """The spool's tables, the states of a batch, and the first row that everything else is read against."""
 
+from enum import Enum
+
 from deepchecks_telemetry.spool.errors import Damaged
 
 # PRAGMA user_version is 1000 × a change that older clients cannot live with + additions that they need not know.
 BREAKING = 1000
-VERSION = 1002
+VERSION = 1001
 LARGEST = 2**26  # bytes; a spool stays within 2 MB, so a larger file is not a spool
 APPLICATION_ID = 0x64637470  # "dctp", for file(1) and for us: any other database is quarantined, never written
 
-# What a batch can be: waiting to be sent, refused for now, carried away in a file, or done.
-SEALED, PARKED, EXPORTED, DELIVERED, REJECTED = "sealed", "parked", "exported", "delivered", "rejected"
-STATES = (SEALED, PARKED, EXPORTED, DELIVERED, REJECTED)
-FINAL = (DELIVERED, REJECTED)
+
+class BatchState(str, Enum):
+    """The state of an event or of its batch, by the same name in SQL, JSON, the command line, the page and the docs."""
+
+    PENDING = "pending"  # an event that is in no batch yet
+    SEALED = "sealed"  # to be sent next
+    PARKED = "parked"  # refused for now
+    EXPORTED = "exported"  # in a file, and no receipt has come
+    DELIVERED = "delivered"
+    REJECTED = "rejected"
+    DROPPED = "dropped"  # exported, and let go of before a receipt came
+
+    __str__ = str.__str__  # else a format gives the value before Python 3.12, and "BatchState.SEALED" from it on
+
+
+UNSETTLED = (BatchState.SEALED, BatchState.PARKED, BatchState.EXPORTED)  # can still be sent
+FINAL = (BatchState.DELIVERED, BatchState.REJECTED)
+STATES = (*UNSETTLED, *FINAL, BatchState.DROPPED)  # of a batch
+
+
+def in_states(*states: BatchState) -> str:
+    """The list for SQL's `IN`."""
+    return "(" + ", ".join(f"'{state}'" for state in states) + ")"
+
+
 PLACE = "deepchecks_version, os_type, os_name, os_version, python_name, python_version, runtime"
 # `spool.epoch` is the fence: even is open, odd is closed, and it only ever grows, so a process that read an older
 # number can no longer write. `events` keeps one row with event 0 after folding: the next id goes on from it, and the
@@ -43,9 +66,6 @@ CREATE TABLE rows (
 ) WITHOUT ROWID;
 CREATE TABLE tallies (name TEXT PRIMARY KEY, count INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE salvaged (name TEXT PRIMARY KEY, at INTEGER NOT NULL, saved INTEGER NOT NULL, lost INTEGER NOT NULL);
-CREATE TABLE exports (
-  batch INTEGER NOT NULL, path TEXT NOT NULL, part TEXT NOT NULL, sha256 TEXT NOT NULL, PRIMARY KEY (batch, path)
-);
 INSERT INTO spool (id, epoch) VALUES (1, 0);
 """
 KNOWN = [statement.strip() for statement in TABLES.split(";") if "CREATE" in statement]

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from deepchecks_telemetry.spool.catalogue import NAMES, Environment, is_allowed, is_count, is_day
-from deepchecks_telemetry.spool.db.schema import EXPORTED, FINAL, KNOWN, PARKED, SEALED, STATES
+from deepchecks_telemetry.spool.db.schema import KNOWN, STATES, UNSETTLED, BatchState
 from deepchecks_telemetry.spool.db.schema_guard import COMMAND_VM_STEPS, check_shape, limit_vm_steps
 from deepchecks_telemetry.spool.db.sqlite_errors import FAULTS, is_damage
 from deepchecks_telemetry.spool.errors import Damaged
@@ -50,7 +50,7 @@ class Remains:
     @property
     def saved(self) -> int:
         """Events that have a place in the new books."""
-        waiting = sum(batch["events"] for batch in self.batches if batch["state"] not in FINAL)
+        waiting = sum(batch["events"] for batch in self.batches if batch["state"] in UNSETTLED)
         counted = self.counts.total() + sum(self.tallies.values()) - self.tallies["recovered"]
         return counted + int(waiting)
 
@@ -112,7 +112,6 @@ def _read_tables(connection: sqlite3.Connection, found: Remains) -> None:
 
 def _read_batches(connection: sqlite3.Connection, found: Remains) -> None:
     rows = _rows(connection, "rows", "uid, batch, day, event, environment, count", "uid")
-    files = _rows(connection, "exports", "batch, path, part, sha256", "batch, path")
     for number, *values in _rows(connection, "batches", ", ".join(("id", *BATCH)), "id"):
         batch = dict(zip(BATCH, values, strict=True))
         own = [
@@ -122,9 +121,8 @@ def _read_batches(connection: sqlite3.Connection, found: Remains) -> None:
         ]
         if _is_whole(batch):
             batch["own"] = [row for row in own if is_uuid(row[0]) and _is_row(row[1], row[2], row[4])]
-            batch["files"] = [file for of, *file in files if of == number and all(isinstance(x, str) for x in file)]
             found.batches.append(batch)
-        elif batch["attempts"] == 0 and batch["state"] in {SEALED, PARKED}:
+        elif batch["attempts"] == 0 and batch["state"] in {BatchState.SEALED, BatchState.PARKED}:
             for _, *row in own:  # never tried, so nobody knows its uids: its counts can be sealed anew
                 _count(found, *row)
 
@@ -176,7 +174,7 @@ def _is_whole(batch: dict[str, Any]) -> bool:
     counts = all(_is_count(batch[name]) for name in ("events", "rows", "rejected", "attempts", "sealed_at"))
     if not (texts and counts and batch["state"] in STATES and isinstance(batch["tried_at"], int | None)):
         return False
-    if batch["state"] == EXPORTED and batch["packed"] == b"":
+    if batch["state"] == BatchState.DROPPED and batch["packed"] == b"":
         return isinstance(batch["sha256"], str)
     try:
         return bool(hashlib.sha256(gzip.decompress(batch["packed"])).hexdigest() == batch["sha256"])

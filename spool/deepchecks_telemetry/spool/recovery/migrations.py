@@ -19,13 +19,6 @@ def salvaged(db: Database) -> None:
     db.create_table("salvaged", columns, pk="name", not_null={"at", "saved", "lost"}, if_not_exists=True)
 
 
-@changes(name="1002-exports")
-def exports(db: Database) -> None:
-    """Where batches were written to that are carried by hand."""
-    columns = {"batch": int, "path": str, "part": str, "sha256": str}
-    db.create_table("exports", columns, pk=("batch", "path"), not_null=set(columns), if_not_exists=True)
-
-
 def migrate(connection: sqlite3.Connection) -> None:
     """Bring an open spool up to `VERSION`, under the file lock.
 

@@ -58,10 +58,6 @@ def _bring_back_batch(connection: sqlite3.Connection, batch: dict[str, Any]) -> 
             for uid, day, event, place, count in batch["own"]
         ],
     )
-    connection.executemany(
-        "INSERT OR IGNORE INTO exports (batch, path, part, sha256) VALUES (?, ?, ?, ?)",
-        [(made, *file) for file in batch["files"]],
-    )
 
 
 def _place_id(connection: sqlite3.Connection, place: Place) -> int:

@@ -28,12 +28,14 @@ NAMED = re.compile(rf"{PREFIX}([0-9a-f]{{{SHOWN}}}).*{re.escape(SUFFIX)}")  # a 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One line of a file: a body as it was frozen, its digest, how much is in it."""
+    """One line of a file: a body as it was frozen, its digest, how much is in it, and where it was read."""
 
     body: bytes
     sha256: str
     rows: int
     events: int
+    file: str
+    line: int
 
 
 def read_file(path: str) -> list[Request]:
@@ -46,7 +48,7 @@ def read_file(path: str) -> list[Request]:
     if not content.endswith(b"\n"):
         raise BadFile(f"the file {name} is empty or was cut short")
     # Not split(): a file of empty lines would become a list of 64 million before the first of them is refused.
-    return [_request(line[:-1], f"line {number} of {name}") for number, line in enumerate(io.BytesIO(content), 1)]
+    return [_request(line[:-1], name, number) for number, line in enumerate(io.BytesIO(content), 1)]
 
 
 def _read(path: str) -> bytes:
@@ -56,11 +58,11 @@ def _read(path: str) -> bytes:
         raise BadFile(f"the file {path} cannot be read ({error.strerror or type(error).__name__})") from error
 
 
-def _request(line: bytes, where: str) -> Request:
-    rows = read_rows(line)
+def _request(body: bytes, file: str, line: int) -> Request:
+    rows = read_rows(body)
     if not rows:
-        raise BadFile(f"{where} is no request that this version of the package could have written")
-    return Request(line, hashlib.sha256(line).hexdigest(), len(rows), sum(row.count for row in rows))
+        raise BadFile(f"line {line} of {file} is not a request that this version of the package could have written")
+    return Request(body, hashlib.sha256(body).hexdigest(), len(rows), sum(row.count for row in rows), file, line)
 
 
 def read_rows(body: bytes) -> list[Row]:

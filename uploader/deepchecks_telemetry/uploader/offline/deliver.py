@@ -4,15 +4,16 @@ It concerns other machines' counts, so it works in every mode, and touches neith
 """
 
 import gzip
+import hashlib
 import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from deepchecks_telemetry.spool.files.lock import hold
-from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.uploader.endpoint import Endpoint
 from deepchecks_telemetry.uploader.errors import BadEndpoint, CannotWrite
 from deepchecks_telemetry.uploader.offline.bundle import Request
@@ -22,8 +23,9 @@ from deepchecks_telemetry.uploader.wire.http import post
 from deepchecks_telemetry.uploader.wire.outcome import Answer, Outcome, classify
 
 Post = Callable[[Endpoint, bytes], Answer]
-LEDGER = """CREATE TABLE IF NOT EXISTS delivered (
-  sha256 TEXT PRIMARY KEY, outcome TEXT NOT NULL, rejected_rows INTEGER NOT NULL, at INTEGER NOT NULL
+LEDGER = """CREATE TABLE IF NOT EXISTS deliveries (
+  sha256 TEXT, receiver TEXT, outcome TEXT NOT NULL, rejected_rows INTEGER NOT NULL, at INTEGER NOT NULL,
+  PRIMARY KEY (sha256, receiver)
 ) WITHOUT ROWID"""
 FINAL = (outcome.DELIVERED, outcome.REJECTED)
 
@@ -37,11 +39,6 @@ class Delivered:
     entry: Entry | None
 
 
-def find_ledger(home: Home) -> str:
-    """Where the courier's ledger is kept: beside this user's own folders, since it is about others."""
-    return os.path.join(os.path.dirname(home.config), "courier", "ledger.db")
-
-
 def deliver(
     requests: Sequence[Request],
     endpoint: Endpoint,
@@ -51,37 +48,45 @@ def deliver(
     clock: Callable[[], float] = time.time,
     lock_s: float = 1.0,
 ) -> Iterator[Delivered]:
-    """Send each request that the ledger does not know yet; stops after one that must be tried again later.
+    """Send each request that this endpoint has not had by the ledger; stops after one that must be tried again later.
 
     A crash between an answer and the ledger sends a request twice: the receiver drops the uids that it knows.
     """
     if endpoint.folder is not None:
-        raise BadEndpoint("a folder is no receiver that files could be delivered to")
+        raise BadEndpoint("files can be delivered to an http:// or https:// endpoint only, not to a directory")
+    receiver = _digest(endpoint)
     with _opened(ledger) as books, hold(f"{ledger}.lock", lock_s):
         for request in requests:
-            known = books.execute(
-                "SELECT outcome, rejected_rows FROM delivered WHERE sha256 = ?", (request.sha256,)
-            ).fetchone()
+            known = _find(books, request, receiver)
             if known:
-                yield Delivered(request, Outcome(known[0], "was delivered before"), Entry(request.sha256, *known))
+                yield Delivered(request, Outcome(known.outcome, f"{known.outcome} before"), known)
                 continue
             tried = classify(post(endpoint, gzip.compress(request.body, mtime=0)), now=clock())
-            yield Delivered(request, tried, _book(books, request, tried, int(clock())))
+            yield Delivered(request, tried, _book(books, request, receiver, tried, int(clock())))
             if tried.kind == outcome.RETRY:
                 return
 
 
-def _book(books: sqlite3.Connection, request: Request, tried: Outcome, now: int) -> Entry | None:
+def _digest(endpoint: Endpoint) -> str:
+    """Which receiver, by the whole URL: the path alone can tell a test tenant of a gateway from the real one."""
+    url = urlsplit(endpoint.url)
+    default = {"http": 80, "https": 443}.get(url.scheme)
+    return hashlib.sha256(f"{url.scheme}://{url.hostname}:{url.port or default}{url.path}".encode()).hexdigest()
+
+
+def _find(books: sqlite3.Connection, request: Request, receiver: str) -> Entry | None:
+    query = "SELECT outcome, rejected_rows FROM deliveries WHERE (sha256, receiver) = (?, ?)"
+    known = books.execute(query, (request.sha256, receiver)).fetchone()
+    return Entry(request.sha256, *known) if known else None
+
+
+def _book(books: sqlite3.Connection, request: Request, receiver: str, tried: Outcome, now: int) -> Entry | None:
     if tried.kind not in FINAL:
         return None
     rejected = request.rows if tried.kind == outcome.REJECTED else min(tried.rejected_rows, request.rows)
-    entry = Entry(request.sha256, tried.kind, rejected)
-    books.execute("INSERT OR IGNORE INTO delivered VALUES (?, ?, ?, ?)", (*_values(entry), now))
-    return entry
-
-
-def _values(entry: Entry) -> tuple[str, str, int]:
-    return entry.sha256, entry.outcome, entry.rejected_rows
+    values = (request.sha256, receiver, tried.kind, rejected, now)
+    books.execute("INSERT OR IGNORE INTO deliveries VALUES (?, ?, ?, ?, ?)", values)
+    return Entry(request.sha256, tried.kind, rejected)
 
 
 @contextmanager

@@ -11,10 +11,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from deepchecks_telemetry.spool.batches.exports import Export, announce, carry_off
-from deepchecks_telemetry.spool.batches.ledger import Batch, batches
+from deepchecks_telemetry.spool.batches.export_files import Export
+from deepchecks_telemetry.spool.batches.exports import mark_exported, register_export
+from deepchecks_telemetry.spool.batches.ledger import Batch, batches, park_if_damaged
 from deepchecks_telemetry.spool.batches.seal import seal
 from deepchecks_telemetry.spool.consent.decision import OFF, decide
+from deepchecks_telemetry.spool.db.schema import UNSETTLED, BatchState
 from deepchecks_telemetry.spool.files.atomic import BY_UMASK, replace_file
 from deepchecks_telemetry.spool.files.lock import hold
 from deepchecks_telemetry.spool.files.paths import Home
@@ -48,39 +50,55 @@ def export(
     clock: Callable[[], float] = time.time,
     lock_s: float = 0.0,
 ) -> Iterator[Exported]:
-    """Write what waits into the folder or file `path`; one `Exported` for each file that stands there whole.
+    """Write what is pending to `path`, a directory or a file `….jsonl`; one `Exported` for each complete file.
 
     With `split_bytes` a file is no longer than that, but never less than one batch; with `again`, batches that were
     exported before and are not settled yet are written once more. Raises `NotAllowed`, `CannotWrite`, or the spool's.
     """
-    decision = decide(home)
-    if decision.mode == OFF:
-        raise NotAllowed(f"telemetry is off here ({decision.decided_by})")
+    _check_path(path)
+    _check_mode(home)
     if not os.path.exists(home.spool):
         return
     with hold(home.upload_lock, lock_s):
         looked = False
         while seal(home, render, behind=True, looked=looked, clock=clock):
             looked = True
-        states = ("sealed", "parked", "exported") if again else ("sealed", "parked")
-        chosen = [batch for batch in batches(home, states=states) if batch.packed]
+        states = UNSETTLED if again else (BatchState.SEALED, BatchState.PARKED)
+        chosen = [batch for batch in batches(home, states=states) if not park_if_damaged(home, batch)]
         for number, group in enumerate(pack(chosen, split_bytes), 1):
             content = _content(group)
             target = _name(path, content, number)
-            _write(home, group, target, content)
-            carry_off(home, group, target, clock=clock)
+            _write(home, target, content)
+            mark_exported(home, group, clock=clock)
             yield _exported(group, target, content)
 
 
-def deposit(home: Home, batch: Batch, folder: str) -> Outcome:
+def _check_path(path: str) -> None:
+    """Before anything is sealed: a path that was meant as a directory, as of a disk that is not there, is no file's."""
+    if os.path.isdir(path):
+        return
+    if not path.endswith(SUFFIX):
+        raise CannotWrite(f'there is no directory "{path}", and a file to export to must end in {SUFFIX}')
+    directory = os.path.dirname(os.path.abspath(path))
+    if not os.path.isdir(directory):
+        raise CannotWrite(f'there is no directory "{directory}"')
+
+
+def _check_mode(home: Home) -> None:
+    decision = decide(home)
+    if decision.mode == OFF:
+        raise NotAllowed(f"telemetry is off here ({decision.decided_by})")
+
+
+def deposit(home: Home, batch: Batch, folder: str, endpoint: str | None = None) -> Outcome:
     """Put one batch into a shared folder: what the endpoint `file:///folder` means by sending."""
     content = _content([batch])
     target = os.path.join(folder, _own_name(content))
     try:
-        _write(home, [batch], target, content)
+        _write(home, target, content)
     except CannotWrite:
         return Outcome(outcome.RETRY, "the folder cannot be written")
-    carry_off(home, [batch], target)
+    mark_exported(home, [batch], endpoint)
     return Outcome(outcome.EXPORTED, "exported")
 
 
@@ -115,14 +133,15 @@ def _name(path: str, content: bytes, number: int) -> str:
     return path if number == 1 else f"{stem}-{number}{suffix}"
 
 
-def _write(home: Home, group: Sequence[Batch], target: str, content: bytes) -> None:
+def _write(home: Home, target: str, content: bytes) -> None:
+    _check_mode(home)  # under `upload.lock`, for which a `disable` waits that has written its choice already
     digest = hashlib.sha256(content).hexdigest()
     export = Export(target, f"{target}.{os.urandom(6).hex()}.part", digest)
     try:
         there = _read(target, len(content))
         if there not in (None, content):
             raise CannotWrite(f"there is already another file at {target}")
-        if not announce(home, group, export):
+        if not register_export(home, export):
             raise NotAllowed("telemetry was disabled meanwhile")
         if there is None:
             _write_whole(export, content)

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from deepchecks_telemetry.spool.batches.ledger import Batch, Verdict, batches, settle
+from deepchecks_telemetry.spool.batches.ledger import Batch, Disposition, batches, settle
 from deepchecks_telemetry.spool.consent.decision import OFF, decide
-from deepchecks_telemetry.spool.db.schema import FINAL
+from deepchecks_telemetry.spool.db.schema import FINAL, BatchState
 from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.uploader.errors import NotAllowed
 from deepchecks_telemetry.uploader.offline.receipt import Entry
@@ -41,5 +41,5 @@ def _settle(home: Home, entry: Entry, batch: Batch | None) -> Settled:
     if batch is None or batch.state in FINAL:
         return Settled(entry, batch, news=False)
     refused = batch.rows if entry.outcome == REJECTED else entry.rejected_rows
-    verdict = Verdict(entry.outcome, "told by a receipt", refused)
-    return Settled(entry, batch, news=settle(home, batch, verdict, carried=True))
+    found = Disposition(BatchState(entry.outcome), "from a receipt", refused)
+    return Settled(entry, batch, news=settle(home, batch, found, reschedule=False))
