@@ -77,13 +77,14 @@ class Children:
         self.python.write_text(
             f"""#!/bin/sh
 endpoint() {{ while [ "$1" != -c ]; do shift; done; printf %s "$3"; }}
+pwd -P >>{folder}/cwd
 echo "start $(endpoint "$@")" 1<>{pipe}
 {sys.executable} "$@" >>{folder}/said 2>&1
 echo end $? 1<>{pipe}
 """
         )
         self.python.chmod(0o700)
-        self._said = folder / "said"
+        self._said, self._cwd = folder / "said", folder / "cwd"
 
     def next(self) -> str:
         line = b""
@@ -101,6 +102,10 @@ echo end $? 1<>{pipe}
 
     def more(self) -> bool:
         return bool(select.select([self._pipe], [], [], 0)[0])
+
+    def working_directories(self) -> list[str]:
+        """The working directory of each child that was started."""
+        return self._cwd.read_text().splitlines() if self._cwd.exists() else []
 
     def close(self) -> None:
         self._pipe.close()

@@ -34,7 +34,7 @@ def import_path() -> list[str]:
     """
     own = os.path.join(os.path.dirname(__file__), *[os.pardir] * 3)
     entries = map(_absolute, filter(None, [*map(str, sys.path), own]))
-    return [path for path in dict.fromkeys(entries) if _exists(path)]
+    return [path for path in dict.fromkeys(entries) if os.path.exists(path)]
 
 
 def environment() -> dict[str, str]:
@@ -58,12 +58,3 @@ def _absolute(path: str) -> str:
         return os.path.abspath(path)
     except OSError:
         return path  # relative to a working directory that was removed
-
-
-def _exists(path: str) -> bool:
-    """Whether a path exists, also inside an archive: `app.pyz/libraries`."""
-    while not os.path.exists(path):
-        path, below = os.path.dirname(path), path
-        if path == below or os.path.isdir(path):
-            return False
-    return True
