@@ -66,13 +66,13 @@ def run(*arguments: str, cwd: Path, **variables: str) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
 
-@pytest.mark.parametrize("place", ["cwd", "script", "PYTHONPATH", "relative PYTHONPATH"])
+@pytest.mark.parametrize("place", ["working directory", "script", "PYTHONPATH", "relative PYTHONPATH"])
 def test_planted_modules_are_not_run(due: Home, planted: Path, tmp_path: Path, place: str) -> None:
-    (tmp_path / "script.py").write_text(START)
-    script = str(shutil.copy(tmp_path / "script.py", planted) if place == "script" else tmp_path / "script.py")
+    (planted / "script.py").write_text(START)
     paths = {"PYTHONPATH": str(planted), "relative PYTHONPATH": "project"}
-    folder = planted if place == "cwd" else tmp_path
-    run(sys.executable, script, cwd=folder, PYTHONPATH=paths.get(place, ""))
+    program = [str(planted / "script.py")] if place == "script" else ["-c", START]
+    folder = planted if place == "working directory" else tmp_path
+    run(sys.executable, *program, cwd=folder, PYTHONPATH=paths.get(place, ""))
     wait_until(lambda: (tmp_path / "ran").exists() or read_accounts(due).delivered == 3)
     assert not (tmp_path / "ran").exists()
 
