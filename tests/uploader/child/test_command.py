@@ -72,7 +72,8 @@ def test_planted_modules_are_not_run(due: Home, planted: Path, tmp_path: Path, p
     paths = {"PYTHONPATH": str(planted), "relative PYTHONPATH": "project"}
     program = [str(planted / "script.py")] if place == "script" else ["-c", START]
     folder = planted if place == "working directory" else tmp_path
-    run(sys.executable, *program, cwd=folder, PYTHONPATH=paths.get(place, ""))
+    searched = os.pathsep.join(filter(None, [paths.get(place), os.environ.get("PYTHONPATH")]))
+    run(sys.executable, *program, cwd=folder, PYTHONPATH=searched)
     wait_until(lambda: (tmp_path / "ran").exists() or read_accounts(due).delivered == 3)
     assert not (tmp_path / "ran").exists()
 
