@@ -45,11 +45,13 @@ def _claim(home: Home, attached: str | None, now: float) -> Endpoint | None:
     fresh = due is None or not is_sane(due, now)
     if installation is None or not (fresh or due <= now):
         return None
+    if not fresh and why_no_uploader():
+        return None  # unclaimed, so that the next process can start it
     from deepchecks_telemetry.uploader.notice import was_told
 
     endpoint = find_endpoint(home, attached)  # its text is looked at once a day
-    if endpoint is None or not was_told(home, endpoint) or (not fresh and why_no_uploader()):
-        return None  # unclaimed, so that the next process can start it
+    if endpoint is None or not was_told(home, endpoint):
+        return None
     after = first_due(now, installation) if fresh else int(now) + CLAIM_S
     named = endpoint.url if endpoint.source == ATTACHED else None  # checked, so it holds no password
     claimed = _access(home, lambda execute: execute(CLAIM, (after, named, due)).rowcount == 1)
