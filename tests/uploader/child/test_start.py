@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.uploader.programs import HOST, PATIENCE_S, host, set_due
+from tests.uploader.programs import HOST, PATIENCE_S, set_due
 
 from deepchecks_telemetry.spool.choice import choose
 from deepchecks_telemetry.spool.consent.decision import ON
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from deepchecks_telemetry.spool.files.paths import Home
 
-NO_SHELL = "import os; access = os.access; os.access = lambda path, mode: path != '/bin/sh' and access(path, mode)\n"
+HIDE_SHELL = 'mount --bind /dev/null "$(readlink -f /bin/sh)" && exec "$@"'
 UPLOADER = """
 import requests, deepchecks_telemetry.uploader.__main__ as uploader
 uploader.ANSWER_S = 1.0
@@ -34,9 +34,20 @@ uploader.main()
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.fixture
+def without_shell(tool: "Callable[[str], str]") -> list[str]:
+    """The command that runs its operands in a mount namespace in which /bin/sh cannot be executed."""
+    command = [tool("unshare"), "--user", "--map-root-user", "--mount", "sh", "-c", HIDE_SHELL, "sh"]
+    if subprocess.run([*command, sys.executable, "-c", ""], capture_output=True, timeout=PATIENCE_S).returncode:
+        pytest.skip("no mount namespaces can be made here")
+    return command
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="mount namespaces are Linux's")
 @pytest.mark.usefixtures("startable")
-def test_without_a_shell_an_interpreter_starts_the_uploader_in_its_place(spool: "Home", receiver: "Receiver") -> None:
+def test_without_a_shell_an_interpreter_starts_the_uploader_in_its_place(
+    spool: "Home", receiver: "Receiver", without_shell: list[str]
+) -> None:
     seen: queue.Queue[tuple[int, int]] = queue.Queue()
 
     def look(_: object) -> Answer:
@@ -53,11 +64,11 @@ def test_without_a_shell_an_interpreter_starts_the_uploader_in_its_place(spool: 
     choose(spool, ON)
     configure(spool, receiver.endpoint.url)
     set_due(spool, 0)
-    one = host(NO_SHELL + HOST, "")
-    assert one.communicate(timeout=PATIENCE_S) == ("", "")
+    done = subprocess.run([*without_shell, sys.executable, "-c", HOST, ""], capture_output=True, timeout=PATIENCE_S)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
     priority, session = seen.get(timeout=PATIENCE_S)
     assert priority == 19
-    assert session not in {os.getsid(0), one.pid}
+    assert session != os.getsid(0)
 
 
 def mute(connection: "socket.socket", released: threading.Event) -> None:
