@@ -29,6 +29,7 @@ LOCKED = {
     "browser": (MAIN, *RUNTIME, "--group=browser"),
     "fleet": (MAIN, *RUNTIME, "--group=fleet"),
     "fuzz": (MAIN, *RUNTIME, "--group=fuzz"),
+    "hosts": ("3.10", *RUNTIME, "--group=hosts"),
     "lint": ("3.10", "--group=lint"),
     "supply": (MAIN, "--group=supply"),
 }

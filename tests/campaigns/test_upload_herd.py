@@ -113,7 +113,7 @@ def children_of_ours() -> list[str]:
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
             with open(f"/proc/{pid}/cmdline", "rb") as words, open(f"/proc/{pid}/environ", "rb") as variables:
-                if b"deepchecks_telemetry.uploader" in words.read().split(b"\0") and home in variables.read():
+                if b"deepchecks_telemetry.uploader.__main__" in words.read() and home in variables.read():
                     found.append(pid)
         except OSError:
             continue

@@ -1,5 +1,6 @@
 """What the uploader's tests share: a filled spool, a receiver that keeps what it is sent, servers that misbehave."""
 
+import os
 import queue
 import socket
 import threading
@@ -10,10 +11,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from tests.uploader.programs import Children
 
 from deepchecks_telemetry.spool import record
 from deepchecks_telemetry.spool.db.connection import opened
 from deepchecks_telemetry.spool.files.paths import Home, find_home
+from deepchecks_telemetry.uploader.background import why_no_uploader
 from deepchecks_telemetry.uploader.endpoint import Endpoint
 from deepchecks_telemetry.uploader.wire.outcome import Answer
 
@@ -174,3 +177,19 @@ def fill(spool: Home) -> Fill:
             connection.execute("COMMIT")
 
     return add
+
+
+@pytest.fixture
+def startable() -> None:
+    """A test run that may start the uploader: not in a container without an init."""
+    why = why_no_uploader()
+    if why:
+        (pytest.fail if os.environ.get("GATE") else pytest.skip)(why)
+
+
+@pytest.fixture
+def children(startable: None, tmp_path: Path) -> Iterator[Children]:
+    """What the uploaders report that are started in this test."""
+    found = Children(tmp_path)
+    yield found
+    found.close()

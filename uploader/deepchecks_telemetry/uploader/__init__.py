@@ -3,6 +3,7 @@
 `upload_if_due` is the whole public interface of a host program. The modules, in the order in which a batch meets them:
 
 background   in the host: start the uploader's process when an upload is due
+child/       that process: its interpreter, its command, and who reaps it
 schedule     when the next upload is due, as pure functions
 notice       the notice that is shown before the first upload
 endpoint     where to send, and which source named it

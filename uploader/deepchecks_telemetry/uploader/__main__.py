@@ -4,14 +4,20 @@ import os
 import sys
 import threading
 from contextlib import suppress
+from functools import partial
 
 from deepchecks_telemetry.spool.errors import SpoolError
 from deepchecks_telemetry.spool.files.paths import find_home
-from deepchecks_telemetry.uploader.background import LIFE_S
 from deepchecks_telemetry.uploader.endpoint import find_endpoint
 from deepchecks_telemetry.uploader.errors import UploadError
 from deepchecks_telemetry.uploader.flush import flush
 from deepchecks_telemetry.uploader.notice import was_told
+from deepchecks_telemetry.uploader.wire.http import post
+
+LIFE_S = 60.0  # whatever a server does
+# A batch job ends with its last process, so each waits as long for a receiver that is mute. Collectors answer within
+# 0.1 s, a function that must be started first within 3 s; `flush`, which a person watches, has 20 s.
+ANSWER_S = 6.0
 
 
 def main(attached: str | None = None, *, life_s: float = LIFE_S) -> None:
@@ -25,7 +31,7 @@ def main(attached: str | None = None, *, life_s: float = LIFE_S) -> None:
     with suppress(SpoolError, UploadError, FileNotFoundError):
         endpoint = find_endpoint(home, attached)
         if endpoint is not None and was_told(home, endpoint):
-            for _ in flush(home, endpoint):
+            for _ in flush(home, endpoint, post=partial(post, deadline_s=ANSWER_S)):
                 pass
 
 

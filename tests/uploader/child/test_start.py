@@ -1,0 +1,90 @@
+"""How the uploader is started: detached, also without a shell, and gone soon where its receiver is mute."""
+
+import os
+import queue
+import subprocess
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.uploader.programs import HOST, PATIENCE_S, set_due
+
+from deepchecks_telemetry.spool.choice import choose
+from deepchecks_telemetry.spool.consent.decision import ON
+from deepchecks_telemetry.spool.stats import read_accounts
+from deepchecks_telemetry.uploader.child.command import CODE
+from deepchecks_telemetry.uploader.endpoint import configure
+from deepchecks_telemetry.uploader.wire.outcome import Answer
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable
+
+    from tests.uploader.conftest import Behave, Hostile, Receiver
+
+    from deepchecks_telemetry.spool.files.paths import Home
+
+HIDE_SHELL = 'mount --bind /dev/null "$(readlink -f /bin/sh)" && exec "$@"'
+UPLOADER = """
+import requests, deepchecks_telemetry.uploader.__main__ as uploader
+uploader.ANSWER_S = 1.0
+uploader.main()
+"""
+
+
+@pytest.fixture
+def without_shell(tool: "Callable[[str], str]") -> list[str]:
+    """The command that runs its operands in a mount namespace in which /bin/sh cannot be executed."""
+    command = [tool("unshare"), "--user", "--map-root-user", "--mount", "sh", "-c", HIDE_SHELL, "sh"]
+    if subprocess.run([*command, sys.executable, "-c", ""], capture_output=True, timeout=PATIENCE_S).returncode:
+        pytest.skip("no mount namespaces can be made here")
+    return command
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="mount namespaces are Linux's")
+@pytest.mark.usefixtures("startable")
+def test_without_a_shell_an_interpreter_starts_the_uploader_in_its_place(
+    spool: "Home", receiver: "Receiver", without_shell: list[str]
+) -> None:
+    seen: queue.Queue[tuple[int, int]] = queue.Queue()
+
+    def look(_: object) -> Answer:
+        for name in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                with open(f"/proc/{name}/cmdline", "rb") as file:
+                    if CODE.encode() in file.read():
+                        seen.put((os.getpriority(os.PRIO_PROCESS, int(name)), os.getsid(int(name))))
+            except OSError:
+                continue
+        return Answer(200, {}, b"{}")
+
+    receiver.answer = look
+    choose(spool, ON)
+    configure(spool, receiver.endpoint.url)
+    set_due(spool, 0)
+    done = subprocess.run([*without_shell, sys.executable, "-c", HOST, ""], capture_output=True, timeout=PATIENCE_S)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+    priority, session = seen.get(timeout=PATIENCE_S)
+    assert priority == 19
+    assert session != os.getsid(0)
+
+
+def mute(connection: "socket.socket", released: threading.Event) -> None:
+    connection.recv(65_536)
+    released.wait()
+
+
+def test_the_uploader_ends_soon_where_its_receiver_is_mute(
+    spool: "Home", hostile: "Callable[[Behave], Hostile]"
+) -> None:
+    server = hostile(mute)
+    choose(spool, ON)
+    configure(spool, server.endpoint.url)
+    uploader = subprocess.Popen([sys.executable, "-c", UPLOADER])
+    server.accepted.get(timeout=PATIENCE_S)
+    began = time.monotonic()
+    assert uploader.wait(timeout=PATIENCE_S) == 0
+    assert time.monotonic() - began < 9  # a read timeout would be 10 s
+    assert (read_accounts(spool).sealed, read_accounts(spool).failures) == (3, 1)

@@ -1,0 +1,1 @@
+"""Starting the uploader's process: which interpreter runs it, who reaps it, and how it is isolated and detached."""

@@ -1,0 +1,45 @@
+"""Which Python interpreter can run the uploader: none where the program is frozen, or embeds Python.
+
+`sys.executable` of a frozen program is the program itself, and of an embedding program often is. Started with our
+arguments, such a program does its own work a second time.
+"""
+
+import os
+import sys
+
+NAMES = frozenset({"python", "pythonw", "pypy"})
+FROZEN = "this program is frozen (PyInstaller, cx_Freeze, Nuitka): its executable is not a Python interpreter"
+
+
+def find_interpreter() -> str | None:
+    """The absolute path of the interpreter of this process; None where none is known."""
+    if is_frozen():
+        return None
+    # They differ in a virtual environment. Where Python is embedded in one, `sys.executable` is the embedding program,
+    # and since Python 3.11 the other is the interpreter that the environment was made with.
+    candidates = (sys.executable, getattr(sys, "_base_executable", None))
+    return next((path for path in candidates if path and os.path.isabs(path) and is_interpreter(path)), None)
+
+
+def why_no_interpreter() -> str | None:
+    """Why none is known, as a clause; None where one is."""
+    if is_frozen():
+        return FROZEN
+    if find_interpreter() is None:
+        name = os.path.basename(sys.executable or "") or "unknown"
+        return f"this program embeds Python: its executable ({name}) is not a Python interpreter"
+    return None
+
+
+def is_frozen() -> bool:
+    """Whether this program was frozen: Nuitka marks each module that it compiled, the other tools mark `sys`."""
+    compiled = "__compiled__" in globals() or hasattr(sys.modules.get("__main__"), "__compiled__")
+    return compiled or bool(getattr(sys, "frozen", False))
+
+
+def is_interpreter(path: str) -> bool:
+    """Whether an executable has exactly the name of an interpreter: `python`, `pypy3.10`, `pythonw.exe`."""
+    name = os.path.basename(path).lower().removesuffix(".exe")
+    if name[-1:] in ("t", "d") and name[-2:-1].isdigit():  # python3.13t, python3.13d: free-threaded, debug
+        name = name[:-1]
+    return name.rstrip("0123456789.") in NAMES
