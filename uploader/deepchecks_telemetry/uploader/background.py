@@ -5,16 +5,14 @@ In the host: no socket, no thread, no zombie, nothing on its streams, short tran
 
 import os
 import time
-from collections.abc import Callable
-from typing import Any
 
 from deepchecks_telemetry.spool.consent.decision import ON, decide
-from deepchecks_telemetry.spool.db.connection import connect
+from deepchecks_telemetry.spool.errors import raise_if_hosts
 from deepchecks_telemetry.spool.files.paths import Home, find_home
+from deepchecks_telemetry.spool.recording.record import access
 from deepchecks_telemetry.uploader.endpoint import ATTACHED, Endpoint, find_endpoint, find_named
 from deepchecks_telemetry.uploader.schedule import CLAIM_S, first_due, is_sane
 
-WAIT_S = 0.1  # for the spool's lock, in the host; the next process that imports deepchecks looks again
 LOOK = "SELECT next_upload, installation FROM spool"
 CLAIM = "UPDATE spool SET next_upload = ?, endpoint = coalesce(?, endpoint) WHERE next_upload IS ? AND epoch % 2 = 0"
 
@@ -25,8 +23,8 @@ def upload_if_due(endpoint: str | None = None) -> None:
         home = find_home()
         if due := _claim(home, endpoint, time.time()):
             _start(home.state, due.url if due.source == ATTACHED else None)
-    except Exception:  # noqa: BLE001, S110 - the host program must never see an error of ours, known or unknown
-        pass
+    except Exception as error:  # noqa: BLE001 - the host program must never see an error of ours, known or unknown
+        raise_if_hosts(error)
 
 
 def why_no_uploader() -> str | None:
@@ -41,7 +39,10 @@ def _claim(home: Home, attached: str | None, now: float) -> Endpoint | None:
     """Where to send, for the one process, of all that look at the same moment, that starts the uploader."""
     if decide(home).mode != ON or not os.path.exists(home.spool) or find_named(home, attached) is None:
         return None
-    due, installation = _access(home, lambda execute: execute(LOOK, ()).fetchone())
+    row = access(lambda execute: execute(LOOK, ()).fetchone())
+    if row is None:
+        return None
+    due, installation = row
     fresh = due is None or not is_sane(due, now)
     if installation is None or not (fresh or due <= now):
         return None
@@ -54,17 +55,8 @@ def _claim(home: Home, attached: str | None, now: float) -> Endpoint | None:
         return None
     after = first_due(now, installation) if fresh else int(now) + CLAIM_S
     named = endpoint.url if endpoint.source == ATTACHED else None  # checked, so it holds no password
-    claimed = _access(home, lambda execute: execute(CLAIM, (after, named, due)).rowcount == 1)
+    claimed = access(lambda execute: execute(CLAIM, (after, named, due)).rowcount == 1)
     return endpoint if claimed and not fresh else None
-
-
-def _access(home: Home, act: Callable[[Callable[..., Any]], Any]) -> Any:
-    """The result of `act(execute)` on a connection of its own: the one place where a host's claim meets the spool."""
-    connection = connect(home, timeout_s=WAIT_S)
-    try:
-        return act(connection.execute)
-    finally:
-        connection.close()
 
 
 def _start(folder: str, endpoint: str | None) -> None:

@@ -104,7 +104,9 @@ def _connect(home: Home, lock: str | None, adopt: Callable[[Connection], None]) 
     return connection
 
 
-def open_session(connection: Connection, home: Home, environ: Mapping[str, str], deadline: float) -> Session | None:
+def open_session(
+    connection: Connection, home: Home, environ: Mapping[str, str], deadline: float, *, reopen: bool
+) -> Session | None:
     """Read the fence, then the choice, and register this environment; None where recording is off.
 
     In this order: `disable` writes the choice first and the fence second, so a process that reads the new fence reads
@@ -113,7 +115,7 @@ def open_session(connection: Connection, home: Home, environ: Mapping[str, str],
     here = resource.current()
     epoch, installation = parse_state(connection.execute(SELECT_STATE, (), deadline).fetchone())
     closed = epoch % 2 == 1
-    if decide(home, environ, closed=lambda: closed).mode == OFF or not is_allowed(here):
+    if decide(home, environ, closed=lambda: closed).mode == OFF or not is_allowed(here) or (closed and not reopen):
         return None
     if closed:  # and yet the choice is open: a person has changed it by hand since that disable
         connection.execute(REOPEN, (epoch,), deadline)

@@ -175,7 +175,7 @@ class Writer:
         deadline = self._deadline(now)
         self._process.own(self)
         connection = open_connection(self.home, deadline, self._adopt)
-        session = open_session(connection, self.home, self._environ, deadline)
+        session = open_session(connection, self.home, self._environ, deadline, reopen=make)
         if session is None:
             self._back_off()
             return None

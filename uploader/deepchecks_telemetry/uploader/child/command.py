@@ -8,6 +8,7 @@ PYTHONPATH) is the host's own path appended, so that no file on it takes the pla
 import os
 import sys
 
+from deepchecks_telemetry.spool.errors import raise_if_hosts
 from deepchecks_telemetry.spool.files.paths import DIR_VARIABLE
 
 CODE = """import sys
@@ -56,5 +57,6 @@ def _bytecode_options() -> list[str]:
 def _absolute(path: str) -> str:
     try:
         return os.path.abspath(path)
-    except OSError:
+    except OSError as error:
+        raise_if_hosts(error)
         return path  # relative to a working directory that was removed

@@ -8,6 +8,8 @@ a container process 1 is often an application that waits for its own children on
 import os
 import sys
 
+from deepchecks_telemetry.spool.errors import raise_if_hosts
+
 PR_GET_CHILD_SUBREAPER = 37  # linux/prctl.h
 MACHINE_PIDS = "pid:[4026531836]"  # the namespace outside all containers; PROC_PID_INIT_INO of linux/proc_ns.h
 # The names in /proc/1/comm of programs that reap every process: init systems, containers' inits, and shells.
@@ -43,7 +45,8 @@ def container_init() -> str | None:
             return None
         with open("/proc/1/comm", encoding="utf-8", errors="replace") as file:
             return file.read().strip()
-    except OSError:
+    except OSError as error:
+        raise_if_hosts(error)
         return None
 
 
@@ -54,6 +57,12 @@ def is_subreaper() -> bool:
 
         answer = ctypes.c_int(0)
         ctypes.CDLL(None).prctl(PR_GET_CHILD_SUBREAPER, ctypes.byref(answer), 0, 0, 0)
-    except (ImportError, OSError, AttributeError, MemoryError):  # a Python without libffi, a static libc, SELinux
+    except (
+        ImportError,
+        OSError,
+        AttributeError,
+        MemoryError,
+    ) as error:  # a Python without libffi, a static libc, SELinux
+        raise_if_hosts(error)
         return False
     return bool(answer.value)

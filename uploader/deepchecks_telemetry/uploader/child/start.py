@@ -3,6 +3,7 @@
 import os
 import sys
 
+from deepchecks_telemetry.spool.errors import raise_if_hosts
 from deepchecks_telemetry.uploader.child.command import command, environment
 from deepchecks_telemetry.uploader.child.interpreter import find_interpreter
 
@@ -38,7 +39,8 @@ if sys.platform == "win32":
         try:
             # A job that ends its processes when it is closed (a service, a CI runner) would end the uploader too.
             _popen(uploader, folder, flags | subprocess.CREATE_BREAKAWAY_FROM_JOB)
-        except PermissionError:
+        except PermissionError as error:
+            raise_if_hosts(error)
             _popen(uploader, folder, flags)  # this job keeps its processes
 
     def _popen(uploader: list[str], folder: str, flags: int) -> None:
