@@ -137,9 +137,10 @@ def _hold_upload_lock(held: ExitStack, home: Home, on_wait: Callable[[], None]) 
 
 
 def _wipe_state(home: Home, pages: tuple[tuple[str, ...], tuple[str, ...]], *, fenced: bool) -> Erased:
-    contents = _read_contents(home)
+    read = _read_contents(home)
+    contents = read or _Contents()
     # Before the rows, which know their paths: a disable that is killed here is run again and finds them.
-    exports = list(dict.fromkeys((*contents.exports, *read_noted_exports(home))))
+    exports = list(dict.fromkeys((*contents.exports, *read_noted_exports(home, copies_only=read is not None))))
     gone, carried = _remove_exports(exports)
     # Where the fence could not be closed before, a row could still come after the last one is gone.
     emptied = (fenced or _is_done(close_fence, home)) and _is_done(empty_tables, home)
@@ -166,7 +167,7 @@ def _unplant(home: Home) -> None:
             os.unlink(entry.path)
 
 
-def _read_contents(home: Home) -> _Contents:
+def _read_contents(home: Home) -> _Contents | None:
     with suppress(*UNWIPEABLE), opened(home, locked=True) as connection:
         return _Contents(
             read_books(connection),
@@ -174,7 +175,7 @@ def _read_contents(home: Home) -> _Contents:
             read_receivers(connection),
             tuple(read_exports(connection)),
         )
-    return _Contents()
+    return None
 
 
 def _remove_exports(exports: list[Export]) -> tuple[tuple[str, ...], tuple[str, ...]]:

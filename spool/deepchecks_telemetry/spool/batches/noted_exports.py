@@ -15,9 +15,10 @@ from deepchecks_telemetry.spool.files.regular import BESIDE, is_plain_database
 WAYS = ("mode=ro", "mode=ro&immutable=1")
 
 
-def read_noted_exports(home: Home) -> list[Export]:
-    """All that can be read, each once; a copy that holds nothing readable holds no path either."""
-    names = [name for name in sorted(os.listdir(home.state)) if name.startswith("spool.db")]
+def read_noted_exports(home: Home, *, copies_only: bool) -> list[Export]:
+    """All that can be read, each once, of the copies and, unless `copies_only`, of the spool itself."""
+    beginning = os.path.basename(home.spool) + ("." if copies_only else "")
+    names = [name for name in sorted(os.listdir(home.state)) if name.startswith(beginning)]
     paths = [os.path.join(home.state, name) for name in names if not name.endswith(BESIDE)]
     return list(dict.fromkeys(export for path in paths for way in WAYS for export in _read(path, way)))
 
