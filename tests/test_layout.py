@@ -85,6 +85,7 @@ def test_a_test_may_speak_to_its_own_machine() -> None:
 
 def test_a_refusal_that_the_code_swallows_still_fails_the_test(tmp_path: Path) -> None:
     shutil.copy(CHECKOUT / "tests" / "conftest.py", tmp_path)
+    shutil.copytree(CHECKOUT / "tests" / "machine", tmp_path / "machine")
     body = f"    try: socket.create_connection({ELSEWHERE}, timeout=1)\n    except Exception: pass\n"
     (tmp_path / "test_quiet.py").write_text(f"import socket\ndef test_quiet() -> None:\n{body}")
     quiet = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir=.", "test_quiet.py"]

@@ -34,7 +34,7 @@ STATE = [
     *("spool.db", "spool.db-wal", "spool.db-shm", "spool.db-journal", "spool.lock", "upload.lock", "spool.db.new"),
     *("spool.db.new-journal", "spool.db.mended", "spool.db.damaged-1", "spool.db.damaged-1-wal", "spool.db.view.html"),
 ]
-CONFIG = ["mode", "endpoint", "told", f"mode.{os.getpid()}.new"]
+CONFIG = ["mode", "endpoint", "told"]
 KINDS = ["link", "fifo", "dangling link", "second name"]
 HARM = {
     **{name: ["link"] for name in STATE},
@@ -118,7 +118,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "kind" in metafunc.fixturenames:
         kinds = KINDS if metafunc.config.getoption("--long", False) else []
         pairs = [(name, kind) for name in (*STATE, *CONFIG) for kind in (kinds or HARM.get(name, ["fifo"]))]
-        names = [f"{kind} at {name}".replace(f"{os.getpid()}.", "") for name, kind in pairs]
+        names = [f"{kind} at {name}" for name, kind in pairs]
         metafunc.parametrize(("name", "kind"), pairs, ids=names)
 
 

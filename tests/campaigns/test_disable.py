@@ -14,7 +14,7 @@ import pytest
 from deepchecks_telemetry.spool.consent.decision import read_mode
 from deepchecks_telemetry.spool.db.connection import opened
 from deepchecks_telemetry.spool.files.paths import find_home
-from deepchecks_telemetry.spool.stats import read_accounts
+from deepchecks_telemetry.spool.stats import Accounts, read_accounts
 from deepchecks_telemetry.spool.wipe import erase, find_residue
 
 pytestmark = [
@@ -109,3 +109,43 @@ def check_half_way() -> str:
     if not books.closed:
         return "chosen"
     return "fenced" if books.recorded else "wiped"
+
+
+# Records as fast as it can, so that it is always about to open the spool again when its choice changes.
+RACE = """
+import sys
+from deepchecks_telemetry.spool import record
+print("ready", flush=True)
+while True:
+    record("run-check")
+"""
+
+
+def test_a_hand_written_on_never_outlives_the_disable_after_it(
+    tmp_path: Path, in_full: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The fence is closed, a person writes `on` by hand, programs are about to open it, and `disable` comes again."""
+    monkeypatch.delenv("DEEPCHECKS_TELEMETRY")
+    chance = random.Random(SEED)
+    home = find_home()
+    rounds = 300 if in_full else 15
+    hosts = [start(RACE) for _ in range(3)]
+    reopened = 0
+    try:
+        for host in hosts:
+            first_line(host)
+        for _ in range(rounds):
+            erase(home)
+            Path(home.mode).write_text(chance.choice(["on", "on\n", "local", " ON"]))
+            time.sleep(chance.random() * 0.03)
+            erased = erase(home)
+            reopened += erased.before.recorded > 0
+            for _ in range(2):  # two looks of each program later too
+                assert read_accounts(home) == Accounts(closed=True)
+                assert (read_mode(home.mode), find_residue(home, erased.markers)[1]) == ("off", [])
+                time.sleep(0.02)
+    finally:
+        ended = [end(host) for host in hosts]
+        assert all(ended)
+    print(f"\nhand-written choices: {rounds} rounds, in {reopened} of them the spool had been opened again")
+    assert reopened

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from deepchecks_telemetry.spool import record
-from deepchecks_telemetry.spool.choice import choose, write_private
+from deepchecks_telemetry.spool.choice import choose
 from deepchecks_telemetry.spool.consent.decision import read_mode
 from deepchecks_telemetry.spool.errors import Unusable
 from deepchecks_telemetry.spool.files.paths import Home
@@ -58,17 +58,6 @@ def test_a_folder_that_is_a_file_is_told_in_one_sentence(ours: Home) -> None:
     Path(ours.config).write_text("")
     with pytest.raises(Unusable, match="your choice cannot be written"):
         choose(ours, "off")
-
-
-@posix
-def test_a_link_at_the_temporary_name_is_not_followed(ours: Home, tmp_path: Path) -> None:
-    target = tmp_path / "target"
-    target.write_text("mine")
-    os.makedirs(ours.config)
-    os.symlink(target, f"{ours.mode}.{os.getpid()}.new")
-    write_private(ours.mode, "on\n")
-    assert (target.read_text(), Path(ours.mode).read_text()) == ("mine", "on\n")
-    assert not Path(ours.mode).is_symlink()
 
 
 def test_enabling_opens_the_fence_and_only_a_closed_one(ours: Home, sql: Callable[..., list[Any]]) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from deepchecks_telemetry.spool import wipe
 from deepchecks_telemetry.spool.choice import choose
 from deepchecks_telemetry.spool.consent.decision import read_mode
 from deepchecks_telemetry.spool.errors import Unusable
@@ -115,6 +116,24 @@ def test_on_a_full_disk_all_is_off_and_wiped_also_for_a_program_that_runs(
     assert not (tmp_path / "carried.jsonl").exists()
     assert str(tmp_path / "carried.jsonl") in erased.removed
     assert not (home / "state" / "spool.db-wal").exists() or (home / "state" / "spool.db-wal").stat().st_size == 0
+
+
+def test_on_a_full_disk_the_choice_is_off_before_anything_is_removed(
+    ours: Home, home: Path, mount: Mount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disable that is killed then holds."""
+
+    def die(_: object) -> bool:
+        raise KeyboardInterrupt
+
+    mount("size=512k")
+    choose(ours, "on")
+    Path(ours.state).mkdir(mode=0o700)
+    fill(home)
+    monkeypatch.setattr(wipe, "is_shared", die)
+    with pytest.raises(KeyboardInterrupt):
+        erase(ours)
+    assert read_mode(ours.mode) == "off"
 
 
 def test_without_a_free_inode_for_the_choice_it_is_an_error_that_says_what_is_left(

@@ -136,7 +136,7 @@ def _hold_upload_lock(held: ExitStack, home: Home, on_wait: Callable[[], None]) 
 
 
 def _wipe_state(home: Home, pages: tuple[tuple[str, ...], tuple[str, ...]], *, fenced: bool) -> Erased:
-    contents = _read_contents(home)
+    contents = _read_contents(home) or _Contents()
     exports = remove_exports(home)
     # Where the fence could not be closed before, a row could still come after the last one is gone.
     emptied = (fenced or _is_done(close_fence, home)) and _is_done(empty_tables, home)
@@ -167,14 +167,14 @@ def _unplant(home: Home) -> None:
             os.unlink(entry.path)
 
 
-def _read_contents(home: Home) -> _Contents:
+def _read_contents(home: Home) -> _Contents | None:
     with suppress(*UNWIPEABLE), opened(home, locked=True) as connection:
         return _Contents(
             read_books(connection),
             read_markers(connection),
             read_receivers(connection),
         )
-    return _Contents()
+    return None
 
 
 def _is_done(act: Callable[[sqlite3.Connection], None], home: Home, *, locked: bool = True) -> bool:

@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -147,8 +148,12 @@ def test_what_a_newer_version_added_is_in_nobodys_way(
 
 
 @posix
-def test_a_state_folder_that_is_not_this_users_alone_is_refused(ours: Home, tmp_path: Path) -> None:
+def test_a_state_folder_is_closed_to_others_and_a_link_is_refused(ours: Home, tmp_path: Path) -> None:
     create(ours, 1.0)
+    for mode in (0o720, 0o702):
+        os.chmod(ours.state, mode)
+        connect(ours).close()
+        assert stat.S_IMODE(os.stat(ours.state).st_mode) == 0o700
     os.rename(ours.state, tmp_path / "elsewhere")
     os.symlink(tmp_path / "elsewhere", ours.state)
     with pytest.raises(Unusable, match="is a link"):

@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 from deepchecks_telemetry.hooks.errors import HooksError
-from deepchecks_telemetry.spool.files.atomic import BY_UMASK, replace_file
 
 FILE_NAME = "deepchecks_telemetry_attach.pth"
 _HEADER = """\
@@ -32,6 +31,8 @@ def installed_file(folder: Path | None = None) -> Path | None:
 
 def install_file(folder: Path | None = None) -> Path:
     """Opt this environment in; a file of an older version is replaced. Raises `HooksError`."""
+    from deepchecks_telemetry.spool.files.atomic import BY_UMASK, replace_file  # a host attaches without it
+
     path = (folder or site_packages()) / FILE_NAME
     try:
         replace_file(str(path), file_text().encode("ascii"), permissions=BY_UMASK)

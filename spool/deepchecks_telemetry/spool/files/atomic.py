@@ -22,7 +22,7 @@ def replace_file(path: str, content: bytes, *, permissions: int | None = PRIVATE
     try:
         _write_new(temporary, content, permissions)
         os.replace(temporary, path)
-    except BaseException:
+    except (OSError, KeyboardInterrupt):
         _remove(temporary)
         raise
     sync_folder(os.path.dirname(os.path.abspath(path)))

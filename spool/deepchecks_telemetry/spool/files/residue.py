@@ -56,8 +56,11 @@ def _files(top: str) -> Iterator[str]:
 
 
 def _holds(path: str, markers: Iterable[bytes]) -> bool:
-    if not stat.S_ISREG(os.lstat(path).st_mode):
-        return False  # a link's file is not ours, a FIFO has no bytes and keeps its reader waiting
-    with open(path, "rb") as file:
-        content = file.read()
+    try:
+        if not stat.S_ISREG(os.lstat(path).st_mode):
+            return False  # a link's file is not ours, a FIFO has no bytes and keeps its reader waiting
+        with open(path, "rb") as file:
+            content = file.read()
+    except FileNotFoundError:  # SQLite removes its files beside a database with the last connection
+        return False
     return any(marker in content for marker in markers)
