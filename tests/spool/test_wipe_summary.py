@@ -80,7 +80,7 @@ def test_where_no_spool_is_left_its_copies_go_and_nothing_else(ours: Home) -> No
     for name in ("spool.db-wal", "spool.db.damaged-1", "notes"):
         Path(ours.state, name).write_bytes(b"run-check")
     assert erase(ours).files == 2
-    assert sorted(os.listdir(ours.state)) == ["notes", "spool.lock", "upload.lock"]
+    assert sorted(os.listdir(ours.state)) == ["notes", "spool.lock"]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows lets not everybody make links")
@@ -132,7 +132,7 @@ def test_who_had_a_spool_open_that_was_taken_away_gets_the_time_to_notice(
     erase(ours)
     ((seconds, left),) = naps
     assert 2 * LEASE_S <= seconds < 0.1
-    assert sorted(left) == ["spool.lock", "upload.lock"]
+    assert sorted(left) == ["spool.lock"]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows lets not everybody make links")

@@ -581,8 +581,9 @@ def test_a_spool_full_of_unsettled_exports_is_far_from_the_size_that_is_refused(
     with opened(spool) as connection:
         packed, rows = connection.execute("SELECT sum(length(packed)), sum(rows) FROM batches").fetchone()
         (pages,) = connection.execute("PRAGMA page_count").fetchone()
+        (page_bytes,) = connection.execute("PRAGMA page_size").fetchone()
     counted = packed + spool_exports.ROW_BYTES * rows
-    assert 0.8 * pages * 1024 < counted < 1.6 * pages * 1024
+    assert 0.8 * pages * page_bytes < counted < 1.6 * pages * page_bytes
     assert 2 * spool_exports.MAX_UNSETTLED_BYTES < LARGEST
 
 

@@ -31,6 +31,7 @@ SLOW_SHARE = 10  # on a slow network file system records may take a tenth of the
 COMPACT_EVERY = 1000  # events; keeps the WAL near 1 MB
 COMPACT_AGAIN = 200  # the same after a try that others were in the way of
 NEVER = 2**63
+NO_DAY = -1
 
 DROP = """INSERT INTO tallies (name, count) SELECT 'dropped:' || ?, ? FROM spool WHERE epoch = ?
 ON CONFLICT DO UPDATE SET count = count + excluded.count"""
@@ -49,7 +50,7 @@ class Writer:
         self._watch = Watch(home)
         self._session: Session | None = None
         self._closing: Connection | None = None  # one without a session: not opened whole, or not yet closed
-        self._statement, self._day = "", 0  # of the session, for one day
+        self._statement, self._day = "", NO_DAY  # of the session, for one day
         self._compact_at = NEVER
         self._no_wait_until = self._patient_until = self._quiet_until = self._retry_at = 0.0
         self.dropped: dict[str, int] = {}  # events that could not be stored, by reason, until they can be counted
@@ -179,7 +180,7 @@ class Writer:
         if session is None:
             self._back_off()
             return None
-        self._session, self._day = session, 0
+        self._session, self._day = session, NO_DAY
         self._closing = None
         self._fill_in(session)
         return session
