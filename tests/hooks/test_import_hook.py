@@ -9,7 +9,7 @@ from types import ModuleType
 
 import pytest
 
-from deepchecks_telemetry.hooks.import_hook import Finder
+from deepchecks_telemetry.hooks.import_hook import NotifyingFinder
 
 
 @pytest.fixture
@@ -26,11 +26,11 @@ def package(tmp_path: Path, greeted: list[str], monkeypatch: pytest.MonkeyPatch)
     (folder / "broken.py").write_text("raise RuntimeError('broken')\n")
     monkeypatch.syspath_prepend(str(tmp_path))
 
-    def greet(module: ModuleType) -> None:
+    def on_import(module: ModuleType) -> None:
         greeted.append(f"{module.__name__} {module.VALUE}")
 
     watched = {"watched_package", "watched_package.inner", "watched_package.broken", "not_installed_anywhere"}
-    monkeypatch.setattr(sys, "meta_path", [Finder(watched, greet), *sys.meta_path])
+    monkeypatch.setattr(sys, "meta_path", [NotifyingFinder(watched, on_import), *sys.meta_path])
     yield folder
     for name in [name for name in sys.modules if name.startswith("watched_package")]:
         del sys.modules[name]

@@ -10,14 +10,14 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 
 def test_the_public_names_are_these() -> None:
     assert room.__all__ == [
-        "SEAMS",
+        "TARGETS",
         "HooksError",
-        "Seam",
+        "Target",
         "attach",
         "deepchecks_folder",
         "install_file",
         "installed_file",
-        "missing_seams",
+        "missing_targets",
         "old_user_id",
         "remove_file",
         "remove_user_id",

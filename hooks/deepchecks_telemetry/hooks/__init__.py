@@ -2,20 +2,20 @@
 
 from deepchecks_telemetry.hooks.attach import attach
 from deepchecks_telemetry.hooks.builtin_telemetry import old_user_id, remove_user_id
-from deepchecks_telemetry.hooks.compatibility import deepchecks_folder, missing_seams
+from deepchecks_telemetry.hooks.compatibility import deepchecks_folder, missing_targets
 from deepchecks_telemetry.hooks.errors import HooksError
 from deepchecks_telemetry.hooks.pth.file import install_file, installed_file, remove_file
-from deepchecks_telemetry.hooks.targets import SEAMS, Seam
+from deepchecks_telemetry.hooks.targets import TARGETS, Target
 
 __all__ = [
-    "SEAMS",
+    "TARGETS",
     "HooksError",
-    "Seam",
+    "Target",
     "attach",
     "deepchecks_folder",
     "install_file",
     "installed_file",
-    "missing_seams",
+    "missing_targets",
     "old_user_id",
     "remove_file",
     "remove_user_id",

@@ -9,11 +9,11 @@ from contextlib import suppress
 from types import ModuleType
 from typing import Any
 
-from deepchecks_telemetry.hooks.builtin_telemetry import silence
-from deepchecks_telemetry.hooks.import_hook import Finder
-from deepchecks_telemetry.hooks.targets import MODULES, SEAMS, Seam, seams_of
+from deepchecks_telemetry.hooks.builtin_telemetry import disable_builtin_telemetry
+from deepchecks_telemetry.hooks.import_hook import NotifyingFinder
+from deepchecks_telemetry.hooks.targets import MODULES, TARGETS, Target, targets_of
 from deepchecks_telemetry.hooks.worker import is_worker
-from deepchecks_telemetry.hooks.wrappers import counted_export, counted_run, is_counted, tell
+from deepchecks_telemetry.hooks.wrappers import count_export, count_run, emit, is_wrapped
 
 _endpoints: list[str] = []
 # One token per process, taken by `list.pop`, which is atomic; a forked child inherits the empty list.
@@ -33,45 +33,45 @@ def _attach(endpoint: str | None) -> None:
         sys.meta_path.insert(0, FINDER)
     for name in MODULES:
         if name in sys.modules:
-            greet(_whole(name))
+            on_import(_wait_for(name))
     if endpoint and not _first_import:
         _upload()
 
 
-def _whole(name: str) -> ModuleType:
+def _wait_for(name: str) -> ModuleType:
     from importlib import import_module
 
     # It may be half-way through its import in another thread, found before our finder stood there: this waits for it.
     return import_module(name)
 
 
-def greet(module: ModuleType) -> None:
-    """Treat every seam of a module that has just been executed, or was already there."""
+def on_import(module: ModuleType) -> None:
+    """Treat every target of a module that has just been executed, or was already there."""
     with suppress(Exception):  # what is raised here would be raised by the host's import statement
-        for seam in seams_of(module.__name__):
-            _treat(module, seam)
+        for target in targets_of(module.__name__):
+            _apply(module, target)
 
 
-def _treat(module: ModuleType, seam: Seam) -> None:
-    if seam.kind == "import":
-        _announce()
-    elif seam.kind == "voice":
-        silence(module, seam)
+def _apply(module: ModuleType, target: Target) -> None:
+    if target.kind == "import":
+        _count_import()
+    elif target.kind == "builtin":
+        disable_builtin_telemetry(module, target)
     else:
-        _wrap(module, seam)
+        _wrap(module, target)
 
 
-def _wrap(module: ModuleType, seam: Seam) -> None:
-    """Wrap a method where the seam says it is defined; elsewhere it is `missing_seams` that speaks."""
-    class_name, _, method_name = seam.name.partition(".")
+def _wrap(module: ModuleType, target: Target) -> None:
+    """Wrap a method where the target says it is defined; elsewhere it is `missing_targets` that speaks."""
+    class_name, _, method_name = target.name.partition(".")
     owner: Any = getattr(module, class_name, None)
     method = vars(owner).get(method_name) if isinstance(owner, type) else None
-    if callable(method) and not is_counted(method):
-        count = counted_run if seam.kind == "run" else counted_export
-        setattr(owner, method_name, count(method, seam.event))
+    if callable(method) and not is_wrapped(method):
+        count = count_run if target.kind == "run" else count_export
+        setattr(owner, method_name, count(method, target.event))
 
 
-def _announce() -> None:
+def _count_import() -> None:
     """Tell the import, once per process, and not again in the workers that it starts."""
     if is_worker():
         return
@@ -79,7 +79,7 @@ def _announce() -> None:
         event = _first_import.pop()
     except IndexError:
         return
-    tell(event)
+    emit(event)
     _upload()
 
 
@@ -89,4 +89,4 @@ def _upload() -> None:
     upload_if_due(_endpoints[0] if _endpoints else None)
 
 
-FINDER = Finder(frozenset(seam.module for seam in SEAMS), greet)
+FINDER = NotifyingFinder(frozenset(target.module for target in TARGETS), on_import)

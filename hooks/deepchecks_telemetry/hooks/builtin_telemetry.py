@@ -8,16 +8,16 @@ from types import ModuleType
 
 from deepchecks_telemetry.hooks.compatibility import deepchecks_folder
 from deepchecks_telemetry.hooks.errors import HooksError
-from deepchecks_telemetry.hooks.targets import Seam
+from deepchecks_telemetry.hooks.targets import Target
 
 
-def silence(module: ModuleType, seam: Seam) -> None:
+def disable_builtin_telemetry(module: ModuleType, target: Target) -> None:
     """Set the library's own flag, in this process and this module only.
 
     Not its environment variables: the user's program and its children would see them, and for us they mean off.
     """
-    if hasattr(module, seam.name):
-        setattr(module, seam.name, True)
+    if hasattr(module, target.name):
+        setattr(module, target.name, True)
 
 
 def old_user_id() -> Path | None:

@@ -1,8 +1,8 @@
-"""Tells which seams the installed deepchecks has, by reading its source: nothing of it is imported or executed."""
+"""Tells which targets the installed deepchecks has, by reading its source: nothing of it is imported or executed."""
 
 from pathlib import Path
 
-from deepchecks_telemetry.hooks.targets import ROOT, SEAMS, Seam
+from deepchecks_telemetry.hooks.targets import ROOT, TARGETS, Target
 
 
 def deepchecks_folder() -> Path | None:
@@ -14,13 +14,13 @@ def deepchecks_folder() -> Path | None:
     return Path(places[0]) if places else None
 
 
-def missing_seams(folder: Path | None = None) -> tuple[Seam, ...]:
-    """The seams that are not where they are expected: what they stand for is not counted. All, if not installed."""
+def missing_targets(folder: Path | None = None) -> tuple[Target, ...]:
+    """The targets that are not where they are expected: what they stand for is not counted. All, if not installed."""
     folder = folder or deepchecks_folder()
     if folder is None:
-        return SEAMS
-    names = {module: _names(_source(folder, module)) for module in {seam.module for seam in SEAMS}}
-    return tuple(seam for seam in SEAMS if seam.name not in names[seam.module])
+        return TARGETS
+    names = {module: _names(_source(folder, module)) for module in {target.module for target in TARGETS}}
+    return tuple(target for target in TARGETS if target.name not in names[target.module])
 
 
 def _source(folder: Path, module: str) -> str | None:

@@ -6,15 +6,15 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
-Greeting = Callable[[ModuleType], None]
+OnImport = Callable[[ModuleType], None]
 
 
-class Finder:
-    """Stands first in `sys.meta_path`, asks the finders behind it, and puts a `Greeter` before a watched loader."""
+class NotifyingFinder:
+    """Finds a watched module as the other finders do, and puts a `NotifyingLoader` around its loader."""
 
-    def __init__(self, watched: Container[str], greet: Greeting) -> None:
+    def __init__(self, watched: Container[str], on_import: OnImport) -> None:
         self.watched = watched
-        self.greet = greet
+        self.on_import = on_import
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
@@ -24,7 +24,7 @@ class Finder:
             return None
         spec = self._ask_others(name, path, target)
         if spec is not None and spec.loader is not None:
-            spec.loader = Greeter(spec.loader, self.greet)  # type: ignore[assignment]
+            spec.loader = NotifyingLoader(spec.loader, self.on_import)  # type: ignore[assignment]
         return spec
 
     def _ask_others(self, name: str, path: Sequence[str] | None, target: ModuleType | None) -> ModuleSpec | None:
@@ -37,12 +37,12 @@ class Finder:
         return None
 
 
-class Greeter:
+class NotifyingLoader:
     """Loads with the real loader, puts that back where everybody looks for it, and then greets the module."""
 
-    def __init__(self, loader: Any, greet: Greeting) -> None:
+    def __init__(self, loader: Any, on_import: OnImport) -> None:
         self.loader = loader
-        self.greet = greet
+        self.on_import = on_import
 
     def __getattr__(self, name: str) -> Any:
         # A spec that was looked up and never loaded still answers for its source and its resources.
@@ -54,9 +54,9 @@ class Greeter:
         return module
 
     def exec_module(self, module: ModuleType) -> None:
-        """Execute, without a trace of us in the module, and greet when it is whole."""
+        """Execute, without a trace of us in the module, and on_import when it is whole."""
         module.__loader__ = self.loader
         if module.__spec__ is not None:
             module.__spec__.loader = self.loader
         self.loader.exec_module(module)
-        self.greet(module)
+        self.on_import(module)

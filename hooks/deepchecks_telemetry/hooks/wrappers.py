@@ -36,7 +36,7 @@ def _recorder() -> Callable[[str], bool]:
     return record
 
 
-def tell(event: str) -> bool:
+def emit(event: str) -> bool:
     """Record the event, if it can be; whatever goes wrong stays here."""
     try:
         return _recorder()(event)
@@ -44,7 +44,7 @@ def tell(event: str) -> bool:
         return False
 
 
-def counted_run(method: Method, event: str) -> Method:
+def count_run(method: Method, event: str) -> Method:
     """Tell at entry: a check that raises was run."""
 
     @functools.wraps(method)
@@ -53,7 +53,7 @@ def counted_run(method: Method, event: str) -> Method:
             return method(*args, **kwargs)
         _inside.running = True
         try:
-            tell(event)
+            emit(event)
             return method(*args, **kwargs)
         finally:
             _inside.running = False
@@ -61,7 +61,7 @@ def counted_run(method: Method, event: str) -> Method:
     return _marked(run)
 
 
-def counted_export(method: Method, event: str) -> Method:
+def count_export(method: Method, event: str) -> Method:
     """Tell after success; without an event, only keep what happens inside from being told."""
 
     @functools.wraps(method)
@@ -74,13 +74,13 @@ def counted_export(method: Method, event: str) -> Method:
         finally:
             _inside.exporting = False
         if event:
-            tell(event)
+            emit(event)
         return result
 
     return _marked(export)
 
 
-def is_counted(method: object) -> bool:
+def is_wrapped(method: object) -> bool:
     """Whether the method already carries our wrapper."""
     return hasattr(method, MARK)
 
