@@ -1,10 +1,15 @@
 """Wrapped methods: told once, at the right moment, and otherwise what they were."""
 
+import importlib.util
 import inspect
 import pickle
+import subprocess
 import threading
 import timeit
+import types
 import warnings
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -140,6 +145,38 @@ def test_signature_source_and_pickle_are_those_of_the_method(told: list[str]) ->
     assert Check.run.__doc__ == "Run the check."
     # By name, as any function: so it comes back as whatever the reader's deepchecks has there.
     assert b"deepchecks_telemetry" not in pickle.dumps(Check.run)
+
+
+@pytest.mark.parametrize("wrap", [wrappers.count_run, wrappers.count_export])
+def test_a_copy_by_value_needs_nothing_of_ours_and_counts_nothing(told: list[str], wrap: Callable[..., Any]) -> None:
+    """As cloudpickle takes a function by value: its code, and its globals and cells pickled one by one."""
+    function = wrap(PLAIN, "run-check")
+    assert [name for name in function.__code__.co_names if name in function.__globals__] == []
+    cells = dict(zip(function.__code__.co_freevars, (cell.cell_contents for cell in function.__closure__), strict=True))
+    pickled = {name: pickle.dumps(value) for name, value in cells.items() if value is not PLAIN}
+    assert [name for name, data in pickled.items() if b"deepchecks_telemetry" in data] == []
+    copied = cells | {name: pickle.loads(data) for name, data in pickled.items()}
+    closure = tuple(types.CellType(copied[name]) for name in function.__code__.co_freevars)
+    copy = types.FunctionType(function.__code__, {}, "run", None, closure)
+    assert [copy(Check(), 3), copy(Check(), number=4)] == [3, 4]
+    with pytest.raises(ValueError, match="failed"):
+        copy(Check(), fail=True)
+    assert told == []
+
+
+@pytest.mark.real
+@pytest.mark.skipif(not importlib.util.find_spec("cloudpickle"), reason="cloudpickle is not installed")
+@pytest.mark.parametrize("where", ["load without this package", "load attached"])
+def test_deepchecks_pickled_by_value_works_in_a_worker_as_if_unattached(
+    run: Callable[..., subprocess.CompletedProcess[str]],
+    recorded: Callable[[], dict[str, int]],
+    library: str,
+    where: str,
+) -> None:
+    script = str(Path(__file__).with_name("scripts") / "by_value.py")
+    run(script, "save", PYTHONPATH=library)
+    run(script, where)
+    assert recorded() == {"package-import": 1, "run-check": 1}
 
 
 def test_a_deprecation_still_points_at_the_users_line(told: list[str]) -> None:

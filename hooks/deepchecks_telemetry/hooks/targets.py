@@ -1,4 +1,4 @@
-"""Names every place where this project touches deepchecks: what is not in `TARGETS` stays as it was released.
+"""Lists every place where this project changes deepchecks: what is not in `TARGETS` stays as it was released.
 
 Found by reading and running 0.19.1. A suite calls `run_logic`, never `run`, so its checks need no target of their own.
 """
@@ -31,7 +31,7 @@ def _runs(event: str, module: str, *classes: str) -> list[Target]:
 
 
 TARGETS = (
-    # In this order: where another thread is importing deepchecks, its voice is silenced at once, then the rest waits.
+    # First, because where another thread is importing deepchecks, the next target waits for that import to end.
     Target("builtin", NO_EVENT, "deepchecks.analytics.anonymous_telemetry", "ANALYTICS_DISABLED"),
     Target("import", "package-import", ROOT, ""),
     *_runs(
@@ -50,7 +50,7 @@ TARGETS = (
     Target("export", "suite-to-html", "deepchecks.core.suite", "SuiteResult.save_as_html"),
     Target("export", "suite-to-json", "deepchecks.core.suite", "SuiteResult.to_json"),
     Target("export", "suite-to-wandb", "deepchecks.core.suite", "SuiteResult.to_wandb"),
-    # A window is filled through `save_as_html`: the export inside it is the library's own, not a person's.
+    # A window is filled through `save_as_html`: this export is the library's own, not the user's.
     Target("export", NO_EVENT, "deepchecks.core.display", "DisplayableResult.show_in_window"),
 )
 MODULES = tuple(dict.fromkeys(target.module for target in TARGETS))

@@ -6,7 +6,7 @@ from os import getpid
 
 from deepchecks_telemetry.spool.catalogue import NUMBERS
 from deepchecks_telemetry.spool.consent.decision import SWITCHES
-from deepchecks_telemetry.spool.errors import Busy
+from deepchecks_telemetry.spool.errors import Busy, is_host_exception
 from deepchecks_telemetry.spool.files.paths import DIR_VARIABLE, find_home
 from deepchecks_telemetry.spool.recording.writer import DEADLINE_S, FIRST_DEADLINE_S, Writer, guard
 
@@ -30,7 +30,9 @@ def record(name: str) -> bool:
         same = (getpid(), _read(_MODE), _read(_TRACK), _read(_LIBRARY), _read(_LATEST), _read(_DIR)) == _seen
         writer = _writer if same and _writer is not None else _replace()
         return writer.append(NUMBERS[name])
-    except Exception:  # noqa: BLE001 - the host program must never see an error of ours, known or unknown
+    except Exception as error:  # the host program must never see an error of ours, known or unknown
+        if is_host_exception(error):  # but what its signal handler has just raised is its own
+            raise
         return False
 
 
