@@ -44,8 +44,10 @@ def is_host_exception(error: BaseException) -> bool:
     frames = list(_frames(error))
     if any(map(_is_handler, frames)):
         return True
-    # `PyThreadState_SetAsyncExc` adds no frame: what is left to look at is the class.
-    return not _is_ours(type(error).__module__) and all(_is_ours(frame.f_globals.get("__name__")) for frame in frames)
+    # `PyThreadState_SetAsyncExc` adds no frame, so that only the class is left to look at. Code that raises an exception
+    # of its own is in the traceback.
+    defined_in = _root(type(error).__module__)
+    return not _is_ours(defined_in) and defined_in not in {_root(frame.f_globals.get("__name__")) for frame in frames}
 
 
 def _frames(error: BaseException) -> Iterator[FrameType]:
@@ -82,8 +84,11 @@ def _installed_handlers() -> Iterator[CodeType | None]:
             yield getattr(function, "__code__", None) or getattr(type(function).__call__, "__code__", None)
 
 
-def _is_ours(module: str | None) -> bool:
-    """Whether a module is this package's or the standard library's, or is used in place of the library's sqlite3."""
-    root = (module or "").partition(".")[0]
+def _root(module: str | None) -> str:
+    return (module or "").partition(".")[0]
+
+
+def _is_ours(root: str) -> bool:
+    """Whether a top-level module is this package, the standard library's, or used in place of its sqlite3."""
     sqlite3 = getattr(sys.modules.get("sqlite3"), "Error", Exception)  # some hosts put pysqlite3 under that name
-    return root in {"deepchecks_telemetry", sqlite3.__module__.partition(".")[0]} or root in sys.stdlib_module_names
+    return root in {"deepchecks_telemetry", _root(sqlite3.__module__)} or root in sys.stdlib_module_names

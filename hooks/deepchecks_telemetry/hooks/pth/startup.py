@@ -54,8 +54,9 @@ def is_from_signal_handler(error: "BaseException") -> bool:
     """Whether a function that was given a frame raised it; spool/errors.py has the whole rule, but may be missing."""
     trace = error.__traceback__
     while trace is not None:
-        names = trace.tb_frame.f_code.co_varnames[: trace.tb_frame.f_code.co_argcount]
-        if any(type(trace.tb_frame.f_locals.get(name)) is type(trace.tb_frame) for name in names):
+        frame = trace.tb_frame
+        values = [frame.f_locals.get(name) for name in frame.f_code.co_varnames]
+        if any(type(frame) in map(type, value if type(value) is tuple else (value,)) for value in values):
             return True
         trace = trace.tb_next
     return False
