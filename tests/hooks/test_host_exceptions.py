@@ -35,6 +35,11 @@ def fail_without_arguments(number: int, frame: object) -> None:
     fail()
 
 
+def fail_once(number: int, frame: object) -> None:
+    signal.signal(number, signal.SIG_IGN)
+    fail()
+
+
 class Failing:
     def __call__(self, number: int, frame: object) -> None:
         del number, frame
@@ -91,6 +96,7 @@ HANDLERS = {
     "partial": functools.partial(fail_without_arguments),
     "object": Failing(),
     "method": Failing().method,
+    "uninstalls itself": fail_once,
 }
 
 
