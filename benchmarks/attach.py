@@ -115,17 +115,17 @@ def _idle(folder: Path) -> dict[str, float]:
 
 def _wrapper() -> dict[str, float]:
     """A method beside the same one wrapped, with a record that does nothing."""
-    from deepchecks_telemetry.hooks import wrappers as count
+    from deepchecks_telemetry.hooks import wrappers
 
-    vars(count)["_recorder"] = lambda: len
+    vars(wrappers)["_recorder"] = lambda: len
 
     def method(number: int = 0, *, fail: bool = False) -> bool:
         return fail or bool(number)
 
     calls: dict[str, Callable[..., bool]] = {
         "plain": method,
-        "run": count.counted_run(method, "run-check"),
-        "export": count.counted_export(method, "check-to-html"),
+        "run": wrappers.count_run(method, "run-check"),
+        "export": wrappers.count_export(method, "check-to-html"),
     }
     best = {name: min(timeit.repeat(lambda: call(1), number=CALLS, repeat=9)) for name, call in calls.items()}  # noqa: B023
     return {f"{name}, ns": round(taken / CALLS * 1e9) for name, taken in best.items()}

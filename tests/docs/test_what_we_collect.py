@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from deepchecks_telemetry.cli.catalogue import ENVELOPE, as_markdown
-from deepchecks_telemetry.hooks import SEAMS
+from deepchecks_telemetry.hooks import TARGETS
 from deepchecks_telemetry.spool.batches.seal import Row
 from deepchecks_telemetry.spool.catalogue import EVENTS, FIELDS, Environment
 from deepchecks_telemetry.uploader.wire.otlp import render
@@ -44,6 +44,6 @@ def test_a_request_holds_no_name_that_the_page_does_not() -> None:
 
 
 def test_every_event_that_is_hung_on_deepchecks_is_on_the_page() -> None:
-    hung = {seam.event for seam in SEAMS if seam.event}
+    hung = {target.event for target in TARGETS if target.event}
     assert hung
     assert hung <= {event.name for event in EVENTS}

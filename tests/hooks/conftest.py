@@ -126,3 +126,15 @@ def interpreter_of(packages: Path) -> str:
 def said() -> Callable[[subprocess.CompletedProcess[str]], Any]:
     """What a script printed on its last line, as JSON."""
     return lambda done: json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> str:
+    """A stand-in for deepchecks, for tests in which its import must not take seconds; put it into PYTHONPATH."""
+    package = tmp_path / "library" / "deepchecks"
+    (package / "tabular").mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package / "tabular" / "__init__.py").touch()
+    check = "class SingleDatasetCheck:\n    def run(self, inner=None):\n        return inner.run() if inner else 'a result'\n"
+    (package / "tabular" / "base_checks.py").write_text(check)
+    return str(package.parent)

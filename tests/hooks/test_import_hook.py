@@ -1,15 +1,27 @@
-"""The finder: greets what it watches when it is whole, and leaves no trace in it."""
+"""The finder: calls back when a watched module is complete, leaves no trace in it, and stays the only one of ours."""
 
 import importlib
+import importlib.abc
+import importlib.machinery
 import importlib.util
+import shutil
+import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
-from deepchecks_telemetry.hooks.import_hook import Finder
+from deepchecks_telemetry import hooks
+from deepchecks_telemetry.hooks.import_hook import NotifyingFinder
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+Counts = dict[str, int]
+Said = Callable[[subprocess.CompletedProcess[str]], Any]
+
+RELOADS = str(Path(__file__).with_name("scripts") / "reloads.py")
 
 
 @pytest.fixture
@@ -26,11 +38,11 @@ def package(tmp_path: Path, greeted: list[str], monkeypatch: pytest.MonkeyPatch)
     (folder / "broken.py").write_text("raise RuntimeError('broken')\n")
     monkeypatch.syspath_prepend(str(tmp_path))
 
-    def greet(module: ModuleType) -> None:
+    def on_import(module: ModuleType) -> None:
         greeted.append(f"{module.__name__} {module.VALUE}")
 
     watched = {"watched_package", "watched_package.inner", "watched_package.broken", "not_installed_anywhere"}
-    monkeypatch.setattr(sys, "meta_path", [Finder(watched, greet), *sys.meta_path])
+    monkeypatch.setattr(sys, "meta_path", [NotifyingFinder(watched, on_import), *sys.meta_path])
     yield folder
     for name in [name for name in sys.modules if name.startswith("watched_package")]:
         del sys.modules[name]
@@ -69,3 +81,54 @@ def test_a_module_that_fails_fails_as_before(package: Path, greeted: list[str]) 
 def test_other_modules_pass_it_by(package: Path) -> None:
     finder = sys.meta_path[0]
     assert finder.find_spec("json", None, None) is None
+
+
+@pytest.mark.parametrize("how", ["nothing", "ours", "deepchecks", "both", "a second copy", "mock.patch.dict"])
+def test_after_a_hundred_reloads_there_is_one_finder_and_each_call_was_counted_once(
+    run: Run, recorded: Callable[[], Counts], said: Said, library: str, tmp_path: Path, how: str
+) -> None:
+    second = tmp_path / "second"
+    shutil.copytree(Path(hooks.__file__).parent, second / "deepchecks_telemetry" / "hooks")
+    found = said(run(RELOADS, how, str(second), PYTHONPATH=library))
+    assert found["finders"] == 1
+    # An older copy lives as long as a method that it wrapped: here the first copy, where deepchecks is not reloaded.
+    assert found["alive"] <= {"nothing": 100, "deepchecks": 100}.get(how, 1)
+    assert recorded() == {"package-import": 1, "run-check": found["runs"]}
+
+
+def test_two_finders_of_ours_do_not_ask_each_other(package: Path, greeted: list[str]) -> None:
+    sys.meta_path.insert(0, NotifyingFinder({"watched_package"}, lambda module: greeted.append("an older copy")))
+    importlib.import_module("watched_package")
+    assert greeted == ["an older copy"]
+
+
+def test_a_finder_replaces_those_of_other_copies_and_takes_their_state(monkeypatch: pytest.MonkeyPatch) -> None:
+    others = list(sys.meta_path)
+    monkeypatch.setattr(sys, "meta_path", list(others))
+    older, newer = (NotifyingFinder((), lambda module: None, state) for state in ("counted", "fresh"))
+    for finder in (older, newer, newer):
+        finder.install()
+        assert sys.meta_path == [finder, *others]
+    assert newer.state == "counted"
+
+
+class OldLoader(importlib.abc.Loader):
+    """A loader as they were before PEP 451: `load_module` and nothing else."""
+
+    def __getattribute__(self, name: str) -> Any:
+        if name in {"exec_module", "create_module"}:
+            raise AttributeError(name)
+        return super().__getattribute__(name)
+
+
+def test_a_loader_of_the_old_kind_is_left_alone(package: Path) -> None:
+    class OldFinder:
+        def find_spec(
+            self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
+        ) -> importlib.machinery.ModuleSpec | None:
+            return importlib.machinery.ModuleSpec(name, OldLoader()) if name == "not_installed_anywhere" else None
+
+    sys.meta_path.insert(1, OldFinder())
+    spec = sys.meta_path[0].find_spec("not_installed_anywhere", None, None)
+    assert spec is not None
+    assert type(spec.loader) is OldLoader

@@ -1,26 +1,27 @@
-"""The room's public face, and what an import of it costs the host."""
+"""The public names of hooks, and what an import of it costs the host."""
 
 import subprocess
 from collections.abc import Callable
 
-import deepchecks_telemetry.hooks as room
+from deepchecks_telemetry import hooks
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def test_the_public_names_are_these() -> None:
-    assert room.__all__ == [
-        "SEAMS",
+    assert hooks.__all__ == [
+        "TARGETS",
         "HooksError",
-        "Seam",
+        "Target",
         "attach",
         "deepchecks_folder",
         "install_file",
         "installed_file",
-        "missing_seams",
+        "missing_targets",
         "old_user_id",
         "remove_file",
         "remove_user_id",
+        "stale_file",
     ]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from deepchecks_telemetry.hooks import deepchecks_folder, missing_seams, old_user_id, remove_user_id
+from deepchecks_telemetry.hooks import deepchecks_folder, missing_targets, old_user_id, remove_user_id
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 Counts = dict[str, int]
@@ -103,7 +103,7 @@ def test_a_seam_that_moved_is_reported(released: Path) -> None:
     moved = released / "core" / "suite.py"
     moved.write_text(moved.read_text(encoding="utf-8").replace("def to_wandb(", "def to_weights("), encoding="utf-8")
     (released / "vision" / "suite.py").unlink()
-    assert [str(seam) for seam in missing_seams(released)] == [
+    assert [str(target) for target in missing_targets(released)] == [
         "deepchecks.vision.suite:Suite.run",
         "deepchecks.core.suite:SuiteResult.to_wandb",
     ]

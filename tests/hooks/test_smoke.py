@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from deepchecks_telemetry.hooks import missing_seams
+from deepchecks_telemetry.hooks import missing_targets
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 Counts = dict[str, int]
@@ -74,7 +74,7 @@ def test_its_own_switches_are_off_for_ours(run: Run, said: Said, tmp_path: Path,
 
 
 def test_every_seam_is_where_the_map_says() -> None:
-    assert missing_seams() == ()
+    assert missing_targets() == ()
     assert importlib.metadata.version("deepchecks") == "0.19.1"
 
 

@@ -1,15 +1,20 @@
 """Wrapped methods: told once, at the right moment, and otherwise what they were."""
 
+import importlib.util
 import inspect
 import pickle
+import subprocess
 import threading
 import timeit
+import types
 import warnings
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from deepchecks_telemetry.hooks import wrappers as count
+from deepchecks_telemetry.hooks import wrappers
 
 
 @pytest.fixture
@@ -20,7 +25,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         events.append(event)
         return True
 
-    monkeypatch.setattr(count, "_recorder", lambda: keep)
+    monkeypatch.setattr(wrappers, "_recorder", lambda: keep)
     return events
 
 
@@ -49,9 +54,9 @@ class Outer(Check):
 
 
 PLAIN = Check.run
-Check.run = count.counted_run(Check.run, "run-check")  # type: ignore[method-assign]
-Check.save = count.counted_export(Check.save, "check-to-html")  # type: ignore[method-assign]
-Check.deprecated = count.counted_run(Check.deprecated, "run-check")  # type: ignore[method-assign]
+Check.run = wrappers.count_run(Check.run, "run-check")  # type: ignore[method-assign]
+Check.save = wrappers.count_export(Check.save, "check-to-html")  # type: ignore[method-assign]
+Check.deprecated = wrappers.count_run(Check.deprecated, "run-check")  # type: ignore[method-assign]
 
 
 def test_a_run_is_told_at_entry_so_that_a_failing_one_counts(told: list[str]) -> None:
@@ -71,7 +76,7 @@ def test_an_export_is_told_after_success_only(told: list[str]) -> None:
 
 
 def test_only_the_outermost_call_is_told(told: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Outer, "run", count.counted_run(Outer.run, "run-suite"))
+    monkeypatch.setattr(Outer, "run", wrappers.count_run(Outer.run, "run-suite"))
     assert Outer().run(2) == 4
     assert told == ["run-suite"]
     with pytest.raises(ValueError, match="failed"):
@@ -81,18 +86,18 @@ def test_only_the_outermost_call_is_told(told: list[str], monkeypatch: pytest.Mo
 
 
 def test_an_export_inside_a_run_is_a_persons_own(told: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    saving = count.counted_run(lambda _: Check().save(), "run-check")
+    saving = wrappers.count_run(lambda _: Check().save(), "run-check")
     assert saving(None) == "saved"
     assert told == ["run-check", "check-to-html"]
 
 
 def test_a_seam_without_an_event_keeps_what_is_inside_it_from_being_told(told: list[str]) -> None:
-    assert count.counted_export(Outer.save, "")(Outer()) == "saved"
+    assert wrappers.count_export(Outer.save, "")(Outer()) == "saved"
     assert told == []
 
 
 def test_a_method_wrapped_twice_is_told_once(told: list[str]) -> None:
-    twice = count.counted_run(Check.run, "run-check")
+    twice = wrappers.count_run(Check.run, "run-check")
     twice(Check())
     assert told == ["run-check"]
 
@@ -104,7 +109,7 @@ def test_threads_are_outermost_each_for_itself(told: list[str]) -> None:
         Check().run()
         wait_inside(None)
 
-    wait_inside = count.counted_run(lambda _: together.wait(10), "run-suite")
+    wait_inside = wrappers.count_run(lambda _: together.wait(10), "run-suite")
     threads = [threading.Thread(target=work) for _ in range(8)]
     for thread in threads:
         thread.start()
@@ -117,7 +122,7 @@ def test_an_error_of_ours_never_shows(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken() -> Any:
         raise ImportError("uninstalled under the host")
 
-    monkeypatch.setattr(count, "_recorder", broken)
+    monkeypatch.setattr(wrappers, "_recorder", broken)
     assert Check().run(5) == 5
     assert Check().save() == "saved"
 
@@ -127,7 +132,7 @@ def test_a_keyboard_interrupt_is_the_hosts(monkeypatch: pytest.MonkeyPatch, told
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(count, "_recorder", lambda: interrupted)
+        patch.setattr(wrappers, "_recorder", lambda: interrupted)
         with pytest.raises(KeyboardInterrupt):
             Check().run()
     Check().run()
@@ -140,6 +145,38 @@ def test_signature_source_and_pickle_are_those_of_the_method(told: list[str]) ->
     assert Check.run.__doc__ == "Run the check."
     # By name, as any function: so it comes back as whatever the reader's deepchecks has there.
     assert b"deepchecks_telemetry" not in pickle.dumps(Check.run)
+
+
+@pytest.mark.parametrize("wrap", [wrappers.count_run, wrappers.count_export])
+def test_a_copy_by_value_needs_nothing_of_ours_and_counts_nothing(told: list[str], wrap: Callable[..., Any]) -> None:
+    """As cloudpickle takes a function by value: its code, and its globals and cells pickled one by one."""
+    function = wrap(PLAIN, "run-check")
+    assert [name for name in function.__code__.co_names if name in function.__globals__] == []
+    cells = dict(zip(function.__code__.co_freevars, (cell.cell_contents for cell in function.__closure__), strict=True))
+    pickled = {name: pickle.dumps(value) for name, value in cells.items() if value is not PLAIN}
+    assert [name for name, data in pickled.items() if b"deepchecks_telemetry" in data] == []
+    copied = cells | {name: pickle.loads(data) for name, data in pickled.items()}
+    closure = tuple(types.CellType(copied[name]) for name in function.__code__.co_freevars)
+    copy = types.FunctionType(function.__code__, {}, "run", None, closure)
+    assert [copy(Check(), 3), copy(Check(), number=4)] == [3, 4]
+    with pytest.raises(ValueError, match="failed"):
+        copy(Check(), fail=True)
+    assert told == []
+
+
+@pytest.mark.real
+@pytest.mark.skipif(not importlib.util.find_spec("cloudpickle"), reason="cloudpickle is not installed")
+@pytest.mark.parametrize("where", ["load without this package", "load attached"])
+def test_deepchecks_pickled_by_value_works_in_a_worker_as_if_unattached(
+    run: Callable[..., subprocess.CompletedProcess[str]],
+    recorded: Callable[[], dict[str, int]],
+    library: str,
+    where: str,
+) -> None:
+    script = str(Path(__file__).with_name("scripts") / "by_value.py")
+    run(script, "save", PYTHONPATH=library)
+    run(script, where)
+    assert recorded() == {"package-import": 1, "run-check": 1}
 
 
 def test_a_deprecation_still_points_at_the_users_line(told: list[str]) -> None:

@@ -16,12 +16,12 @@ def attach() -> None:
     Example:
       deepchecks telemetry attach
     """
-    from deepchecks_telemetry.hooks import deepchecks_folder, install_file, missing_seams
+    from deepchecks_telemetry.hooks import deepchecks_folder, install_file, missing_targets
 
     say_line(f"This environment is attached, by {install_file()}")
     if deepchecks_folder() is None:
         say_line("deepchecks is not installed here yet; once it is, it is counted.", err=True)
-    elif lost := sorted({seam.event for seam in missing_seams() if seam.event}):
+    elif lost := sorted({target.event for target in missing_targets() if target.event}):
         say_line(f"This deepchecks is not as we know it; not all is counted of: {', '.join(lost)}.", err=True)
 
 

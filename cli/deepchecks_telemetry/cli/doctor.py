@@ -66,19 +66,19 @@ def _endpoint(home: Home) -> Iterator[Finding]:
 
 def _hooks() -> Iterator[Finding]:
     """What the installed deepchecks, if any, offers to hang on to."""
-    from deepchecks_telemetry.hooks import SEAMS, deepchecks_folder, missing_seams, old_user_id
+    from deepchecks_telemetry.hooks import TARGETS, deepchecks_folder, missing_targets, old_user_id
 
     if deepchecks_folder() is None:
         yield Finding("deepchecks", OK, "not installed in this environment")
         return
-    missing = missing_seams()
+    missing = missing_targets()
     if missing:
-        names = ", ".join(f"{seam.module}.{seam.name}" for seam in missing)
+        names = ", ".join(f"{target.module}.{target.name}" for target in missing)
         yield Finding(
-            "seams", WARNING, f"{len(missing)} of {len(SEAMS)} not found in the installed deepchecks: {names}"
+            "targets", WARNING, f"{len(missing)} of {len(TARGETS)} not found in the installed deepchecks: {names}"
         )
     else:
-        yield Finding("seams", OK, f"all {len(SEAMS)} found in the installed deepchecks")
+        yield Finding("targets", OK, f"all {len(TARGETS)} found in the installed deepchecks")
     if old_user_id() is not None:
         remedy = "deepchecks telemetry doctor --remove-identifier"
         yield Finding("old identifier", WARNING, "deepchecks' own earlier call has left its identifier", remedy)

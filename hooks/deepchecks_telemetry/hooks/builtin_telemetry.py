@@ -1,6 +1,6 @@
-"""Silences the call that the released deepchecks makes at import, and finds the identifier that it left behind.
+"""Turns off the request that the released deepchecks makes at import, and finds the identifier that it left behind.
 
-What a user loses by it is the line "a newer version is available".
+What a user loses with it is the message "a newer version is available".
 """
 
 from pathlib import Path
@@ -8,27 +8,27 @@ from types import ModuleType
 
 from deepchecks_telemetry.hooks.compatibility import deepchecks_folder
 from deepchecks_telemetry.hooks.errors import HooksError
-from deepchecks_telemetry.hooks.targets import Seam
+from deepchecks_telemetry.hooks.targets import Target
 
 
-def silence(module: ModuleType, seam: Seam) -> None:
+def disable_builtin_telemetry(module: ModuleType, target: Target) -> None:
     """Set the library's own flag, in this process and this module only.
 
     Not its environment variables: the user's program and its children would see them, and for us they mean off.
     """
-    if hasattr(module, seam.name):
-        setattr(module, seam.name, True)
+    if hasattr(module, target.name):
+        setattr(module, target.name, True)
 
 
 def old_user_id() -> Path | None:
-    """The identifier that deepchecks' own call wrote beside its code, one per environment; None if there is none."""
+    """The identifier file that deepchecks' own request wrote beside its code, one per environment; None if absent."""
     folder = deepchecks_folder()
     path = folder / ".user_id" if folder else None
     return path if path and path.is_file() else None
 
 
 def remove_user_id() -> Path | None:
-    """Remove that identifier and say which file it was; None if there was none."""
+    """Remove that file and return its path; None if there was no such file. Raises `HooksError`."""
     path = old_user_id()
     try:
         if path:

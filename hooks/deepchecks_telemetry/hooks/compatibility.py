@@ -1,38 +1,38 @@
-"""Tells which seams the installed deepchecks has, by reading its source: nothing of it is imported or executed."""
+"""Checks which targets the installed deepchecks has, by reading its source: nothing of it is imported or executed."""
 
 from pathlib import Path
 
-from deepchecks_telemetry.hooks.targets import ROOT, SEAMS, Seam
+from deepchecks_telemetry.hooks.targets import ROOT, TARGETS, Target
 
 
 def deepchecks_folder() -> Path | None:
-    """Where the installed deepchecks lies; None if it is not installed here."""
+    """The directory of the installed deepchecks; None if it is not installed."""
     from importlib.util import find_spec
 
     spec = find_spec(ROOT)
-    places = list(spec.submodule_search_locations or ()) if spec else []
-    return Path(places[0]) if places else None
+    locations = list(spec.submodule_search_locations or ()) if spec else []
+    return Path(locations[0]) if locations else None
 
 
-def missing_seams(folder: Path | None = None) -> tuple[Seam, ...]:
-    """The seams that are not where they are expected: what they stand for is not counted. All, if not installed."""
+def missing_targets(folder: Path | None = None) -> tuple[Target, ...]:
+    """The targets that are not where they are expected, so that their events are not counted; all, if not installed."""
     folder = folder or deepchecks_folder()
     if folder is None:
-        return SEAMS
-    names = {module: _names(_source(folder, module)) for module in {seam.module for seam in SEAMS}}
-    return tuple(seam for seam in SEAMS if seam.name not in names[seam.module])
+        return TARGETS
+    names = {module: _names(_source(folder, module)) for module in {target.module for target in TARGETS}}
+    return tuple(target for target in TARGETS if target.name not in names[target.module])
 
 
 def _source(folder: Path, module: str) -> str | None:
     """The module's text; None if it is not there as text."""
-    place = folder.joinpath(*module.split(".")[1:])
-    found = [path for path in (place / "__init__.py", place.with_suffix(".py")) if path.is_file()]
-    return found[0].read_text(encoding="utf-8", errors="replace") if found else None
+    path = folder.joinpath(*module.split(".")[1:])
+    files = [file for file in (path / "__init__.py", path.with_suffix(".py")) if file.is_file()]
+    return files[0].read_text(encoding="utf-8", errors="replace") if files else None
 
 
 def _names(source: str | None) -> set[str]:
-    """What a module defines: the empty name for itself, its variables, and `Class.method`."""
-    import ast  # here, because the host attaches and never surveys
+    """What a module defines: the empty name for the module itself, its variables, and `Class.method`."""
+    import ast  # here, because a host attaches and never checks
 
     def names_of(node: ast.stmt) -> list[str]:
         if isinstance(node, ast.ClassDef):

@@ -1,4 +1,8 @@
-"""Calls back whenever a watched module has been executed, whoever loads it; every other look-up passes through."""
+"""Calls back when a watched module has been executed, whichever loader executes it; other modules are not affected.
+
+One finder of ours at a time is in `sys.meta_path`. This package can be imported more than once in a process: reloaders
+(Spyder, PyCharm) and `mock.patch.dict(sys.modules)` remove modules and import them again, and their finders stay.
+"""
 
 import sys
 from collections.abc import Callable, Container, Sequence
@@ -6,46 +10,69 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
-Greeting = Callable[[ModuleType], None]
+OnImport = Callable[[ModuleType], None]
 
 
-class Finder:
-    """Stands first in `sys.meta_path`, asks the finders behind it, and puts a `Greeter` before a watched loader."""
+class NotifyingFinder:
+    """Finds a watched module as the other finders do, and puts a `NotifyingLoader` around its loader."""
 
-    def __init__(self, watched: Container[str], greet: Greeting) -> None:
+    # By this, not by their class, the finders of all copies of this package are recognised; pth/startup.py has it too.
+    is_deepchecks_telemetry_finder = True
+
+    def __init__(self, watched: Container[str], on_import: OnImport, state: Any = None) -> None:
         self.watched = watched
-        self.greet = greet
+        self.on_import = on_import
+        self.state = state  # what must outlive this copy of the package: the next copy's finder takes it over
+
+    def install(self) -> None:
+        """Be the one finder of ours in `sys.meta_path`, with the state of the one that was there before."""
+        older = [finder for finder in sys.meta_path if is_ours(finder) and finder is not self]
+        for finder in older:
+            self.state = getattr(finder, "state", self.state)
+        if self not in sys.meta_path:
+            sys.meta_path.insert(0, self)
+        for finder in older:
+            try:
+                sys.meta_path.remove(finder)
+            except ValueError:  # another thread has removed it
+                pass
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Find what the others find; `None` for everything that is not watched."""
+        """Find what the others find; `None` for every module that is not watched."""
         if name not in self.watched:
             return None
         spec = self._ask_others(name, path, target)
-        if spec is not None and spec.loader is not None:
-            spec.loader = Greeter(spec.loader, self.greet)  # type: ignore[assignment]
+        # A loader of the old kind, which has only `load_module`, is left alone.
+        if spec is not None and hasattr(spec.loader, "exec_module"):
+            spec.loader = NotifyingLoader(spec.loader, self.on_import)  # type: ignore[assignment]
         return spec
 
     def _ask_others(self, name: str, path: Sequence[str] | None, target: ModuleType | None) -> ModuleSpec | None:
-        # A copy: a finder asked here may take itself off the list.
+        # Never another one of ours: two would ask each other for ever. A copy: a finder may take itself off the list.
         for finder in list(sys.meta_path):
-            find_spec = None if finder is self else getattr(finder, "find_spec", None)
+            find_spec = None if is_ours(finder) else getattr(finder, "find_spec", None)
             spec: ModuleSpec | None = find_spec(name, path, target) if find_spec else None
             if spec is not None:
                 return spec
         return None
 
 
-class Greeter:
-    """Loads with the real loader, puts that back where everybody looks for it, and then greets the module."""
+def is_ours(finder: object) -> bool:
+    """Whether a finder belongs to any copy of this package."""
+    return getattr(finder, "is_deepchecks_telemetry_finder", None) is True
 
-    def __init__(self, loader: Any, greet: Greeting) -> None:
+
+class NotifyingLoader:
+    """Loads with the real loader, leaves only that one visible in the module, and then calls back."""
+
+    def __init__(self, loader: Any, on_import: OnImport) -> None:
         self.loader = loader
-        self.greet = greet
+        self.on_import = on_import
 
     def __getattr__(self, name: str) -> Any:
-        # A spec that was looked up and never loaded still answers for its source and its resources.
+        # A spec that was looked up and never loaded still gives access to the module's source and resources.
         return getattr(self.loader, name)
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
@@ -54,9 +81,9 @@ class Greeter:
         return module
 
     def exec_module(self, module: ModuleType) -> None:
-        """Execute, without a trace of us in the module, and greet when it is whole."""
+        """Execute the module, and call back when it is complete."""
         module.__loader__ = self.loader
         if module.__spec__ is not None:
             module.__spec__.loader = self.loader
         self.loader.exec_module(module)
-        self.greet(module)
+        self.on_import(module)

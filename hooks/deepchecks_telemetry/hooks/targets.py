@@ -1,15 +1,16 @@
-"""Names every place where this project touches deepchecks: what is not in `SEAMS` stays as it was released.
+"""Lists every place where this project changes deepchecks: what is not in `TARGETS` stays as it was released.
 
-Found by reading and running 0.19.1. A suite calls `run_logic`, never `run`, so its checks need no seam of their own.
+Found by reading and running 0.19.1. A suite calls `run_logic`, never `run`, so its checks need no target of their own.
 """
 
 from typing import NamedTuple
 
 
-class Seam(NamedTuple):
+class Target(NamedTuple):
     """One place in deepchecks: a name in a module, how it is treated, and the event that it stands for, if any.
 
-    kind: `import` (the module itself), `run` (told at entry), `export` (told after success), `voice` (silenced).
+    kind: `import` (the module itself), `run` (counted at entry), `export` (counted after success), `builtin` (a flag
+    that is set to True, which turns deepchecks' own telemetry off).
     """
 
     kind: str
@@ -25,14 +26,14 @@ ROOT = "deepchecks"
 NO_EVENT = ""
 
 
-def _runs(event: str, module: str, *classes: str) -> list[Seam]:
-    return [Seam("run", event, module, f"{owner}.run") for owner in classes]
+def _runs(event: str, module: str, *classes: str) -> list[Target]:
+    return [Target("run", event, module, f"{owner}.run") for owner in classes]
 
 
-SEAMS = (
-    # In this order: where another thread is importing deepchecks, its voice is silenced at once, then the rest waits.
-    Seam("voice", NO_EVENT, "deepchecks.analytics.anonymous_telemetry", "ANALYTICS_DISABLED"),
-    Seam("import", "package-import", ROOT, ""),
+TARGETS = (
+    # First, because where another thread is importing deepchecks, the next target waits for that import to end.
+    Target("builtin", NO_EVENT, "deepchecks.analytics.anonymous_telemetry", "ANALYTICS_DISABLED"),
+    Target("import", "package-import", ROOT, ""),
     *_runs(
         "run-check",
         "deepchecks.tabular.base_checks",
@@ -44,17 +45,17 @@ SEAMS = (
     *_runs("run-suite", "deepchecks.tabular.model_base", "ModelComparisonSuite"),
     *_runs("run-suite", "deepchecks.nlp.suite", "Suite"),
     *_runs("run-suite", "deepchecks.vision.suite", "Suite"),
-    Seam("export", "check-to-html", "deepchecks.core.check_result", "CheckResult.save_as_html"),
-    Seam("export", "check-to-html", "deepchecks.core.check_result", "CheckFailure.save_as_html"),
-    Seam("export", "suite-to-html", "deepchecks.core.suite", "SuiteResult.save_as_html"),
-    Seam("export", "suite-to-json", "deepchecks.core.suite", "SuiteResult.to_json"),
-    Seam("export", "suite-to-wandb", "deepchecks.core.suite", "SuiteResult.to_wandb"),
-    # A window is filled through `save_as_html`: the export inside it is the library's own, not a person's.
-    Seam("export", NO_EVENT, "deepchecks.core.display", "DisplayableResult.show_in_window"),
+    Target("export", "check-to-html", "deepchecks.core.check_result", "CheckResult.save_as_html"),
+    Target("export", "check-to-html", "deepchecks.core.check_result", "CheckFailure.save_as_html"),
+    Target("export", "suite-to-html", "deepchecks.core.suite", "SuiteResult.save_as_html"),
+    Target("export", "suite-to-json", "deepchecks.core.suite", "SuiteResult.to_json"),
+    Target("export", "suite-to-wandb", "deepchecks.core.suite", "SuiteResult.to_wandb"),
+    # A window is filled through `save_as_html`: this export is the library's own, not the user's.
+    Target("export", NO_EVENT, "deepchecks.core.display", "DisplayableResult.show_in_window"),
 )
-MODULES = tuple(dict.fromkeys(seam.module for seam in SEAMS))
+MODULES = tuple(dict.fromkeys(target.module for target in TARGETS))
 
 
-def seams_of(module: str) -> list[Seam]:
-    """The seams that one module holds."""
-    return [seam for seam in SEAMS if seam.module == module]
+def targets_of(module: str) -> list[Target]:
+    """The targets that one module holds."""
+    return [target for target in TARGETS if target.module == module]

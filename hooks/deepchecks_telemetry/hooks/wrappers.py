@@ -1,4 +1,4 @@
-"""Wraps a method of deepchecks so that each outermost call is told once, and nothing else about the call changes.
+"""Wraps a method of deepchecks so that each outermost call is counted once, and nothing else about the call changes.
 
 Plain functions under `functools.wraps`: a wrapt proxy makes `check.run` unpicklable and is lost on a reload.
 """
@@ -6,26 +6,25 @@ Plain functions under `functools.wraps`: a wrapt proxy makes `check.run` unpickl
 import functools
 import threading
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any, TypeVar
+
+from deepchecks_telemetry.hooks.errors import is_host_exception
 
 Method = Callable[..., Any]
 Wrapped = TypeVar("Wrapped", bound=Method)
 
-MARK = "__deepchecks_telemetry__"
+MARK = "__deepchecks_telemetry__"  # an attribute of each wrapper, by which another copy of this module recognises it
 
 
-class _Depth(threading.local):
-    """What this thread is inside of: only the outermost call of a kind is a person's own."""
+class Inside(threading.local):
+    """Which kinds of call this thread is inside of: only the outermost call of each kind is the user's own."""
 
     running = False
     exporting = False
 
-    def __reduce__(self) -> str:
-        # cloudpickle takes a class whose module was reloaded by value, our wrapper and what it names included.
-        return "_inside"
 
-
-_inside = _Depth()
+INSIDE = Inside()
 
 
 @functools.cache
@@ -36,52 +35,82 @@ def _recorder() -> Callable[[str], bool]:
     return record
 
 
-def tell(event: str) -> bool:
-    """Record the event, if it can be; whatever goes wrong stays here."""
+def emit(event: str) -> bool:
+    """Record the event, if possible; raises only what the host's own signal handlers raise meanwhile."""
     try:
         return _recorder()(event)
-    except Exception:  # noqa: BLE001 - `record` never raises, but it may have been uninstalled under the host
+    except Exception as error:  # `record` raises no error of ours, but it may have been uninstalled under the host
+        if is_host_exception(error):
+            raise
         return False
 
 
-def counted_run(method: Method, event: str) -> Method:
-    """Tell at entry: a check that raises was run."""
+class Counter:
+    """The only object of ours that a wrapper refers to.
 
+    cloudpickle can pickle deepchecks by value (`register_pickle_by_value`, or a class whose module was reloaded), and
+    the wrappers with it. In such a copy the counter is a namespace that says "inside a call already", for ever: the
+    copy calls the method and nothing else, whether or not this package is installed where it is loaded.
+    """
+
+    __slots__ = ("event", "inside")
+
+    def __init__(self, event: str, inside: Inside) -> None:
+        self.event = event
+        self.inside = inside
+
+    def __reduce__(self) -> tuple[type, tuple[()], dict[str, SimpleNamespace]]:
+        return SimpleNamespace, (), {"inside": SimpleNamespace(running=True, exporting=True)}
+
+    def count(self) -> None:
+        """Record the event, if there is one."""
+        if self.event:
+            emit(self.event)
+
+
+def count_run(method: Method, event: str, inside: Inside = INSIDE) -> Method:
+    """Count at entry: a check that raises was run."""
+    counter = Counter(event, inside)
+
+    # `finally` only sets an attribute and calls nothing, so no signal handler can run and raise before that: it would
+    # leave this thread "running" for ever, as it can at the entry of a context manager's __exit__.
     @functools.wraps(method)
     def run(*args: Any, **kwargs: Any) -> Any:
-        if _inside.running:
+        inside = counter.inside
+        if inside.running:
             return method(*args, **kwargs)
-        _inside.running = True
         try:
-            tell(event)
+            inside.running = True
+            counter.count()
             return method(*args, **kwargs)
         finally:
-            _inside.running = False
+            inside.running = False
 
     return _marked(run)
 
 
-def counted_export(method: Method, event: str) -> Method:
-    """Tell after success; without an event, only keep what happens inside from being told."""
+def count_export(method: Method, event: str, inside: Inside = INSIDE) -> Method:
+    """Count after success; without an event, only keep the exports inside from being counted."""
+    counter = Counter(event, inside)
 
     @functools.wraps(method)
     def export(*args: Any, **kwargs: Any) -> Any:
-        if _inside.exporting:
+        inside = counter.inside
+        if inside.exporting:
             return method(*args, **kwargs)
-        _inside.exporting = True
         try:
+            inside.exporting = True
             result = method(*args, **kwargs)
         finally:
-            _inside.exporting = False
-        if event:
-            tell(event)
+            inside.exporting = False
+        counter.count()
         return result
 
     return _marked(export)
 
 
-def is_counted(method: object) -> bool:
-    """Whether the method already carries our wrapper."""
+def is_wrapped(method: object) -> bool:
+    """Whether the method carries a wrapper already, of this copy of the module or of an older one."""
     return hasattr(method, MARK)
 
 

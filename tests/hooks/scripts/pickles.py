@@ -9,7 +9,7 @@ from typing import Any
 
 import ground  # type: ignore[import-not-found]  # noqa: F401 - for what it does
 
-PLAIN, CLOUD = Path("plain.pickle"), Path("cloud.pickle")
+PLAIN, CLOUD, VALUE = Path("plain.pickle"), Path("cloud.pickle"), Path("value.pickle")
 
 
 def save() -> None:
@@ -17,7 +17,7 @@ def save() -> None:
     import cloudpickle
     import pandas as pd
     from deepchecks.core import CheckResult
-    from deepchecks.tabular import Dataset, SingleDatasetCheck, Suite
+    from deepchecks.tabular import Dataset, SingleDatasetCheck, Suite, base_checks
     from deepchecks.tabular.checks import IsSingleValue
 
     class Own(SingleDatasetCheck):  # type: ignore[misc]
@@ -29,11 +29,20 @@ def save() -> None:
         def run_logic(self, context: Any, dataset_kind: Any) -> CheckResult:
             return CheckResult(7)
 
+    class Plain(SingleDatasetCheck):  # type: ignore[misc]
+        """A user's check."""
+
+        def run_logic(self, context: Any, dataset_kind: Any) -> CheckResult:
+            return CheckResult({"a": True})
+
     data = Dataset(pd.DataFrame({"a": [1, 1]}), cat_features=[])
     check = IsSingleValue()
     suite = Suite("a suite", IsSingleValue().add_condition_not_single_value(), Own())
     PLAIN.write_bytes(pickle.dumps([data, check.run(data), check, check.run, IsSingleValue.run]))
     CLOUD.write_bytes(cloudpickle.dumps([suite.run(data), suite.run, Own().run]))
+    # All of deepchecks by value is too deep for cloudpickle, attached or not; this module holds the wrapped methods.
+    cloudpickle.register_pickle_by_value(base_checks)
+    VALUE.write_bytes(cloudpickle.dumps([data, Plain(), Plain().run]))
 
 
 def load() -> None:
@@ -44,6 +53,8 @@ def load() -> None:
     assert result.value == check.run(data).value == run(data).value == method(check, data).value == {"a": True}
     assert [len(each.results) for each in (suite_result, run_suite(data))] == [2, 2]
     assert run_own(data).value == 7
+    data, check, run_by_value = pickle.loads(VALUE.read_bytes())
+    assert check.run(data).value == run_by_value(data).value == {"a": True}
     assert not [name for name in sys.modules if name.startswith("deepchecks_telemetry.")]
     assert not any(hasattr(each, "__deepchecks_telemetry__") for each in (run, method, run_suite))
 

@@ -1,48 +1,65 @@
-"""Keeps this environment's opt-in: one file in site-packages that pip-uninstall leaves behind without harm.
+"""Writes, finds and removes the attach file of this environment: one .pth file in site-packages.
 
-Everything is inside that one file, so that it is there whole or not at all, and it imports nothing of ours before
-deepchecks is looked up.
+All that attaching needs is in that one file, so that it is complete or absent. `pip uninstall` does not remove it: it
+names the installation that wrote it, and once that is uninstalled, upgraded or installed again, the file does nothing.
 """
 
 import sys
+from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from deepchecks_telemetry.hooks.errors import HooksError
 
 FILE_NAME = "deepchecks_telemetry_attach.pth"
 _HEADER = """\
-# Lets deepchecks-telemetry see the events of deepchecks in this environment, from the import on.
-# Written by `deepchecks telemetry attach`; `deepchecks telemetry detach`, or deleting this file, undoes it.
+# Counts the events of deepchecks in this environment, while deepchecks-telemetry stays installed as it was then.
+# Written by `deepchecks telemetry attach`. To undo it, run `deepchecks telemetry detach` or delete this file.
 """
 
 
+class Installation(NamedTuple):
+    """One installation of this package: the RECORD that pip or uv wrote, relative to site-packages, and when."""
+
+    record: str
+    # Whole seconds: archives and container images keep no more of it. They do change inode and ctime.
+    modified: int
+
+
 def site_packages() -> Path:
-    """Where this environment's packages lie."""
+    """The directory of this environment's packages."""
     import sysconfig
 
     return Path(sysconfig.get_path("purelib"))
 
 
 def installed_file(folder: Path | None = None) -> Path | None:
-    """The opt-in file of this environment; None if it did not opt in."""
+    """The attach file of this environment; None if it is absent or belongs to another installation."""
     path = (folder or site_packages()) / FILE_NAME
-    return path if path.is_file() else None
+    return path if path.is_file() and not _is_stale(path) else None
+
+
+def stale_file(folder: Path | None = None) -> Path | None:
+    """An attach file that does nothing, because this package was upgraded or installed again; None if there is none."""
+    path = (folder or site_packages()) / FILE_NAME
+    return path if path.is_file() and _is_stale(path) else None
 
 
 def install_file(folder: Path | None = None) -> Path:
-    """Opt this environment in; a file of an older version is replaced. Raises `HooksError`."""
+    """Attach this environment; the file of an older installation is replaced. Raises `HooksError`."""
     from deepchecks_telemetry.spool.files.atomic import BY_UMASK, replace_file  # a host attaches without it
 
     path = (folder or site_packages()) / FILE_NAME
+    text = file_text(_installation())
     try:
-        replace_file(str(path), file_text().encode("ascii"), permissions=BY_UMASK)
+        replace_file(str(path), text.encode("ascii"), permissions=BY_UMASK)
     except OSError as error:
         raise _refused("write", path, error) from error
     return path
 
 
 def remove_file(folder: Path | None = None) -> Path | None:
-    """Undo the opt-in and say which file it was; None if there was none. Raises `HooksError`."""
+    """Detach this environment and return the removed file, stale or not; None if it was absent. Raises `HooksError`."""
     path = (folder or site_packages()) / FILE_NAME
     try:
         path.unlink()
@@ -53,17 +70,37 @@ def remove_file(folder: Path | None = None) -> Path | None:
     return path
 
 
-def file_text() -> str:
-    """The file: `startup.py` without its comments, as the one line that `site` executes."""
+def file_text(installation: Installation) -> str:
+    """The text of the file: `startup.py` without its comments, as the one line that `site` executes."""
     import ast
 
     source = Path(__file__).with_name("startup.py").read_text(encoding="utf-8")
     code = ast.unparse(ast.parse(source))
+    code = code.replace("INSTALLATION = ('', 0)", f"INSTALLATION = {tuple(installation)!r}")
     return f"{_HEADER}import sys; exec({code!r}, {{'__name__': 'deepchecks_telemetry_attach'}})\n"
+
+
+def _is_stale(path: Path) -> bool:
+    try:
+        return path.read_text(encoding="ascii") != file_text(_installation())
+    except (OSError, UnicodeDecodeError, HooksError):
+        return True
+
+
+def _installation() -> Installation:
+    """The installation that `import deepchecks_telemetry` finds. Raises `HooksError` where none has a RECORD."""
+    for folder in map(Path, sys.path):
+        with suppress(OSError):  # a directory of sys.path that this user cannot enter
+            for record in sorted(folder.glob("deepchecks_telemetry-*.dist-info/RECORD")):
+                return Installation(record.relative_to(folder).as_posix(), int(record.stat().st_mtime))
+    raise HooksError(
+        "Cannot attach: no installation of deepchecks-telemetry was found in sys.path. Install it in this environment "
+        "with pip or uv, and run this again; or call deepchecks_telemetry.hooks.attach() in your program."
+    )
 
 
 def _refused(verb: str, path: Path, error: OSError) -> HooksError:
     return HooksError(
-        f"Cannot {verb} {path}: {error.strerror}. Run this again as the owner of that folder, "
+        f"Cannot {verb} {path}: {error.strerror}. Run this again as the owner of that directory, "
         f"or in a virtual environment of your own (this one is {sys.prefix})."
     )

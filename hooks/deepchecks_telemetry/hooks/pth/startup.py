@@ -1,30 +1,65 @@
-"""Runs in each interpreter of an environment that opted in: attaches at the first look-up of deepchecks."""
+"""Runs when an interpreter of an attached environment starts: attaches when deepchecks is first looked up.
 
+This file is copied into the attach file, and runs also where this package is no longer installed: it imports nothing
+of ours until then.
+"""
+
+import os
 import sys
+
+# The file that identifies the installation by its modification time; pth/file.py puts both in when it copies this.
+INSTALLATION = ("", 0)
 
 
 class DeepchecksTelemetryAttach:
-    """Stands first in `sys.meta_path` until then; nothing else of ours is loaded."""
+    """The first finder in `sys.meta_path` until deepchecks is looked up; then it removes itself."""
+
+    is_deepchecks_telemetry_finder = True  # as in import_hook.py: finders of ours never ask each other
 
     @staticmethod
     def find_spec(name: str, path: "object" = None, target: "object" = None) -> "object":
-        """Attach, then find what the finders find that stand there now."""
+        """Attach, then find what the other finders find."""
         if name != "deepchecks":
             return None
         try:
             sys.meta_path.remove(DeepchecksTelemetryAttach)  # type: ignore[arg-type]
-            from deepchecks_telemetry.hooks import attach
+            if is_same_installation():
+                from deepchecks_telemetry.hooks import attach
 
-            attach()
-        except Exception:  # noqa: BLE001, S110 - our package may have been uninstalled: deepchecks is imported as released
-            pass
-        # The import system walks the very list that has just changed: this look-up is answered here, or never by them.
+                attach()
+        except Exception as error:  # this package may be uninstalled or damaged: deepchecks is imported all the same
+            if is_from_signal_handler(error):
+                raise
+        # The import system iterates over the list that has just changed and could skip a finder: all are asked here.
         for finder in list(sys.meta_path):
             find_spec = getattr(finder, "find_spec", None)
             spec = find_spec(name, path, target) if find_spec else None
             if spec is not None:
                 return spec
         return None
+
+
+def is_same_installation() -> bool:
+    """Whether this package is still installed as it was when the attach file was written."""
+    name, modified = INSTALLATION
+    for folder in sys.path:
+        try:
+            return int(os.stat(os.path.join(folder, name)).st_mtime) == modified
+        except (FileNotFoundError, NotADirectoryError):
+            pass
+    return False
+
+
+def is_from_signal_handler(error: "BaseException") -> bool:
+    """Whether a function that was given a frame raised it; spool/errors.py has the whole rule, but may be missing."""
+    trace = error.__traceback__
+    while trace is not None:
+        frame = trace.tb_frame
+        values = [frame.f_locals.get(name) for name in frame.f_code.co_varnames]
+        if any(type(frame) in map(type, value if type(value) is tuple else (value,)) for value in values):
+            return True
+        trace = trace.tb_next
+    return False
 
 
 # `site` executes the files of a virtual environment twice (true of 3.10 to 3.13).

@@ -128,10 +128,11 @@ class Writer:
         """Append under the file lock, or where another process has the write lock."""
         if now < self._quiet_until:
             raise Busy("the network file system is slow")
+        began = monotonic()
         stored = session.execute(self._statement, (number,), self._deadline(now))
-        took_s = monotonic() - now
+        took_s = monotonic() - began
         if session.lock is not None and took_s > DEADLINE_S:
-            self._quiet_until = now + SLOW_SHARE * took_s
+            self._quiet_until = began + SLOW_SHARE * took_s
         return stored
 
     def _is_in_place(self, session: Session) -> bool:

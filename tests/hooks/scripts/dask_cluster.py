@@ -1,0 +1,22 @@
+"""Runs checks in the workers of a Dask cluster of this machine, from a program that does not import deepchecks."""
+
+import os
+
+from dask.distributed import Client, LocalCluster  # type: ignore[import-not-found]
+
+
+def work(_: int) -> int:
+    """Run one check; the worker's process id."""
+    from deepchecks_telemetry.hooks import attach
+
+    attach()
+    from deepchecks.tabular.base_checks import SingleDatasetCheck
+
+    SingleDatasetCheck().run()
+    return os.getpid()
+
+
+if __name__ == "__main__":
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster, Client(cluster) as client:
+        workers = {client.submit(work, number, workers=[each]).result() for number, each in enumerate(cluster.workers)}
+    assert len(workers - {os.getpid()}) == 2

@@ -1,0 +1,98 @@
+"""Interrupts calls of a wrapped method at random moments with exceptions of the host's own; prints how many arrived."""
+
+import ctypes
+import functools
+import json
+import queue
+import random
+import signal
+import sys
+import threading
+import time
+from typing import Any
+
+HOW, ROUNDS = sys.argv[1], int(sys.argv[2])
+
+
+class HostError(Exception):
+    """An exception of the host program."""
+
+
+MAIN = threading.get_ident()
+ASKED: queue.SimpleQueue[float] = queue.SimpleQueue()
+raised = reached = 0
+error: type[Exception] = TimeoutError if HOW == "TimeoutError" else HostError
+
+
+def handler(number: int, frame: Any) -> None:
+    """What timeout decorators install."""
+    global raised
+    raised += 1
+    if HOW == "arguments deleted":
+        del number, frame
+    raise error("a timeout of the host's")
+
+
+class Handler:
+    """A handler that is an object."""
+
+    def __call__(self, *arguments: Any) -> None:
+        del arguments
+        handler(0, None)
+
+    method = __call__
+
+
+INSTALLED: dict[str, Any] = {
+    "partial": functools.partial(handler),
+    "object": Handler(),
+    "method": Handler().method,
+    "lambda": lambda *_: handler(0, None),
+}
+
+
+def send() -> None:
+    """Send the exception to the main thread when asked to, as libraries for timeouts of threads do."""
+    global raised
+    while after_s := ASKED.get():
+        time.sleep(after_s)
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(MAIN), ctypes.py_object(error))
+        raised += 1
+
+
+def arm(after_s: float) -> None:
+    """Interrupt the main thread a moment from now."""
+    if HOW == "sent to the thread":
+        ASKED.put(after_s)
+    else:
+        signal.setitimer(signal.ITIMER_REAL, after_s)
+
+
+threading.Thread(target=send, daemon=True).start()
+from deepchecks_telemetry.hooks import attach  # noqa: E402
+
+attach()
+from deepchecks.tabular.base_checks import SingleDatasetCheck  # noqa: E402
+
+check = SingleDatasetCheck()
+check.run()
+signal.signal(signal.SIGALRM, INSTALLED.get(HOW, handler))
+
+
+def work() -> None:
+    """Run checks until the exception arrives, and a few more; it may arrive a moment after it was sent."""
+    before, after = raised, 0
+    arm(random.uniform(1e-6, 1e-3))
+    while after < 50:
+        check.run()
+        after += raised != before
+
+
+for _ in range(ROUNDS):
+    try:  # a call only: on 3.13 a jump back to the head of a loop is outside the `try` around the loop
+        work()
+    except error:
+        reached += 1
+from deepchecks_telemetry.hooks.wrappers import INSIDE  # noqa: E402
+
+print(json.dumps({"raised": raised, "reached": reached, "running": INSIDE.running}))

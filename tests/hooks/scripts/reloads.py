@@ -1,0 +1,72 @@
+"""Removes modules and imports them again a hundred times, as reloaders do; prints what is left of the older copies."""
+
+import contextlib
+import gc
+import importlib
+import json
+import sys
+import weakref
+from typing import Any
+from unittest import mock
+
+HOW, SECOND_COPY = sys.argv[1:]
+ROUNDS = 100
+
+
+def purge(*packages: str) -> None:
+    """Remove a package and what is in it from sys.modules."""
+    for name in list(sys.modules):
+        if name.split(".")[0] in packages:
+            del sys.modules[name]
+
+
+def attach() -> Any:
+    """Attach with the copy of our package that is imported now; return its finder."""
+    module = importlib.import_module("deepchecks_telemetry.hooks")
+    module.attach()
+    return importlib.import_module("deepchecks_telemetry.hooks.attach").FINDER
+
+
+def check() -> Any:
+    """A check of the deepchecks that is imported now."""
+    return importlib.import_module("deepchecks.tabular.base_checks").SingleDatasetCheck()
+
+
+def one_round(number: int) -> Any:
+    """Attach and run a check; a second time inside another copy's, where there is one."""
+    finder = attach()
+    check().run()
+    if HOW == "ours":
+        purge("deepchecks_telemetry")
+    elif HOW == "deepchecks":
+        purge("deepchecks")
+    elif HOW == "both":
+        purge("deepchecks_telemetry", "deepchecks")
+    elif HOW == "a second copy":
+        purge("deepchecks_telemetry", "deepchecks")
+        sys.path[:] = [path for path in sys.path if path != SECOND_COPY]
+        if number % 2 == 0:
+            sys.path.insert(0, SECOND_COPY)
+        importlib.invalidate_caches()
+    return weakref.ref(finder)
+
+
+finders = []
+for number in range(ROUNDS):
+    with mock.patch.dict(sys.modules) if HOW == "mock.patch.dict" else contextlib.nullcontext():
+        finders.append(one_round(number))
+attach()
+old_check = check()
+purge("deepchecks_telemetry", "deepchecks")
+attach()
+old_check.run(check())
+gc.collect()
+print(
+    json.dumps(
+        {
+            "finders": sum(type(finder).__name__ == "NotifyingFinder" for finder in sys.meta_path),
+            "alive": sum(finder() is not None for finder in finders),
+            "runs": ROUNDS + 1,
+        }
+    )
+)

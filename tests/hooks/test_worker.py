@@ -1,0 +1,101 @@
+"""What counts as an import of deepchecks: one per program; the workers that it starts import it again, uncounted."""
+
+import http.client
+import importlib.util
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+Counts = dict[str, int]
+
+SCRIPTS = Path(__file__).with_name("scripts")
+LINUX = pytest.mark.skipif(sys.platform != "linux", reason="a fork is recognised by Linux' /proc")
+
+
+@LINUX
+@pytest.mark.parametrize(
+    ("how", "imports", "runs"),
+    [
+        ("program", 1, 1),
+        ("workers", 0, 3),
+        ("workers of a program that imports it", 1, 4),
+        ("daemon", 1, 1),
+        ("a program started by a program", 1, 1),
+    ],
+)
+def test_an_import_counts_in_a_program_and_not_in_its_forked_workers(
+    run: Run, recorded: Callable[[], Counts], library: str, how: str, imports: int, runs: int
+) -> None:
+    run(str(SCRIPTS / "forks.py"), how, PYTHONPATH=library)
+    assert recorded() == {"package-import": imports, "run-check": runs} if imports else {"run-check": runs}
+
+
+@contextmanager
+def gunicorn(*options: str, environ: dict[str, str], folder: Path) -> Iterator[tuple[Callable[[], str], int]]:
+    """A gunicorn with one worker on a socket of this test: a function that sends a request, and the pipe of starts."""
+    started, report = os.pipe()
+    address = str(folder / "socket")
+    command = [sys.executable, "-m", "gunicorn", "--bind", f"unix:{address}", *options, "gunicorn_app:app"]
+    server = subprocess.Popen(
+        command, cwd=folder, env=environ | {"STARTED": str(report)}, pass_fds=[report], stderr=subprocess.DEVNULL
+    )
+    os.close(report)
+
+    def get() -> str:
+        connection = http.client.HTTPConnection("localhost", timeout=60)
+        connection.sock = socket.socket(socket.AF_UNIX)
+        connection.sock.settimeout(60)
+        connection.sock.connect(address)
+        connection.request("GET", "/", headers={"Connection": "close"})
+        return connection.getresponse().read().decode()
+
+    try:
+        yield get, started
+    finally:
+        server.send_signal(signal.SIGTERM)
+        server.wait(60)
+        os.close(started)
+
+
+@pytest.mark.real
+@pytest.mark.skipif(not importlib.util.find_spec("gunicorn"), reason="gunicorn is not installed")
+@LINUX
+@pytest.mark.parametrize(
+    ("options", "counted"),
+    [
+        (("--workers", "1", "--max-requests", "1"), {"run-check": 3}),
+        (("--workers", "1", "--max-requests", "1", "--preload"), {"package-import": 1, "run-check": 3}),
+    ],
+)
+def test_workers_of_gunicorn_and_their_restarts_do_not_count(
+    recorded: Callable[[], Counts],
+    environ: dict[str, str],
+    library: str,
+    tmp_path: Path,
+    options: tuple[str, ...],
+    counted: Counts,
+) -> None:
+    here = environ | {"PYTHONPATH": os.pathsep.join([library, str(SCRIPTS)])}
+    with gunicorn(*options, environ=here, folder=tmp_path) as (get, started):
+        for number in range(3):
+            if (
+                number == 0 or "--preload" not in options
+            ):  # a start of the application: of the first worker, or a new one
+                assert os.read(started, 1) == b"."
+            assert get() == "a result"
+    assert recorded() == counted
+
+
+@pytest.mark.real
+@pytest.mark.skipif(not importlib.util.find_spec("distributed"), reason="dask.distributed is not installed")
+def test_workers_of_dask_do_not_count(run: Run, recorded: Callable[[], Counts], library: str) -> None:
+    run("-W", "ignore", str(SCRIPTS / "dask_cluster.py"), PYTHONPATH=library)
+    assert recorded() == {"run-check": 2}
