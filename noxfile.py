@@ -29,6 +29,7 @@ LOCKED = {
     "browser": (MAIN, *RUNTIME, "--group=browser"),
     "fleet": (MAIN, *RUNTIME, "--group=fleet"),
     "fuzz": (MAIN, *RUNTIME, "--group=fuzz"),
+    "hosts": ("3.10", *RUNTIME, "--group=hosts"),
     "mutants": (MAIN, *RUNTIME, "--group=mutants"),
     "lint": ("3.10", "--group=lint"),
     "supply": (MAIN, "--group=supply"),
@@ -123,7 +124,14 @@ def lowest(session: nox.Session) -> None:
 def campaigns(session: nox.Session) -> None:
     """Kill, damage, fail, race, and take defences away: quickly, or with `-- --long` in full, an hour or more."""
     install_sources(session, "test")
-    session.run("pytest", "-s", "tests/campaigns", *session.posargs)
+    session.run("pytest", "-s", "tests/campaigns", "--ignore=tests/campaigns/hosts", *session.posargs)
+
+
+@nox.session(python=PYTHONS)
+def hosts(session: nox.Session) -> None:
+    """Record in real host programs: servers, pools, daemons, interrupts; with `-- --long`, thousands of times."""
+    install_sources(session, "hosts")
+    session.run("pytest", "-s", "tests/campaigns/hosts", *session.posargs)
 
 
 @nox.session
