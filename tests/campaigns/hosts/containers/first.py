@@ -9,7 +9,7 @@ import ctypes
 import os
 from pathlib import Path
 
-from tests.campaigns.hosts.program import Book, play
+from tests.campaigns.hosts.program import Book, Clock, play
 
 PR_SET_CHILD_SUBREAPER = 36
 
@@ -34,8 +34,8 @@ def main(book: Book, what: str) -> None:
 def wait_for_all(book: Book, seconds: float = 3.0) -> list[int]:
     """Reap like an init, also what comes later: the uploader needs a second to start and to find nobody at its port."""
     reaped: list[int] = []
-    deadline = book.clock() + seconds
-    while book.clock() < deadline:
+    deadline = Clock.now() + seconds
+    while Clock.now() < deadline:
         try:
             pid, _ = os.waitpid(-1, os.WNOHANG)
         except ChildProcessError:
@@ -43,7 +43,7 @@ def wait_for_all(book: Book, seconds: float = 3.0) -> list[int]:
         if pid:
             reaped.append(pid)
         else:
-            book.sleep(0.01)
+            Clock.sleep(0.01)
     return reaped
 
 

@@ -8,7 +8,7 @@ import threading
 import traceback
 from concurrent.futures import ProcessPoolExecutor
 
-from tests.campaigns.hosts.program import Book, play
+from tests.campaigns.hosts.program import Book, Clock, play
 
 THREADS = 2
 book = Book()
@@ -22,7 +22,7 @@ def main(_: Book, pools: str) -> None:
         thread.start()
     while any(thread.is_alive() for thread in threads):
         book.record(20)
-        book.sleep(0.001)
+        Clock.sleep(0.001)
     book.write()
 
 

@@ -9,7 +9,7 @@ import datetime as dt
 from importlib import import_module
 from typing import Any
 
-from tests.campaigns.hosts.program import Book, play
+from tests.campaigns.hosts.program import Book, Stopwatch, play
 
 MOMENT = dt.datetime(2031, 5, 17, 12, tzinfo=dt.timezone.utc)
 
@@ -18,10 +18,10 @@ def main(book: Book, how: str, order: str, times: str) -> None:
     """Freeze, record, and go on with a clock that runs."""
     if order == "later":
         book.record(1)
-    begun = book.clock()
+    watch = Stopwatch()
     with freeze(how):
         stored = book.record(int(times))
-    book.count("waited_ms", (book.clock() - begun) * 1000)
+    book.count("waited_ms", watch.ms())
     book.count("stored", stored)
 
 

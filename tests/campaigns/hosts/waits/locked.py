@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.campaigns.hosts.program import Book, play
+from tests.campaigns.hosts.program import Book, Clock, Stopwatch, play
 
 NEIGHBOUR = Path(__file__).parents[1] / "neighbour.py"
 SPOOL = os.path.join(os.environ["DEEPCHECKS_TELEMETRY_DIR"], "state", "spool.db")
@@ -21,13 +21,13 @@ def main(book: Book, times: str) -> None:
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as neighbour:
         assert neighbour.stdout is not None
         neighbour.stdout.readline()
-        begun = book.clock()
+        watch = Stopwatch()
         book.count("dropped", int(times) - book.record(int(times)))
-        book.count("waited_ms", (book.clock() - begun) * 1000)
-    deadline = book.clock() + 3
-    while not book.once() and book.clock() < deadline:
+        book.count("waited_ms", watch.ms())
+    deadline = Clock.now() + 3
+    while not book.once() and Clock.now() < deadline:
         book.count("dropped")
-        book.sleep(0.05)
+        Clock.sleep(0.05)
     book.count("stored_afterwards", book.record(10))
 
 
