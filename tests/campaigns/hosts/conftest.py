@@ -6,7 +6,10 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from tests.campaigns.hosts.stage import Control, Stage
+
+pytest.register_assert_rewrite("tests.campaigns.hosts.oracle", "tests.campaigns.hosts.stage")
+
+from tests.campaigns.hosts.stage import Control, Stage  # noqa: E402
 
 HERE = Path(__file__).parent
 

@@ -53,17 +53,20 @@ class Book:
         return sum(self.once() for _ in range(times))
 
     def once(self) -> bool:
+        """Record one event, and measure it."""
+        self._notice_fork()
+        watch = Stopwatch()
+        stored = self.unmeasured()
+        self.slowest_ms = max(self.slowest_ms, watch.ms())
+        return stored
+
+    def unmeasured(self) -> bool:
         """Record one event. The attempt is counted before it, the acknowledgement after it."""
         # Imported each time: a reloader may have removed the module since.
         from deepchecks_telemetry.spool import record
 
-        self._notice_fork()
         self.attempted.append(None)
-        watch = Stopwatch()
-        try:
-            stored = record("run-check")
-        finally:
-            self.slowest_ms = max(self.slowest_ms, watch.ms())
+        stored = record("run-check")
         if stored:
             self.acknowledged.append(None)
         return stored
