@@ -123,7 +123,16 @@ def lowest(session: nox.Session) -> None:
 def campaigns(session: nox.Session) -> None:
     """Kill, damage, fail, race, and take defences away: quickly, or with `-- --long` in full, an hour or more."""
     install_sources(session, "test")
-    session.run("pytest", "-s", "tests/campaigns", *session.posargs)
+    elsewhere = [f"--ignore=tests/campaigns/{name}" for name in ("hosts", "test_programs.py")]  # see `hosts`
+    session.run("pytest", "-s", "tests/campaigns", *elsewhere, *session.posargs)
+
+
+@nox.session(python=PYTHONS)
+def hosts(session: nox.Session) -> None:
+    """Record in real host programs: servers, pools, daemons, interrupts; with `-- --long`, thousands of times."""
+    install_sources(session, "hosts")
+    programs = ["tests/campaigns/test_programs.py"] if session.python == MAIN else []
+    session.run("pytest", "-s", "tests/campaigns/hosts", *programs, *session.posargs)
 
 
 @nox.session

@@ -1,0 +1,32 @@
+"""What the tests of the hosts share: where they run, and a stage for each of them."""
+
+import sys
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+pytest.register_assert_rewrite("tests.campaigns.hosts.oracle", "tests.campaigns.hosts.stage")
+
+from tests.campaigns.hosts.stage import Control, Stage  # noqa: E402
+
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give each of our tests an hour; skip them where there is no /proc, or where the hosts are not installed."""
+    missing = find_spec("celery") is None
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.timeout(3600))
+            item.add_marker(pytest.mark.skipif(sys.platform != "linux", reason="the hosts are Linux programs"))
+            item.add_marker(pytest.mark.skipif(missing, reason="the hosts are installed by `nox -s hosts`"))
+
+
+@pytest.fixture
+def stage(home: Path, tmp_path: Path) -> Iterator[Stage]:
+    """Answer a stage with an empty spool."""
+    control = Control(tmp_path)
+    yield Stage(home, tmp_path, control)
+    control.slowest_ms()

@@ -1,0 +1,87 @@
+"""A host whose signal handler raises while it records: Ctrl-C in a notebook, an alarm used as a timeout.
+
+    python -m ... KeyboardInterrupt|TimeoutError|Stop kill|disable INTERRUPTS
+
+Each exception has to reach the host. Afterwards records are stored, forks work and nothing is left open; then the
+process is killed, or `deepchecks telemetry disable` is run beside it.
+"""
+
+import builtins
+import os
+import random
+import signal
+import subprocess
+import sys
+
+from tests.campaigns.hosts.program import Book, descriptors, fork, play, wait
+
+WRITE = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=0)
+connection.execute("BEGIN IMMEDIATE")
+connection.execute("ROLLBACK")
+"""
+SPOOL = os.path.join(os.environ["DEEPCHECKS_TELEMETRY_DIR"], "state", "spool.db")
+DISABLE = [sys.executable, "-m", "deepchecks_telemetry.cli", "telemetry", "disable", "--json"]
+
+
+class Stop(Exception):
+    """A host's own exception."""
+
+
+class Alarm:
+    """Raises out of the handler of a timer, and counts how often."""
+
+    def __init__(self, exception: type[BaseException]) -> None:
+        self.exception = exception
+        self.raised = 0
+        signal.signal(signal.SIGALRM, self.ring)
+
+    def ring(self, *_: object) -> None:
+        """Handle the signal."""
+        self.raised += 1
+        raise self.exception
+
+
+def main(book: Book, exception: str, end: str, interrupts: str) -> None:
+    """Interrupt, see that all is well, and end."""
+    alarm = Alarm(getattr(builtins, exception, Stop))
+    book.record(1)
+    before = descriptors()
+    arrived = sum(interrupt(book, alarm) for _ in range(int(interrupts)))
+    book.count("raised", alarm.raised)
+    book.count("swallowed", alarm.raised - arrived)
+    book.count("refused_afterwards", 20 - book.record(20))
+    wait(book, fork(book, lambda: book.record(5)))
+    book.record(1)
+    book.count("leaked_descriptors", descriptors() - before)
+    subprocess.run([sys.executable, "-c", WRITE, SPOOL], check=True, timeout=30)
+    book.write()
+    if end == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    done = subprocess.run(DISABLE, capture_output=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+    assert book.record(5) == 0, "recorded after disable"
+
+
+def interrupt(book: Book, alarm: Alarm) -> bool:
+    """Whether the exception of an alarm arrived; the next record is stored, and every second time it is interrupted too."""
+    try:
+        record_until(book, alarm)
+    except alarm.exception:
+        if alarm.raised % 2:
+            book.count("refused_next", not book.once())
+        return True
+    return False
+
+
+def record_until(book: Book, alarm: Alarm) -> None:
+    """Record until the alarm rings. A function of its own: a `try` does not cover the jump of a loop that ends it."""
+    before = alarm.raised
+    signal.setitimer(signal.ITIMER_REAL, random.uniform(0.0001, 0.003))
+    while alarm.raised == before:
+        book.unmeasured()  # a Stopwatch opens a file, which an exception would leave to the garbage collector
+
+
+if __name__ == "__main__":
+    play(main)

@@ -1,0 +1,36 @@
+"""Hosts whose signal handlers raise or record at random moments: nothing is swallowed, left open or lost."""
+
+import signal
+
+import pytest
+from tests.campaigns.hosts.stage import Stage
+
+
+@pytest.mark.parametrize("end", ["kill", "disable"])
+@pytest.mark.parametrize("exception", ["KeyboardInterrupt", "TimeoutError", "Stop"])
+def test_an_exception_of_a_signal_handler_reaches_the_host_and_leaves_nothing_open(
+    stage: Stage, in_full: bool, exception: str, end: str
+) -> None:
+    """Every exception arrives; the next record is stored and fast; another process can write; a kill loses nothing."""
+    hosts, interrupts = (10, 200) if in_full else (2, 100)
+    for _ in range(hosts):
+        if end == "disable":
+            stage.clear()
+        status = -signal.SIGKILL if end == "kill" else 0
+        stage.run("interrupts.interrupted", exception, end, interrupts, status=status)
+    totals = stage.audit(wiped=end == "disable")
+    assert totals.facts["raised"] == hosts * interrupts
+    assert totals.facts["swallowed"] == 0
+    assert totals.facts["refused_next"] == 0
+    assert totals.facts["refused_afterwards"] == 0
+    assert totals.facts["leaked_descriptors"] <= 0
+    stage.check_speed(totals)
+
+
+def test_a_record_in_a_signal_handler_never_waits_for_the_one_that_it_interrupted(stage: Stage, in_full: bool) -> None:
+    """No call takes long, whether it is stored or counted as dropped, and the host goes on."""
+    stage.run("interrupts.reentrant", 10_000 if in_full else 1000, timeout_s=300)
+    totals = stage.audit()
+    assert totals.facts["handled"] >= 1000
+    assert totals.facts["refused_afterwards"] == 0
+    stage.check_speed(totals)

@@ -1,0 +1,36 @@
+"""A host whose clock stands still, as in a test suite that uses freezegun or time-machine.
+
+    python -m ... freezegun|time-machine first|later TIMES
+
+`first` freezes before our import, `later` after the first record.
+"""
+
+import datetime as dt
+from importlib import import_module
+from typing import Any
+
+from tests.campaigns.hosts.program import Book, Stopwatch, play
+
+MOMENT = dt.datetime(2031, 5, 17, 12, tzinfo=dt.timezone.utc)
+
+
+def main(book: Book, how: str, order: str, times: str) -> None:
+    """Freeze, record, and go on with a clock that runs."""
+    if order == "later":
+        book.record(1)
+    watch = Stopwatch()
+    with freeze(how):
+        stored = book.record(int(times))
+    book.count("waited_ms", watch.ms())
+    book.count("stored", stored)
+
+
+def freeze(how: str) -> Any:
+    """Stop the clock, which both libraries undo at the end of the block."""
+    if how == "freezegun":
+        return import_module("freezegun").freeze_time(MOMENT)
+    return import_module("time_machine").travel(MOMENT, tick=False)
+
+
+if __name__ == "__main__":
+    play(main)

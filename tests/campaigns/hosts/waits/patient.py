@@ -1,0 +1,21 @@
+"""A host that records while another program may hold the spool.
+
+    python -m ... TIMES SECONDS
+
+It records so many events, evenly over so many seconds, and measures how long it was kept in `record()` altogether.
+"""
+
+from tests.campaigns.hosts.program import Book, Clock, Stopwatch, play
+
+
+def main(book: Book, times: str, seconds: str) -> None:
+    """Record and rest in turn."""
+    for _ in range(int(times)):
+        watch = Stopwatch()
+        book.count("stored", book.once())
+        book.count("waited_ms", watch.ms())
+        Clock.sleep(float(seconds) / int(times))
+
+
+if __name__ == "__main__":
+    play(main)
