@@ -58,7 +58,8 @@ def install_file(folder: Path | None = None) -> Path:
     except OSError as error:
         raise _refused("write", path, error) from error
     finally:
-        draft.unlink(missing_ok=True)
+        with suppress(OSError):
+            draft.unlink()
     return path
 
 
