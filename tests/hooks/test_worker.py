@@ -43,10 +43,22 @@ def gunicorn(*options: str, environ: dict[str, str], folder: Path) -> Iterator[t
     """A running gunicorn: a function that sends a request, and a pipe that receives a byte at each start of the app."""
     started, report = os.pipe()
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        handed = [report, listener.fileno()]
-        command = [sys.executable, "-m", "gunicorn", "--bind", f"fd://{listener.fileno()}", *options, "gunicorn_app:app"]
+        bound = listener.fileno()
+        command = [
+            sys.executable,
+            "-m",
+            "gunicorn",
+            "--bind",
+            f"fd://{bound}",
+            *options,
+            "gunicorn_app:app",
+        ]
         server = subprocess.Popen(
-            command, cwd=folder, env=environ | {"STARTED": str(report)}, pass_fds=handed, stderr=subprocess.DEVNULL
+            command,
+            cwd=folder,
+            env=environ | {"STARTED": str(report)},
+            pass_fds=[report, bound],
+            stderr=subprocess.DEVNULL,
         )
         port = listener.getsockname()[1]
     os.close(report)
@@ -85,7 +97,7 @@ def test_workers_of_gunicorn_and_their_restarts_do_not_count(
     here = environ | {"PYTHONPATH": os.pathsep.join([library, str(SCRIPTS)])}
     with gunicorn(*options, environ=here, folder=tmp_path) as (get, started):
         for number in range(3):
-            if number == 0 or "--preload" not in options:  # each worker starts the application, or the master does it once
+            if number == 0 or "--preload" not in options:  # by each worker, or once by the master
                 assert os.read(started, 1) == b"."
             assert get() == "a result"
     assert recorded() == counted

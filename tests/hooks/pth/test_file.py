@@ -48,11 +48,11 @@ def test_each_line_is_one_that_site_executes_or_skips(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("flags", [(), ("-I",), ("-E",)])
 def test_an_interpreter_that_does_not_import_deepchecks_loads_nothing_of_ours(
-    run: Run, opted_in: str, flags: tuple[str, ...]
+    run: Run, attached: str, flags: tuple[str, ...]
 ) -> None:
-    assert run(*flags, "-c", OURS, python=opted_in).stdout == "[]\n"
+    assert run(*flags, "-c", OURS, python=attached).stdout == "[]\n"
     waiting = "import sys; print([finder.__name__ for finder in sys.meta_path if 'Telemetry' in finder.__name__])"
-    assert run(*flags, "-c", waiting, python=opted_in).stdout == "['DeepchecksTelemetryAttach']\n"
+    assert run(*flags, "-c", waiting, python=attached).stdout == "['DeepchecksTelemetryAttach']\n"
 
 
 def test_it_loads_no_module_that_a_bare_interpreter_does_not(run: Run, bare: str, environment: Path) -> None:
@@ -62,18 +62,18 @@ def test_it_loads_no_module_that_a_bare_interpreter_does_not(run: Run, bare: str
     assert run("-c", loaded, python=bare).stdout == without
 
 
-def test_the_import_clock_of_a_bare_interpreter_shows_nothing_of_ours(run: Run, opted_in: str) -> None:
-    timed = run("-X", "importtime", "-c", "pass", python=opted_in).stderr
+def test_the_import_clock_of_a_bare_interpreter_shows_nothing_of_ours(run: Run, attached: str) -> None:
+    timed = run("-X", "importtime", "-c", "pass", python=attached).stderr
     assert "encodings" in timed
     assert "deepchecks" not in timed
 
 
 def test_a_bare_interpreter_opens_no_file_of_ours_but_the_one(
-    run: Run, tool: Callable[[str], str], tmp_path: Path, opted_in: str
+    run: Run, tool: Callable[[str], str], tmp_path: Path, attached: str
 ) -> None:
     """By the system's own account: every file that is looked at, opened or made, every socket, every child."""
     strace = (tool("strace"), "-f", "-qq", "-e", "trace=%file,%network,%process", "-o", "calls")
-    run(*strace[1:], opted_in, "-c", "pass", python=strace[0])
+    run(*strace[1:], attached, "-c", "pass", python=strace[0])
     calls = (tmp_path / "calls").read_text("utf-8", "replace").splitlines()
     opened = [call for call in calls if FILE_NAME in call and (" openat(" in call or " open(" in call)]
     assert len(opened) in {1, 2}, "`site` executes the files of a virtual environment twice on some Pythons"
