@@ -88,12 +88,12 @@ def _imports(folder: Path, port: int) -> dict[str, float]:
 
 
 def _idle(folder: Path) -> dict[str, float]:
-    """The CPU of `python -I -c pass` in two environments that differ by the opt-in file."""
+    """The CPU of `python -I -c pass` in two environments that differ by the attach file."""
     from deepchecks_telemetry.hooks import install_file
 
-    for name in ("bare", "opted-in"):
+    for name in ("bare", "attached"):
         venv.create(folder / name, symlinks=True)
-    (packages,) = folder.glob("opted-in/lib/python*/site-packages")
+    (packages,) = folder.glob("attached/lib/python*/site-packages")
     install_file(packages)
 
     def start(name: str) -> Cost:
@@ -103,13 +103,13 @@ def _idle(folder: Path) -> dict[str, float]:
         cpu = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
         return Cost(time.perf_counter() - wall, cpu)
 
-    costs = _in_turn({name: functools.partial(start, name) for name in ("bare", "opted-in")}, IDLES)
-    bare, opted_in = ([each.cpu_s * 1e3 for each in costs[name]] for name in ("bare", "opted-in"))
+    costs = _in_turn({name: functools.partial(start, name) for name in ("bare", "attached")}, IDLES)
+    bare, with_file = ([each.cpu_s * 1e3 for each in costs[name]] for name in ("bare", "attached"))
     return {
         "bare, CPU ms": round(statistics.median(bare), 2),
-        "opted in, CPU ms": round(statistics.median(opted_in), 2),
-        "added, ms": round(_difference(opted_in, bare), 2),
-        "added to the fastest, ms": round(min(opted_in) - min(bare), 2),
+        "attached, CPU ms": round(statistics.median(with_file), 2),
+        "added, ms": round(_difference(with_file, bare), 2),
+        "added to the fastest, ms": round(min(with_file) - min(bare), 2),
     }
 
 

@@ -1,4 +1,4 @@
-"""Real processes with a spool of their own; what they did is read from that spool."""
+"""Real processes with a spool of their own; what they recorded is read from that spool."""
 
 import json
 import os
@@ -26,9 +26,16 @@ Ask = Callable[[str], list[Any]]
 _UNWANTED = ("DEEPCHECKS_TELEMETRY", "DISABLE_", "DO_NOT_TRACK", "PYTEST_", "PYTHON", "WANDB_", "COV_", "CI")
 
 
+CHECK = """
+class SingleDatasetCheck:
+    def run(self, inner=None):
+        return inner.run() if inner else 'a result'
+"""
+
+
 @pytest.fixture
 def environ(tmp_path: Path) -> dict[str, str]:
-    """The variables of a child that records into a folder of this test and has nowhere to send to."""
+    """The variables of a child that records into a directory of this test and has no endpoint."""
     kept = {name: value for name, value in os.environ.items() if not name.upper().startswith(_UNWANTED)}
     return kept | {
         "DEEPCHECKS_TELEMETRY": "on",
@@ -42,7 +49,7 @@ def environ(tmp_path: Path) -> dict[str, str]:
 
 @pytest.fixture
 def run(tmp_path: Path, environ: dict[str, str]) -> Run:
-    """Run Python code, or a file, in a process of its own; a failure shows what the process said."""
+    """Run Python code, or a file, in a process of its own; a failure shows what the process printed."""
 
     def run_python(
         *arguments: str, python: str = sys.executable, stdin: str = "", **variables: str
@@ -59,7 +66,7 @@ def run(tmp_path: Path, environ: dict[str, str]) -> Run:
 
 @pytest.fixture
 def ask(tmp_path: Path) -> Ask:
-    """Ask the spool of this test; nothing, where there is none."""
+    """Query the spool of this test; an empty list if it does not exist."""
 
     def read(query: str) -> list[Any]:
         path = tmp_path / "home" / "state" / "spool.db"
@@ -73,14 +80,14 @@ def ask(tmp_path: Path) -> Ask:
 
 @pytest.fixture
 def recorded(ask: Ask) -> Callable[[], Counts]:
-    """How often each event stands in the spool."""
+    """How often each event is in the spool."""
     query = "SELECT event, count(*) FROM events WHERE event > 0 GROUP BY event"
     return lambda: {NAMES[number]: count for number, count in ask(query)}
 
 
 @pytest.fixture
 def environment(tmp_path: Path) -> Path:
-    """A virtual environment that sees what this one sees: its site-packages is a folder of this test."""
+    """A virtual environment with the packages of this one; its site-packages is a directory of this test."""
     folder = tmp_path / "environment"
     venv.create(folder, with_pip=False, symlinks=os.name == "posix")
     (packages,) = [*folder.glob("lib/python*/site-packages"), *folder.glob("Lib/site-packages")]
@@ -89,8 +96,8 @@ def environment(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def opted_in(environment: Path) -> str:
-    """The interpreter of an environment with the opt-in file."""
+def attached(environment: Path) -> str:
+    """The interpreter of an environment with the attach file."""
     install_file(environment)
     return interpreter_of(environment)
 
@@ -104,7 +111,7 @@ def bare(environment: Path) -> str:
 @pytest.fixture
 def interpreter(request: pytest.FixtureRequest) -> Callable[[str], str]:
     """The interpreter that a way of attaching needs."""
-    return lambda how: request.getfixturevalue("opted_in") if how == "file" else sys.executable
+    return lambda how: request.getfixturevalue("attached") if how == "file" else sys.executable
 
 
 @pytest.fixture
@@ -135,6 +142,5 @@ def library(tmp_path: Path) -> str:
     (package / "tabular").mkdir(parents=True)
     (package / "__init__.py").touch()
     (package / "tabular" / "__init__.py").touch()
-    check = "class SingleDatasetCheck:\n    def run(self, inner=None):\n        return inner.run() if inner else 'a result'\n"
-    (package / "tabular" / "base_checks.py").write_text(check)
+    (package / "tabular" / "base_checks.py").write_text(CHECK)
     return str(package.parent)

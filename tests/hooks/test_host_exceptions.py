@@ -1,4 +1,4 @@
-"""What a host's signal handler raises while our code runs reaches the host; every other error below our code does not."""
+"""What a host's signal handler raises while our code runs reaches the host; all other errors below our code do not."""
 
 import functools
 import signal
@@ -89,7 +89,7 @@ def test_every_exception_sent_to_the_thread_reaches_the_host(run: Run, said: Sai
     assert found == {"raised": 500, "reached": 500, "running": False}
 
 
-HANDLERS = {
+HANDLERS: dict[str, Any] = {
     "function": fail,
     "arguments deleted": fail_without_arguments,
     "lambda": lambda *_: fail(),
@@ -178,6 +178,6 @@ except HostError:
     ("act", "printed"), [("signal.raise_signal(signal.SIGUSR1)", "interrupted\n"), ("raise HostError", "imported\n")]
 )
 def test_a_signal_while_the_attach_file_attaches_is_the_hosts_and_a_damaged_package_is_not(
-    run: Run, opted_in: str, library: str, act: str, printed: str
+    run: Run, attached: str, library: str, act: str, printed: str
 ) -> None:
-    assert run("-c", AT_THE_FIRST_IMPORT.format(act=act), python=opted_in, PYTHONPATH=library).stdout == printed
+    assert run("-c", AT_THE_FIRST_IMPORT.format(act=act), python=attached, PYTHONPATH=library).stdout == printed

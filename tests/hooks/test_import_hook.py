@@ -25,12 +25,12 @@ RELOADS = str(Path(__file__).with_name("scripts") / "reloads.py")
 
 
 @pytest.fixture
-def greeted() -> list[str]:
+def imported() -> list[str]:
     return []
 
 
 @pytest.fixture
-def package(tmp_path: Path, greeted: list[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def package(tmp_path: Path, imported: list[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     folder = tmp_path / "watched_package"
     folder.mkdir()
     (folder / "__init__.py").write_text("VALUE = 1\n")
@@ -39,7 +39,7 @@ def package(tmp_path: Path, greeted: list[str], monkeypatch: pytest.MonkeyPatch)
     monkeypatch.syspath_prepend(str(tmp_path))
 
     def on_import(module: ModuleType) -> None:
-        greeted.append(f"{module.__name__} {module.VALUE}")
+        imported.append(f"{module.__name__} {module.VALUE}")
 
     watched = {"watched_package", "watched_package.inner", "watched_package.broken", "not_installed_anywhere"}
     monkeypatch.setattr(sys, "meta_path", [NotifyingFinder(watched, on_import), *sys.meta_path])
@@ -48,11 +48,11 @@ def package(tmp_path: Path, greeted: list[str], monkeypatch: pytest.MonkeyPatch)
         del sys.modules[name]
 
 
-def test_a_watched_module_is_greeted_whole_and_again_on_reload(package: Path, greeted: list[str]) -> None:
+def test_the_callback_gets_a_complete_module_and_gets_it_again_on_reload(package: Path, imported: list[str]) -> None:
     module = importlib.import_module("watched_package.inner")
-    assert greeted == ["watched_package 1", "watched_package.inner 2"]
+    assert imported == ["watched_package 1", "watched_package.inner 2"]
     importlib.reload(module)
-    assert greeted[2:] == ["watched_package.inner 2"]
+    assert imported[2:] == ["watched_package.inner 2"]
 
 
 def test_the_loaded_module_shows_the_real_loader(package: Path) -> None:
@@ -62,23 +62,23 @@ def test_the_loaded_module_shows_the_real_loader(package: Path) -> None:
         assert type(loader).__module__ == "_frozen_importlib_external"
 
 
-def test_a_look_up_without_an_import_greets_nobody_and_still_answers(package: Path, greeted: list[str]) -> None:
+def test_a_look_up_without_an_import_calls_nothing_and_gives_the_source(package: Path, imported: list[str]) -> None:
     spec = importlib.util.find_spec("watched_package")
     assert spec is not None
     assert spec.loader is not None
     assert spec.loader.get_source("watched_package") == "VALUE = 1\n"  # type: ignore[attr-defined]
-    assert greeted == []
+    assert imported == []
 
 
-def test_a_module_that_fails_fails_as_before(package: Path, greeted: list[str]) -> None:
+def test_a_module_that_fails_fails_as_before(package: Path, imported: list[str]) -> None:
     with pytest.raises(RuntimeError, match="broken"):
         importlib.import_module("watched_package.broken")
     with pytest.raises(ModuleNotFoundError, match="not_installed_anywhere"):
         importlib.import_module("not_installed_anywhere")
-    assert greeted == ["watched_package 1"]
+    assert imported == ["watched_package 1"]
 
 
-def test_other_modules_pass_it_by(package: Path) -> None:
+def test_other_modules_are_not_looked_up(package: Path) -> None:
     finder = sys.meta_path[0]
     assert finder.find_spec("json", None, None) is None
 
@@ -96,16 +96,16 @@ def test_after_a_hundred_reloads_there_is_one_finder_and_each_call_was_counted_o
     assert recorded() == {"package-import": 1, "run-check": found["runs"]}
 
 
-def test_two_finders_of_ours_do_not_ask_each_other(package: Path, greeted: list[str]) -> None:
-    sys.meta_path.insert(0, NotifyingFinder({"watched_package"}, lambda module: greeted.append("an older copy")))
+def test_two_finders_of_ours_do_not_ask_each_other(package: Path, imported: list[str]) -> None:
+    sys.meta_path.insert(0, NotifyingFinder({"watched_package"}, lambda _: imported.append("an older copy")))
     importlib.import_module("watched_package")
-    assert greeted == ["an older copy"]
+    assert imported == ["an older copy"]
 
 
 def test_a_finder_replaces_those_of_other_copies_and_takes_their_state(monkeypatch: pytest.MonkeyPatch) -> None:
     others = list(sys.meta_path)
     monkeypatch.setattr(sys, "meta_path", list(others))
-    older, newer = (NotifyingFinder((), lambda module: None, state) for state in ("counted", "fresh"))
+    older, newer = (NotifyingFinder((), lambda _: None, state) for state in ("counted", "fresh"))
     for finder in (older, newer, newer):
         finder.install()
         assert sys.meta_path == [finder, *others]
@@ -124,7 +124,7 @@ class OldLoader(importlib.abc.Loader):
 def test_a_loader_of_the_old_kind_is_left_alone(package: Path) -> None:
     class OldFinder:
         def find_spec(
-            self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
+            self, name: str, _: Sequence[str] | None, __: ModuleType | None = None
         ) -> importlib.machinery.ModuleSpec | None:
             return importlib.machinery.ModuleSpec(name, OldLoader()) if name == "not_installed_anywhere" else None
 

@@ -1,4 +1,4 @@
-"""On the deepchecks that is released, with all that it can be used with: workers, notebooks, texts, its maintainers."""
+"""On the released deepchecks, with what it is used with: workers, notebooks, texts, and the maintainers' own line."""
 
 import importlib.util
 import os
@@ -32,9 +32,9 @@ pytestmark = [pytest.mark.real, pytest.mark.skipif(not has("deepchecks"), reason
 @pytest.mark.parametrize("how", ["fork", "forkserver", "loky", "os.fork"])
 @pytest.mark.skipif(os.name != "posix", reason="fork is POSIX's")
 def test_workers_count_their_runs_and_no_second_import(
-    run: Run, recorded: Callable[[], Counts], said: Said, opted_in: str, how: str
+    run: Run, recorded: Callable[[], Counts], said: Said, attached: str, how: str
 ) -> None:
-    done = said(run("-W", "ignore", str(SCRIPTS / "workers.py"), how, python=opted_in))
+    done = said(run("-W", "ignore", str(SCRIPTS / "workers.py"), how, python=attached))
     assert recorded() == done
 
 
@@ -87,7 +87,7 @@ def test_the_maintainers_one_line_is_enough(
     root.write_text(source.replace(f"\n{before}\n", f"\n{line}\n{before}\n"), encoding="utf-8")
     found = said(run("-W", "ignore", AT_IMPORT, PYTHONPATH=str(released.parent)))
     assert (found["heard"], found["file"], recorded()) == ([], str(root), {"package-import": 1})
-    # Nobody was told of this endpoint yet, so it is not even kept; once its owner chose `on`, it is.
+    # No notice of this endpoint was shown yet, so it is not even kept; once its owner chose `on`, it is.
     assert ask("SELECT endpoint FROM spool") == [(None,)]
     (tmp_path / "home" / "config").mkdir()
     (tmp_path / "home" / "config" / "mode").write_text("on\n")

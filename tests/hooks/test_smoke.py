@@ -1,4 +1,4 @@
-"""On the deepchecks that is released, for every Python: each event exactly once, its own voice silent."""
+"""On the released deepchecks, for every Python: each event exactly once, and its own telemetry off."""
 
 import importlib.metadata
 import importlib.util
@@ -35,25 +35,25 @@ def test_everything_in_tabular_is_counted_once(
     assert recorded() == found["done"]
     assert found["warned_at"] == [script]
     assert (found["pickles"], found["still_pickles"], found["bound"]) == (True, True, "run")
-    # Attached after the import, deepchecks has already spoken; from then on it is silent, also when it is reloaded.
+    # Attached after the import, deepchecks has already made its request; it makes no other, even when it is reloaded.
     assert found["at_import"] == (["open"] if how == "after" else [])
     assert (found["later"], found["new_variables"]) == ([], [])
 
 
 def test_spawned_workers_count_their_runs_and_no_second_import(
-    run: Run, recorded: Callable[[], Counts], said: Said, opted_in: str
+    run: Run, recorded: Callable[[], Counts], said: Said, attached: str
 ) -> None:
-    done = said(run("-W", "ignore", str(SCRIPTS / "workers.py"), "spawn", python=opted_in))
+    done = said(run("-W", "ignore", str(SCRIPTS / "workers.py"), "spawn", python=attached))
     assert recorded() == done
 
 
 @pytest.mark.parametrize("mode", ["on", "local", "off"])
 def test_attached_it_opens_no_socket_and_writes_no_file_in_a_black_hole(
-    run: Run, recorded: Callable[[], Counts], said: Said, opted_in: str, released: Path, mode: str
+    run: Run, recorded: Callable[[], Counts], said: Said, attached: str, released: Path, mode: str
 ) -> None:
     """In each mode, with an endpoint that would be sent to."""
     variables = {"DEEPCHECKS_TELEMETRY": mode, "DEEPCHECKS_TELEMETRY_ENDPOINT": "https://collector.test"}
-    found = said(run("-W", "ignore", AT_IMPORT, python=opted_in, PYTHONPATH=str(released.parent), **variables))
+    found = said(run("-W", "ignore", AT_IMPORT, python=attached, PYTHONPATH=str(released.parent), **variables))
     assert (found["heard"], set(found["variables"]) - OPENMP) == ([], set())
     assert found["file"] == str(released / "__init__.py")
     assert not (released / ".user_id").exists()
@@ -68,8 +68,8 @@ def test_as_released_it_does_both(run: Run, said: Said, released: Path) -> None:
 
 
 @pytest.mark.parametrize("switch", ["DISABLE_DEEPCHECKS_ANONYMOUS_TELEMETRY", "DISABLE_LATEST_VERSION_CHECK"])
-def test_its_own_switches_are_off_for_ours(run: Run, said: Said, tmp_path: Path, opted_in: str, switch: str) -> None:
-    assert said(run("-W", "ignore", AT_IMPORT, python=opted_in, **{switch: "0"}))["heard"] == []
+def test_its_own_switches_are_off_for_ours(run: Run, said: Said, tmp_path: Path, attached: str, switch: str) -> None:
+    assert said(run("-W", "ignore", AT_IMPORT, python=attached, **{switch: "0"}))["heard"] == []
     assert not (tmp_path / "home").exists()
 
 
@@ -83,7 +83,7 @@ def test_results_pickled_while_attached_load_where_we_are_not_installed(
 ) -> None:
     pickles = str(SCRIPTS / "pickles.py")
     run("-W", "ignore", pickles, "save")
-    told = recorded()
-    assert told == {"package-import": 1, "run-check": 1, "run-suite": 1}
+    counts = recorded()
+    assert counts == {"package-import": 1, "run-check": 1, "run-suite": 1}
     run("-W", "ignore", pickles, "load")
-    assert recorded() == told
+    assert recorded() == counts

@@ -28,6 +28,6 @@ pytestmark = [
 def test_everything_in_vision_is_counted_once(
     run: Run, recorded: Callable[[], Counts], said: Said, request: pytest.FixtureRequest, how: str
 ) -> None:
-    python = request.getfixturevalue("opted_in") if how == "file" else sys.executable
+    python = request.getfixturevalue("attached") if how == "file" else sys.executable
     done = said(run("-W", "ignore", SCRIPT, how, python=python))
     assert recorded() == done

@@ -1,4 +1,4 @@
-"""Wrapped methods: told once, at the right moment, and otherwise what they were."""
+"""Wrapped methods: counted once, at the right moment, and otherwise unchanged."""
 
 import importlib.util
 import inspect
@@ -16,9 +16,11 @@ import pytest
 
 from deepchecks_telemetry.hooks import wrappers
 
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
 
 @pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     events: list[str] = []
 
     def keep(event: str) -> bool:
@@ -59,50 +61,50 @@ Check.save = wrappers.count_export(Check.save, "check-to-html")  # type: ignore[
 Check.deprecated = wrappers.count_run(Check.deprecated, "run-check")  # type: ignore[method-assign]
 
 
-def test_a_run_is_told_at_entry_so_that_a_failing_one_counts(told: list[str]) -> None:
+def test_a_run_is_counted_at_entry_so_that_a_failing_one_counts(counted: list[str]) -> None:
     assert Check().run(3) == 3
     with pytest.raises(ValueError, match="the check failed"):
         Check().run(fail=True)
     Check().run()
-    assert told == ["run-check"] * 3
+    assert counted == ["run-check"] * 3
 
 
-def test_an_export_is_told_after_success_only(told: list[str]) -> None:
+def test_an_export_is_counted_after_success_only(counted: list[str]) -> None:
     with pytest.raises(OSError, match="no space"):
         Check().save(fail=True)
-    assert told == []
+    assert counted == []
     assert Check().save() == "saved"
-    assert told == ["check-to-html"]
+    assert counted == ["check-to-html"]
 
 
-def test_only_the_outermost_call_is_told(told: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_outermost_call_is_counted(counted: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Outer, "run", wrappers.count_run(Outer.run, "run-suite"))
     assert Outer().run(2) == 4
-    assert told == ["run-suite"]
+    assert counted == ["run-suite"]
     with pytest.raises(ValueError, match="failed"):
         Outer().run(fail=True)
     Check().run()
-    assert told == ["run-suite", "run-suite", "run-check"]
+    assert counted == ["run-suite", "run-suite", "run-check"]
 
 
-def test_an_export_inside_a_run_is_a_persons_own(told: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_export_inside_a_run_is_the_users_own(counted: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     saving = wrappers.count_run(lambda _: Check().save(), "run-check")
     assert saving(None) == "saved"
-    assert told == ["run-check", "check-to-html"]
+    assert counted == ["run-check", "check-to-html"]
 
 
-def test_a_seam_without_an_event_keeps_what_is_inside_it_from_being_told(told: list[str]) -> None:
+def test_a_target_without_an_event_keeps_the_exports_inside_from_being_counted(counted: list[str]) -> None:
     assert wrappers.count_export(Outer.save, "")(Outer()) == "saved"
-    assert told == []
+    assert counted == []
 
 
-def test_a_method_wrapped_twice_is_told_once(told: list[str]) -> None:
+def test_a_method_wrapped_twice_is_counted_once(counted: list[str]) -> None:
     twice = wrappers.count_run(Check.run, "run-check")
     twice(Check())
-    assert told == ["run-check"]
+    assert counted == ["run-check"]
 
 
-def test_threads_are_outermost_each_for_itself(told: list[str]) -> None:
+def test_each_thread_has_outermost_calls_of_its_own(counted: list[str]) -> None:
     together = threading.Barrier(8)
 
     def work() -> None:
@@ -115,7 +117,7 @@ def test_threads_are_outermost_each_for_itself(told: list[str]) -> None:
         thread.start()
     for thread in threads:
         thread.join(10)
-    assert sorted(told) == ["run-check"] * 8 + ["run-suite"] * 8
+    assert sorted(counted) == ["run-check"] * 8 + ["run-suite"] * 8
 
 
 def test_an_error_of_ours_never_shows(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,7 +129,7 @@ def test_an_error_of_ours_never_shows(monkeypatch: pytest.MonkeyPatch) -> None:
     assert Check().save() == "saved"
 
 
-def test_a_keyboard_interrupt_is_the_hosts(monkeypatch: pytest.MonkeyPatch, told: list[str]) -> None:
+def test_a_keyboard_interrupt_is_the_hosts(monkeypatch: pytest.MonkeyPatch, counted: list[str]) -> None:
     def interrupted(event: str) -> bool:
         raise KeyboardInterrupt
 
@@ -136,10 +138,10 @@ def test_a_keyboard_interrupt_is_the_hosts(monkeypatch: pytest.MonkeyPatch, told
         with pytest.raises(KeyboardInterrupt):
             Check().run()
     Check().run()
-    assert told == ["run-check"], "the interrupted run must not look as if it went on"
+    assert counted == ["run-check"], "the interrupted run must not look as if it went on"
 
 
-def test_signature_source_and_pickle_are_those_of_the_method(told: list[str]) -> None:
+def test_signature_source_and_pickle_are_those_of_the_method(counted: list[str]) -> None:
     assert inspect.signature(Check.run) == inspect.signature(PLAIN)
     assert inspect.getsource(Check.run) == inspect.getsource(PLAIN)
     assert Check.run.__doc__ == "Run the check."
@@ -148,7 +150,7 @@ def test_signature_source_and_pickle_are_those_of_the_method(told: list[str]) ->
 
 
 @pytest.mark.parametrize("wrap", [wrappers.count_run, wrappers.count_export])
-def test_a_copy_by_value_needs_nothing_of_ours_and_counts_nothing(told: list[str], wrap: Callable[..., Any]) -> None:
+def test_a_copy_by_value_needs_nothing_of_ours_and_counts_nothing(counted: list[str], wrap: Callable[..., Any]) -> None:
     """As cloudpickle takes a function by value: its code, and its globals and cells pickled one by one."""
     function = wrap(PLAIN, "run-check")
     assert [name for name in function.__code__.co_names if name in function.__globals__] == []
@@ -161,7 +163,7 @@ def test_a_copy_by_value_needs_nothing_of_ours_and_counts_nothing(told: list[str
     assert [copy(Check(), 3), copy(Check(), number=4)] == [3, 4]
     with pytest.raises(ValueError, match="failed"):
         copy(Check(), fail=True)
-    assert told == []
+    assert counted == []
 
 
 @pytest.mark.real
@@ -179,14 +181,14 @@ def test_deepchecks_pickled_by_value_works_in_a_worker_as_if_unattached(
     assert recorded() == {"package-import": 1, "run-check": 1}
 
 
-def test_a_deprecation_still_points_at_the_users_line(told: list[str]) -> None:
+def test_a_deprecation_still_points_at_the_users_line(counted: list[str]) -> None:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         Check().deprecated()
     assert [warning.filename for warning in caught] == [__file__]
 
 
-def test_the_wrapper_costs_less_than_a_microsecond_beside_the_record(told: list[str]) -> None:
+def test_the_wrapper_costs_less_than_a_microsecond_beside_the_record(counted: list[str]) -> None:
     plain, wrapped, check = PLAIN, Check.run, Check()
     rounds = 2000
     best = min(timeit.repeat(lambda: wrapped(check), number=rounds, repeat=15))

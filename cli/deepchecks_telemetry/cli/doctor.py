@@ -66,8 +66,11 @@ def _endpoint(home: Home) -> Iterator[Finding]:
 
 def _hooks() -> Iterator[Finding]:
     """What the installed deepchecks, if any, offers to hang on to."""
-    from deepchecks_telemetry.hooks import TARGETS, deepchecks_folder, missing_targets, old_user_id
+    from deepchecks_telemetry.hooks import TARGETS, deepchecks_folder, missing_targets, old_user_id, stale_file
 
+    if stale := stale_file():
+        text = f"{stale} does nothing: deepchecks-telemetry was installed again or upgraded since it was written"
+        yield Finding("attach file", WARNING, text, "deepchecks telemetry attach")
     if deepchecks_folder() is None:
         yield Finding("deepchecks", OK, "not installed in this environment")
         return

@@ -41,7 +41,7 @@ class Environment(NamedTuple):
 
 
 EVENTS = (
-    Event(1, "package-import", "deepchecks was imported in a process"),
+    Event(1, "package-import", "a program imported deepchecks; the worker processes that it starts do not count"),
     Event(2, "run-check", "a check's run() was called"),
     Event(3, "run-suite", "a suite's run() was called"),
     Event(4, "check-to-html", "a check's result was saved as HTML"),

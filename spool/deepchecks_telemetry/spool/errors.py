@@ -46,8 +46,8 @@ def is_host_exception(error: BaseException) -> bool:
     frames = list(_frames(error))
     if any(map(_is_handler, frames)):
         return True
-    # `PyThreadState_SetAsyncExc` adds no frame, so that only the class is left to look at. Code that raises an exception
-    # of its own is in the traceback.
+    # `PyThreadState_SetAsyncExc` adds no frame, so that only the class is left to look at; code below ours that raises
+    # an exception of its own is in the traceback.
     defined_in = _root(type(error).__module__)
     return not _is_ours(defined_in) and defined_in not in {_root(frame.f_globals.get("__name__")) for frame in frames}
 

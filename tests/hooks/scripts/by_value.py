@@ -1,4 +1,4 @@
-"""Sends a check to another process with the whole of deepchecks by value, as for workers that lack it; runs it there."""
+"""Pickles a check and all of deepchecks by value, as for workers that lack it; loads and runs it in another process."""
 
 import pickle
 import sys

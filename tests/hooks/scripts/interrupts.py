@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 import time
+from collections import Counter
 from typing import Any
 
 HOW, ROUNDS = sys.argv[1], int(sys.argv[2])
@@ -20,14 +21,13 @@ class HostError(Exception):
 
 MAIN = threading.get_ident()
 ASKED: queue.SimpleQueue[float] = queue.SimpleQueue()
-raised = reached = 0
+counts = Counter(raised=0, reached=0)
 error: type[Exception] = TimeoutError if HOW == "TimeoutError" else HostError
 
 
 def handler(number: int, frame: Any) -> None:
     """What timeout decorators install."""
-    global raised
-    raised += 1
+    counts["raised"] += 1
     if HOW == "arguments deleted":
         del number, frame
     raise error("a timeout of the host's")
@@ -53,11 +53,10 @@ INSTALLED: dict[str, Any] = {
 
 def send() -> None:
     """Send the exception to the main thread when asked to, as libraries for timeouts of threads do."""
-    global raised
     while after_s := ASKED.get():
         time.sleep(after_s)
         ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(MAIN), ctypes.py_object(error))
-        raised += 1
+        counts["raised"] += 1
 
 
 def arm(after_s: float) -> None:
@@ -81,18 +80,18 @@ signal.signal(signal.SIGALRM, INSTALLED.get(HOW, handler))
 
 def work() -> None:
     """Run checks until the exception arrives, and a few more; it may arrive a moment after it was sent."""
-    before, after = raised, 0
+    before, after = counts["raised"], 0
     arm(random.uniform(1e-6, 1e-3))
     while after < 50:
         check.run()
-        after += raised != before
+        after += counts["raised"] != before
 
 
 for _ in range(ROUNDS):
     try:  # a call only: on 3.13 a jump back to the head of a loop is outside the `try` around the loop
         work()
     except error:
-        reached += 1
+        counts["reached"] += 1
 from deepchecks_telemetry.hooks.wrappers import INSIDE  # noqa: E402
 
-print(json.dumps({"raised": raised, "reached": reached, "running": INSIDE.running}))
+print(json.dumps(dict(counts) | {"running": INSIDE.running}))

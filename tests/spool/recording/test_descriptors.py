@@ -48,7 +48,7 @@ def test_a_host_that_closes_descriptors_keeps_its_files_and_is_counted(
 
 def test_where_the_host_has_files_under_all_numbers_nothing_is_recorded_any_more(ours: Home, run: Run) -> None:
     """SQLite keeps one state for all connections to a file, so another connection would take locks on the host's."""
-    acknowledged = int(run(HOST, "all", "200"))
+    acknowledged = int(run(HOST, "all", "400"))
     books = read_accounts(ours)
     assert (acknowledged, books.pending, books.balance) == (1, 1, 0)
 
@@ -59,7 +59,7 @@ def test_descriptors_are_out_of_the_way_of_the_hosts_next_files(ours: Home, run:
         "print(*[n for n in os.listdir('/dev/fd') if 'spool.db' in os.path.realpath(f'/dev/fd/{n}')])\n"
         "print(os.open(os.devnull, os.O_RDONLY))"
     ).splitlines()
-    assert min(map(int, lines[0].split())) >= 64
+    assert min(map(int, lines[0].split())) >= 256
     assert int(lines[1]) < 10
 
 
@@ -76,7 +76,7 @@ def test_closing_leaves_the_files_as_a_killed_process_leaves_them(ours: Home, ru
         "from deepchecks_telemetry.spool import record; from deepchecks_telemetry.spool.recording.record import close\n"
         "import os; assert record('run-check'); before = os.stat({wal!r}).st_size; close()\n"
         "assert os.stat({wal!r}).st_size == before > 0\n"
-        "print([n for n in os.listdir('/dev/fd') if int(n) >= 64 and 'spool' in os.path.realpath(f'/dev/fd/{{n}}')])"
+        "print([n for n in os.listdir('/dev/fd') if int(n) >= 256 and 'spool' in os.path.realpath(f'/dev/fd/{{n}}')])"
     )
     assert run(script.format(wal=ours.spool + "-wal")) == "[]\n"
     assert read_accounts(ours).pending == 1

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from deepchecks_telemetry.spool import catalogue
 from deepchecks_telemetry.spool.errors import raise_if_hosts
+from deepchecks_telemetry.spool.files.regular import exists
 
 __all__ = ["current", "find", "is_test_run"]
 
@@ -82,7 +83,7 @@ def current() -> catalogue.Environment:
 def find() -> catalogue.Environment:
     """Look where this process runs."""
     prompt = getattr(sys, "ps1", "")  # set by the plain prompt and by IPython, only where a person types
-    traces = Traces(os.environ, sys.modules, os.path.exists, prompt if isinstance(prompt, str) else "repl")
+    traces = Traces(os.environ, sys.modules, exists, prompt if isinstance(prompt, str) else "repl")
     return _held_to_catalogue(
         (
             version_of(_listings(sys.path)),

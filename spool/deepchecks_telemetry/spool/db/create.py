@@ -2,7 +2,6 @@
 
 import os
 import sqlite3
-import time
 
 from deepchecks_telemetry.spool.db.busy import monotonic, pause
 from deepchecks_telemetry.spool.db.schema import APPLICATION_ID, TABLES, VERSION
@@ -11,10 +10,9 @@ from deepchecks_telemetry.spool.files.directory import check_ground, is_remote, 
 from deepchecks_telemetry.spool.files.lock import hold_in_host
 from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.spool.files.quarantine import remove_orphan_wal
-from deepchecks_telemetry.spool.files.regular import clear
+from deepchecks_telemetry.spool.files.regular import clear, exists
 
 PAGE_BYTES = 512
-NEW_S = 2.0
 MANY_TRIES = 500  # some 2 s, where the clock stands still
 
 
@@ -29,7 +27,7 @@ def create(home: Home, timeout_s: float) -> None:
         raise Unusable(f"the state directory cannot be made ({type(error).__name__})") from error
     # A hundred that each wait for their turn outlast any deadline; once the spool is there, none needs the lock.
     for tried in range(MANY_TRIES):
-        if os.path.lexists(home.spool) or _build_under_lock(home):
+        if exists(home.spool) or _build_under_lock(home):
             return
         if monotonic() >= deadline:
             break
@@ -37,19 +35,10 @@ def create(home: Home, timeout_s: float) -> None:
     raise Busy("another process holds the lock of the spool")
 
 
-def is_new(home: Home) -> bool:
-    """Whether the spool was made a moment ago: a hundred processes may have waited for it, and all come now."""
-    try:
-        return abs(time.time() - os.stat(home.lock).st_mtime) < NEW_S
-    except OSError as error:
-        raise_if_hosts(error)
-        return False
-
-
 def _build_under_lock(home: Home) -> bool:
     try:
         with hold_in_host(home.lock):
-            if not os.path.lexists(home.spool):
+            if not exists(home.spool):
                 _build(home)
             return True
     except Busy:
@@ -75,7 +64,6 @@ def _build(home: Home) -> None:
         finally:
             connection.close()
         os.rename(temporary, home.spool)
-        os.utime(home.lock)  # nothing else sets this time: a spool's own changes with each record
     except (OSError, sqlite3.Error) as error:
         raise_if_hosts(error)
         raise Unusable(f"the spool cannot be made ({type(error).__name__})") from error

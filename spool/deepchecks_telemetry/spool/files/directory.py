@@ -4,9 +4,11 @@ import os
 import stat
 import sys
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from deepchecks_telemetry.spool.errors import Unusable, raise_if_hosts
 from deepchecks_telemetry.spool.files.paths import Home
+from deepchecks_telemetry.spool.files.regular import file_id
 
 MOUNTS = "/proc/self/mountinfo"
 # A WAL needs memory that all processes share; on a network file system they may be on different machines
@@ -124,12 +126,17 @@ def is_remote(path: str) -> bool:
     if path.startswith("\\\\"):
         return True  # a share's name on Windows
     try:
-        with open(MOUNTS, encoding="utf-8", errors="surrogateescape") as file:
-            mounts = file.readlines()
+        found = file_id(path)
+        return _is_remote(os.path.realpath(path), found[0] if found else 0, MOUNTS)
     except OSError as error:
         raise_if_hosts(error)
         return False  # not Linux
-    return type_of_mount(os.path.realpath(path), mounts) not in LOCAL
+
+
+@lru_cache(maxsize=8)
+def _is_remote(path: str, device: int, mounts: str) -> bool:  # noqa: ARG001 - another device is another mount
+    with open(mounts, encoding="utf-8", errors="surrogateescape") as file:
+        return type_of_mount(path, file.readlines()) not in LOCAL
 
 
 def type_of_mount(path: str, mounts: Sequence[str]) -> str:

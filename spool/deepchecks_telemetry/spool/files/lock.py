@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from deepchecks_telemetry.spool.errors import Busy, Unusable, raise_if_hosts
-from deepchecks_telemetry.spool.files.regular import is_lockable
+from deepchecks_telemetry.spool.files.regular import exists, is_lockable
 
 POLL_S = 0.005
 HELD = "another process holds the lock of the spool"
@@ -63,7 +63,7 @@ def hold_in_host(path: str) -> Iterator[None]:
 
 def _check(path: str) -> None:
     folder = os.path.dirname(path)
-    if not os.path.isdir(folder):
+    if not exists(folder):
         raise FileNotFoundError(folder)  # filelock would make it, readable for others
     if not is_lockable(path):
         raise Unusable("the lock file is a link or not a regular file")

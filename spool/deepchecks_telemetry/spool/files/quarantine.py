@@ -10,7 +10,7 @@ import time
 
 from deepchecks_telemetry.spool.errors import Unusable, raise_if_hosts
 from deepchecks_telemetry.spool.files.paths import Home
-from deepchecks_telemetry.spool.files.regular import BESIDE, file_id, is_plain_database
+from deepchecks_telemetry.spool.files.regular import BESIDE, exists, file_id, is_plain_database
 
 LEASE_S = 0.01
 SETTLED_S = 1.0  # a copy is salvaged only so long after its rename: a hundred leases
@@ -41,7 +41,7 @@ def quarantined(home: Home) -> list[str]:
 def _rename(path: str, aside: str) -> None:
     # The database first: whoever comes now finds none, and waits for the lock to make one.
     for suffix in ("", *BESIDE):
-        if os.path.lexists(path + suffix):
+        if exists(path + suffix):
             os.rename(path + suffix, aside + suffix)
 
 
@@ -52,7 +52,7 @@ def discard(home: Home, copy: str, *, saved: bool) -> None:
     """
     kept = home.spool + ".unreadable"
     for suffix in ("", *BESIDE):
-        if os.path.lexists(copy + suffix):
+        if exists(copy + suffix):
             os.unlink(copy + suffix) if saved else os.replace(copy + suffix, kept + suffix)
 
 
@@ -64,8 +64,8 @@ def remove_orphan_wal(home: Home) -> None:
     copies = quarantined(home)
     for suffix in BESIDE:
         stray = home.spool + suffix
-        if os.path.lexists(stray):
-            if copies and not os.path.lexists(copies[-1] + suffix):
+        if exists(stray):
+            if copies and not exists(copies[-1] + suffix):
                 os.rename(stray, copies[-1] + suffix)
             else:
                 os.unlink(stray)

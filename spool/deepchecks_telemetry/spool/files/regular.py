@@ -65,7 +65,7 @@ def leads_elsewhere(database: str) -> bool:
     """
     journal = database + "-journal"
     # SQLite holds no lock on a journal, so it may be read by other means.
-    if not os.path.exists(journal) or os.path.getsize(journal) < len(JOURNAL):
+    if not exists(journal) or os.path.getsize(journal) < len(JOURNAL):
         return False
     with open(journal, "rb") as file:
         file.seek(-len(JOURNAL), os.SEEK_END)
@@ -94,6 +94,16 @@ def read_plain(path: str, most: int) -> bytes:
 
 def _open_at_once(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def exists(path: str) -> bool:
+    """As `os.path.lexists`, which passes over a TimeoutError that a host's signal handler raises in the middle of it."""
+    try:
+        os.lstat(path)
+    except (OSError, ValueError) as error:
+        raise_if_hosts(error)
+        return False
+    return True
 
 
 def file_id(path: str) -> tuple[int, int] | None:

@@ -9,14 +9,16 @@ with pread and pwrite. Reading three offsets back costs 1 µs, comparing three `
 import os
 import sqlite3
 import sys
+from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import repeat
 from typing import NamedTuple
 
 from deepchecks_telemetry.spool.errors import Unusable, raise_if_hosts
 from deepchecks_telemetry.spool.files.regular import BESIDE
 
-FIRST = 64  # SQLite's numbers begin here: after a host has closed everything, its next files get low numbers
+FIRST = 256  # SQLite's numbers begin here: after a host has closed everything, its next files get low numbers
 LISTING = "/dev/fd"
 MOST = 3  # the database, its WAL and its shared memory; with a rollback journal only the first stays open
 UNLISTED = range(3, 1024)  # where that directory is missing
@@ -63,8 +65,8 @@ def high_numbers() -> Iterator[None]:
 def _fill() -> None:
     try:
         _fillers.append(os.open(os.devnull, os.O_RDONLY))
-        while _fillers[-1] < FIRST:
-            _fillers.append(os.dup(_fillers[0]))
+        # In one call, in which no signal handler can raise: each of them is in the list.
+        _fillers.extend(map(os.dup, repeat(_fillers[0], FIRST - _fillers[0])))
     except OSError as error:  # the limit of this process is lower: the numbers are as high as they get
         raise_if_hosts(error)
         for _ in range(min(ROOM, len(_fillers))):
@@ -72,13 +74,12 @@ def _fill() -> None:
 
 
 def _close_fillers() -> None:
-    while _fillers:
-        os.close(_fillers[-1])
-        _fillers.pop()
+    deque(map(os.close, _fillers), maxlen=0)  # in one call, too
+    _fillers.clear()
 
 
 def _close_left_fillers() -> None:
-    """Close what an exception left of them; the last one may be closed already, and its number a file of the host's."""
+    """Close what an exception left of them; they may be closed already, and their numbers files of the host's."""
     while _fillers:
         if _is_null(_fillers[-1]):
             os.close(_fillers[-1])

@@ -13,18 +13,18 @@ from typing import TypeVar
 from deepchecks_telemetry.spool.consent.decision import OFF, decide
 from deepchecks_telemetry.spool.db.busy import HOST_TRIES, monotonic, retry_while_busy
 from deepchecks_telemetry.spool.db.compaction import tidy
-from deepchecks_telemetry.spool.db.create import create, is_new
+from deepchecks_telemetry.spool.db.create import create
 from deepchecks_telemetry.spool.db.sqlite_errors import FAULTS, is_busy, is_damage
 from deepchecks_telemetry.spool.errors import Busy, SpoolError, raise_if_hosts
 from deepchecks_telemetry.spool.files.lock import hold_in_host
 from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.spool.files.quarantine import quarantine
-from deepchecks_telemetry.spool.files.regular import file_id
+from deepchecks_telemetry.spool.files.regular import exists, file_id
 from deepchecks_telemetry.spool.recording.process import Process
 from deepchecks_telemetry.spool.recording.session import Connection, Session, open_connection, open_session
 from deepchecks_telemetry.spool.recording.watch import Change, Watch
 
-DEADLINE_S = 0.1  # the longest that one record waits for others
+DEADLINE_S = 0.08  # the longest that one record waits for others
 FIRST_DEADLINE_S = 2.0  # the same where the spool must be made first, perhaps by a hundred processes at once
 BACKOFF_S = 1.0  # after a wait in vain records do not wait, and a spool that cannot be opened is not tried
 SLOW_SHARE = 10  # on a slow network file system records may take a tenth of the host's time
@@ -165,15 +165,14 @@ class Writer:
 
     def _open(self, now: float, *, make: bool = True) -> Session | None:
         """Open the session, and the spool if it must be made; None where recording is off or rests."""
-        if self._process.lost or now < self._retry_at or not (make or os.path.lexists(self.home.spool)):
+        if self._process.lost or now < self._retry_at or not (make or exists(self.home.spool)):
             return None
         if decide(self.home, self._environ).mode == OFF:  # nothing is made then, not even a directory
             self._back_off()
             return None
-        if not os.path.lexists(self.home.spool):
-            create(self.home, FIRST_DEADLINE_S)
-        if is_new(self.home):
+        if not exists(self.home.spool):
             self._patient_until = now + FIRST_DEADLINE_S
+            create(self.home, FIRST_DEADLINE_S)
         deadline = self._deadline(now)
         self._process.own(self)
         connection = open_connection(self.home, deadline, self._adopt)

@@ -18,18 +18,17 @@ def main(book: Book, how: str, order: str, times: str) -> None:
     """Freeze, record, and go on with a clock that runs."""
     if order == "later":
         book.record(1)
+    library = import_module("freezegun" if how == "freezegun" else "time_machine")
     watch = Stopwatch()
-    with freeze(how):
+    with freeze(library, how):
         stored = book.record(int(times))
     book.count("waited_ms", watch.ms())
     book.count("stored", stored)
 
 
-def freeze(how: str) -> Any:
+def freeze(library: Any, how: str) -> Any:
     """Stop the clock, which both libraries undo at the end of the block."""
-    if how == "freezegun":
-        return import_module("freezegun").freeze_time(MOMENT)
-    return import_module("time_machine").travel(MOMENT, tick=False)
+    return library.freeze_time(MOMENT) if how == "freezegun" else library.travel(MOMENT, tick=False)
 
 
 if __name__ == "__main__":
