@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
+from deepchecks_telemetry.cli.effect import say_effect, say_off
 from deepchecks_telemetry.cli.errors import Failure, sentence
 from deepchecks_telemetry.cli.headers import headers_option, read_headers_file
 from deepchecks_telemetry.cli.output import count_text, json_option, say_json, say_line
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
 @click.option("--header", "headers", metavar="NAME=VALUE", multiple=True, help="Sent along with each request.")
 @headers_option
 def enable(*, endpoint: str | None, allow_http: bool, headers: Sequence[str], headers_file: BinaryIO | None) -> None:
-    """Record, and send where an endpoint is known.
+    """Record, and send if an endpoint is set.
+
+    It prints where the counts are sent, or why not. Exits with 1 where the administrator's policy overrides it.
 
     What is given with --header can be seen by other users while the command runs, and stays in the shell's history.
 
@@ -35,7 +38,7 @@ def enable(*, endpoint: str | None, allow_http: bool, headers: Sequence[str], he
     from deepchecks_telemetry.uploader.endpoint import configure
     from deepchecks_telemetry.uploader.errors import BadEndpoint
 
-    home = find_home()
+    home, url = find_home(), None
     if endpoint is None and (headers or headers_file or allow_http):
         raise click.UsageError("--header, --headers and --allow-http go with --endpoint.")
     if endpoint is not None:
@@ -44,9 +47,9 @@ def enable(*, endpoint: str | None, allow_http: bool, headers: Sequence[str], he
             url = configure(home, endpoint, allow_http=allow_http, headers=given)
         except BadEndpoint as error:
             raise click.UsageError(sentence(error)) from error
-        click.echo(f"Counts will be sent to {url}")
     choose(home, ON)
     _say_mode(home, ON)
+    say_effect(home, url)
 
 
 @click.command()
@@ -100,7 +103,7 @@ def disable(*, as_json: bool) -> None:
 def _removed(erased: "Erased") -> dict[str, int]:
     before = erased.before
     return {
-        "events": before.pending + before.sealed + before.exported,
+        "events": before.pending + before.sealed + before.parked + before.exported,
         "rows": before.rows,
         "batches": before.batches,
         "identifiers": int(before.installation_id is not None),
@@ -113,6 +116,7 @@ def _lines(facts: dict[str, Any]) -> list[str]:
     *nouns, last = [count_text(removed[noun], noun[:-1] if noun != "batches" else "batch") for noun in removed]
     lines = [
         "Telemetry is off, for all environments of this user.",
+        say_off(find_home()),
         f"Removed: {', '.join(nouns)} and {last}.",
     ]
     if facts["already_delivered"]:

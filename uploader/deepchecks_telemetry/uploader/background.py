@@ -7,15 +7,18 @@ import os
 import sys
 import time
 
+from deepchecks_telemetry.spool.batches.queue import Execute
 from deepchecks_telemetry.spool.consent.decision import ON, decide
 from deepchecks_telemetry.spool.db.schema import connect
 from deepchecks_telemetry.spool.files.paths import Home, find_home
-from deepchecks_telemetry.uploader.endpoint import ATTACHED, Endpoint, find_endpoint, find_named
-from deepchecks_telemetry.uploader.schedule import CLAIM_S, first_due, is_sane
+from deepchecks_telemetry.uploader.endpoint import ATTACHED, Endpoint, find_named
+from deepchecks_telemetry.uploader.schedule import CLAIM_S, first_due, is_sane, next_due
 
 LIFE_S = 60.0  # of the child, whatever a server does
 WAIT_S = 0.1  # for the spool's lock, in the host; whoever imports deepchecks next looks again
+LOOK = "SELECT next_upload, installation, endpoint FROM spool"
 CLAIM = "UPDATE spool SET next_upload = ?, endpoint = coalesce(?, endpoint) WHERE next_upload IS ? AND epoch % 2 = 0"
+NOTE = "UPDATE spool SET endpoint = ? WHERE endpoint IS NOT ? AND epoch % 2 = 0"
 
 
 def upload_if_due(endpoint: str | None = None) -> None:
@@ -34,21 +37,45 @@ def _claim(home: Home, attached: str | None, now: float) -> Endpoint | None:
         return None
     connection = connect(home, timeout_s=WAIT_S)
     try:
-        due, installation = connection.execute("SELECT next_upload, installation FROM spool").fetchone()
-        fresh = due is None or not is_sane(due, now)
-        if installation is None or not (fresh or due <= now):
-            return None
-        from deepchecks_telemetry.uploader.notice import was_told
-
-        endpoint = find_endpoint(home, attached)  # its text is looked at once a day
-        if endpoint is None or not was_told(home, endpoint):
-            return None
-        after = first_due(now, installation) if fresh else int(now) + CLAIM_S
-        named = endpoint.url if endpoint.source == ATTACHED else None  # checked, so it holds no password
-        claimed = connection.execute(CLAIM, (after, named, due)).rowcount == 1
-        return endpoint if claimed and not fresh else None
+        return claim(connection.execute, home, attached, now)
     finally:
         connection.close()
+
+
+def claim(execute: Execute, home: Home, attached: str | None, now: float) -> Endpoint | None:
+    """The endpoint, where `plan` lets this process start the uploader and no other process was faster; else None.
+
+    `execute` runs a statement on the open spool. What follows from the decision is noted there: the first moment, the
+    endpoint that deepchecks itself sets, and that its notice was shown.
+    """
+    due, installation, _ = execute(LOOK).fetchone()
+    if installation is None or (due is not None and is_sane(due, now) and now < due):
+        return None
+    from deepchecks_telemetry.uploader.plan.decision import BlockedBy, Command, plan
+    from deepchecks_telemetry.uploader.plan.facts import read_facts_with
+
+    planned = plan(read_facts_with(execute, home, now, attached=attached), Command.HOST, now)
+    if planned.endpoint is None:
+        return None
+    own = planned.endpoint.url if planned.endpoint.source == ATTACHED else None  # checked, so it holds no password
+    if planned.blocked_by is BlockedBy.NOTICE:
+        _announce(execute, home, planned.endpoint, due, first_due(now, installation))
+    elif planned.may_send:
+        return planned.endpoint if execute(CLAIM, (int(now) + CLAIM_S, own, due)).rowcount == 1 else None
+    elif planned.sends:  # nothing can be sent before tomorrow, or this is the first import
+        later = first_due if planned.blocked_by is BlockedBy.NOT_DUE else next_due
+        execute(CLAIM, (later(now, installation), own, due))
+    return None
+
+
+def _announce(execute: Execute, home: Home, endpoint: Endpoint, due: int | None, first: int) -> None:
+    """Show the notice where a person reads it, and plan the first upload for `first`; else only note the endpoint."""
+    from deepchecks_telemetry.uploader.notice import is_read_by_a_person, show_notice
+
+    if not is_read_by_a_person(sys.stderr):
+        execute(NOTE, (endpoint.url, endpoint.url))
+    elif execute(CLAIM, (first, endpoint.url, due)).rowcount == 1:
+        show_notice(home, endpoint, first, sys.stderr)
 
 
 def _start(endpoint: str | None) -> None:

@@ -11,7 +11,6 @@ from deepchecks_telemetry.cli.output import number_text, time_text
 from deepchecks_telemetry.cli.page import counts, requests, way
 from deepchecks_telemetry.cli.page.facts import Facts
 from deepchecks_telemetry.cli.page.html import Html, tag
-from deepchecks_telemetry.cli.status import sending
 
 TITLE = "Deepchecks usage counts on this machine"
 FRAME_HIGH = 720
@@ -45,7 +44,7 @@ def _head(facts: Facts) -> Html:
         "header",
         tag("h1", TITLE),
         tag("p", "Telemetry is ", mode, f" decided by {status['decided_by']}.", class_="answer"),
-        tag("p", sending(status), class_="answer"),
+        tag("p", status["sending"], class_="answer"),
         tag("p", status["problem"], class_="problem") if status["problem"] else "",
         tag("dl", *_figures(facts), class_="figures"),
     )
@@ -53,9 +52,8 @@ def _head(facts: Facts) -> Html:
 
 def _figures(facts: Facts) -> Iterator[Html]:
     status = facts.status
-    shown = {"recorded": status["recorded"], "waiting": status["pending"] + status["sealed"]}
-    shown |= {"sent": status["delivered"]}
-    shown |= {name: status[name] for name in ("exported", "rejected", "dropped") if status[name]}
+    shown = {name: status[name] for name in ("recorded", "pending", "delivered")}
+    shown |= {name: status[name] for name in ("sealed", "parked", "exported", "rejected", "dropped") if status[name]}
     for name, value in shown.items():
         yield tag("div", tag("dt", name), tag("dd", number_text(value)))
 

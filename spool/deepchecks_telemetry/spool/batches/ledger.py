@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 
+from deepchecks_telemetry.spool.batches.queue import DAMAGED
 from deepchecks_telemetry.spool.db.busy import writing
 from deepchecks_telemetry.spool.db.connection import BUSY_TIMEOUT_S, opened
 from deepchecks_telemetry.spool.db.counters import add_tally
@@ -54,22 +55,25 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What is to be booked after a try: the batch's new state, why, how many events were refused, when to try again."""
+    """What is to be booked after a try: the batch's new state, why, how many events were refused, when to try again.
+
+    `retry_after` is the moment before which `host`, the receiver that was asked, is not to be called again.
+    """
 
     state: str
     outcome: str
     rejected_rows: int = 0
     next_upload: int | None = None
     retry_after: int | None = None
+    host: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """What decides when the next try is: whose moment of the day, how often it failed, what the receiver asked for."""
+    """What decides when the next try is: whose moment of the day, and how often it failed."""
 
     installation_id: str | None
     failures: int
-    retry_after: int | None
 
 
 _COLUMNS = ", ".join(column.name for column in fields(Batch))
@@ -90,7 +94,7 @@ def batches(home: Home, *, states: tuple[str, ...] = STATES) -> list[Batch]:
 def read_timing(home: Home) -> Timing:
     """One row: the books would count all that waits, before each of hundreds of batches."""
     with opened(home) as connection:
-        return Timing(*connection.execute("SELECT installation, failures, retry_after FROM spool").fetchone())
+        return Timing(*connection.execute("SELECT installation, failures FROM spool").fetchone())
 
 
 def begin(home: Home, batch: Batch, endpoint: str, *, clock: Callable[[], float] = time.time) -> bool:
@@ -99,12 +103,13 @@ def begin(home: Home, batch: Batch, endpoint: str, *, clock: Callable[[], float]
     One whose bytes are not those that were sealed is parked instead: it is reported, and others get their turn.
     """
     if not _is_whole(batch):
-        settle(home, batch, Verdict(PARKED, "its bytes were changed"))
+        settle(home, batch, Verdict(PARKED, DAMAGED), carried=True)
         return False
     with opened(home) as connection, writing(connection, time.monotonic() + BUSY_TIMEOUT_S):
         tried = connection.execute(
-            "UPDATE batches SET attempts = attempts + 1, tried_at = ?, endpoint = ? WHERE id = ? AND sha256 = ? "
-            "AND state IN ('sealed', 'parked', 'exported') AND (SELECT epoch % 2 FROM spool) = 0",
+            "UPDATE batches SET attempts = attempts + 1, tried_at = ?, endpoint = ?, outcome = NULL "
+            "WHERE id = ? AND sha256 = ? AND state IN ('sealed', 'parked', 'exported') "
+            "AND (SELECT epoch % 2 FROM spool) = 0",
             (int(clock()), endpoint, batch.id, batch.sha256),
         )
         return tried.rowcount == 1
@@ -151,10 +156,12 @@ def _rejected_events(connection: sqlite3.Connection, batch: Batch, rows: int) ->
 def _schedule(connection: sqlite3.Connection, verdict: Verdict) -> None:
     failed = verdict.state == SEALED
     connection.execute(
-        "UPDATE spool SET failures = CASE WHEN ? THEN failures + 1 ELSE 0 END, "
-        "next_upload = coalesce(?, next_upload), retry_after = ?",
-        (failed, verdict.next_upload, verdict.retry_after),
+        "UPDATE spool SET failures = CASE WHEN ? THEN failures + 1 ELSE 0 END, next_upload = coalesce(?, next_upload)",
+        (failed, verdict.next_upload),
     )
+    connection.execute("DELETE FROM retry_after WHERE host = ?", (verdict.host,))
+    if verdict.retry_after is not None and verdict.host is not None:
+        connection.execute("INSERT INTO retry_after VALUES (?, ?)", (verdict.host, verdict.retry_after))
 
 
 def _close(connection: sqlite3.Connection, batch: Batch, rejected: int) -> None:

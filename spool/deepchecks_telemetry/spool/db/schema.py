@@ -13,7 +13,7 @@ from deepchecks_telemetry.spool.files.regular import clear, is_plain, is_plain_d
 
 # PRAGMA user_version is 1000 × a change that older clients cannot live with + additions that they need not know.
 BREAKING = 1000
-VERSION = 1002
+VERSION = 1003
 LARGEST = 2**26  # bytes; a spool stays within 2 MB, so more than this is somebody else's file
 YOUNG_S = 0.5  # a state folder so young is being filled by the process that made it
 LONGEST_S = 0.001
@@ -22,7 +22,8 @@ APPLICATION_ID = 0x64637470  # "dctp", for file(1) and for us: any other databas
 
 # `spool.epoch` is the fence: even is open, odd is closed, and it only ever grows, so that whoever has read an older
 # number can no longer write. `events` keeps one row with event 0 after folding: the next id goes on from it, and the
-# largest id is a count of all that was recorded which no later step touches.
+# largest id is a count of all that was recorded which no later step touches. `retry_after` has a row for each receiver
+# that asked for a pause: `spool.retry_after`, which named no receiver, is no longer used.
 # What a batch can be: waiting to be sent, refused for now, carried away in a file, or done.
 SEALED, PARKED, EXPORTED, DELIVERED, REJECTED = "sealed", "parked", "exported", "delivered", "rejected"
 STATES = (SEALED, PARKED, EXPORTED, DELIVERED, REJECTED)
@@ -58,6 +59,7 @@ CREATE TABLE salvaged (name TEXT PRIMARY KEY, at INTEGER NOT NULL, saved INTEGER
 CREATE TABLE exports (
   batch INTEGER NOT NULL, path TEXT NOT NULL, part TEXT NOT NULL, sha256 TEXT NOT NULL, PRIMARY KEY (batch, path)
 );
+CREATE TABLE retry_after (host TEXT PRIMARY KEY, until INTEGER NOT NULL) WITHOUT ROWID;
 INSERT INTO spool (id, epoch) VALUES (1, 0);
 """
 KNOWN = [statement.strip() for statement in TABLES.split(";") if "CREATE" in statement]

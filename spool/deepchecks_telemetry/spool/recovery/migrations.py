@@ -27,6 +27,13 @@ def exports(db: Database) -> None:
     db.create_table("exports", columns, pk=("batch", "path"), not_null=set(columns), if_not_exists=True)
 
 
+@changes(name="1003-retry-after")
+def retry_after(db: Database) -> None:
+    """Until when each receiver asked not to be called."""
+    columns = {"host": str, "until": int}
+    db.create_table("retry_after", columns, pk="host", not_null={"until"}, if_not_exists=True)
+
+
 def migrate(connection: sqlite3.Connection) -> None:
     """Bring an open spool up to `VERSION`, under the file lock.
 
