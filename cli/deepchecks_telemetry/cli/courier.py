@@ -65,7 +65,7 @@ def export(*, path: str, split: int | None, again: bool, as_json: bool) -> None:
             ]
         )
     elif not files:
-        click.echo("Nothing waits.")
+        click.echo("Nothing is pending.")
 
 
 @click.command()

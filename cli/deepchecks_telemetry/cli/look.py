@@ -106,13 +106,13 @@ def preview() -> None:
     if decision.mode == OFF:
         remedy = instruction(change_mode(decision.decided_by))
         raise Failure(f"Telemetry is off, decided by {decision.decided_by}. {remedy}")
-    batch = seal_next(home) if read_waiting(home) else None
+    waiting = read_waiting(home)
+    batch = seal_next(home) if waiting else None
     if batch is not None:
         _say_body(batch)
-    planned = plan_upload(home, Command.REPORT, time.time())
-    if batch is None and planned.sends and planned.reason is None:
+    elif not waiting:
         click.echo("Nothing is pending.", err=True)
-    click.echo(plain(sentence(planned)), err=True)
+    click.echo(plain(sentence(plan_upload(home, Command.REPORT, time.time()))), err=True)
 
 
 @click.command()

@@ -39,7 +39,7 @@ COUNTS = ("recorded", "pending", "sealed", "parked", "delivered", "exported", "r
 @click.option("--explain", "explained", is_flag=True, help="Also list every source of a setting, and its value.")
 @json_option
 def status(*, explained: bool, as_json: bool) -> None:
-    """Whether telemetry is on, why, what is pending, and where it would be sent.
+    """Whether it is on, why, what is pending, and where it is sent.
 
     Where the spool cannot be read, or the endpoint is invalid, it prints what is known and exits with 1.
 

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 
 from deepchecks_telemetry.cli.output import count_text, day_text
 from deepchecks_telemetry.cli.page.chart import bars, by_day, chart
-from deepchecks_telemetry.cli.page.facts import DELIVERED, PENDING, STATES, Count, Facts
+from deepchecks_telemetry.cli.page.facts import PENDING, STATES, Count, Facts
 from deepchecks_telemetry.cli.page.html import Html, table, tag
 from deepchecks_telemetry.spool.catalogue import EVENTS
+from deepchecks_telemetry.spool.db.schema import DELIVERED
 
 DAY_S = 86_400
 EMPTY = "Nothing is counted here yet. The first check or suite that runs in an attached program draws the first bar."
@@ -25,7 +26,7 @@ def days(facts: Facts) -> Iterator[Html]:
     yield tag("ul", *map(_key, states, totals), class_="legend")
     yield chart(unit, drawn, label=f"Events by {unit.name} (UTC): {', '.join(totals)}")
     if (older := (facts.status["delivered"] or 0) - facts.sum(DELIVERED)) > 0:
-        yield tag("p", f"{count_text(older, 'event')} delivered earlier: the ledger keeps no days of them.", class_="note")
+        yield tag("p", f"{count_text(older, 'event')} delivered earlier, of days not kept.", class_="note")
     lines = [(day_text(day), *(found[state] for state in states)) for day, found in reversed(sums.items())]
     shown = table(("day (UTC)", *states), lines, caption="Events by day and state")
     yield tag("details", tag("summary", f"The numbers of {count_text(len(lines), 'day')}"), shown)

@@ -58,7 +58,7 @@ class Facts:
 
 
 def read_facts(home: Home, *, clock: Callable[[], float] = time.time) -> Facts:
-    """Read all of it; what is pending is sealed first, as `preview` does, so that the next request is the one to be sent."""
+    """Read all of it; what is pending is sealed first, as `preview` does, so the next request is the one to be sent."""
     upcoming = _seal(home)
     status, answers = read_status(home)
     waiting = read_waiting(home)

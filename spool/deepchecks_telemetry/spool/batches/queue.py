@@ -99,4 +99,4 @@ def _read_retry_after(execute: Execute) -> dict[str, int]:
 
 
 def _integer(value: object) -> int | None:
-    return value if isinstance(value, int) else None
+    return int(value) if isinstance(value, int | float) else None

@@ -58,7 +58,7 @@ def _open_queue(home: Home, now: float) -> tuple[Queue, SpoolError | None]:
             return read_queue(connection.execute, now)
 
     try:
-        return kept_up(home, read), None
+        return kept_up(home, read, reads=["batches"]), None
     except FileNotFoundError:
         return Queue(), None
     except SpoolError as error:

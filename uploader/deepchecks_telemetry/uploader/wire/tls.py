@@ -97,10 +97,11 @@ def _name_certificate(code: int) -> str:
     return causes.OTHER_HOST if code in NAMES else causes.UNTRUSTED
 
 
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
+def _chain(error: object) -> Iterator[BaseException]:
+    """The error and what it was made from: urllib3 keeps the original as a cause, a context or an argument."""
+    if isinstance(error, BaseException):
         yield error
-        error = error.__cause__ or error.__context__
+        yield from _chain(error.__cause__ or error.__context__ or next(iter(error.args), None))
 
 
 def _is_bundle_unreadable() -> bool:

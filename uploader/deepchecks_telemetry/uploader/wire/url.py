@@ -17,7 +17,7 @@ NEAR = tuple(map(ipaddress.ip_network, "127.0.0.0/8 10.0.0.0/8 172.16.0.0/12 192
 def parse(text: str, *, allow_http: bool = False) -> str:
     """The URL to post to for a base URL; `BadEndpoint` says what is wrong, without repeating the text."""
     if not text.isascii() or not text.isprintable() or " " in text:
-        raise BadEndpoint("invalid endpoint: it contains a space, a control character or a character that is not ASCII")
+        raise BadEndpoint("invalid endpoint: it contains a space, a control or a non-ASCII character")
     if len(text) > LONGEST:
         raise BadEndpoint(f"invalid endpoint: longer than {LONGEST} characters")
     try:
@@ -33,16 +33,14 @@ def parse(text: str, *, allow_http: bool = False) -> str:
     if url.scheme not in {"https", "http"} or not host or not PLACE.fullmatch(url.netloc):
         raise BadEndpoint("invalid endpoint: expected https://HOST, http://HOST or file:///DIR")
     if url.scheme == "http" and not allow_http and not _is_near(host):
-        raise BadEndpoint(
-            "invalid endpoint: http:// beyond this machine and private networks needs --allow-http; use https://"
-        )
+        raise BadEndpoint("invalid endpoint: http:// beyond private networks needs --allow-http")
     path = url.path.rstrip("/")
     return urlunsplit((url.scheme, url.netloc, path if path.endswith(LOGS_PATH) else path + LOGS_PATH, "", ""))
 
 
 def _check_parts(url: SplitResult) -> None:
     if "@" in url.netloc:
-        raise BadEndpoint("invalid endpoint: it contains a user name or password; give a token with --headers FILE")
+        raise BadEndpoint("invalid endpoint: it contains a user name or password; use --headers FILE")
     if url.query or url.fragment:
         raise BadEndpoint("invalid endpoint: it contains a query or a fragment")
     if not unquote(url.path).isprintable():
