@@ -12,7 +12,7 @@ import pytest
 
 from deepchecks_telemetry.spool import record
 from deepchecks_telemetry.spool.batches.ledger import batches
-from deepchecks_telemetry.spool.batches.queue import MAX_PARKED, PARKED_RETRY_S, is_stale
+from deepchecks_telemetry.spool.batches.queue import DAMAGED, MAX_PARKED, PARKED_RETRY_S, is_stale
 from deepchecks_telemetry.spool.batches.seal import MAX_ROWS
 from deepchecks_telemetry.spool.choice import choose
 from deepchecks_telemetry.spool.consent.decision import LOCAL, OFF, ON
@@ -366,6 +366,78 @@ def test_a_refused_batch_is_tried_again_unasked_once_a_week_and_where_it_gets_th
     receiver.answer = always(200)
     assert tried(NOW + 10 + PARKED_RETRY_S * 5) == [2, 3, 1]
     assert (books(spool).delivered, books(spool).parked) == (6, 0)
+
+
+def test_a_parked_batch_whose_bytes_were_changed_keeps_no_other_from_its_weekly_try(
+    spool: Home, receiver: "Receiver"
+) -> None:
+    receiver.answer = always(403)
+    for _ in range(3):
+        assert kinds(spool, receiver) == [PARKED]
+        assert record("run-suite")
+    with opened(spool) as connection:
+        connection.execute("DELETE FROM events WHERE event > 0")
+        connection.execute("UPDATE batches SET packed = x'1f8b00', tried_at = NULL WHERE id = 1")
+    receiver.answer = always(200)
+    tried = flush(spool, receiver.endpoint, clock=lambda: NOW + PARKED_RETRY_S)
+    assert [sent.batch.id for sent in tried] == [2, 3]
+    (damaged,) = batches(spool, states=(PARKED,))
+    assert (damaged.id, damaged.outcome, damaged.attempts) == (1, DAMAGED, 1)
+    assert len(receiver.requests) == 5
+
+
+def test_a_batch_whose_bytes_were_changed_leaves_the_schedule_and_the_pause_as_they_are(
+    spool: Home, receiver: "Receiver"
+) -> None:
+    receiver.answer = always(429, retry_after="900")
+    assert kinds(spool, receiver) == [RETRY]
+    with opened(spool) as connection:
+        connection.execute("UPDATE batches SET packed = x'1f8b00'")
+    before = books(spool)
+    assert kinds(spool, receiver, ignore_retry_after=True) == []
+    after = books(spool)
+    assert asked(spool) == {receiver.endpoint.host: NOW + 900}
+    assert (after.next_upload, after.failures, after.parked) == (before.next_upload, 1, 3)
+
+
+def test_a_pause_that_one_receiver_asked_for_does_not_hold_for_another(
+    spool: Home, receiver: "Receiver", fill: "Fill"
+) -> None:
+    receiver.answer = always(429, retry_after="900")
+    assert kinds(spool, receiver) == [RETRY]
+    other = type(receiver)()
+    with other.running():
+        assert kinds(spool, other) == [DELIVERED]
+        assert record("run-suite")
+        assert asked(spool) == {receiver.endpoint.host: NOW + 900}
+        with pytest.raises(NotAllowed, match=receiver.endpoint.host):
+            kinds(spool, receiver)
+        assert kinds(spool, other) == [DELIVERED]
+    assert len(receiver.requests) == 1
+
+
+def test_a_try_that_ended_without_an_answer_is_not_shown_with_the_outcome_of_the_one_before(
+    spool: Home, receiver: "Receiver"
+) -> None:
+    receiver.answer = always(413)
+    assert kinds(spool, receiver) == [PARKED]
+
+    def die(_: Endpoint, __: bytes) -> Answer:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        list(flush(spool, receiver.endpoint, parked=True, clock=lambda: NOW + 60, post=die))
+    (batch,) = batches(spool)
+    assert (batch.state, batch.attempts, batch.tried_at, batch.outcome) == (PARKED, 2, NOW + 60, None)
+
+
+def test_what_is_dated_tomorrow_is_sent_tomorrow(spool: Home, receiver: "Receiver") -> None:
+    day = int(NOW // DAY_S)
+    with opened(spool) as connection:
+        connection.execute("UPDATE events SET day = ? WHERE event > 0", (day + 1,))
+    assert kinds(spool, receiver) == []
+    assert [sent.outcome.kind for sent in flush(spool, receiver.endpoint, clock=lambda: NOW + DAY_S)] == [DELIVERED]
+    assert b'"%d"' % ((day + 1) * DAY_S * 10**9) in gzip.decompress(receiver.bodies()[0])
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ CREATE TABLE salvaged (name TEXT PRIMARY KEY, at INTEGER NOT NULL, saved INTEGER
 CREATE TABLE exports (
   batch INTEGER NOT NULL, path TEXT NOT NULL, part TEXT NOT NULL, sha256 TEXT NOT NULL, PRIMARY KEY (batch, path)
 );
-CREATE TABLE retry_after (host TEXT PRIMARY KEY, until INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE retry_after (host TEXT PRIMARY KEY, until INTEGER NOT NULL);
 INSERT INTO spool (id, epoch) VALUES (1, 0);
 """
 KNOWN = [statement.strip() for statement in TABLES.split(";") if "CREATE" in statement]

@@ -102,7 +102,8 @@ def plan(
 
 def retry_after(facts: Facts, now: float) -> int | None:
     """The moment before which the endpoint's own receiver asked not to be called; another's counts for nothing."""
-    until = facts.queue.retry_after.get(facts.endpoint.host if facts.endpoint else "")
+    host = facts.endpoint.host if facts.endpoint else ""
+    until = facts.queue.retry_after.get(host) if host else None
     sane = until is not None and now < until <= now + LONGEST_RETRY_AFTER_S  # a clock that jumped back prolongs nothing
     return until if sane else None
 
