@@ -2,9 +2,11 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -164,3 +166,33 @@ def test_a_person_sees_how_far_a_long_flush_is_and_a_script_does_not(
         assert done.returncode == 0
         assert len(done.stdout.splitlines()) == 2
         assert ("Sending  [" in shown, "100%" in shown) == (on_a_terminal, on_a_terminal)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows sends no SIGINT to one process")
+def test_ctrl_c_says_that_nothing_is_lost_and_the_try_has_no_older_outcome(
+    deepchecks: Run, program: Run, record: Record, receiver: Any
+) -> None:
+    assert record("run-check", "run-suite") == [True, True]
+    deepchecks("enable", "--endpoint", receiver.url)
+    receiver.status = 413
+    assert deepchecks("flush").returncode == 1
+    receiver.arrived, receiver.hold = threading.Event(), threading.Event()
+    command = [sys.executable, "-m", "deepchecks_telemetry.cli", "telemetry", "flush"]
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert receiver.arrived.wait(60)
+    child.send_signal(signal.SIGINT)
+    out, err = child.communicate(timeout=60)
+    receiver.hold.set()
+    assert (child.returncode, out) == (1, "")
+    assert err == (
+        f"Sending to {receiver.url}/v1/logs (set by your choice).\n"
+        "Error: Interrupted. Nothing is lost: 2 events not delivered yet. A request that was under way is sent again "
+        "with the same identifiers. Run: deepchecks telemetry flush\n"
+    )
+    (batch,) = json.loads(deepchecks("sent", "--json").stdout)
+    assert (batch["state"], batch["attempts"], batch["outcome"]) == ("parked", 2, None)
+    assert "no outcome is known" in deepchecks("sent").stdout
+    assert "no outcome is known" in deepchecks("status").stdout
+    receiver.status = 200
+    assert deepchecks("flush").returncode == 0
+    assert len(set(receiver.bodies)) == 1

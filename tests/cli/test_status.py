@@ -194,3 +194,75 @@ def test_an_endpoint_that_deepchecks_sets_is_sent_to_once_it_was_printed(
         "mode": f"Nothing is sent: telemetry is {choice}, decided by your choice.",
     }
     assert deepchecks("status").stdout.splitlines()[1] == sentences[blocked_by]
+
+
+def test_parked_batches_and_a_pause_are_shown_with_cause_host_and_remedy(
+    deepchecks: Run, record: Record, receiver: Any, sql: Sql
+) -> None:
+    host = receiver.url.removeprefix("http://")
+    deepchecks("enable", "--endpoint", receiver.url)
+    receiver.status = 413
+    for _ in range(5):
+        assert record("run-check", "run-suite") == [True] * 2
+        assert deepchecks("flush").returncode == 1
+    receiver.status = 429
+    assert record("run-check") == [True]
+    sql("UPDATE batches SET tried_at = tried_at - 60")
+    sql("INSERT INTO retry_after VALUES (?, unixepoch() + 3600)", host)
+    facts = json.loads(deepchecks("status", "--json").stdout)
+    assert [facts[name] for name in ("pending", "sealed", "parked", "parked_batches")] == [1, 0, 10, 5]
+    assert (facts["sends"], facts["blocked_by"], facts["retry_after"][-1]) == (True, "retry-after", "Z")
+    assert facts["last_upload"]["remedy"].startswith("Ask the operator of the receiver to accept requests of 1 MB")
+    lines = deepchecks("status").stdout.splitlines()
+    assert lines[1] == (
+        f"Counts are sent to {receiver.url}/v1/logs, at most once a day. Not now: {host} asked not to be called before "
+        f"{facts['retry_after']} (Retry-After)."
+    )
+    assert "  parked        10 events in 5 batches" in lines
+    (tried,) = [line for line in lines if line.startswith("  last upload")]
+    assert tried.endswith(f"Z, {host}: HTTP 413: the request is larger than the receiver accepts")
+    assert f"The last upload:      {facts['last_upload']['remedy']}" in lines
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("true", '"true"'),
+        ("ON!", '"ON!"'),
+        ("\x1b[2Jon", r'"\x1b[2Jon"'),
+        ("a" * 50, f'"{"a" * 40}…"'),
+    ],
+)
+def test_a_value_that_is_not_understood_is_shown_and_stays_off(value: str, shown: str, deepchecks: Run) -> None:
+    facts = json.loads(deepchecks("status", "--json", DEEPCHECKS_TELEMETRY=value).stdout)
+    assert (facts["mode"], facts["decided_by"]) == ("off", "DEEPCHECKS_TELEMETRY")
+    problem = f"the value {shown} is not understood: expected on, local or off"
+    remedy = "set DEEPCHECKS_TELEMETRY to on, local or off, or unset it"
+    assert facts["not_understood"] == [
+        {"source": "DEEPCHECKS_TELEMETRY", "where": "the environment", "problem": problem, "remedy": remedy}
+    ]
+    lines = deepchecks("status", DEEPCHECKS_TELEMETRY=value).stdout.splitlines()
+    assert lines[1] == f"Of DEEPCHECKS_TELEMETRY, {problem}, so it is off."
+    assert lines[-1] == f"Turn it on:           {remedy}"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the policy's folder cannot be moved by the environment")
+@pytest.mark.parametrize("place", ["policy", "choice"])
+def test_a_file_that_is_not_understood_is_shown_with_a_remedy_that_can_work(
+    place: str, deepchecks: Run, home: Path
+) -> None:
+    policy = Path(os.environ["XDG_CONFIG_DIRS"], "deepchecks", "telemetry")
+    folder = policy if place == "policy" else home / "config"
+    folder.mkdir(parents=True)
+    (folder / "mode").write_text("maybe\n")
+    (unknown,) = json.loads(deepchecks("status", "--json").stdout)["not_understood"]
+    assert unknown["problem"] == 'the value "maybe" is not understood: expected on, local or off'
+    assert unknown["remedy"] == (
+        f"only your administrator can change it, to on, local or off, in {policy}/mode"
+        if place == "policy"
+        else "deepchecks telemetry enable, or local, or disable"
+    )
+    (finding,) = [each for each in json.loads(deepchecks("doctor", "--json").stdout) if each["name"] == "mode"]
+    assert (finding["level"], finding["remedy"].replace("~", os.environ["HOME"])) == ("wrong", unknown["remedy"])
+    assert '"maybe" is not understood' in finding["text"]
+    assert deepchecks("doctor").returncode == 1
