@@ -42,8 +42,8 @@ def is_read_by_a_person(stream: "TextIO | None") -> bool:
     """Whether somebody sees now what is written to `stream`: a terminal, or a notebook with a frontend.
 
     In an IPython kernel the answer is `allow_stdin` of the request that is being executed: a frontend sends true, so
-    that `input()` works. nbclient, and with it nbconvert and papermill, sends false: nobody is there to answer. The
-    stream itself says there that it is a terminal, in both cases.
+    that `input()` works. nbclient, and with it nbconvert and papermill, sends false: nobody is there to answer. What
+    the stream itself says there depends on ipykernel's version, and is the same in both cases.
     """
     application = getattr(sys.modules.get("ipykernel.kernelapp"), "IPKernelApp", None)
     if application is None or not application.initialized():

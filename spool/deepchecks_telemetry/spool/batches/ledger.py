@@ -108,8 +108,8 @@ def begin(home: Home, batch: Batch, endpoint: str, *, clock: Callable[[], float]
     with opened(home) as connection, writing(connection, time.monotonic() + BUSY_TIMEOUT_S):
         tried = connection.execute(
             "UPDATE batches SET attempts = attempts + 1, tried_at = ?, endpoint = ?, outcome = NULL "
-            "WHERE id = ? AND sha256 = ? AND state IN ('sealed', 'parked', 'exported') "
-            "AND (SELECT epoch % 2 FROM spool) = 0",
+            "WHERE id = ? AND sha256 = ? AND state IN ('sealed', 'parked', 'exported')"
+            " AND (SELECT epoch % 2 FROM spool) = 0",
             (int(clock()), endpoint, batch.id, batch.sha256),
         )
         return tried.rowcount == 1
