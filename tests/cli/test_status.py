@@ -150,7 +150,7 @@ def test_explain_lists_every_source_that_was_asked_and_its_answer(deepchecks: Ru
     }
     assert {source["where"] for source in sources} >= {str(home / "config" / "mode"), "the environment"}
     told = deepchecks("status", "--explain").stdout
-    assert told.count("says nothing") == 9
+    assert told.count("not set") == 9
     assert "https://collector.example.org/v1/logs" in told
 
 

@@ -12,7 +12,7 @@ from deepchecks_telemetry.uploader.endpoint import ATTACHED, VARIABLE, Endpoint,
 from deepchecks_telemetry.uploader.errors import BadEndpoint
 from deepchecks_telemetry.uploader.plan.text import ADMINISTRATOR
 
-SILENT = "says nothing"
+SILENT = "not set"
 ENVIRONMENT = "the environment"
 SHOWN = 40  # characters of a value that is not understood
 
