@@ -90,7 +90,7 @@ def test_enable_under_a_policy_that_says_no_fails_and_says_so(
     assert "mine.example" not in done.stdout + done.stderr
     in_force = "local" if mode == "local" else "off"
     assert done.stderr.splitlines()[-1] == (
-        f"Error: Nothing has changed: telemetry is {in_force}, decided by the administrator's policy. "
+        f"Error: This has no effect: telemetry is {in_force}, decided by the administrator's policy. "
         "Only your administrator can change it."
     )
 

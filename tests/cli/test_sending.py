@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any, NamedTuple
@@ -83,15 +83,19 @@ class Scenario(NamedTuple):
     left: bool = True  # whether `flush` fails, because something is left
 
 
-def pending(*steps: Callable[[World], object]) -> Callable[[World], object]:
-    """Three events are pending, then these steps."""
+def steps(*each: Callable[[World], object]) -> Callable[[World], object]:
+    """One after the other."""
 
     def arrange(world: World) -> None:
-        world.record("run-check", "run-check", "run-suite")
-        for step in steps:
+        for step in each:
             step(world)
 
     return arrange
+
+
+def pending(*each: Callable[[World], object]) -> Callable[[World], object]:
+    """Three events are pending, then these steps."""
+    return steps(lambda world: world.record("run-check", "run-check", "run-suite"), *each)
 
 
 def mine(world: World) -> None:
@@ -183,11 +187,11 @@ SCENARIOS = {
     ),
     "parked lately": Scenario(lambda world: world.park(2), "parked", 0, 2, left=False),
     "parked a week ago": Scenario(lambda world: world.park(2, days_ago=8), None, 2, 2, left=False),
-    "parked, and something pending": Scenario(lambda world: (world.park(), world.record()), None, 1, 2, left=False),
+    "parked, and something pending": Scenario(steps(World.park, World.record), None, 1, 2, left=False),
     "as many parked as there may be": Scenario(
-        lambda world: (world.park(8), world.record()), "parked", 0, 9, left=False
+        steps(lambda world: world.park(8), World.record), "parked", 0, 9, left=False
     ),
-    "parked and damaged": Scenario(lambda world: (world.park(), damage(world)), "parked", 0, 0),
+    "parked and damaged": Scenario(steps(World.park, damage), "parked", 0, 0),
     "dated tomorrow": Scenario(pending(future), "future-day", 0, 0),
     "all delivered": Scenario(
         pending(mine, lambda world: world.deepchecks("flush")), "nothing-pending", 0, 0, left=False
@@ -196,7 +200,7 @@ SCENARIOS = {
 
 
 @pytest.fixture
-def world(deepchecks: Run, sql: Sql, home: Path, receiver: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+def world(deepchecks: Run, sql: Sql, home: Path, receiver: Any, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(background, "_start", run_child)
     return World(deepchecks, sql, home, receiver, monkeypatch)
 
@@ -211,7 +215,7 @@ def run_child(attached: str | None) -> None:
 def said_by(world: World, scenario: Scenario) -> dict[str, Any]:
     """What all of them say, once it is seen to be the same and that none of them sends."""
     before = len(world.receiver.bodies)
-    status = json.loads(world.deepchecks("status", "--json").stdout)
+    status: dict[str, Any] = json.loads(world.deepchecks("status", "--json").stdout)
     sentence: str = status["sending"]
     assert (status["blocked_by"], sentence) != (None, "")
     assert sentence in world.deepchecks("status").stdout

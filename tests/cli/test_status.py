@@ -212,7 +212,7 @@ def test_parked_batches_and_a_pause_are_shown_with_cause_host_and_remedy(
     facts = json.loads(deepchecks("status", "--json").stdout)
     assert [facts[name] for name in ("pending", "sealed", "parked", "parked_batches")] == [1, 0, 10, 5]
     assert (facts["sends"], facts["blocked_by"], facts["retry_after"][-1]) == (True, "retry-after", "Z")
-    assert facts["last_upload"]["remedy"].startswith("Ask the operator of the receiver to accept requests of 1 MB")
+    assert facts["last_upload"]["remedy"].startswith("ask the operator of the receiver to accept requests of 1 MB")
     lines = deepchecks("status").stdout.splitlines()
     assert lines[1] == (
         f"Counts are sent to {receiver.url}/v1/logs, at most once a day. Not now: {host} asked not to be called before "

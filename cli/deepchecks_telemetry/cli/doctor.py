@@ -84,7 +84,7 @@ def _sending(home: Home, now: float) -> Iterator[Finding]:
 def _tries(home: Home) -> Iterator[Finding]:
     """Parked batches by cause, and the batch whose last try failed."""
     from deepchecks_telemetry.spool.batches.ledger import batches
-    from deepchecks_telemetry.uploader.wire.causes import remedy_for
+    from deepchecks_telemetry.uploader.wire.causes import AUTOMATIC, remedy_for
 
     try:
         ledger = batches(home, states=(PARKED, SEALED))
@@ -95,8 +95,10 @@ def _tries(home: Home) -> Iterator[Finding]:
         if state == PARKED:
             many = f"{count_text(sum(events), 'event')} in {count_text(len(events), 'batch')}"
             yield Finding("parked", WRONG, f"{many}; {text}", remedy_for(outcome))
+        elif (remedy := remedy_for(outcome)) == AUTOMATIC:
+            yield Finding("last upload", WARNING, f"{text}; it is tried again automatically")
         else:
-            yield Finding("last upload", WARNING, text, remedy_for(outcome))
+            yield Finding("last upload", WARNING, text, remedy)
 
 
 def _by_cause(ledger: "list[Batch]") -> dict[tuple[str, str, str], list[int]]:

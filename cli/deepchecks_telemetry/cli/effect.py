@@ -41,7 +41,7 @@ def say_off(home: Home) -> str:
 def _check_overridden(facts: Facts, url: str | None) -> None:
     """The administrator's policy holds for everything on this machine, a variable only for this shell."""
     if facts.mode != ON and facts.decided_by == POLICY:
-        raise Failure(f"Nothing has changed: {text.explain_mode(facts)}. {sentence(text.ADMINISTRATOR)}")
+        raise Failure(f"This has no effect: {text.explain_mode(facts)}. {sentence(text.ADMINISTRATOR)}")
     in_force = facts.endpoint and facts.endpoint.url
     if url is None or in_force == url:
         return

@@ -108,7 +108,8 @@ def _left(books: Accounts, tried: "list[Sent]", endpoint: "Endpoint | None") -> 
     if failed is None or endpoint is None:
         return f"Not all was sent; {left}. Nothing is lost. Run: deepchecks telemetry doctor"
     host = endpoint.host or endpoint.folder
-    return f"Events not sent: {left}. {host}: {failed.reason}. {remedy_for(failed.reason)}. Nothing is lost."
+    todo = instruction(remedy_for(failed.reason))
+    return f"Events not sent: {left}. {host}: {failed.reason}. {todo} Nothing is lost."
 
 
 def _with_progress(found: "Iterator[Sent]", books: Accounts) -> "Iterator[Sent]":

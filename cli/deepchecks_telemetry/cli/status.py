@@ -124,7 +124,7 @@ def _environment() -> dict[str, Any]:
 
 def _last(tries: list[Batch]) -> dict[str, Any] | None:
     tried = [batch for batch in tries if isinstance(batch.tried_at, int)]
-    last = max(tried, key=lambda batch: batch.tried_at or 0, default=None)
+    last = max(tried, key=lambda batch: (batch.tried_at or 0, batch.id), default=None)
     if last is None:
         return None
     failed = last.state in (SEALED, PARKED) and last.outcome is not None
@@ -167,7 +167,7 @@ def host_text(endpoint: object) -> str:
 def next_upload(facts: dict[str, Any]) -> str:
     """When the automatic upload is due."""
     if facts["next_upload"]:
-        return f"{facts['next_upload']}, or the first import of deepchecks after it"
+        return f"at the first import of deepchecks after {facts['next_upload']}"
     return "planned by the next import of deepchecks" if facts["sends"] else "none planned"
 
 
@@ -191,7 +191,7 @@ def _advice(facts: dict[str, Any]) -> list[str]:
     look = "See all of it:        deepchecks telemetry view"
     wipe = "Turn it off, wiping:  deepchecks telemetry disable"
     last = facts["last_upload"] and facts["last_upload"]["remedy"]
-    failed = [f"The last upload:      {last}"] if last and facts["mode"] == ON else []
+    failed = [f"The last upload:      {last}"] if last else []
     if facts["mode"] != ON:
         known = [unknown["remedy"] for unknown in facts["not_understood"] if unknown["source"] == facts["decided_by"]]
         remedy = known[0] if known else facts["remedy"]

@@ -5,7 +5,7 @@ What is expected is said here once more in other words: a set of obstacles, each
 
 from collections.abc import Iterator
 from itertools import product
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -43,7 +43,7 @@ class Row(NamedTuple):
 
 
 MODES = {(ON, DEFAULT): set(), (LOCAL, CHOICE): {BlockedBy.MODE}, (OFF, POLICY): {BlockedBy.MODE}}
-ENDPOINTS: list[tuple[dict[str, object], set[BlockedBy]]] = [
+ENDPOINTS: list[tuple[dict[str, Any], set[BlockedBy]]] = [
     ({}, {BlockedBy.NO_ENDPOINT}),
     *(
         ({"invalid_endpoint": "not a URL", "endpoint_source": source}, {BlockedBy.INVALID_ENDPOINT})
@@ -51,7 +51,7 @@ ENDPOINTS: list[tuple[dict[str, object], set[BlockedBy]]] = [
     ),
     *(({"endpoint": Endpoint(URL, source), "endpoint_source": source}, set()) for source in SOURCES),
 ]
-SPOOLS: list[tuple[dict[str, object], set[BlockedBy]]] = [
+SPOOLS: list[tuple[dict[str, Any], set[BlockedBy]]] = [
     ({}, set()),
     ({"spool_error": "the spool's file is damaged"}, {BlockedBy.SPOOL}),
 ]
@@ -69,7 +69,7 @@ STALE = {"parked": 2, "parked_batches": 1, "parked_lately": 0, "last_parked_try"
 DAMAGED = {"parked": 2, "parked_batches": 1, "damaged_batches": 1}
 FULL = {"parked": 9, "parked_batches": MAX_PARKED, "parked_lately": 1, "last_parked_try": int(NOW)}
 # What is in the queue; what keeps an automatic upload, and a flush, from sending something.
-QUEUES: list[tuple[dict[str, int], BlockedBy | None, BlockedBy | None]] = [
+QUEUES: list[tuple[dict[str, Any], BlockedBy | None, BlockedBy | None]] = [
     ({}, BlockedBy.NOTHING_PENDING, BlockedBy.NOTHING_PENDING),
     (EXPORTED, BlockedBy.NOTHING_PENDING, BlockedBy.NOTHING_PENDING),
     ({"future": 1}, BlockedBy.FUTURE_DAY, BlockedBy.FUTURE_DAY),
@@ -87,7 +87,7 @@ QUEUES: list[tuple[dict[str, int], BlockedBy | None, BlockedBy | None]] = [
 
 def table() -> Iterator[Row]:
     for (mode, by_mode), (target, by_target), (spool, by_spool) in product(MODES.items(), ENDPOINTS, SPOOLS):
-        settings = Facts(mode[0], mode[1], **target, **spool)  # type: ignore[arg-type]
+        settings = Facts(mode[0], mode[1], **target, **spool)
         queues = QUEUES[:1] if by_spool else QUEUES  # what cannot be read is empty
         for shown, closed, due, waits, queue in product((True, False), (True, False), MOMENTS, WAITS, queues):
             counts, automatic, flushed = queue
@@ -103,7 +103,8 @@ def table() -> Iterator[Row]:
                     obstacles.add(BlockedBy.NOT_DUE)
                 if WAITS[waits] and not now and "endpoint" in target:
                     obstacles.add(BlockedBy.RETRY_AFTER)
-                obstacles |= {flushed if flush else automatic} - {None}
+                if queued := flushed if flush else automatic:
+                    obstacles.add(queued)
                 yield Row(facts, command, now, obstacles)
 
 

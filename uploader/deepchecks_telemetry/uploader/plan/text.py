@@ -7,7 +7,7 @@ from deepchecks_telemetry.spool.batches.queue import PARKED_RETRY_S, Queue
 from deepchecks_telemetry.spool.consent.decision import MODE_VARIABLE, POLICY, SWITCHES, TEST_RUN
 from deepchecks_telemetry.uploader.endpoint import ATTACHED, VARIABLE
 from deepchecks_telemetry.uploader.plan.decision import BlockedBy, Command, Facts, Plan, retry_after
-from deepchecks_telemetry.uploader.wire.causes import REMOVE_SPOOL
+from deepchecks_telemetry.uploader.wire.causes import AUTOMATIC, REMOVE_SPOOL
 
 Why = tuple[str, str | None]
 ENABLE = "deepchecks telemetry enable"
@@ -78,10 +78,11 @@ def _not_due(facts: Facts, _: Command, now: float) -> Why:
     return (f"the next upload is due at {time_text(due)}" if later and due else "no upload is planned yet"), None
 
 
-def _retry_after(facts: Facts, _: Command, now: float) -> Why:
+def _retry_after(facts: Facts, command: Command, now: float) -> Why:
     host = facts.endpoint.host if facts.endpoint else None
     until = retry_after(facts, now) or 0
-    return f"{host} asked not to be called before {time_text(until)} (Retry-After)", f"{FLUSH} --now sends all the same"
+    reason = f"{host} asked not to be called before {time_text(until)} (Retry-After)"
+    return reason, f"{FLUSH} --now" if command is Command.FLUSH else f"{AUTOMATIC}; {FLUSH} --now does not wait"
 
 
 def _future_day(facts: Facts, *_: object) -> Why:
@@ -96,13 +97,13 @@ def _parked(facts: Facts, command: Command, _: float) -> Why:
         return f"{reason}, whose bytes were changed", REMOVE_SPOOL
     if command is Command.FLUSH:
         return reason, FLUSH
-    return reason, f"{FLUSH} tries them now{_next_parked_try(queue)}"
+    return reason, f"run {FLUSH}{_next_parked_try(queue)}"
 
 
 def _next_parked_try(queue: Queue) -> str:
     if queue.last_parked_try is None:
         return ""
-    return f"; one is tried automatically from {time_text(queue.last_parked_try + PARKED_RETRY_S)} on"
+    return f"; automatically one is tried from {time_text(queue.last_parked_try + PARKED_RETRY_S)} on"
 
 
 def _batches(number: int) -> str:
