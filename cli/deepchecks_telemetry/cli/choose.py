@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
-from deepchecks_telemetry.cli.effect import say_effect, say_off
 from deepchecks_telemetry.cli.errors import Failure, sentence
 from deepchecks_telemetry.cli.headers import headers_option, read_headers_file
 from deepchecks_telemetry.cli.output import count_text, json_option, say_json, say_line
@@ -34,6 +33,7 @@ def enable(*, endpoint: str | None, allow_http: bool, headers: Sequence[str], he
       deepchecks telemetry enable --endpoint https://collector.example.org
       deepchecks telemetry enable --endpoint https://gateway.example.org --headers token.txt
     """
+    from deepchecks_telemetry.cli.effect import say_effect
     from deepchecks_telemetry.spool.choice import choose
     from deepchecks_telemetry.uploader.endpoint import configure
     from deepchecks_telemetry.uploader.errors import BadEndpoint
@@ -112,6 +112,8 @@ def _removed(erased: "Erased") -> dict[str, int]:
 
 
 def _lines(facts: dict[str, Any]) -> list[str]:
+    from deepchecks_telemetry.cli.effect import say_off
+
     removed = facts["removed"]
     *nouns, last = [count_text(removed[noun], noun[:-1] if noun != "batches" else "batch") for noun in removed]
     lines = [

@@ -16,7 +16,7 @@ from deepchecks_telemetry.uploader.schedule import CLAIM_S, first_due, is_sane, 
 
 LIFE_S = 60.0  # of the child, whatever a server does
 WAIT_S = 0.1  # for the spool's lock, in the host; whoever imports deepchecks next looks again
-LOOK = "SELECT next_upload, installation, endpoint FROM spool"
+LOOK = "SELECT next_upload, installation FROM spool"
 CLAIM = "UPDATE spool SET next_upload = ?, endpoint = coalesce(?, endpoint) WHERE next_upload IS ? AND epoch % 2 = 0"
 NOTE = "UPDATE spool SET endpoint = ? WHERE endpoint IS NOT ? AND epoch % 2 = 0"
 
@@ -48,7 +48,7 @@ def claim(execute: Execute, home: Home, attached: str | None, now: float) -> End
     `execute` runs a statement on the open spool. What follows from the decision is noted there: the first moment, the
     endpoint that deepchecks itself sets, and that its notice was shown.
     """
-    due, installation, _ = execute(LOOK).fetchone()
+    due, installation = execute(LOOK).fetchone()
     if installation is None or (due is not None and is_sane(due, now) and now < due):
         return None
     from deepchecks_telemetry.uploader.plan.decision import BlockedBy, Command, plan
