@@ -6,7 +6,6 @@ from typing import BinaryIO
 
 import click
 
-from deepchecks_telemetry.cli.effect import say_effect
 from deepchecks_telemetry.cli.errors import Failure, sentence
 from deepchecks_telemetry.cli.headers import headers_option, read_headers_file
 from deepchecks_telemetry.cli.output import say_line
@@ -42,6 +41,7 @@ def enable(
       deepchecks telemetry enable --endpoint https://gateway.example.org --headers token.txt
       deepchecks telemetry enable --no-endpoint
     """
+    from deepchecks_telemetry.cli.effect import say_effect
     from deepchecks_telemetry.spool.choice import choose
     from deepchecks_telemetry.uploader.endpoint import configure
     from deepchecks_telemetry.uploader.errors import BadEndpoint

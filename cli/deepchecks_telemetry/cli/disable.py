@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from deepchecks_telemetry.cli.effect import say_off
 from deepchecks_telemetry.cli.errors import Failure
 from deepchecks_telemetry.cli.output import count_text, json_option, say_json, say_line
 from deepchecks_telemetry.spool.files.paths import Home, find_home
@@ -56,6 +55,7 @@ def _say_wait() -> None:
 
 def disable_user(home: Home, *, on_wait: Callable[[], None] = lambda: None) -> dict[str, Any]:
     """Choose off and wipe, as the user that this process is; what `disable --json` prints."""
+    from deepchecks_telemetry.cli.effect import say_off
     from deepchecks_telemetry.spool.wipe import erase_places, find_residue
 
     erased = erase_places(home, on_wait=on_wait)
