@@ -23,6 +23,7 @@ from deepchecks_telemetry.spool.files.paths import Home, find_home
 from deepchecks_telemetry.uploader.endpoint import VARIABLE, Endpoint, find_endpoint
 from deepchecks_telemetry.uploader.errors import BadEndpoint
 from deepchecks_telemetry.uploader.flush import flush
+from deepchecks_telemetry.uploader.wire import causes
 from deepchecks_telemetry.uploader.wire.http import post
 from deepchecks_telemetry.uploader.wire.url import LONGEST, parse
 
@@ -137,8 +138,8 @@ def test_a_name_that_means_another_machine_at_the_retry_gets_nothing_without_the
         endpoint = Endpoint(f"https://collector.example:{server.port}/v1/logs", "a test", TOKEN)
         with listening("127.0.0.2", server.port, named(theirs)) as attacker:
             server.answer = LATER
-            assert tries(spool, endpoint, resolve, "127.0.0.1") == ["HTTP 503"]
-            assert tries(spool, endpoint, resolve, "127.0.0.2") == ["the certificate was not accepted"]
+            assert tries(spool, endpoint, resolve, "127.0.0.1") == ["HTTP 503: the receiver is not available"]
+            assert tries(spool, endpoint, resolve, "127.0.0.2") == [causes.UNTRUSTED]
             assert attacker.heard == []
         server.answer = Listener.answer
         assert tries(spool, endpoint, resolve, "127.0.0.1") == ["delivered"]
@@ -147,7 +148,7 @@ def test_a_name_that_means_another_machine_at_the_retry_gets_nothing_without_the
 
 def tries(spool: Home, endpoint: Endpoint, resolve: Resolve, address: str) -> list[str]:
     resolve(address)
-    return [sent.outcome.reason for sent in flush(spool, endpoint, insist=True)]
+    return [sent.outcome.reason for sent in flush(spool, endpoint, ignore_retry_after=True)]
 
 
 # In a network of its own, in which this machine has an address that is not loopback.
@@ -175,7 +176,10 @@ def test_a_resolver_that_says_that_localhost_is_elsewhere_is_not_believed(tool: 
         pytest.skip("this system lets us make no network")
     command = [*apart, "sh", sys.executable, "-c", ELSEWHERE, str(Path(__file__).parent)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    assert (done.stdout, done.stderr) == ("203.0.113.7 None no connection 0\n127.0.0.1 200 None 1\n", "")
+    assert (done.stdout, done.stderr) == (
+        "203.0.113.7 None localhost does not lead to this machine 0\n127.0.0.1 200 None 1\n",
+        "",
+    )
 
 
 def test_a_certificate_that_has_expired_gets_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -186,4 +190,4 @@ def test_a_certificate_that_has_expired_gets_nothing(tmp_path: Path, monkeypatch
     authority.issue_cert("127.0.0.1", not_after=ended).configure_cert(context)
     with listening(context=context) as server:
         answer = post(Endpoint(f"https://127.0.0.1:{server.port}/v1/logs", "a test", TOKEN), PACKED)
-        assert (answer.error, server.heard) == ("the certificate was not accepted", [])
+        assert (answer.error, server.heard) == (causes.EXPIRED, [])

@@ -40,14 +40,14 @@ def test_the_numbers_drawn_are_the_spools(show: Show, write: Write, fill: Fill, 
     names, values = (page.locator(f".figures {kind}").all_inner_texts() for kind in ("dt", "dd"))
     assert {name: numbers(value) for name, value in zip(names, values, strict=True)} == {
         "recorded": [told["recorded"]],
-        "waiting": [told["pending"] + told["sealed"]],
-        "sent": [0],
+        "pending": [told["pending"]],
+        "delivered": [0],
     }
     bars = page.locator(".chart g > title").evaluate_all("titles => titles.map(title => title.textContent)")
     drawn = [numbers(bar.partition(": ")[2]) for bar in bars]
     assert (len(bars), sum(map(sum, drawn))) == (45, told["recorded"])
     highs = page.locator(".chart g").evaluate_all(
-        "bars => bars.map(bar => Number(bar.querySelector('.waiting').getAttribute('height')))"
+        "bars => bars.map(bar => Number(bar.querySelector('.sealed').getAttribute('height')))"
     )
     assert {round(high / count[0], 1) for high, count in zip(highs, drawn, strict=True)} == {
         round(highs[0] / drawn[0][0], 1)

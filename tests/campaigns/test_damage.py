@@ -323,7 +323,7 @@ def one_round(
 def check(ours: Home, done: float, recorders: list[Recorder], *, is_wal: bool) -> str:
     copies = len(quarantined(ours))
     books = read_accounts(ours)
-    there = books.pending + books.sealed + books.delivered + books.exported + books.rejected
+    there = books.pending + books.sealed + books.parked + books.delivered + books.exported + books.rejected
     stored: Counter[str] = Counter()
     for waiting in read_waiting(ours):
         stored[waiting.event] += waiting.count

@@ -119,7 +119,7 @@ def check(home: Home, *, acknowledged: int, attempted: int, wiped: bool = False)
     books = read_accounts(home)
     assert books.balance == 0
     assert [finding for finding in examine(home) if finding.level == WRONG] == []
-    there = books.pending + books.sealed + books.delivered
+    there = books.pending + books.sealed + books.parked + books.delivered
     lost = books.dropped.get("damage", 0)
     filled = FILLED if os.path.exists(os.path.join(home.state, "filled")) else 0
     assert there + lost <= filled + attempted

@@ -55,7 +55,7 @@ from deepchecks_telemetry.uploader.flush import flush
 endpoint = Endpoint(sys.argv[3], "the campaign")
 while True:
     try:
-        for _ in flush(find_home(), endpoint, insist=True):
+        for _ in flush(find_home(), endpoint, ignore_retry_after=True):
             done += 1
             note(tries, done)
     except (SpoolError, UploadError, FileNotFoundError):

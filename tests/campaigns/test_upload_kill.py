@@ -81,7 +81,8 @@ def arm(point, after, turn):
     setattr(rooms[room], name, wrapped)
 
 def flush(home, **how):
-    for _ in flushing.flush(home, endpoint, parked=True, insist=True, lock_s=0.3, post=flushing.post, **how):
+    how |= {"parked": True, "ignore_retry_after": True, "lock_s": 0.3, "post": flushing.post}
+    for _ in flushing.flush(home, endpoint, **how):
         pass
 
 def carry(home):

@@ -98,6 +98,8 @@ class Receiver(ThreadingHTTPServer):
         self.status = 200
         self.answer = b"{}"
         self.bodies: list[bytes] = []
+        self.arrived, self.hold = threading.Event(), threading.Event()
+        self.hold.set()  # a test that clears it lets no answer go out
 
     @property
     def url(self) -> str:
@@ -109,6 +111,9 @@ class Answering(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         self.server.bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
+        self.server.arrived.set()
+        if not self.server.hold.wait(60):
+            return
         self.send_response(self.server.status)
         self.send_header("Content-Length", str(len(self.server.answer)))
         self.end_headers()

@@ -47,7 +47,8 @@ def test_disable_leaves_no_byte_of_an_event_and_enable_starts_anew(
     assert installation(program) is None
 
     assert program("enable").stdout == (
-        "Telemetry is on, for all environments of this user.\nNo endpoint is set, so nothing is sent.\n"
+        "Telemetry is on, for all environments of this user.\nNothing is sent: no endpoint is set.\n"
+        "Run: deepchecks telemetry enable --endpoint https://HOST\n"
     )
     assert record("run-check") == [True]
     assert json.loads(program("status", "--json").stdout)["recorded"] == 1
@@ -66,7 +67,7 @@ def test_disable_says_what_was_sent_already_and_where_to(deepchecks: Run, record
     assert facts["scanned"] > 0
     assert facts["residue"] == []
     assert set(facts) == {
-        *("off", "wiped", "removed", "removed_files", "left", "kept_settings"),
+        *("off", "wiped", "removed", "removed_files", "left", "kept_settings", "sending"),
         *("already_delivered", "delivered_to", "carried_away", "scanned", "residue"),
     }
 
@@ -117,7 +118,10 @@ def test_local_records_and_never_sends(deepchecks: Run, record: Record, receiver
     assert record("run-check") == [True]
     done = deepchecks("flush")
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == "Error: Telemetry is local here (your choice). See: deepchecks telemetry status\n"
+    assert (
+        done.stderr
+        == "Error: Nothing was sent: telemetry is local, decided by your choice. Run: deepchecks telemetry enable\n"
+    )
     assert "run-check" in deepchecks("preview").stdout
     assert receiver.bodies == []
 
@@ -138,14 +142,17 @@ def test_an_endpoint_that_is_none_is_a_usage_error_and_nothing_is_kept_of_it(
 ) -> None:
     done = deepchecks("enable", "--endpoint", endpoint)
     assert (done.returncode, done.stdout) == (2, "")
-    assert "\nError: The endpoint " in done.stderr
+    assert "\nError: Invalid endpoint: " in done.stderr
     assert files() == {}
 
 
 def test_an_endpoint_is_kept_with_its_header_for_this_user_alone(deepchecks: Run, home: Path) -> None:
     done = deepchecks("enable", "--endpoint", "http://8.8.8.8", "--allow-http", "--header", "X-Token=abc=d")
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.endswith("Endpoint: http://8.8.8.8/v1/logs (your choice)\n")
+    assert done.stdout.splitlines()[1:] == [
+        "Counts are sent to http://8.8.8.8/v1/logs, at most once a day. Not now: nothing is pending.",
+        "The endpoint is set by your choice.",
+    ]
     assert "X-Token: abc=d" in (home / "config" / "endpoint").read_text()
     if os.name == "posix":
         assert {path.stat().st_mode & 0o777 for path in (home / "config").iterdir()} == {0o600}

@@ -48,7 +48,7 @@ def test_export_says_which_file_holds_how_much(deepchecks: Run, record: Record, 
     assert done.stdout == f"{file}: 2 events in 1 batch\n"
     assert file.read_bytes() == previewed + b"\n"
     assert books(deepchecks, "recorded", "pending", "sealed", "exported", "rows") == [2, 0, 0, 2, 0]
-    assert deepchecks("inspect").stdout == "Nothing waits.\n"
+    assert deepchecks("inspect").stdout == "Nothing is pending.\n"
     assert deepchecks("export", str(stick)).stdout == "Nothing is pending.\n"
 
 
@@ -117,7 +117,8 @@ def test_what_a_receiver_did_not_take_is_told_and_goes_the_next_time(
 ) -> None:
     receiver.status = 503
     done = deepchecks("deliver", str(carried), "--endpoint", receiver.url)
-    assert (done.returncode, done.stdout) == (1, f"{carried.name}, line 1: 2 events, HTTP 503\n")
+    reason = "HTTP 503: the receiver is not available"
+    assert (done.returncode, done.stdout) == (1, f"{carried.name}, line 1: 2 events, {reason}\n")
     assert done.stderr.startswith("Error: 1 batch not delivered. Nothing is lost")
     assert os.listdir(stick) == [carried.name]
     receiver.status = 200
@@ -153,7 +154,7 @@ def test_a_lost_file_is_written_or_flushed_again_by_name_only(
     content = carried.read_bytes()
     carried.unlink()
     deepchecks("enable", "--endpoint", receiver.url)
-    assert deepchecks("flush").stdout == "Nothing waits.\n"
+    assert deepchecks("flush").stdout == "Nothing is pending.\n"
     assert deepchecks("export", str(stick), "--again").returncode == 0
     assert carried.read_bytes() == content
     assert deepchecks("flush", "--exported").stdout == "batch 1: 2 events, delivered\n"
@@ -165,7 +166,8 @@ def test_a_shared_folder_as_the_endpoint_gets_what_flush_would_send(
 ) -> None:
     assert record("run-check") == [True]
     done = deepchecks("enable", "--endpoint", stick.as_uri())
-    assert done.stdout.endswith(f"Endpoint: {stick.as_uri()} (your choice)\n")
+    assert done.stdout.splitlines()[1].startswith(f"Counts are sent to {stick.as_uri()}, at most once a day.")
+    assert done.stdout.endswith("The endpoint is set by your choice.\n")
     done = deepchecks("flush")
     assert (done.returncode, done.stdout) == (0, "batch 1: 1 event, exported\n")
     assert len(os.listdir(stick)) == 1
@@ -207,7 +209,7 @@ def test_a_gateways_token_comes_from_a_file_and_is_shown_nowhere(
         (["export", ".", "--split", "5G"], "a size is written 500000, 500K or 5M"),
         (["export", ".", "--split", "0"], "a size is written 500000, 500K or 5M"),
         (["deliver"], "Missing argument 'FILE...'"),
-        (["deliver", "x", "--endpoint", "x"], "The endpoint is no URL"),
+        (["deliver", "x", "--endpoint", "x"], "Invalid endpoint: "),
         (["settle"], "Missing argument 'RECEIPT...'"),
     ],
 )

@@ -181,11 +181,12 @@ def test_disable_keeps_the_settings_and_says_so_and_enable_says_that_they_are_ba
     assert f"Settings are kept: {kept}. To remove them: deepchecks telemetry purge\n" in done.stdout
     assert json.loads(deepchecks("disable", "--json").stdout)["kept_settings"] == [str(kept)]
     done = deepchecks("enable")
-    assert done.stdout.endswith(f"Endpoint: {receiver.url}/v1/logs (your choice)\n")
+    assert f"Counts are sent to {receiver.url}/v1/logs, at most once a day." in done.stdout
+    assert done.stdout.endswith("The endpoint is set by your choice.\n")
     done = deepchecks("enable", "--no-endpoint")
     assert done.stdout == (
         f"Removed {kept}\nTelemetry is on, for all environments of this user.\n"
-        "No endpoint is set, so nothing is sent.\n"
+        "Nothing is sent: no endpoint is set.\nRun: deepchecks telemetry enable --endpoint https://HOST\n"
     )
     assert os.listdir(home / "config") == ["mode"]
     assert deepchecks("enable", "--no-endpoint").stdout.startswith("You had not set an endpoint.\n")
@@ -196,8 +197,8 @@ def test_disable_keeps_the_settings_and_says_so_and_enable_says_that_they_are_ba
 def test_the_endpoint_in_force_is_named_with_who_set_it(deepchecks: Run) -> None:
     variables = {"DEEPCHECKS_TELEMETRY_ENDPOINT": "https://collector.example.org"}
     done = deepchecks("enable", "--endpoint", "https://mine.example.org", **variables)
-    said = "Endpoint: https://collector.example.org/v1/logs (DEEPCHECKS_TELEMETRY_ENDPOINT)\n"
-    assert done.stdout.endswith(said)
+    assert "Counts are sent to https://collector.example.org/v1/logs, at most once a day." in done.stdout
+    assert done.stdout.endswith("The endpoint is set by DEEPCHECKS_TELEMETRY_ENDPOINT.\n")
 
 
 def test_what_is_written_and_wiped_elsewhere_too_is_named(

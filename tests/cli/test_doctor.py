@@ -107,9 +107,9 @@ def test_an_endpoint_that_is_no_url_is_wrong(deepchecks: Run) -> None:
     done = deepchecks("doctor", "--json", DEEPCHECKS_TELEMETRY_ENDPOINT="collector.example.org")
     assert done.returncode == 1
     told = findings(done)["endpoint"]
-    assert (told["level"], told["remedy"]) == ("wrong", "deepchecks telemetry enable --endpoint https://HOST")
+    assert (told["level"], told["remedy"]) == ("wrong", "correct or unset DEEPCHECKS_TELEMETRY_ENDPOINT")
     named = findings(deepchecks("doctor", "--json", DEEPCHECKS_TELEMETRY_ENDPOINT="https://collector.example.org"))
-    assert named["endpoint"]["text"] == "named by DEEPCHECKS_TELEMETRY_ENDPOINT"
+    assert named["endpoint"]["text"] == "set by DEEPCHECKS_TELEMETRY_ENDPOINT"
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give a folder away")
@@ -148,3 +148,64 @@ def test_the_identifier_that_deepchecks_own_call_left_is_named_and_removed(progr
     assert "old identifier" not in done.stdout
     assert not left.exists()
     assert program("doctor", "--remove-identifier", **environ).stderr == "There was no such identifier.\n"
+
+
+def test_the_endpoint_that_a_library_sets_is_known_here_as_it_is_to_status(
+    deepchecks: Run, record: Record, sql: Sql, home: Path
+) -> None:
+    assert record("run-check") == [True]
+    sql("UPDATE spool SET endpoint = 'https://deepchecks.example'")
+    told = findings(deepchecks("doctor", "--json"))
+    assert told["endpoint"]["text"] == "set by deepchecks itself"
+    assert (told["upload"]["level"], "its notice was not shown yet" in told["upload"]["text"]) == ("warning", True)
+    (home / "config").mkdir()
+    (home / "config" / "notice").write_text("https://deepchecks.example/v1/logs\n")
+    sent = findings(deepchecks("doctor", "--json"))["upload"]
+    assert (sent["level"], sent["remedy"]) == ("ok", None)
+    assert sent["text"] == "Counts are sent to https://deepchecks.example/v1/logs, at most once a day"
+
+
+def test_batches_that_were_refused_are_wrong_with_cause_host_and_remedy(
+    deepchecks: Run, record: Record, receiver: Any
+) -> None:
+    host = receiver.url.removeprefix("http://")
+    deepchecks("enable", "--endpoint", receiver.url)
+    receiver.status = 413
+    for _ in range(5):
+        assert record("run-check") == [True]
+        assert deepchecks("flush").returncode == 1
+    done = deepchecks("doctor", "--json")
+    parked = findings(done)["parked"]
+    assert (done.returncode, parked["level"]) == (1, "wrong")
+    assert parked["text"] == (
+        f"5 events in 5 batches; {host}: HTTP 413: the request is larger than the receiver accepts"
+    )
+    assert parked["remedy"].startswith("ask the operator of the receiver to accept requests of 1 MB")
+
+
+@pytest.mark.parametrize(
+    ("status", "cause"),
+    [(429, "too many requests"), (302, "a redirect, which is not followed"), (503, "the receiver is not available")],
+)
+def test_a_try_that_failed_is_a_note_with_its_cause_and_remedy(
+    status: int, cause: str, deepchecks: Run, record: Record, receiver: Any
+) -> None:
+    deepchecks("enable", "--endpoint", receiver.url)
+    receiver.status = status
+    assert record("run-check") == [True]
+    assert deepchecks("flush").returncode == 1
+    done = deepchecks("doctor", "--json")
+    failed = findings(done)["last upload"]
+    assert (done.returncode, failed["level"]) == (0, "warning")
+    text = f"{receiver.url.removeprefix('http://')}: HTTP {status}: {cause}"
+    again = f"{text}; it is tried again automatically"
+    assert (failed["text"], bool(failed["remedy"])) == ((text, True) if status == 302 else (again, False))
+
+
+@pytest.mark.parametrize("value", ["true", "1", "yes"])
+def test_a_variable_that_is_not_understood_is_wrong(value: str, deepchecks: Run) -> None:
+    done = deepchecks("doctor", "--json", DEEPCHECKS_TELEMETRY=value)
+    assert (done.returncode, findings(done)["DEEPCHECKS_TELEMETRY"]["remedy"]) == (
+        *(1, "set DEEPCHECKS_TELEMETRY to on, local or off, or unset it"),
+    )
+    assert f"'{value}' is not a valid mode" in findings(done)["DEEPCHECKS_TELEMETRY"]["text"]

@@ -9,7 +9,9 @@ from click.testing import CliRunner
 
 from deepchecks_telemetry.cli.errors import REMEDIES, Failure, Group, tell
 from deepchecks_telemetry.hooks import HooksError
+from deepchecks_telemetry.spool.consent.decision import POLICY
 from deepchecks_telemetry.spool.errors import Busy, Damaged, Outdated, SpoolError, Unusable
+from deepchecks_telemetry.uploader.endpoint import VARIABLE
 from deepchecks_telemetry.uploader.errors import BadEndpoint, NotAllowed
 
 
@@ -23,8 +25,10 @@ def test_each_error_of_the_spool_has_its_remedy(kind: type[SpoolError]) -> None:
 @pytest.mark.parametrize(
     ("error", "said"),
     [
-        (BadEndpoint("the endpoint is no URL"), "The endpoint is no URL. Set it with: deepchecks telemetry enable"),
-        (NotAllowed("telemetry is off here (X)"), "Telemetry is off here (X). See: deepchecks telemetry status"),
+        (BadEndpoint("invalid endpoint: not a URL"), "Invalid endpoint: not a URL. Run: deepchecks telemetry enable"),
+        (BadEndpoint("not a URL", POLICY), f"Not a URL (set by {POLICY}). Only your administrator can change it."),
+        (BadEndpoint("not a URL", VARIABLE), f"Not a URL (set by {VARIABLE}). Correct or unset {VARIABLE}."),
+        (NotAllowed("telemetry is off", "unset X"), "Telemetry is off. Unset X."),
         (HooksError("Cannot write it. Run this again."), "Cannot write it. Run this again."),
         (
             PermissionError(errno.EACCES, os.strerror(errno.EACCES), "/some/file"),

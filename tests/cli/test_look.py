@@ -22,15 +22,15 @@ HOSTILE = "\x1b[2J\x1b]0;owned\x07\u202e\x9b31m\r\nTelemetry is off\x00"
 
 
 def test_inspect_shows_what_waits_by_day_event_and_environment(deepchecks: Run, record: Record) -> None:
-    assert deepchecks("inspect").stdout == "Nothing waits.\n"
+    assert deepchecks("inspect").stdout == "Nothing is pending.\n"
     assert json.loads(deepchecks("inspect", "--json").stdout) == []
     assert record("run-suite", "run-check", "run-check") == [True] * 3
     rows = json.loads(deepchecks("inspect", "--json").stdout)
-    assert {(row["event"], row["count"], row["sealed"]) for row in rows} == {
-        ("run-check", 2, False),
-        ("run-suite", 1, False),
+    assert {(row["event"], row["count"], row["state"]) for row in rows} == {
+        ("run-check", 2, "pending"),
+        ("run-suite", 1, "pending"),
     }
-    assert {tuple(row) for row in rows} == {("day", "event", *(field.name for field in FIELDS), "count", "sealed")}
+    assert {tuple(row) for row in rows} == {("day", "event", *(field.name for field in FIELDS), "count", "state")}
     told = deepchecks("inspect").stdout.splitlines()
     assert [line.split()[:3] for line in told[2:]] == [[row["day"], row["event"], str(row["count"])] for row in rows]
 
@@ -115,14 +115,17 @@ def test_one_command_tells_what_exactly_would_be_sent_and_whether_it_is(
     assert record("run-check") == [True]
     done = deepchecks("preview")
     assert json.loads(done.stdout)["resourceLogs"]
-    assert done.stderr.endswith("\nNothing is sent from this machine: no endpoint is set.\n")
+    assert done.stderr.endswith("\nNothing is sent: no endpoint is set.\n")
     deepchecks("enable", "--endpoint", receiver.url)
-    assert deepchecks("preview").stderr.endswith(f"\nCounts are sent from this machine to {receiver.url}/v1/logs.\n")
+    assert deepchecks("preview").stderr.endswith(f"\nCounts are sent to {receiver.url}/v1/logs, at most once a day.\n")
 
 
 def test_preview_of_nothing_is_nothing(deepchecks: Run, home: Path) -> None:
     done = deepchecks("preview")
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "Nothing waits.\n")
+    assert (done.returncode, done.stdout, done.stderr) == (
+        *(0, ""),
+        "Nothing is pending.\nNothing is sent: no endpoint is set.\n",
+    )
     assert not home.exists()
 
 
@@ -130,7 +133,7 @@ def test_preview_says_who_turned_it_off(deepchecks: Run, record: Record) -> None
     assert record("run-check") == [True]
     done = deepchecks("preview", DO_NOT_TRACK="1")
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith("Error: Telemetry is off here (DO_NOT_TRACK). ")
+    assert done.stderr.startswith("Error: Telemetry is off, decided by DO_NOT_TRACK. Unset DO_NOT_TRACK.\n")
     assert json.loads(deepchecks("status", "--json").stdout)["sealed"] == 0
 
 
@@ -164,7 +167,7 @@ def test_a_spool_that_is_no_database_is_put_aside_and_counting_goes_on(
 ) -> None:
     (home / "state").mkdir(parents=True, mode=0o700)
     (home / "state" / "spool.db").write_bytes(b"nothing that SQLite would read\n" * 100)
-    for command, said in (("inspect", "Nothing waits.\n"), ("sent", "No batch was made yet.\n"), ("preview", "")):
+    for command, said in (("inspect", "Nothing is pending.\n"), ("sent", "No batch was made yet.\n"), ("preview", "")):
         done = deepchecks(command)
         assert (done.returncode, done.stdout) == (0, said)
     assert record("run-check") == [True]

@@ -164,7 +164,7 @@ def test_a_line_is_folded_between_words(command: str, record: Record, tmp_path: 
     long = [line for line in click.unstyle(shown).splitlines() if len(line) > 60]
     assert [line for line in long if str(tmp_path) not in line] == []
     assert command != "flush" or shown == (
-        "Error: No endpoint is configured. Set one with: deepchecks\ntelemetry enable --endpoint https://HOST\n"
+        "Error: Nothing was sent: no endpoint is set. Run: deepchecks\ntelemetry enable --endpoint https://HOST\n"
     )
 
 

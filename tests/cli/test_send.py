@@ -1,10 +1,12 @@
-"""`flush`: 0 only when nothing is left waiting; whatever a receiver does, nothing is lost and one line says so."""
+"""`flush`: 0 only when nothing is left; whatever a receiver does, nothing is lost, and one line says what to do."""
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -12,10 +14,13 @@ from typing import Any
 
 import pytest
 
+from deepchecks_telemetry.cli.errors import instruction
+from deepchecks_telemetry.uploader.wire.causes import remedy_for
+
 Run = Callable[..., CompletedProcess[str]]
 Record = Callable[..., list[bool]]
 
-WAITS = "Error: Still waiting: 2 events. Nothing is lost; try again later.\n"
+SENDING = "Sending to {url}/v1/logs (set by {source}).\n"
 
 
 def books(deepchecks: Run, *names: str) -> list[Any]:
@@ -27,10 +32,13 @@ def test_flush_sends_what_waits_and_says_so(deepchecks: Run, record: Record, rec
     assert record("run-check", "run-suite") == [True, True]
     deepchecks("enable", "--endpoint", receiver.url)
     done = deepchecks("flush")
-    assert (done.returncode, done.stdout, done.stderr) == (0, "batch 1: 2 events, delivered\n", "")
+    assert (done.returncode, done.stdout, done.stderr) == (
+        *(0, "batch 1: 2 events, delivered\n"),
+        SENDING.format(url=receiver.url, source="your choice"),
+    )
     assert books(deepchecks, "delivered", "pending", "sealed") == [2, 0, 0]
     again = deepchecks("flush")
-    assert (again.returncode, again.stdout, again.stderr) == (0, "Nothing waits.\n", "")
+    assert (again.returncode, again.stdout, again.stderr) == (0, "Nothing is pending.\n", "")
     assert len(receiver.bodies) == 1
 
 
@@ -47,10 +55,10 @@ def test_flush_has_a_documented_shape_for_a_script(deepchecks: Run, record: Reco
 @pytest.mark.parametrize(
     ("status", "answer", "said"),
     [
-        (200, b"<html>Welcome to the hotel</html>", "HTTP 200, but the answer is no OTLP"),
-        (503, b"", "HTTP 503"),
-        (413, b"", "HTTP 413"),
-        (302, b"", "HTTP 302"),
+        (200, b"<html>Welcome to the hotel</html>", "not delivered: HTTP 200: not an OTLP response"),
+        (503, b"", "not delivered: HTTP 503: the receiver is not available"),
+        (413, b"", "parked: HTTP 413: the request is larger than the receiver accepts"),
+        (302, b"", "not delivered: HTTP 302: a redirect, which is not followed"),
     ],
 )
 def test_an_answer_that_is_no_success_keeps_everything(
@@ -60,9 +68,12 @@ def test_an_answer_that_is_no_success_keeps_everything(
     assert record("run-check", "run-suite") == [True, True]
     deepchecks("enable", "--endpoint", receiver.url)
     done = deepchecks("flush")
-    assert (done.returncode, done.stderr) == (1, WAITS)
-    assert done.stdout.startswith(f"batch 1: 2 events, {said}")
-    assert books(deepchecks, "recorded", "sealed") == [2, 2]
+    assert (done.returncode, done.stdout) == (1, f"batch 1: 2 events, {said}\n")
+    state, _, reason = said.replace("not delivered", "sealed").partition(": ")
+    host = receiver.url.removeprefix("http://")
+    error = f"Error: Events not sent: 2 {state}. {host}: {reason}. {instruction(remedy_for(reason))} Nothing is lost.\n"
+    assert done.stderr.splitlines(keepends=True)[1:] == [error]
+    assert books(deepchecks, "recorded", state) == [2, 2]
     receiver.status, receiver.answer = 200, b"{}"
     assert deepchecks("flush").returncode == 0
     assert books(deepchecks, "recorded", "sealed", "delivered") == [2, 0, 2]
@@ -75,11 +86,12 @@ def test_a_refused_connection_keeps_everything(arguments: list[str], program: Ru
         url = f"http://127.0.0.1:{taken.getsockname()[1]}"
         assert record("run-check", "run-suite") == [True, True]
         done = program(*arguments, DEEPCHECKS_TELEMETRY_ENDPOINT=url)
-    assert (done.returncode, done.stderr) == (1, WAITS)
+    refused = f"{url.removeprefix('http://')}: connection refused. Check that the receiver is running"
+    assert (done.returncode, refused in done.stderr) == (1, True)
     if "--json" in arguments:
         assert json.loads(done.stdout)["left"] == 2
     else:
-        assert done.stdout == "batch 1: 2 events, no connection\n"
+        assert done.stdout == "batch 1: 2 events, not delivered: connection refused\n"
     assert books(program, "recorded", "sealed") == [2, 2]
 
 
@@ -88,10 +100,12 @@ def test_a_receiver_that_asks_for_patience_gets_it_unless_told_otherwise(
 ) -> None:
     assert record("run-check", "run-suite") == [True, True]
     deepchecks("enable", "--endpoint", receiver.url)
-    sql("UPDATE spool SET retry_after = unixepoch() + 3600")
+    host = receiver.url.removeprefix("http://")
+    sql("INSERT INTO retry_after VALUES (?, unixepoch() + 3600)", host)
     done = deepchecks("flush")
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith("Error: The receiver asked not to be called again for ")
+    assert done.stderr.startswith(f"Error: Nothing was sent: {host} asked not to be called before ")
+    assert done.stderr.endswith("Z (Retry-After). Run: deepchecks telemetry flush --now\n")
     assert done.stderr.count("\n") == 1
     assert receiver.bodies == []
     assert deepchecks("flush", "--now").returncode == 0
@@ -100,12 +114,12 @@ def test_a_receiver_that_asks_for_patience_gets_it_unless_told_otherwise(
 @pytest.mark.parametrize(
     ("variables", "said"),
     [
-        ({}, "No endpoint is configured. Set one with: deepchecks telemetry enable --endpoint https://HOST"),
+        ({}, "no endpoint is set. Run: deepchecks telemetry enable --endpoint https://HOST"),
         (
             {"DEEPCHECKS_TELEMETRY": "off"},
-            "Telemetry is off here (DEEPCHECKS_TELEMETRY). See: deepchecks telemetry status",
+            "telemetry is off, decided by DEEPCHECKS_TELEMETRY. Unset DEEPCHECKS_TELEMETRY.",
         ),
-        ({"DO_NOT_TRACK": "1"}, "Telemetry is off here (DO_NOT_TRACK). See: deepchecks telemetry status"),
+        ({"DO_NOT_TRACK": "1"}, "telemetry is off, decided by DO_NOT_TRACK. Unset DO_NOT_TRACK."),
     ],
 )
 def test_what_forbids_to_send_is_one_line_and_no_request(
@@ -113,7 +127,7 @@ def test_what_forbids_to_send_is_one_line_and_no_request(
 ) -> None:
     assert record("run-check") == [True]
     done = deepchecks("flush", **variables)
-    assert (done.returncode, done.stdout, done.stderr) == (1, "", f"Error: {said}\n")
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", f"Error: Nothing was sent: {said}\n")
     assert books(deepchecks, "recorded", "pending") == [1, 1]
 
 
@@ -121,13 +135,16 @@ def test_an_endpoint_in_the_environment_that_is_no_url_is_one_line(deepchecks: R
     assert record("run-check") == [True]
     done = deepchecks("flush", DEEPCHECKS_TELEMETRY_ENDPOINT="collector.example.org")
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith("Error: The endpoint is no URL")
+    assert done.stderr == (
+        "Error: Nothing was sent: invalid endpoint: expected https://HOST, http://HOST or file:///DIR (set by "
+        "DEEPCHECKS_TELEMETRY_ENDPOINT). Correct or unset DEEPCHECKS_TELEMETRY_ENDPOINT.\n"
+    )
     assert done.stderr.count("\n") == 1
 
 
 def test_where_nothing_was_recorded_nothing_waits(deepchecks: Run, home: Path) -> None:
     done = deepchecks("flush", DEEPCHECKS_TELEMETRY_ENDPOINT="http://127.0.0.1:9")
-    assert (done.returncode, done.stdout, done.stderr) == (0, "Nothing waits.\n", "")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "Nothing is pending.\n", "")
     assert not home.exists()
 
 
@@ -149,4 +166,34 @@ def test_a_person_sees_how_far_a_long_flush_is_and_a_script_does_not(
         os.close(ours)
         assert done.returncode == 0
         assert len(done.stdout.splitlines()) == 2
-        assert ("Sending" in shown, "100%" in shown) == (on_a_terminal, on_a_terminal)
+        assert ("Sending  [" in shown, "100%" in shown) == (on_a_terminal, on_a_terminal)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows sends no SIGINT to one process")
+def test_ctrl_c_says_that_nothing_is_lost_and_the_try_has_no_older_outcome(
+    deepchecks: Run, program: Run, record: Record, receiver: Any
+) -> None:
+    assert record("run-check", "run-suite") == [True, True]
+    deepchecks("enable", "--endpoint", receiver.url)
+    receiver.status = 413
+    assert deepchecks("flush").returncode == 1
+    receiver.arrived, receiver.hold = threading.Event(), threading.Event()
+    command = [sys.executable, "-m", "deepchecks_telemetry.cli", "telemetry", "flush"]
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert receiver.arrived.wait(60)
+    child.send_signal(signal.SIGINT)
+    out, err = child.communicate(timeout=60)
+    receiver.hold.set()
+    assert (child.returncode, out) == (1, "")
+    assert err == (
+        f"Sending to {receiver.url}/v1/logs (set by your choice).\n"
+        "Error: Interrupted. Nothing is lost: 2 events not delivered yet. A request that was under way is sent again "
+        "with the same identifiers. Run: deepchecks telemetry flush\n"
+    )
+    (batch,) = json.loads(deepchecks("sent", "--json").stdout)
+    assert (batch["state"], batch["attempts"], batch["outcome"]) == ("parked", 2, None)
+    assert "no outcome is known" in deepchecks("sent").stdout
+    assert "no outcome is known" in deepchecks("status").stdout
+    receiver.status = 200
+    assert deepchecks("flush").returncode == 0
+    assert len(set(receiver.bodies)) == 1

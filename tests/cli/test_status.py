@@ -15,10 +15,12 @@ Record = Callable[..., list[bool]]
 Sql = Callable[..., list[Any]]
 Files = Callable[[], dict[str, bytes]]
 
-COUNTS = {"recorded", "pending", "sealed", "delivered", "exported", "rejected", "dropped", "rows", "batches"}
+COUNTS = {"recorded", "pending", "sealed", "parked", "delivered", "exported", "rejected", "dropped", "rows", "batches"}
+COUNTS |= {"parked_batches"}
 KEYS = COUNTS | {
     *("mode", "decided_by", "attached", "endpoint", "endpoint_from", "dropped_by_reason", "installation_id", "spool"),
-    *("last_upload", "next_upload", "problem", "sends", "barrier", "old_identifier", "reason"),
+    *("last_upload", "next_upload", "problem", "sends", "sending", "blocked_by", "reason", "remedy", "old_identifier"),
+    *("not_understood", "retry_after"),
 }
 
 
@@ -69,7 +71,7 @@ def test_the_counts_follow_an_event_to_the_receiver(deepchecks: Run, record: Rec
     told = deepchecks("status").stdout
     assert "Telemetry is on: decided by your choice.\n" in told
     assert "  recorded      3 events\n" in told
-    assert f"  endpoint      {receiver.url}/v1/logs (your choice)\n" in told
+    assert f"  endpoint      {receiver.url}/v1/logs (set by your choice)\n" in told
 
 
 @pytest.mark.parametrize(
@@ -98,7 +100,7 @@ def test_an_administrators_policy_is_named_and_nobody_is_told_to_enable(deepchec
     policy.write_text("off\n")
     told = deepchecks("status").stdout
     assert told.startswith("Telemetry is off: decided by the administrator's policy.\n")
-    assert told.endswith("only your administrator can\n")
+    assert told.endswith("only your administrator can change it\n")
 
 
 def test_a_spool_that_cannot_be_read_is_told_with_what_to_do_and_no_count_is_made_up(
@@ -109,7 +111,9 @@ def test_a_spool_that_cannot_be_read_is_told_with_what_to_do_and_no_count_is_mad
     (home / "state" / "spool.db").mkdir()
     done = deepchecks("status", "--json")
     assert done.returncode == 1
-    assert done.stderr.startswith(f"Error: {home / 'state' / 'spool.db'} is a link, no file, or another user's. Check ")
+    assert done.stderr.startswith(
+        f"Error: {home / 'state' / 'spool.db'} is a link, not a regular file, or another user's. Check "
+    )
     assert done.stderr.count("\n") == 1
     facts = json.loads(done.stdout)
     assert set(facts) == KEYS
@@ -123,7 +127,7 @@ def test_an_endpoint_that_is_no_url_is_told_with_who_named_it(deepchecks: Run, r
     done = deepchecks("status", "--json", DEEPCHECKS_TELEMETRY_ENDPOINT="collector.example.org")
     assert done.returncode == 1
     assert (json.loads(done.stdout)["recorded"], json.loads(done.stdout)["endpoint"]) == (1, None)
-    assert "(it comes from DEEPCHECKS_TELEMETRY_ENDPOINT). Set it with: " in done.stderr
+    assert "(set by DEEPCHECKS_TELEMETRY_ENDPOINT). Correct or unset " in done.stderr
     assert done.stderr.count("\n") == 1
 
 
@@ -141,42 +145,126 @@ def test_explain_lists_every_source_that_was_asked_and_its_answer(deepchecks: Ru
         ("mode", "your choice"): "on",
         ("mode", "an earlier disable"): None,
         ("endpoint", "the administrator's policy"): None,
-        ("endpoint", "DEEPCHECKS_TELEMETRY_ENDPOINT"): "the endpoint is no URL that begins with https://, http:// or "
-        "file:/// (it comes from DEEPCHECKS_TELEMETRY_ENDPOINT)",
+        ("endpoint", "DEEPCHECKS_TELEMETRY_ENDPOINT"): "invalid endpoint: expected https://HOST, http://HOST or "
+        "file:///DIR",
         ("endpoint", "your choice"): "https://collector.example.org/v1/logs",
         ("endpoint", "deepchecks itself"): None,
     }
     assert {source["where"] for source in sources} >= {str(home / "config" / "mode"), "the environment"}
     told = deepchecks("status", "--explain").stdout
-    assert told.count("says nothing") == 9
+    assert told.count("not set") == 9
     assert "https://collector.example.org/v1/logs" in told
 
 
+OWN = "https://deepchecks.example/v1/logs"
+
+
+@pytest.mark.parametrize("name", ["notice", "told"])
 @pytest.mark.parametrize(
-    ("choice", "told", "sends", "barrier"),
+    ("choice", "shown", "blocked_by"),
     [
-        (None, None, False, "you were not told of the endpoint yet"),
-        (None, "https://deepchecks.example/v1/logs", True, None),
-        ("on", None, True, None),
-        ("local", None, False, "telemetry is local"),
-        ("off", None, False, "telemetry is off"),
+        (None, None, "notice"),
+        (None, OWN, None),
+        (None, f"https://other.example/v1/logs\n{OWN}", None),
+        ("on", None, "notice"),
+        ("on", "https://other.example/v1/logs", "notice"),
+        ("on", OWN, None),
+        ("local", OWN, "mode"),
+        ("off", OWN, "mode"),
     ],
 )
-def test_an_endpoint_that_deepchecks_brings_counts_once_its_owner_was_told(
-    choice: str | None, told: str | None, sends: bool, barrier: str | None, deepchecks: Run, record: Record, sql: Sql,
+def test_an_endpoint_that_deepchecks_sets_is_sent_to_once_it_was_printed(
+    choice: str | None, shown: str | None, blocked_by: str | None, name: str, deepchecks: Run, record: Record, sql: Sql,
     home: Path,
 ) -> None:  # fmt: skip
     assert record("run-check") == [True]
     sql("UPDATE spool SET endpoint = 'https://deepchecks.example'")
     (home / "config").mkdir()
-    for name, text in (("mode", choice), ("told", told)):
+    for file, text in (("mode", choice), (name, shown)):
         if text:
-            (home / "config" / name).write_text(text + "\n")
+            (home / "config" / file).write_text(text + "\n")
     facts = json.loads(deepchecks("status", "--json").stdout)
-    assert (facts["sends"], facts["barrier"], facts["endpoint_from"]) == (sends, barrier, "deepchecks itself")
-    said = (
-        "Counts are sent from this machine to https://deepchecks.example/v1/logs."
-        if sends
-        else f"Nothing is sent from this machine: {barrier}."
+    assert (facts["sends"], facts["blocked_by"], facts["endpoint_from"]) == (
+        not blocked_by,
+        blocked_by,
+        "deepchecks itself",
     )
-    assert deepchecks("status").stdout.splitlines()[1] == said
+    sentences = {
+        None: f"Counts are sent to {OWN}, at most once a day.",
+        "notice": f"Nothing is sent automatically to {OWN}: it is set by deepchecks itself, and its notice was not "
+        "shown yet.",
+        "mode": f"Nothing is sent: telemetry is {choice}, decided by your choice.",
+    }
+    assert deepchecks("status").stdout.splitlines()[1] == sentences[blocked_by]
+
+
+def test_parked_batches_and_a_pause_are_shown_with_cause_host_and_remedy(
+    deepchecks: Run, record: Record, receiver: Any, sql: Sql
+) -> None:
+    host = receiver.url.removeprefix("http://")
+    deepchecks("enable", "--endpoint", receiver.url)
+    receiver.status = 413
+    for _ in range(5):
+        assert record("run-check", "run-suite") == [True] * 2
+        assert deepchecks("flush").returncode == 1
+    receiver.status = 429
+    assert record("run-check") == [True]
+    sql("UPDATE batches SET tried_at = tried_at - 60")
+    sql("INSERT INTO retry_after VALUES (?, unixepoch() + 3600)", host)
+    facts = json.loads(deepchecks("status", "--json").stdout)
+    assert [facts[name] for name in ("pending", "sealed", "parked", "parked_batches")] == [1, 0, 10, 5]
+    assert (facts["sends"], facts["blocked_by"], facts["retry_after"][-1]) == (True, "retry-after", "Z")
+    assert facts["last_upload"]["remedy"].startswith("ask the operator of the receiver to accept requests of 1 MB")
+    lines = deepchecks("status").stdout.splitlines()
+    assert lines[1] == (
+        f"Counts are sent to {receiver.url}/v1/logs, at most once a day. Not now: {host} asked not to be called before "
+        f"{facts['retry_after']} (Retry-After)."
+    )
+    assert "  parked        10 events in 5 batches" in lines
+    (tried,) = [line for line in lines if line.startswith("  last upload")]
+    assert tried.endswith(f"Z, {host}: HTTP 413: the request is larger than the receiver accepts")
+    assert f"The last upload:      {facts['last_upload']['remedy']}" in lines
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("true", "'true'"),
+        ("ON!", "'ON!'"),
+        ("\x1b[2Jon", r"'\x1b[2Jon'"),
+        ("a" * 50, f"'{'a' * 20}'"),
+    ],
+)
+def test_a_value_that_is_not_understood_is_shown_and_stays_off(value: str, shown: str, deepchecks: Run) -> None:
+    facts = json.loads(deepchecks("status", "--json", DEEPCHECKS_TELEMETRY=value).stdout)
+    assert (facts["mode"], facts["decided_by"]) == ("off", "DEEPCHECKS_TELEMETRY")
+    problem = f"{shown} is not a valid mode: on, local, off"
+    remedy = "set DEEPCHECKS_TELEMETRY to on, local or off, or unset it"
+    assert facts["not_understood"] == [
+        {"source": "DEEPCHECKS_TELEMETRY", "where": "the environment", "problem": problem, "remedy": remedy}
+    ]
+    lines = deepchecks("status", DEEPCHECKS_TELEMETRY=value).stdout.splitlines()
+    assert lines[1] == f"Nothing is sent: telemetry is off, decided by DEEPCHECKS_TELEMETRY ({problem})."
+    assert lines[-1] == f"Turn it on:           {remedy}"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the policy's folder cannot be moved by the environment")
+@pytest.mark.parametrize("place", ["policy", "choice"])
+def test_a_file_that_is_not_understood_is_shown_with_a_remedy_that_can_work(
+    place: str, deepchecks: Run, home: Path
+) -> None:
+    policy = Path(os.environ["XDG_CONFIG_DIRS"], "deepchecks", "telemetry")
+    folder = policy if place == "policy" else home / "config"
+    folder.mkdir(parents=True)
+    (folder / "mode").write_text("maybe\n")
+    (unknown,) = json.loads(deepchecks("status", "--json").stdout)["not_understood"]
+    assert unknown["problem"] == "'maybe' is not a valid mode: on, local, off"
+    assert unknown["remedy"] == (
+        f"ask your administrator to put on, local or off into {policy}/mode, readable for all"
+        if place == "policy"
+        else "run deepchecks telemetry enable, local or disable"
+    )
+    (finding,) = [each for each in json.loads(deepchecks("doctor", "--json").stdout) if each["name"] == place]
+    assert (finding["level"], finding["remedy"].replace("~", os.environ["HOME"])) == ("wrong", unknown["remedy"])
+    assert "'maybe' is not a valid mode" in finding["text"]
+    assert deepchecks("doctor").returncode == 1

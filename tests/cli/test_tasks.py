@@ -23,7 +23,7 @@ def test_is_anything_sent_from_this_machine_and_what_exactly(program: Run, recor
     assert time.monotonic() - started < PATIENCE_S
     (logs,) = json.loads(done.stdout)["resourceLogs"]
     assert logs["scopeLogs"][0]["logRecords"][0]["eventName"] == "deepchecks.run-check"
-    assert done.stderr.splitlines()[-1] == "Nothing is sent from this machine: no endpoint is set."
+    assert done.stderr.splitlines()[-1] == "Nothing is sent: no endpoint is set."
 
 
 def test_the_same_as_a_picture(program: Run, record: Record, tmp_path: Path) -> None:
@@ -32,7 +32,7 @@ def test_the_same_as_a_picture(program: Run, record: Record, tmp_path: Path) -> 
     assert program("view", "--output", "all.html").returncode == 0
     assert time.monotonic() - started < PATIENCE_S
     page = (tmp_path / "all.html").read_text("utf-8")
-    assert "Nothing is sent from this machine: no endpoint is set." in page
+    assert "Nothing is sent: no endpoint is set." in page
     assert "{&quot;resourceLogs&quot;:" in page
 
 

@@ -62,14 +62,14 @@ def test_one_page_answers_whether_something_is_sent_and_what_exactly(
 ) -> None:
     assert record("run-check", "run-check", "run-suite") == [True] * 3
     quiet = Reading(page()).text
-    assert "Telemetry is on decided by the default.Nothing is sent from this machine: no endpoint is set." in quiet
+    assert "Telemetry is on decided by the default.Nothing is sent: no endpoint is set." in quiet
     assert deepchecks("preview").stdout in quiet
     deepchecks("enable", "--endpoint", receiver.url)
     assert deepchecks("flush").returncode == 0
     assert record("package-import") == [True]
     told = Reading(page()).text
-    assert f"Counts are sent from this machine to {receiver.url}/v1/logs." in told
-    assert "recorded4waiting1sent3" in told
+    assert f"Counts are sent to {receiver.url}/v1/logs, at most once a day." in told
+    assert "recorded4pending0delivered3sealed1" in told
     assert deepchecks("preview").stdout in told
     (first, _) = json.loads(deepchecks("sent", "--json").stdout)
     assert f"{receiver.url}/v1/logsdelivered{first['sha256'][:8]}" in told
@@ -85,15 +85,15 @@ def test_every_state_of_an_event_has_its_place_in_the_numbers_by_day(
     assert deepchecks("export", str(tmp_path / "counts.jsonl")).returncode == 0
     assert record(*["run-suite"] * 4) == [True] * 4
     told = Reading(page()).text
-    assert "4 waiting1 exported2 sent" in told
+    assert "0 pending4 sealed1 exported2 delivered" in told
     day = deepchecks("inspect").stdout.splitlines()[-1].split()[0]
-    assert f"day {day}: 4 waiting, 1 exported, 2 sent" in told
+    assert f"day {day}: 4 sealed, 1 exported, 2 delivered" in told
 
 
 def test_a_machine_that_never_recorded_has_a_page_and_still_no_file(page: Callable[[], str], files: Files) -> None:
     told = Reading(page()).text
     assert "Nothing is counted here yet." in told
-    assert "There is none: nothing waits." in told
+    assert "No request: nothing is pending." in told
     assert all(event.name in told for event in EVENTS)
     assert files() == {}
 
@@ -101,8 +101,8 @@ def test_a_machine_that_never_recorded_has_a_page_and_still_no_file(page: Callab
 def test_off_draws_what_is_there_and_seals_nothing(page: Callable[..., str], deepchecks: Run, record: Record) -> None:
     assert record("run-check") == [True]
     told = Reading(page(DO_NOT_TRACK="1")).text
-    assert "Nothing is sent from this machine: telemetry is off." in told
-    assert "There is none: telemetry is off (DO_NOT_TRACK)." in told
+    assert "Nothing is sent: telemetry is off, decided by DO_NOT_TRACK." in told
+    assert "No request: telemetry is off, decided by DO_NOT_TRACK." in told
     assert json.loads(deepchecks("status", "--json").stdout)["sealed"] == 0
 
 
@@ -223,10 +223,10 @@ def test_what_tag_did_not_make_is_escaped() -> None:
 
 @pytest.mark.parametrize("span", [0, 13, 14, 100, 119, 120, 700, 1826, 3650, 10_000, 200_000, LAST_DAY - TODAY])
 def test_whatever_the_years_the_bars_hold_every_day_once_and_are_few(span: int) -> None:
-    days = {TODAY - 5: Counter(sent=1)} | {
-        TODAY + day: Counter(sent=1) for day in range(0, span + 1, max(1, span // 999))
+    days = {TODAY - 5: Counter(delivered=1)} | {
+        TODAY + day: Counter(delivered=1) for day in range(0, span + 1, max(1, span // 999))
     }
-    days[TODAY + span] = Counter(sent=7)
+    days[TODAY + span] = Counter(delivered=7)
     unit, drawn = bars(days, TODAY)
     assert sum(bar.total for bar in drawn) == sum(sum(sums.values()) for sums in days.values())
     assert len(drawn) <= MOST_BARS + 2
@@ -238,7 +238,7 @@ def test_whatever_the_years_the_bars_hold_every_day_once_and_are_few(span: int) 
 
 def test_a_bar_is_a_day_a_week_a_month_or_a_year() -> None:
     def unit(span: int) -> tuple[str, date]:
-        made, drawn = bars({TODAY - span: Counter(sent=1)}, TODAY)
+        made, drawn = bars({TODAY - span: Counter(delivered=1)}, TODAY)
         return made.name, drawn[0].start
 
     assert unit(30) == ("day", date(2024, 9, 4))

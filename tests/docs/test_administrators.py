@@ -64,7 +64,7 @@ def test_the_policy_holds_as_the_page_says(run: Run, status: Callable[..., dict[
     done = run(block("echo off"))
     assert done.returncode == 0, done.stderr
     assert "Telemetry is off: decided by the administrator's policy." in done.stdout
-    assert run("deepchecks telemetry enable").returncode == 0
+    assert run("deepchecks telemetry enable").returncode == 1  # it says that the policy overrides it
     assert status()["mode"] == "off"
     assert "Telemetry is local: decided by the administrator's policy." in run(block("echo local")).stdout
     sent = json.loads(run(block("echo on")).stdout.partition("org\n")[2])

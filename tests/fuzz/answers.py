@@ -18,7 +18,7 @@ from deepchecks_telemetry.uploader.wire.outcome import DELIVERED, REJECTED, RETR
 NOW = 1_800_000_000.0
 WEEK_S = 7 * 86_400
 PACKED = gzip.compress(b'{"resourceLogs":[]}', mtime=0)
-SENTENCE = re.compile("[A-Za-z0-9 ,:()]+")  # words of ours, nothing of a server's
+SENTENCE = re.compile("[A-Za-z0-9 ,:()/-]+")  # words of ours, nothing of a server's
 DEADLINE_S = 5.0  # for a loaded machine; every answer here ends at once
 
 
@@ -83,7 +83,7 @@ def check_outcome(given: Answer, judged: Outcome) -> str:
     if judged.kind == REJECTED:
         assert status == HTTPStatus.BAD_REQUEST
         assert said is not None
-        assert {"code", "message"} & set(said)
+        assert "code" in said
         assert set(said) <= {"code", "message", "details"}
     if judged.kind == DELIVERED:
         assert HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES

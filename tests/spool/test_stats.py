@@ -28,8 +28,8 @@ def test_what_waits_is_shown_by_day_event_and_environment(
         assert record(name)
     assert seal(ours, render)
     assert record("run-check")
-    found = [(waiting.event, waiting.count, waiting.sealed) for waiting in read_waiting(ours)]
-    assert sorted(found) == [("run-check", 1, False), ("run-check", 2, True), ("run-suite", 1, True)]
+    found = [(waiting.event, waiting.count, waiting.state) for waiting in read_waiting(ours)]
+    assert sorted(found) == [("run-check", 1, "pending"), ("run-check", 2, "sealed"), ("run-suite", 1, "sealed")]
     assert {waiting.environment for waiting in read_waiting(ours)} == {current()}
     assert {waiting.day for waiting in read_waiting(ours)} <= {today(), today() - 1}
     assert read_accounts(ours).rows == 3
@@ -48,6 +48,13 @@ def test_an_event_that_is_lost_or_counted_twice_shows_in_the_balance(ours: Home,
 
 def test_a_balance_is_what_is_recorded_less_all_that_is_somewhere() -> None:
     books = Accounts(
-        recorded=100, pending=1, sealed=2, delivered=3, exported=4, rejected=5, dropped={"busy": 6, "unknown": 7}
+        recorded=100,
+        pending=1,
+        sealed=2,
+        delivered=3,
+        exported=4,
+        rejected=5,
+        dropped={"busy": 6, "unknown": 7},
     )
     assert books.balance == 100 - 28
+    assert Accounts(recorded=10, parked=8).balance == 2

@@ -132,7 +132,7 @@ def test_it_tells_what_was_there_and_zeroes_every_counter(ours: Home, render: Re
     assert record("run-check")
     erased = erase(ours)
     before = erased.before
-    assert (before.delivered, before.rejected, before.exported, before.sealed, before.pending) == (1, 1, 1, 1, 1)
+    assert (before.delivered, before.rejected, before.exported, before.parked, before.pending) == (1, 1, 1, 1, 1)
     after = read_accounts(ours)
     assert after == Accounts(closed=True)
     for (table,) in sql("SELECT name FROM sqlite_master WHERE type = 'table' AND name != 'spool'"):

@@ -23,8 +23,11 @@ from deepchecks_telemetry.spool.stats import read_accounts
 from deepchecks_telemetry.spool.wipe import erase
 from deepchecks_telemetry.uploader import background
 from deepchecks_telemetry.uploader.background import upload_if_due
-from deepchecks_telemetry.uploader.endpoint import VARIABLE, configure
+from deepchecks_telemetry.uploader.endpoint import ATTACHED, VARIABLE, Endpoint, configure
 from deepchecks_telemetry.uploader.flush import flush
+from deepchecks_telemetry.uploader.notice import mark_shown
+from deepchecks_telemetry.uploader.plan.decision import BlockedBy, Command
+from deepchecks_telemetry.uploader.plan.facts import plan_upload
 from deepchecks_telemetry.uploader.schedule import CLAIM_S, DAY_S, first_due
 from deepchecks_telemetry.uploader.wire.outcome import DELIVERED, Answer
 
@@ -146,7 +149,8 @@ def test_without_a_spool_nothing_is_started_or_made(home: Path, started: list["s
 def test_deepchecks_own_endpoint_is_handed_on_and_noted_only_where_it_is_the_one_in_force(
     spool: Home, started: list["str | None"], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    choose(spool, ON)
+    noted = "https://attached.example/v1/logs"
+    mark_shown(spool, Endpoint(noted, ATTACHED))
     set_due(spool, 0)
     monkeypatch.setenv(VARIABLE, AWAY)
     upload_if_due("https://me:hunter2@collector.example")
@@ -154,7 +158,6 @@ def test_deepchecks_own_endpoint_is_handed_on_and_noted_only_where_it_is_the_one
     monkeypatch.delenv(VARIABLE)
     set_due(spool, 0)
     upload_if_due("https://attached.example")
-    noted = "https://attached.example/v1/logs"
     assert (started, read_accounts(spool).attached_endpoint) == ([None, noted], noted)
 
 
@@ -332,21 +335,36 @@ def assert_nothing_lost(home: Home, receiver: "Receiver") -> None:
 
 
 @posix
-def test_deepchecks_own_endpoint_is_told_once_on_a_terminal_before_anything_is_sent_to_it(
+def test_the_notice_of_deepchecks_own_endpoint_is_shown_once_on_a_terminal_and_a_full_day_before_the_first_upload(
     spool: Home, receiver: "Receiver", children: Children
 ) -> None:
-    url = receiver.endpoint.url
+    url, installation = receiver.endpoint.url, read_accounts(spool).installation_id
+    assert installation is not None
     set_due(spool, time.time() - 1)
     unseen = host(HOST, url, str(children.python))
-    assert unseen.communicate(timeout=PATIENCE_S) == ("", "")  # nobody looks: not told, not recorded
-    assert not Path(spool.config, "told").exists()
-    assert url in on_a_terminal(HOST, url, str(children.python))
-    assert Path(spool.config, "told").read_text() == f"{url}\n"
+    assert unseen.communicate(timeout=PATIENCE_S) == ("", "")  # nobody looks: not shown
+    assert plan_of(spool) == (BlockedBy.NOTICE, url)  # but `status` says what is in the way
+    before = time.time()
+    notice = on_a_terminal(HOST, url, str(children.python))
+    due = {first_due(moment, installation) for moment in (before, time.time())}
+    assert url in notice
+    assert any(time.strftime("%Y-%m-%d", time.gmtime(moment)) in notice for moment in due)
+    assert Path(spool.config, "notice").read_text() == f"{url}\n"
+    assert plan_of(spool) == (None, url)
+    assert read_accounts(spool).next_upload in due
+    assert on_a_terminal(HOST, url, str(children.python)) == ""
     assert (children.more(), receiver.requests) == (False, [])
+    set_due(spool, time.time() - 1)
     assert on_a_terminal(HOST, url, str(children.python)) == ""
     assert children.wait() == url
     assert len(receiver.requests) == 1
     assert (read_accounts(spool).delivered, read_accounts(spool).attached_endpoint) == (3, url)
+
+
+def plan_of(home: Home) -> "tuple[BlockedBy | None, str | None]":
+    """What `status` says."""
+    planned = plan_upload(home, Command.REPORT, time.time())
+    return planned.blocked_by, planned.endpoint and planned.endpoint.url
 
 
 def on_a_terminal(*arguments: str) -> str:

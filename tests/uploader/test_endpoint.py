@@ -100,23 +100,32 @@ def test_a_text_that_is_no_endpoint_is_refused_and_not_repeated(text: str) -> No
     assert caught.value.__cause__ is None
 
 
-NO_URL = "the endpoint is no URL that begins with https://, http:// or file:///"
+NO_URL = "invalid endpoint: expected https://HOST, http://HOST or file:///DIR"
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("https://a.example/a b", "the endpoint holds a blank, a control character or a letter that is not ASCII"),
-        ("https://user@a.example", "the endpoint holds a user name or password; give a token as a header instead"),
-        ("https://a.example?key=1", "the endpoint holds a query or a fragment"),
-        ("https://a.example/%0a", "the endpoint's path holds a control character"),
-        ("https://a.example:99999", "the endpoint is no URL"),
-        ("https://[1::2::3]", "the endpoint is no URL"),
-        ("http://a.example", "the endpoint is http:// and not on this machine or a private network"),
+        (
+            "https://a.example/a b",
+            "invalid endpoint: it contains a space, a control or a non-ASCII character",
+        ),
+        (
+            "https://user@a.example",
+            "invalid endpoint: it contains a user name or password; use --headers FILE",
+        ),
+        ("https://a.example?key=1", "invalid endpoint: it contains a query or a fragment"),
+        ("https://a.example/%0a", "invalid endpoint: its path contains a control character"),
+        ("https://a.example:99999", "invalid endpoint: not a URL"),
+        ("https://[1::2::3]", "invalid endpoint: not a URL"),
+        (
+            "http://a.example",
+            "invalid endpoint: http:// beyond private networks needs --allow-http",
+        ),
         ("ftp://a.example", NO_URL),
         ("/srv/drop", NO_URL),
         ("data:/srv/drop", NO_URL),
-        (f"https://a.example/{'a' * 1_983}", "the endpoint is longer than 2000 letters"),
+        (f"https://a.example/{'a' * 1_983}", "invalid endpoint: longer than 2000 characters"),
     ],
 )
 def test_each_wrong_endpoint_is_told_what_is_wrong(text: str, said: str) -> None:

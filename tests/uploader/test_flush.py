@@ -12,7 +12,8 @@ import pytest
 
 from deepchecks_telemetry.spool import record
 from deepchecks_telemetry.spool.batches.ledger import batches
-from deepchecks_telemetry.spool.batches.seal import MAX_PARKED, MAX_ROWS
+from deepchecks_telemetry.spool.batches.queue import DAMAGED, MAX_PARKED, PARKED_RETRY_S, is_stale
+from deepchecks_telemetry.spool.batches.seal import MAX_ROWS
 from deepchecks_telemetry.spool.choice import choose
 from deepchecks_telemetry.spool.consent.decision import LOCAL, OFF, ON
 from deepchecks_telemetry.spool.db.connection import opened
@@ -23,9 +24,9 @@ from deepchecks_telemetry.spool.stats import Accounts, read_accounts
 from deepchecks_telemetry.spool.wipe import erase
 from deepchecks_telemetry.uploader.endpoint import Endpoint
 from deepchecks_telemetry.uploader.errors import NotAllowed
-from deepchecks_telemetry.uploader.flush import PARDON_S, flush, is_stale, seal_next
-from deepchecks_telemetry.uploader.schedule import DAY_S
-from deepchecks_telemetry.uploader.wire.outcome import DELIVERED, LONGEST_WAIT_S, PARKED, REJECTED, RETRY, Answer
+from deepchecks_telemetry.uploader.flush import flush, seal_next
+from deepchecks_telemetry.uploader.schedule import DAY_S, LONGEST_RETRY_AFTER_S
+from deepchecks_telemetry.uploader.wire.outcome import DELIVERED, PARKED, REJECTED, RETRY, Answer
 
 if TYPE_CHECKING:
     from tests.uploader.conftest import Fill, Receiver, Request
@@ -40,6 +41,12 @@ def books(home: Home) -> Accounts:
     found = read_accounts(home)
     assert found.balance == 0
     return found
+
+
+def asked(home: Home) -> dict[str, int]:
+    """Until when each receiver asked not to be called."""
+    with opened(home) as connection:
+        return dict(connection.execute("SELECT host, until FROM retry_after").fetchall())
 
 
 def kinds(home: Home, receiver: "Receiver", **how: Any) -> list[str]:
@@ -122,19 +129,19 @@ def test_a_moment_that_the_receiver_asked_for_is_kept_by_all_unless_told_otherwi
     receiver.answer = always(503, retry_after="900")
     assert kinds(spool, receiver) == [RETRY]
     waiting = books(spool)
-    assert waiting.retry_after == NOW + 900
+    assert asked(spool) == {receiver.endpoint.host: NOW + 900}
     assert waiting.next_upload is not None
     assert waiting.next_upload >= NOW + 900
     receiver.answer = always(200)
     for moment in (NOW, NOW + 899):
-        with pytest.raises(NotAllowed, match="asked not to be called"):
+        with pytest.raises(NotAllowed, match=f"{receiver.endpoint.host} asked not to be called before "):
             list(flush(spool, receiver.endpoint, clock=lambda now=moment: now))  # type: ignore[misc]
     assert len(receiver.requests) == 1
-    assert kinds(spool, receiver, insist=True) == [DELIVERED]
-    assert books(spool).retry_after is None
+    assert kinds(spool, receiver, ignore_retry_after=True) == [DELIVERED]
+    assert asked(spool) == {}
 
 
-@pytest.mark.parametrize("now", [NOW + 900, NOW - LONGEST_WAIT_S - 1])
+@pytest.mark.parametrize("now", [NOW + 900, NOW - LONGEST_RETRY_AFTER_S - 1])
 def test_the_moment_passes_and_a_clock_that_jumped_back_does_not_prolong_it(
     spool: Home, receiver: "Receiver", now: float
 ) -> None:
@@ -170,16 +177,16 @@ def test_a_refused_batch_is_parked_later_ones_get_their_turn_and_it_can_be_tried
 ) -> None:
     receiver.answer = always(status, b"<html>no</html>")
     assert kinds(spool, receiver) == [PARKED]
-    assert (books(spool).sealed, len(batches(spool, states=(PARKED,)))) == (3, 1)
+    assert (books(spool).parked, len(batches(spool, states=(PARKED,)))) == (3, 1)
     receiver.answer = always(200)
     assert kinds(spool, receiver) == []
     assert record("run-suite")
     assert kinds(spool, receiver) == [DELIVERED]
-    assert (books(spool).sealed, books(spool).delivered) == (3, 1)
+    assert (books(spool).parked, books(spool).delivered) == (3, 1)
     assert kinds(spool, receiver, parked=True) == [DELIVERED]
     refused, later, again = receiver.bodies()
     assert refused == again != later
-    assert (books(spool).sealed, books(spool).delivered) == (0, 4)
+    assert (books(spool).parked, books(spool).delivered) == (0, 4)
 
 
 def test_many_rows_go_in_several_batches_oldest_first_and_one_that_is_refused_holds_none_up(
@@ -188,7 +195,7 @@ def test_many_rows_go_in_several_batches_oldest_first_and_one_that_is_refused_ho
     fill(2_500)
     receiver.answer = lambda _: Answer(403 if len(receiver.requests) == 1 else 200, {}, b"{}")
     assert kinds(spool, receiver) == [PARKED, DELIVERED, DELIVERED]
-    assert (books(spool).sealed, books(spool).delivered) == (1_000, 1_503)
+    assert (books(spool).parked, books(spool).delivered) == (1_000, 1_503)
     assert kinds(spool, receiver, parked=True) == [DELIVERED]
     bodies = receiver.bodies()
     assert bodies[0] == bodies[3]
@@ -214,7 +221,7 @@ def test_a_failed_try_is_the_last_of_several_that_wait(spool: Home, receiver: "R
     receiver.answer = always(503)
     assert kinds(spool, receiver, parked=True) == [RETRY]
     assert len(receiver.requests) == 3
-    assert books(spool).sealed == 4
+    assert (books(spool).sealed, books(spool).parked) == (3, 1)
 
 
 def test_a_host_that_records_all_the_time_does_not_keep_the_uploader_at_work(spool: Home, receiver: "Receiver") -> None:
@@ -251,11 +258,11 @@ def test_a_mode_other_than_on_sends_nothing_and_says_who_decided(
 ) -> None:
     monkeypatch.setenv("DEEPCHECKS_TELEMETRY", mode)
     with pytest.raises(NotAllowed, match="DEEPCHECKS_TELEMETRY"):
-        list(flush(spool, receiver.endpoint, insist=True, parked=True))
+        list(flush(spool, receiver.endpoint, ignore_retry_after=True, parked=True))
     monkeypatch.setenv("DEEPCHECKS_TELEMETRY", ON)
     choose(spool, mode)
     with pytest.raises(NotAllowed, match="your choice"):
-        list(flush(spool, receiver.endpoint, insist=True, parked=True))
+        list(flush(spool, receiver.endpoint, ignore_retry_after=True, parked=True))
     assert receiver.requests == []
     assert books(spool).pending == 3
 
@@ -354,16 +361,88 @@ def test_a_refused_batch_is_tried_again_unasked_once_a_week_and_where_it_gets_th
     for number in (1, 2, 3):
         assert record("run-suite")
         assert tried(NOW + number) == [number]
-    assert [tried(NOW + 10 + PARDON_S * week) for week in (1, 2, 3, 4)] == [[1], [2], [3], [1]]
-    assert tried(NOW + 5 * PARDON_S) == []
+    assert [tried(NOW + 10 + PARKED_RETRY_S * week) for week in (1, 2, 3, 4)] == [[1], [2], [3], [1]]
+    assert tried(NOW + 5 * PARKED_RETRY_S) == []
     receiver.answer = always(200)
-    assert tried(NOW + 10 + PARDON_S * 5) == [2, 3, 1]
-    assert (books(spool).delivered, books(spool).sealed) == (6, 0)
+    assert tried(NOW + 10 + PARKED_RETRY_S * 5) == [2, 3, 1]
+    assert (books(spool).delivered, books(spool).parked) == (6, 0)
+
+
+def test_a_parked_batch_whose_bytes_were_changed_keeps_no_other_from_its_weekly_try(
+    spool: Home, receiver: "Receiver"
+) -> None:
+    receiver.answer = always(403)
+    for _ in range(3):
+        assert kinds(spool, receiver) == [PARKED]
+        assert record("run-suite")
+    with opened(spool) as connection:
+        connection.execute("DELETE FROM events WHERE event > 0")
+        connection.execute("UPDATE batches SET packed = x'1f8b00', tried_at = NULL WHERE id = 1")
+    receiver.answer = always(200)
+    tried = flush(spool, receiver.endpoint, clock=lambda: NOW + PARKED_RETRY_S)
+    assert [sent.batch.id for sent in tried] == [2, 3]
+    (damaged,) = batches(spool, states=(PARKED,))
+    assert (damaged.id, damaged.outcome, damaged.attempts) == (1, DAMAGED, 1)
+    assert len(receiver.requests) == 5
+
+
+def test_a_batch_whose_bytes_were_changed_leaves_the_schedule_and_the_pause_as_they_are(
+    spool: Home, receiver: "Receiver"
+) -> None:
+    receiver.answer = always(429, retry_after="900")
+    assert kinds(spool, receiver) == [RETRY]
+    with opened(spool) as connection:
+        connection.execute("UPDATE batches SET packed = x'1f8b00'")
+    before = books(spool)
+    assert kinds(spool, receiver, ignore_retry_after=True) == []
+    after = books(spool)
+    assert asked(spool) == {receiver.endpoint.host: NOW + 900}
+    assert (after.next_upload, after.failures, after.parked) == (before.next_upload, 1, 3)
+
+
+def test_a_pause_that_one_receiver_asked_for_does_not_hold_for_another(
+    spool: Home, receiver: "Receiver", fill: "Fill"
+) -> None:
+    receiver.answer = always(429, retry_after="900")
+    assert kinds(spool, receiver) == [RETRY]
+    other = type(receiver)()
+    with other.running():
+        assert kinds(spool, other) == [DELIVERED]
+        assert record("run-suite")
+        assert asked(spool) == {receiver.endpoint.host: NOW + 900}
+        with pytest.raises(NotAllowed, match=receiver.endpoint.host):
+            kinds(spool, receiver)
+        assert kinds(spool, other) == [DELIVERED]
+    assert len(receiver.requests) == 1
+
+
+def test_a_try_that_ended_without_an_answer_is_not_shown_with_the_outcome_of_the_one_before(
+    spool: Home, receiver: "Receiver"
+) -> None:
+    receiver.answer = always(413)
+    assert kinds(spool, receiver) == [PARKED]
+
+    def die(_: Endpoint, __: bytes) -> Answer:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        list(flush(spool, receiver.endpoint, parked=True, clock=lambda: NOW + 60, post=die))
+    (batch,) = batches(spool)
+    assert (batch.state, batch.attempts, batch.tried_at, batch.outcome) == (PARKED, 2, NOW + 60, None)
+
+
+def test_what_is_dated_tomorrow_is_sent_tomorrow(spool: Home, receiver: "Receiver") -> None:
+    day = int(NOW // DAY_S)
+    with opened(spool) as connection:
+        connection.execute("UPDATE events SET day = ? WHERE event > 0", (day + 1,))
+    assert kinds(spool, receiver) == []
+    assert [sent.outcome.kind for sent in flush(spool, receiver.endpoint, clock=lambda: NOW + DAY_S)] == [DELIVERED]
+    assert b'"%d"' % ((day + 1) * DAY_S * 10**9) in gzip.decompress(receiver.bodies()[0])
 
 
 @pytest.mark.parametrize(
     ("tried_at", "stale"),
-    [(None, True), (NOW, False), (NOW - PARDON_S + 1, False), (NOW - PARDON_S, True), (NOW + 90_000, True)],
+    [(None, True), (NOW, False), (NOW - PARKED_RETRY_S + 1, False), (NOW - PARKED_RETRY_S, True), (NOW + 90_000, True)],
 )
 def test_a_week_is_counted_by_a_clock_that_may_have_jumped(tried_at: int | None, stale: bool) -> None:
     assert is_stale(tried_at, NOW) is stale
@@ -379,7 +458,7 @@ def test_years_of_refusals_stay_within_bounds_and_no_event_is_lost(
     assert [batch.state for batch in refused] == [PARKED] * MAX_PARKED
     assert kinds(spool, receiver) == []
     found = books(spool)
-    assert (found.sealed, found.pending) == (sum(batch.events for batch in refused), 12_003 - found.sealed)
+    assert (found.parked, found.pending) == (sum(batch.events for batch in refused), 12_003 - found.parked)
     receiver.answer = always(200)
     kinds(spool, receiver, parked=True)
     assert (books(spool).delivered, books(spool).pending) == (12_003, 0)
@@ -400,7 +479,7 @@ def test_what_waits_is_looked_through_once_however_many_batches_it_makes(
     spool: Home, receiver: "Receiver", monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with opened(spool) as connection:
-        days = range(20_000, 20_000 + 2 * MAX_ROWS)
+        days = range(16_000, 16_000 + 2 * MAX_ROWS)
         connection.execute("BEGIN")
         connection.executemany("INSERT INTO folded VALUES (?, 1, 1, 1)", [(day,) for day in days])
         connection.execute("COMMIT")

@@ -1,9 +1,11 @@
-"""Told before sent: who must be told, and that one telling is enough."""
+"""Nothing is sent to an endpoint that a library sets before it was printed where a person reads it."""
 
 import io
 import os
+import sys
 from itertools import product
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -11,9 +13,18 @@ from deepchecks_telemetry.spool.consent.decision import CHOICE, LOCAL, OFF, ON, 
 from deepchecks_telemetry.spool.errors import Unusable
 from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.uploader.endpoint import ATTACHED, VARIABLE, Endpoint
-from deepchecks_telemetry.uploader.notice import needs_telling, was_told
+from deepchecks_telemetry.uploader.notice import (
+    KEPT,
+    is_read_by_a_person,
+    mark_shown,
+    needs_notice,
+    notice_shown,
+    show_notice,
+)
 
 URL, OTHER = "https://a.example/v1/logs", "https://b.example/v1/logs"
+OURS = Endpoint(URL, ATTACHED)
+FIRST = 1_800_000_000  # 2027-01-15
 
 
 class Terminal(io.StringIO):
@@ -26,61 +37,78 @@ def folders(tmp_path: Path) -> Home:
     return Home(str(tmp_path / "state"), str(tmp_path / "config"), str(tmp_path / "policy"))
 
 
-def test_who_set_the_endpoint_or_chose_on_knows_and_all_others_are_told_once_for_each_endpoint() -> None:
-    modes = (None, ON, LOCAL, OFF)
-    told_nothing = {
-        (source, chosen, policy, told)
-        for source, chosen, policy, told in product(
-            (POLICY, VARIABLE, CHOICE, ATTACHED), modes, modes, (None, URL, OTHER)
+def choose(folder: str, mode: str) -> None:
+    os.makedirs(folder, exist_ok=True)
+    Path(folder, "mode").write_text(mode)
+
+
+def test_only_an_endpoint_that_deepchecks_sets_needs_a_notice_and_an_administrators_on_is_enough() -> None:
+    needed = {
+        (source, policy, shown)
+        for source, policy, shown in product(
+            (POLICY, VARIABLE, CHOICE, ATTACHED), (None, ON, LOCAL, OFF), ((), (URL,), (OTHER,), (OTHER, URL))
         )
-        if needs_telling(source, chosen, policy, told, URL)
+        if needs_notice(source, policy, shown, URL)
     }
-    others = (None, LOCAL, OFF)
-    assert told_nothing == set(product((ATTACHED,), others, others, (None, OTHER)))
+    assert needed == set(product((ATTACHED,), (None, LOCAL, OFF), ((), (OTHER,))))
+
+
+def test_a_users_on_is_no_consent_to_an_endpoint_that_a_library_brings_later(folders: Home) -> None:
+    choose(folders.config, ON)
+    assert not notice_shown(folders, OURS)
+    mark_shown(folders, OURS)
+    assert notice_shown(folders, OURS)
+    assert not notice_shown(folders, Endpoint(OTHER, ATTACHED))
+    choose(folders.policy, ON)
+    assert notice_shown(folders, Endpoint(OTHER, ATTACHED))
 
 
 @pytest.mark.parametrize("source", [POLICY, VARIABLE, CHOICE])
-def test_an_endpoint_that_a_person_set_needs_no_notice(folders: Home, source: str) -> None:
-    stream = Terminal()
-    assert was_told(folders, Endpoint(URL, source), stream=stream)
-    assert stream.getvalue() == ""
-
-
-def test_the_notice_is_given_once_says_where_to_and_opens_the_next_time_only(folders: Home) -> None:
-    stream = Terminal()
-    assert not was_told(folders, Endpoint(URL, ATTACHED), stream=stream)
-    assert URL in stream.getvalue()
-    assert "deepchecks telemetry disable" in stream.getvalue()
-    again = Terminal()
-    assert was_told(folders, Endpoint(URL, ATTACHED), stream=again)
-    assert again.getvalue() == ""
-    assert not was_told(folders, Endpoint(OTHER, ATTACHED), stream=again)
-    assert OTHER in again.getvalue()
-
-
-def test_where_nobody_looks_nothing_is_said_and_nothing_recorded(folders: Home) -> None:
-    stream = io.StringIO()
-    for _ in range(2):
-        assert not was_told(folders, Endpoint(URL, ATTACHED), stream=stream)
-    assert stream.getvalue() == ""
+def test_an_endpoint_that_a_person_set_needs_no_notice_and_no_file(folders: Home, source: str) -> None:
+    assert notice_shown(folders, Endpoint(URL, source))
+    mark_shown(folders, Endpoint(URL, source))
     assert not os.path.exists(folders.config)
 
 
-def test_where_the_telling_cannot_be_recorded_nobody_is_told_again_and_again(folders: Home) -> None:
-    Path(folders.config).write_text("a file in the folder's place")
+def test_the_notice_names_the_endpoint_the_first_day_and_all_environments_of_this_user(folders: Home) -> None:
+    stream = Terminal()
+    show_notice(folders, OURS, FIRST, stream)
+    assert URL in stream.getvalue()
+    assert "for the first time\non 2027-01-15 (UTC) or later" in stream.getvalue()
+    assert "Turn it off for all of this user's environments: deepchecks telemetry disable" in stream.getvalue()
+    assert "machine" not in stream.getvalue()
+    assert notice_shown(folders, OURS)
+
+
+def test_each_of_several_endpoints_has_its_notice_once(folders: Home) -> None:
+    urls = [f"https://{number}.example/v1/logs" for number in range(KEPT + 1)]
+    for url in urls:
+        show_notice(folders, Endpoint(url, ATTACHED), FIRST, Terminal())
+    assert [notice_shown(folders, Endpoint(url, ATTACHED)) for url in urls] == [False, *[True] * KEPT]
+
+
+def test_a_notice_of_an_older_version_still_counts(folders: Home) -> None:
+    os.makedirs(folders.config)
+    Path(folders.config, "told").write_text(f"{URL}\n")
+    assert notice_shown(folders, OURS)
+
+
+def test_where_it_cannot_be_kept_nothing_is_printed(folders: Home) -> None:
+    Path(folders.config).write_text("a file in the directory's place")
     stream = Terminal()
     with pytest.raises(Unusable):
-        was_told(folders, Endpoint(URL, ATTACHED), stream=stream)
+        show_notice(folders, OURS, FIRST, stream)
     assert stream.getvalue() == ""
 
 
-def test_a_notice_that_could_not_be_shown_counts_as_none(folders: Home) -> None:
+def test_a_notice_that_could_not_be_printed_does_not_count(folders: Home) -> None:
     closed = Terminal()
     closed.write = broken  # type: ignore[method-assign]
+    mark_shown(folders, Endpoint(OTHER, ATTACHED))
     with pytest.raises(BrokenPipeError):
-        was_told(folders, Endpoint(URL, ATTACHED), stream=closed)
-    assert os.listdir(folders.config) == []
-    assert not was_told(folders, Endpoint(URL, ATTACHED), stream=io.StringIO())
+        show_notice(folders, OURS, FIRST, closed)
+    assert not notice_shown(folders, OURS)
+    assert notice_shown(folders, Endpoint(OTHER, ATTACHED))
 
 
 def broken(_: str) -> int:
@@ -88,7 +116,30 @@ def broken(_: str) -> int:
 
 
 @pytest.mark.parametrize("record", ["", "\x00", URL[:-1], "https://a.example", URL + "/x"])
-def test_a_record_of_another_notice_is_none(folders: Home, record: str) -> None:
+def test_a_record_of_another_notice_does_not_count(folders: Home, record: str) -> None:
     os.makedirs(folders.config)
-    Path(folders.config, "told").write_text(record)
-    assert not was_told(folders, Endpoint(URL, ATTACHED), stream=io.StringIO())
+    Path(folders.config, "notice").write_text(record)
+    assert not notice_shown(folders, OURS)
+
+
+def test_a_terminal_is_read_by_a_person_and_a_pipe_or_nothing_is_not() -> None:
+    assert [is_read_by_a_person(stream) for stream in (Terminal(), io.StringIO(), None)] == [True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("request_", "read"),
+    [
+        ({"content": {"allow_stdin": True}}, True),  # JupyterLab, Notebook, VS Code, the consoles
+        ({"content": {"allow_stdin": False}}, False),  # nbclient, nbconvert, papermill
+        ({"content": {}}, False),
+        ({}, False),
+        (None, False),
+    ],
+)
+def test_a_notebook_is_read_by_a_person_where_its_frontend_can_ask_one(
+    request_: object, read: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kernel = SimpleNamespace(get_parent=lambda: request_)
+    application = SimpleNamespace(initialized=lambda: True, instance=lambda: SimpleNamespace(kernel=kernel))
+    monkeypatch.setitem(sys.modules, "ipykernel.kernelapp", SimpleNamespace(IPKernelApp=application))
+    assert is_read_by_a_person(Terminal()) is read  # whatever the stream itself says

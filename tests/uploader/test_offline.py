@@ -344,10 +344,13 @@ def test_a_receipt_leaves_the_schedule_of_our_own_requests_alone(
     spool: Home, carried: Path, bring: Callable[..., list[Delivered]]
 ) -> None:
     with opened(spool) as connection:
-        connection.execute("UPDATE spool SET retry_after = 7, next_upload = 8, failures = 9")
+        connection.execute("UPDATE spool SET next_upload = 8, failures = 9")
+        connection.execute("INSERT INTO retry_after VALUES ('a.example', 7)")
     assert news(spool, entries(bring(carried))) == [True]
     found = books(spool)
-    assert (found.retry_after, found.next_upload, found.failures) == (7, 8, 9)
+    assert (found.next_upload, found.failures) == (8, 9)
+    with opened(spool) as connection:
+        assert connection.execute("SELECT * FROM retry_after").fetchall() == [("a.example", 7)]
 
 
 def test_deliver_needs_a_receiver_and_a_ledger_that_can_be_kept(carried: Path, tmp_path: Path) -> None:

@@ -10,8 +10,7 @@ from deepchecks_telemetry.cli.errors import Failure, sentence
 from deepchecks_telemetry.cli.headers import headers_option, read_headers_file
 from deepchecks_telemetry.cli.output import say_line
 from deepchecks_telemetry.spool.consent.decision import DEFAULT_CHOICE, LOCAL, ON, decide
-from deepchecks_telemetry.spool.errors import SpoolError
-from deepchecks_telemetry.spool.files.paths import DIR_VARIABLE, Home, find_home, registered_home
+from deepchecks_telemetry.spool.files.paths import Home, find_home, without_variables
 
 
 @click.command()
@@ -28,7 +27,9 @@ def enable(
     headers: Sequence[str],
     headers_file: BinaryIO | None,
 ) -> None:
-    """Record, and send where an endpoint is set.
+    """Record, and send if an endpoint is set.
+
+    It prints where the counts are sent, or why not. Exits with 1 where the administrator's policy overrides it.
 
     An endpoint that you have set before is in force again; it is printed. What is given with --header can be seen by
     other users while the command runs, and stays in the shell's history.
@@ -40,11 +41,12 @@ def enable(
       deepchecks telemetry enable --endpoint https://gateway.example.org --headers token.txt
       deepchecks telemetry enable --no-endpoint
     """
+    from deepchecks_telemetry.cli.effect import say_effect
     from deepchecks_telemetry.spool.choice import choose
     from deepchecks_telemetry.uploader.endpoint import configure
     from deepchecks_telemetry.uploader.errors import BadEndpoint
 
-    home = find_home()
+    home, url = find_home(), None
     if removes and endpoint is not None:
         raise click.UsageError("--endpoint and --no-endpoint exclude each other.")
     if endpoint is None and (headers or headers_file or allow_http):
@@ -52,14 +54,14 @@ def enable(
     if endpoint is not None:
         try:
             given = {**read_headers_file(headers_file), **dict(map(_header, headers))}
-            configure(home, endpoint, allow_http=allow_http, headers=given)
+            url = configure(home, endpoint, allow_http=allow_http, headers=given)
         except BadEndpoint as error:
             raise click.UsageError(sentence(error)) from error
     if removes:
         _remove_endpoint(home)
     choose(home, ON)
     _say_mode(home, ON)
-    _say_endpoint(home)
+    say_effect(home, url)
 
 
 def _remove_endpoint(home: Home) -> None:
@@ -69,23 +71,6 @@ def _remove_endpoint(home: Home) -> None:
     if left:
         raise Failure(f"Could not remove {left[0]}. Check its owner and its permissions.")
     say_line(f"Removed {removed[0]}" if removed else "You had not set an endpoint.")
-
-
-def _say_endpoint(home: Home) -> None:
-    """Which endpoint is in force now, and who has set it: one from before may come back."""
-    from deepchecks_telemetry.spool.stats import read_accounts
-    from deepchecks_telemetry.uploader.endpoint import find_endpoint
-    from deepchecks_telemetry.uploader.errors import BadEndpoint
-
-    try:
-        attached = read_accounts(home).attached_endpoint
-    except (FileNotFoundError, SpoolError):
-        attached = None
-    try:
-        found = find_endpoint(home, attached if isinstance(attached, str) else None)
-    except BadEndpoint as error:
-        raise Failure(f"{sentence(error)} Set it with: deepchecks telemetry enable --endpoint https://HOST") from error
-    say_line(f"Endpoint: {found.url} ({found.source})" if found else "No endpoint is set, so nothing is sent.")
 
 
 @click.command()
@@ -124,11 +109,3 @@ def _say_mode(home: Home, wanted: str) -> None:
 
 
 _COMMAND = {ON: "enable", LOCAL: "local"}
-
-
-def without_variables() -> str:
-    """The prefix with which a command uses the default folders."""
-    moving = [name for name in (DIR_VARIABLE, "XDG_STATE_HOME", "XDG_CONFIG_HOME") if os.environ.get(name)]
-    home = registered_home()
-    moving += ["HOME"] if home and os.environ.get("HOME") != home else []
-    return " ".join(["env", *(f"-u {name}" for name in moving)])

@@ -37,7 +37,7 @@ def size(text: str) -> int:
 @click.option("--again", is_flag=True, help="Also batches that were exported before and are not settled.")
 @json_option
 def export(*, path: str, split: int | None, again: bool, as_json: bool) -> None:
-    """Write pending counts to a file that can be carried to another machine.
+    """Write pending counts to a file that another machine can send.
 
     PATH is an existing directory, in which each file is named by its digest, or a new file whose name ends in .jsonl.
     On a connected machine `deliver` sends the file and writes a receipt, which `settle` reads here.

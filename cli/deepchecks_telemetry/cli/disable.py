@@ -55,11 +55,13 @@ def _say_wait() -> None:
 
 def disable_user(home: Home, *, on_wait: Callable[[], None] = lambda: None) -> dict[str, Any]:
     """Choose off and wipe, as the user that this process is; what `disable --json` prints."""
+    from deepchecks_telemetry.cli.effect import say_off
     from deepchecks_telemetry.spool.wipe import erase_places, find_residue
 
     erased = erase_places(home, on_wait=on_wait)
     scanned, residue = find_residue(home, [marker for each in erased for marker in each.markers])
     return {
+        "sending": say_off(home),
         "off": [each.place.mode for each in erased],
         "wiped": [each.place.state for each in erased],
         "removed": _count(erased),
@@ -81,7 +83,7 @@ def _settings(place: Home) -> list[str]:
 def _count(erased: "Sequence[Erased]") -> dict[str, int]:
     books = [each.before for each in erased]
     return {
-        "events": sum(before.pending + before.sealed + before.exported for before in books),
+        "events": sum(before.pending + before.sealed + before.parked + before.exported for before in books),
         "rows": sum(before.rows for before in books),
         "batches": sum(before.batches for before in books),
         "identifiers": sum(before.installation_id is not None for before in books),
@@ -95,6 +97,7 @@ def lines(facts: dict[str, Any]) -> list[str]:
     *nouns, last = [count_text(removed[noun], noun[:-1] if noun != "batches" else "batch") for noun in removed]
     said = [
         "Telemetry is off, for all environments of this user.",
+        facts["sending"],
         f"Removed: {', '.join(nouns)} and {last}.",
         *(f"Removed file: {path}" for path in facts["removed_files"]),
         *(f"Wrote off to {mode} and wiped {state}" for mode, state in zip(facts["off"], facts["wiped"], strict=True)),

@@ -2,13 +2,21 @@
 
 import dataclasses
 import os
+import time
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import click
 
-from deepchecks_telemetry.cli.output import json_option, say_json, say_line
+from deepchecks_telemetry.cli.output import count_text, json_option, say_json, say_line
+from deepchecks_telemetry.cli.status import host_text
+from deepchecks_telemetry.spool.db.schema import BatchState
 from deepchecks_telemetry.spool.doctor import OK, WARNING, WRONG, Finding, examine
+from deepchecks_telemetry.spool.errors import SpoolError
 from deepchecks_telemetry.spool.files.paths import Home, find_home
+
+if TYPE_CHECKING:
+    from deepchecks_telemetry.spool.batches.ledger import Batch
 
 MARKS = {OK: ("ok", "green"), WARNING: ("note", "yellow"), WRONG: ("WRONG", "red")}
 
@@ -30,15 +38,15 @@ def doctor(*, removes: bool, as_json: bool) -> None:
         removed = remove_user_id()
         say_line(f"Removed {removed}." if removed else "There was no such identifier.", err=True)
     home = find_home()
-    findings = [_shortened(finding) for finding in (*examine(home), *_endpoint(home), *_hooks())]
+    findings = [_shortened(finding) for finding in (*examine(home), *_sending(home, time.time()), *_hooks())]
     if as_json:
         say_json([dataclasses.asdict(finding) for finding in findings])
     else:
         for finding in findings:
             mark, colour = MARKS[finding.level]
             remedy = f" To do: {finding.remedy}." if finding.remedy else ""
-            said = f"{mark:5}  {finding.name}: {finding.text}.{remedy}"
-            say_line(said, indent=7, mark=click.style(f"{mark:5}", fg=colour))
+            line = f"{mark:5}  {finding.name}: {finding.text}.{remedy}"
+            say_line(line, indent=7, mark=click.style(f"{mark:5}", fg=colour))
     if any(finding.level == WRONG for finding in findings):
         click.get_current_context().exit(1)
 
@@ -52,16 +60,51 @@ def _shortened(finding: Finding) -> Finding:
     return dataclasses.replace(finding, text=finding.text.replace(home, "~"), remedy=remedy)
 
 
-def _endpoint(home: Home) -> Iterator[Finding]:
-    from deepchecks_telemetry.uploader.endpoint import find_endpoint
-    from deepchecks_telemetry.uploader.errors import BadEndpoint
+def _sending(home: Home, now: float) -> Iterator[Finding]:
+    """The endpoint, what the automatic upload will do, and what became of the last tries."""
+    from deepchecks_telemetry.uploader.plan.decision import BlockedBy, Command, plan
+    from deepchecks_telemetry.uploader.plan.facts import read_facts
+    from deepchecks_telemetry.uploader.plan.text import change_endpoint, sentence
+
+    facts = read_facts(home, now)
+    if facts.invalid_endpoint is not None:
+        remedy = change_endpoint(facts.endpoint_source)
+        yield Finding("endpoint", WRONG, f"{facts.invalid_endpoint} (set by {facts.endpoint_source})", remedy)
+    else:
+        yield Finding("endpoint", OK, f"set by {facts.endpoint_source}" if facts.endpoint else "none is set")
+    planned = plan(facts, Command.REPORT, now)
+    waits = planned.blocked_by in (BlockedBy.NOTICE, BlockedBy.RETRY_AFTER, BlockedBy.FUTURE_DAY, BlockedBy.FENCE)
+    yield Finding("upload", WARNING if waits else OK, sentence(planned).rstrip("."), planned.remedy if waits else None)
+    yield from _tries(home)
+
+
+def _tries(home: Home) -> Iterator[Finding]:
+    """Parked batches by cause, and the batch whose last try failed."""
+    from deepchecks_telemetry.spool.batches.ledger import batches
+    from deepchecks_telemetry.uploader.wire.causes import AUTOMATIC, remedy_for
 
     try:
-        found = find_endpoint(home)
-    except BadEndpoint as error:
-        yield Finding("endpoint", WRONG, str(error), "deepchecks telemetry enable --endpoint https://HOST")
-    else:
-        yield Finding("endpoint", OK, f"named by {found.source}" if found else "none, so nothing leaves this machine")
+        ledger = batches(home, states=(BatchState.PARKED, BatchState.SEALED))
+    except (FileNotFoundError, SpoolError):
+        return  # the spool's own findings say why
+    for (state, outcome, host), events in sorted(_by_cause(ledger).items()):
+        text = f"{host or 'no receiver'}: {outcome}"
+        if state == BatchState.PARKED:
+            many = f"{count_text(sum(events), 'event')} in {count_text(len(events), 'batch')}"
+            yield Finding("parked", WRONG, f"{many}; {text}", remedy_for(outcome))
+        elif (remedy := remedy_for(outcome)) == AUTOMATIC:
+            yield Finding("last upload", WARNING, f"{text}; it is tried again automatically")
+        else:
+            yield Finding("last upload", WARNING, text, remedy)
+
+
+def _by_cause(ledger: "list[Batch]") -> dict[tuple[str, str, str], list[int]]:
+    causes: dict[tuple[str, str, str], list[int]] = {}
+    for batch in ledger:
+        if batch.state == BatchState.PARKED or batch.outcome:
+            key = (batch.state, str(batch.outcome or "no outcome is known"), host_text(batch.endpoint))
+            causes.setdefault(key, []).append(batch.events)
+    return causes
 
 
 def _hooks() -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""Every foreign error is told here as what happened and what to do, in one line, with exit code 1."""
+"""Every foreign error becomes one line here: what happened, then what to do; the exit code is 1."""
 
 import errno
 from difflib import get_close_matches
@@ -11,7 +11,7 @@ from deepchecks_telemetry.spool.errors import Busy, Damaged, Outdated, SpoolErro
 
 REMEDIES = {
     Busy: "Try again in a moment.",
-    Damaged: "To throw it away and start anew: deepchecks telemetry disable, then deepchecks telemetry enable.",
+    Damaged: "To start with an empty one: deepchecks telemetry disable, then deepchecks telemetry enable.",
     Outdated: "Update this environment: pip install --upgrade deepchecks-telemetry.",
     Unusable: "Check its owner and its permissions, or name another folder in DEEPCHECKS_TELEMETRY_DIR.",
 }
@@ -45,18 +45,26 @@ def tell(error: Exception) -> Failure | None:
 
 def _advise(error: Exception) -> str:
     from deepchecks_telemetry.uploader.errors import BadEndpoint, NotAllowed
+    from deepchecks_telemetry.uploader.plan.text import change_endpoint
 
     if isinstance(error, BadEndpoint):
-        return f"{sentence(error)} Set it with: deepchecks telemetry enable --endpoint https://HOST"
+        return f"{sentence(error)} {instruction(change_endpoint(error.source))}"
     if isinstance(error, NotAllowed):
-        return f"{sentence(error)} See: deepchecks telemetry status"
+        return f"{sentence(error)} {instruction(error.remedy)}".strip()
     return str(error)
 
 
-def sentence(error: Exception) -> str:
-    """An error's text as a sentence."""
-    text = str(error)
-    return f"{text[:1].upper()}{text[1:]}."
+def sentence(text: object) -> str:
+    """An error's text, or any other clause, as a sentence."""
+    clause = str(text)
+    return f"{clause[:1].upper()}{clause[1:]}."
+
+
+def instruction(remedy: str | None) -> str:
+    """What to do, after an error's sentence: a command stays as it is typed."""
+    if remedy is None:
+        return ""
+    return f"Run: {remedy}" if remedy.startswith("deepchecks ") else sentence(remedy)
 
 
 def _plain(error: click.UsageError) -> click.UsageError:

@@ -1,18 +1,17 @@
-"""Who was asked what: each source of the mode and of the endpoint with its answer, in the order in which they count."""
+"""Each source of the mode and of the endpoint with its answer, in the order in which they count, and unknown values."""
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 
-from deepchecks_telemetry.spool.consent.decision import CHOICE, DEFAULT_CHOICE, POLICY, Decision, read_mode
+from deepchecks_telemetry.cli.output import plain
+from deepchecks_telemetry.spool.consent.decision import CHOICE, DEFAULT_CHOICE, POLICY, Decision, Source
+from deepchecks_telemetry.spool.doctor import remedy_for_source
 from deepchecks_telemetry.spool.files.paths import Home
-from deepchecks_telemetry.spool.files.regular import read_plain
 from deepchecks_telemetry.uploader.endpoint import ATTACHED, VARIABLE, Endpoint, find_endpoint
 from deepchecks_telemetry.uploader.errors import BadEndpoint
-from deepchecks_telemetry.uploader.notice import needs_telling
 
-SILENT = "says nothing"
+SILENT = "not set"
 ENVIRONMENT = "the environment"
 
 
@@ -26,6 +25,16 @@ class Answer:
     where: str
 
 
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """A source that counts as off although it does not say so: its name, where, what is wrong, and what to do."""
+
+    source: str
+    where: str
+    problem: str
+    remedy: str
+
+
 def explain(
     home: Home, decision: Decision, attached: str | None, environ: Mapping[str, str] = os.environ
 ) -> tuple[Answer, ...]:
@@ -33,16 +42,28 @@ def explain(
     return (*_modes(home, decision), *_endpoints(home, attached, environ))
 
 
+def unknown_modes(home: Home, decision: Decision) -> tuple[Unknown, ...]:
+    """Every source of the mode that counts as off although it does not say so."""
+    return tuple(
+        Unknown(source.name, _where(home, source), plain(source.reason), remedy_for_source(home, source))
+        for source in decision.sources
+        if source.reason
+    )
+
+
 def _modes(home: Home, decision: Decision) -> Iterator[Answer]:
-    files = {POLICY: home.policy_mode, CHOICE: home.mode, DEFAULT_CHOICE: (home.default or home).mode}
     for source in decision.sources:
-        variable = ENVIRONMENT if source.name.isupper() else home.spool
-        answer = f"{source.mode} ({source.reason})" if source.reason else source.mode
-        yield Answer("mode", source.name, answer, files.get(source.name, variable))
+        answer = f"{source.mode} ({plain(source.reason)})" if source.reason else source.mode
+        yield Answer("mode", source.name, answer, _where(home, source))
+
+
+def _where(home: Home, source: Source) -> str:
+    files = {POLICY: home.policy_mode, CHOICE: home.mode, DEFAULT_CHOICE: (home.default or home).mode}
+    return files.get(source.name, ENVIRONMENT if source.name.isupper() else home.spool)
 
 
 def _endpoints(home: Home, attached: str | None, environ: Mapping[str, str]) -> Iterator[Answer]:
-    nowhere = home.spool  # a file, or nothing: no folder that could hold an endpoint
+    nowhere = home.spool  # a file, or nothing: no directory that could hold an endpoint
     neither = home._replace(policy=nowhere, config=nowhere)
     policy, choice = neither._replace(policy=home.policy), neither._replace(config=home.config)
     asked: tuple[tuple[str, str, Callable[[], Endpoint | None]], ...] = (
@@ -53,16 +74,8 @@ def _endpoints(home: Home, attached: str | None, environ: Mapping[str, str]) -> 
     )
     for source, where, ask in asked:
         try:
-            found = ask()
-            told = None if found is None else found.url
+            endpoint = ask()
+            answer = None if endpoint is None else endpoint.url
         except BadEndpoint as error:
-            told = str(error)
-        yield Answer("endpoint", source, told, where)
-
-
-def is_told(home: Home, endpoint: Endpoint) -> bool:
-    """Whether the owner knows of this endpoint, without telling them now (`notice.was_told` would)."""
-    told = None
-    with suppress(OSError):
-        told = read_plain(os.path.join(home.config, "told"), 4096).decode("utf-8", "replace").strip()
-    return not needs_telling(endpoint.source, read_mode(home.mode), read_mode(home.policy_mode), told, endpoint.url)
+            answer = error.problem
+        yield Answer("endpoint", source, answer, where)

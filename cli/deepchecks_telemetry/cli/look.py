@@ -1,16 +1,16 @@
-"""`inspect`, `preview`, `sent`: what waits, the exact next request, and what was sent."""
+"""`inspect`, `preview`, `sent`: what is pending, the exact next request, and what was sent."""
 
 import hashlib
 import sys
+import time
 from collections.abc import Sequence
 from typing import Any
 
 import click
 
-from deepchecks_telemetry.cli.errors import Failure
+from deepchecks_telemetry.cli.errors import Failure, instruction
 from deepchecks_telemetry.cli.output import day_text, digest_text, json_option, plain, say_json, say_table, time_text
 from deepchecks_telemetry.cli.query import ask, read_events
-from deepchecks_telemetry.cli.status import read_status, sending
 from deepchecks_telemetry.spool import catalogue as catalog
 from deepchecks_telemetry.spool.batches.ledger import Batch, batches
 from deepchecks_telemetry.spool.consent.decision import OFF, decide
@@ -24,9 +24,9 @@ from deepchecks_telemetry.spool.stats import Waiting, read_waiting
 @click.option("--sql", metavar="QUERY", help="The answer to a query of your own; it can only read.")
 @json_option
 def inspect(*, raw: bool, sql: str | None, as_json: bool) -> None:
-    """What waits on this machine, by UTC day, event and environment.
+    """What is not sent yet, by UTC day, event and environment.
 
-    For a query, the table catalogue (number, name) stands beside the spool's own.
+    A query can read the spool's tables, and the table catalogue (number, name).
 
     \b
     Examples:
@@ -50,16 +50,13 @@ def _say_waiting(waiting: list[Waiting], *, as_json: bool) -> None:
         say_json([_waiting_dict(row) for row in waiting])
         return
     heads = ("day (UTC)", "event", "count", "deepchecks, system, python, runtime", "state")
-    lines = [
-        (day_text(row.day), row.event, row.count, _place(row.environment), "sealed" if row.sealed else "pending")
-        for row in waiting
-    ]
-    _say_lines(heads, lines, "Nothing waits.")
+    lines = [(day_text(row.day), row.event, row.count, _place(row.environment), row.state) for row in waiting]
+    _say_lines(heads, lines, "Nothing is pending.")
 
 
 def _waiting_dict(row: Waiting) -> dict[str, object]:
     place = row.environment._asdict()
-    return {"day": day_text(row.day), "event": row.event, **place, "count": row.count, "sealed": row.sealed}
+    return {"day": day_text(row.day), "event": row.event, **place, "count": row.count, "state": row.state}
 
 
 def _say_events(events: list[dict[str, Any]], *, as_json: bool) -> None:
@@ -70,7 +67,7 @@ def _say_events(events: list[dict[str, Any]], *, as_json: bool) -> None:
     places = [catalog.Environment(*(event[field.name] for field in catalog.FIELDS)) for event in events]
     stored = [(event["id"], event["day"], event["event"]) for event in events]
     lines = [(*event, _place(place)) for event, place in zip(stored, places, strict=True)]
-    _say_lines(heads, lines, "No event is stored by itself now: what waits is folded into counts.")
+    _say_lines(heads, lines, "No event is stored by itself now: what is pending is folded into counts.")
 
 
 def _say_rows(rows: list[dict[str, Any]], *, as_json: bool) -> None:
@@ -91,7 +88,7 @@ def _say_lines(heads: Sequence[str], lines: Sequence[Sequence[object]], nothing:
 def preview() -> None:
     """The exact body of the next request, byte for byte.
 
-    It stands alone on standard output; its digests, and whether it is sent and where to, on standard error. What waits
+    Standard output has the body alone; standard error its digests, and whether it is sent and where to. What is pending
     is sealed first, so the bytes are the ones that will be sent.
 
     \b
@@ -100,17 +97,22 @@ def preview() -> None:
       deepchecks telemetry preview | python -m json.tool
     """
     from deepchecks_telemetry.uploader.flush import seal_next
+    from deepchecks_telemetry.uploader.plan.decision import Command
+    from deepchecks_telemetry.uploader.plan.facts import plan_upload
+    from deepchecks_telemetry.uploader.plan.text import change_mode, sentence
 
     home = find_home()
     decision = decide(home)
     if decision.mode == OFF:
-        raise Failure(f"Telemetry is off here ({decision.decided_by}). Turn it on with: deepchecks telemetry enable")
-    batch = seal_next(home) if read_waiting(home) else None
-    if batch is None:
-        click.echo("Nothing waits.", err=True)
-        return
-    _say_body(batch)
-    click.echo(plain(sending(read_status(home)[0])), err=True)
+        remedy = instruction(change_mode(decision.decided_by))
+        raise Failure(f"Telemetry is off, decided by {decision.decided_by}. {remedy}")
+    waiting = read_waiting(home)
+    batch = seal_next(home) if waiting else None
+    if batch is not None:
+        _say_body(batch)
+    elif not waiting:
+        click.echo("Nothing is pending.", err=True)
+    click.echo(plain(sentence(plan_upload(home, Command.REPORT, time.time()))), err=True)
 
 
 @click.command()
@@ -119,7 +121,7 @@ def preview() -> None:
 def sent(*, batch: int | None, as_json: bool) -> None:
     """What became of each batch; with its number, its exact body.
 
-    The bytes stand alone on standard output, as with preview; those of the last finished batches are kept.
+    Standard output has the bytes alone, as with preview; those of the last finished batches are kept.
 
     \b
     Examples:
@@ -146,7 +148,7 @@ def sent(*, batch: int | None, as_json: bool) -> None:
                     entry.events,
                     entry.attempts,
                     (time_text(entry.tried_at) or "never").replace("T", " "),
-                    entry.outcome or "",
+                    entry.outcome or ("no outcome is known" if entry.attempts else ""),
                     digest_text(entry.sha256),
                 )
                 for entry in ledger

@@ -1,13 +1,14 @@
-"""`status`: on or off, who decided, what leaves this machine and where to, what was recorded, and what to type."""
+"""`status`: whether telemetry is on, why, what is pending, where it would be sent, and what to type."""
 
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from typing import Any
 
 import click
 
-from deepchecks_telemetry.cli.choose import without_variables
 from deepchecks_telemetry.cli.errors import Failure, tell
-from deepchecks_telemetry.cli.explain import SILENT, Answer, explain, is_told
+from deepchecks_telemetry.cli.explain import SILENT, Answer, explain, unknown_modes
 from deepchecks_telemetry.cli.output import (
     count_text,
     json_option,
@@ -18,33 +19,29 @@ from deepchecks_telemetry.cli.output import (
     time_text,
 )
 from deepchecks_telemetry.spool.batches.ledger import Batch, batches
-from deepchecks_telemetry.spool.consent.decision import (
-    DEFAULT_CHOICE,
-    LOCAL,
-    OFF,
-    ON,
-    POLICY,
-    SWITCHES,
-    Decision,
-    decide,
-)
+from deepchecks_telemetry.spool.consent.decision import LOCAL, ON, decide
+from deepchecks_telemetry.spool.db.schema import BatchState
 from deepchecks_telemetry.spool.errors import SpoolError
 from deepchecks_telemetry.spool.files.paths import Home, find_home
 from deepchecks_telemetry.spool.stats import Accounts, explain_dropped, read_accounts
-from deepchecks_telemetry.uploader.endpoint import Endpoint, find_endpoint
+from deepchecks_telemetry.uploader.endpoint import Endpoint
 from deepchecks_telemetry.uploader.errors import BadEndpoint
+from deepchecks_telemetry.uploader.plan.decision import Command, Facts, plan, retry_after
+from deepchecks_telemetry.uploader.plan.facts import read_facts
+from deepchecks_telemetry.uploader.plan.text import sentence
+from deepchecks_telemetry.uploader.wire.causes import remedy_for
 
 LABEL = 16  # letters before what a line of figures says
-COUNTS = ("recorded", "pending", "sealed", "delivered", "exported", "rejected")
+COUNTS = ("recorded", "pending", "sealed", "parked", "delivered", "exported", "rejected")
 
 
 @click.command()
-@click.option("--explain", "explained", is_flag=True, help="Also list every source that was asked, and its answer.")
+@click.option("--explain", "explained", is_flag=True, help="Also list every source of a setting, and its value.")
 @json_option
 def status(*, explained: bool, as_json: bool) -> None:
-    """Is it on, who decided, what waits, where would it go?
+    """Whether it is on, why, what is pending, and where it is sent.
 
-    Where the spool cannot be read, or the endpoint is no URL, it says what it knows and exits with 1.
+    Where the spool cannot be read, or the endpoint is invalid, it prints what is known and exits with 1.
 
     \b
     Examples:
@@ -64,46 +61,48 @@ def status(*, explained: bool, as_json: bool) -> None:
         raise Failure(facts["problem"])
 
 
-def read_status(home: Home) -> tuple[dict[str, Any], tuple[Answer, ...]]:
+def read_status(home: Home, *, clock: Callable[[], float] = time.time) -> tuple[dict[str, Any], tuple[Answer, ...]]:
     """What `status --json` prints, and each source's answer; counts are None where the spool cannot be read."""
+    now = clock()
     books, tries, unread = _read(home)
-    decision = decide(home, closed=lambda: books.closed)
-    # A spool that was edited by hand can hold bytes there.
-    attached = books.attached_endpoint if isinstance(books.attached_endpoint, str) else None
-    endpoint, wrong = _endpoint(home, attached)
-    problem = unread or wrong
-    told = tell(problem) if problem else None
-    barrier = barrier_of(home, decision, endpoint)
-    facts = {
-        "mode": decision.mode,
-        "decided_by": decision.decided_by,
-        "reason": decision.reason,
-        "sends": barrier is None,
-        "barrier": barrier,
+    facts = read_facts(home, now)
+    planned = plan(facts, Command.REPORT, now)
+    queue = facts.queue
+    decision = decide(home, closed=lambda: queue.fence_closed)
+    problem = tell(unread) if unread else _endpoint_problem(facts)
+    wait = retry_after(facts, now)
+    status = {
+        "mode": facts.mode,
+        "decided_by": facts.decided_by,
+        "not_understood": list(map(asdict, unknown_modes(home, decision))),
+        "sends": planned.sends,
+        "sending": sentence(planned),
+        "blocked_by": planned.blocked_by and planned.blocked_by.value,
+        "reason": planned.reason,
+        "remedy": planned.remedy,
         **_environment(),
-        "endpoint": endpoint and endpoint.url,
-        "endpoint_from": endpoint and endpoint.source,
+        "endpoint": planned.endpoint and planned.endpoint.url,
+        "endpoint_from": planned.endpoint and planned.endpoint.source,
         **{name: None if unread else getattr(books, name) for name in COUNTS},
         "dropped": None if unread else sum(books.dropped.values()),
         "dropped_by_reason": books.dropped,
         "rows": None if unread else books.rows,
         "batches": None if unread else books.batches,
+        "parked_batches": None if unread else queue.parked_batches,
         "installation_id": books.installation_id,
         "spool": home.spool,
         "last_upload": _last(tries),
-        "next_upload": time_text(books.next_upload) if barrier is None else None,
-        "problem": told and told.message,
+        "next_upload": time_text(planned.next_upload),
+        "retry_after": time_text(wait),
+        "problem": problem and problem.message,
     }
-    return facts, explain(home, decision, attached)
+    return status, explain(home, decision, queue.attached_endpoint)
 
 
-def barrier_of(home: Home, decision: Decision, endpoint: Endpoint | None) -> str | None:
-    """Why nothing leaves this machine by itself; None where it does."""
-    if decision.mode != ON:
-        return f"telemetry is {decision.mode}"
-    if endpoint is None:
-        return "no endpoint is set"
-    return None if is_told(home, endpoint) else "you were not told of the endpoint yet"
+def _endpoint_problem(facts: Facts) -> Failure | None:
+    if facts.invalid_endpoint is None:
+        return None
+    return tell(BadEndpoint(facts.invalid_endpoint, facts.endpoint_source))
 
 
 def _read(home: Home) -> tuple[Accounts, list[Batch], SpoolError | None]:
@@ -113,13 +112,6 @@ def _read(home: Home) -> tuple[Accounts, list[Batch], SpoolError | None]:
         return Accounts(), [], None
     except SpoolError as error:
         return Accounts(), [], error
-
-
-def _endpoint(home: Home, attached: str | None) -> tuple[Endpoint | None, BadEndpoint | None]:
-    try:
-        return find_endpoint(home, attached), None
-    except BadEndpoint as error:
-        return None, error
 
 
 def _environment() -> dict[str, Any]:
@@ -132,23 +124,26 @@ def _environment() -> dict[str, Any]:
 
 def _last(tries: list[Batch]) -> dict[str, Any] | None:
     tried = [batch for batch in tries if isinstance(batch.tried_at, int)]
-    last = max(tried, key=lambda batch: batch.tried_at or 0, default=None)
-    return (
-        None if last is None else {"at": time_text(last.tried_at), "outcome": last.outcome, "endpoint": last.endpoint}
-    )
+    last = max(tried, key=lambda batch: (batch.tried_at or 0, batch.id), default=None)
+    if last is None:
+        return None
+    failed = last.state in (BatchState.SEALED, BatchState.PARKED) and last.outcome is not None
+    remedy = remedy_for(str(last.outcome)) if failed else None
+    return {"at": time_text(last.tried_at), "outcome": last.outcome, "endpoint": last.endpoint, "remedy": remedy}
 
 
 def lines(facts: dict[str, Any]) -> list[str]:
     """What `status` prints: the answer first, then the figures, then what to type."""
     last = facts["last_upload"]
     return [
-        f"Telemetry is {facts['mode']}: decided by {facts['decided_by']}{_why(facts)}.",
-        sending(facts),
+        f"Telemetry is {facts['mode']}: decided by {facts['decided_by']}.",
+        facts["sending"],
+        *_also_off(facts),
         "",
         *(_count_lines(facts) if facts["recorded"] is not None else ["  recorded      unknown"]),
         f"  endpoint      {_where(facts)}",
         f"  last upload   {tried(last) if last else 'never'}",
-        f"  next upload   {facts['next_upload'] or 'none planned'}",
+        f"  next upload   {next_upload(facts)}",
         f"  installation  {facts['installation_id'] or 'no identifier'}",
         f"  environment   {'attached' if facts['attached'] else 'not attached'}",
         *([f"  left over     {facts['old_identifier']}: see doctor"] if facts["old_identifier"] else []),
@@ -158,55 +153,59 @@ def lines(facts: dict[str, Any]) -> list[str]:
     ]
 
 
-def _why(facts: dict[str, Any]) -> str:
-    """Why a source counts as off although it does not say so."""
-    return f", which counts as off: {facts['reason']}" if facts["reason"] else ""
+def _also_off(facts: dict[str, Any]) -> Iterator[str]:
+    """Each further source that counts as off although it does not say so; the one that decided is in the sentence."""
+    for unknown in facts["not_understood"]:
+        if unknown["source"] != facts["decided_by"]:
+            yield f"Also off by {unknown['source']}: {unknown['problem']}."
 
 
 def tried(last: dict[str, Any]) -> str:
-    """When the last request was, and what became of it."""
-    return f"{last['at']}, {last['outcome'] or 'no answer yet'}"
+    """When the last request was, to which receiver, and what became of it."""
+    host = host_text(last["endpoint"])
+    return f"{last['at']}{f', {host}' if host else ''}: {last['outcome'] or 'no outcome is known'}"
 
 
-def sending(facts: dict[str, Any]) -> str:
-    """Whether anything leaves, in one sentence."""
-    if facts["sends"]:
-        return f"Counts are sent from this machine to {facts['endpoint']}."
-    return f"Nothing is sent from this machine: {facts['barrier']}."
+def host_text(endpoint: object) -> str:
+    """The host of a stored endpoint; the text itself where it is a directory, or was edited by hand."""
+    return Endpoint(str(endpoint), "").host or str(endpoint) if endpoint else ""
+
+
+def next_upload(facts: dict[str, Any]) -> str:
+    """When the automatic upload is due."""
+    if facts["next_upload"]:
+        return f"at the first import of deepchecks after {facts['next_upload']}"
+    return "planned by the next import of deepchecks" if facts["sends"] else "none planned"
 
 
 def _count_lines(facts: dict[str, Any]) -> list[str]:
-    waiting = f"{count_text(facts['pending'] + facts['sealed'], 'event')} in {count_text(facts['rows'], 'row')}"
     rest = "    ".join(f"{name} {number_text(facts[name])}" for name in ("exported", "rejected", "dropped"))
-    batches = f", {number_text(facts['sealed'])} of them sealed" if facts["sealed"] else ""
+    parked = f"{count_text(facts['parked'], 'event')} in {count_text(facts['parked_batches'], 'batch')}"
     return [
         f"  recorded      {count_text(facts['recorded'], 'event')}",
-        f"  waiting       {waiting}{batches}",
+        f"  pending       {count_text(facts['pending'], 'event')}",
+        *([f"  sealed        {count_text(facts['sealed'], 'event')}"] if facts["sealed"] else []),
+        *([f"  parked        {parked}"] if facts["parked_batches"] else []),
         f"  delivered     {number_text(facts['delivered'])}    {rest}",
         *([f"  dropped       {explain_dropped(facts['dropped_by_reason'])}"] if facts["dropped"] else []),
     ]
 
 
 def _where(facts: dict[str, Any]) -> str:
-    return f"{facts['endpoint']} ({facts['endpoint_from']})" if facts["endpoint"] else "none"
+    return f"{facts['endpoint']} (set by {facts['endpoint_from']})" if facts["endpoint"] else "none"
 
 
 def _advice(facts: dict[str, Any]) -> list[str]:
     look = "See all of it:        deepchecks telemetry view"
     wipe = "Turn it off, wiping:  deepchecks telemetry disable"
-    return {
-        ON: [look, wipe],
-        LOCAL: [look, wipe, f"Turn it on:           {_remedy(facts['decided_by'])}"],
-        OFF: [f"Turn it on:  {_remedy(facts['decided_by'])}"],
-    }[facts["mode"]]
-
-
-def _remedy(decided_by: str) -> str:
-    if decided_by == POLICY:
-        return "only your administrator can"
-    if decided_by == DEFAULT_CHOICE:
-        return f"{without_variables()} deepchecks telemetry enable"
-    return f"unset {decided_by}" if decided_by in SWITCHES else "deepchecks telemetry enable"
+    last = facts["last_upload"] and facts["last_upload"]["remedy"]
+    failed = [f"The last upload:      {last}"] if last else []
+    if facts["mode"] != ON:
+        known = [unknown["remedy"] for unknown in facts["not_understood"] if unknown["source"] == facts["decided_by"]]
+        remedy = known[0] if known else facts["remedy"]
+        return [*([look, wipe] if facts["mode"] == LOCAL else []), f"Turn it on:           {remedy}"]
+    send = [f"Send the counts:      {facts['remedy']}"] if facts["remedy"] else []
+    return [*failed, *send, look, wipe]
 
 
 def _say_answers(answers: tuple[Answer, ...]) -> None:
@@ -218,6 +217,6 @@ def _say_answers(answers: tuple[Answer, ...]) -> None:
 
 
 RULES = {
-    "mode": "Who was asked for the mode; off anywhere is off, else local anywhere is local:",
-    "endpoint": "Who was asked for the endpoint; the first that names one counts:",
+    "mode": "Sources of the mode; off anywhere is off, else local anywhere is local:",
+    "endpoint": "Sources of the endpoint; the first that sets one counts:",
 }

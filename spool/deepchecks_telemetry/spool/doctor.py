@@ -18,7 +18,7 @@ from deepchecks_telemetry.spool.db.schema import VERSION
 from deepchecks_telemetry.spool.errors import Damaged, Outdated, SpoolError
 from deepchecks_telemetry.spool.files.directory import check_ground, is_remote
 from deepchecks_telemetry.spool.files.lock import hold
-from deepchecks_telemetry.spool.files.paths import Home
+from deepchecks_telemetry.spool.files.paths import Home, without_variables
 from deepchecks_telemetry.spool.files.quarantine import quarantined
 from deepchecks_telemetry.spool.files.regular import is_lockable, is_shared
 from deepchecks_telemetry.spool.recovery.second_name import separate
@@ -85,16 +85,20 @@ def _choices(home: Home) -> Iterator[Finding]:
     for source in decide(home).sources:
         if source.reason:
             name = {CHOICE: "choice", POLICY: "policy"}.get(source.name, source.name)
-            yield Finding(name, WRONG, f"counts as off: {source.reason}", _remedy(home, source))
+            yield Finding(name, WRONG, f"counts as off: {source.reason}", remedy_for_source(home, source))
 
 
-def _remedy(home: Home, source: Source) -> str:
+def remedy_for_source(home: Home, source: Source) -> str:
+    """What to do about a source of the mode that counts as off although it does not say so."""
     if source.name == POLICY:
         return f"ask your administrator to put on, local or off into {home.policy_mode}, readable for all"
     if source.name in SWITCHES:
         return f"set {source.name} to on, local or off, or unset it"
     place = home if source.name == CHOICE else home.default or home
-    return f"make it yours alone, chmod 700 {place.config} and chmod 600 {place.mode}, then choose again"
+    again = "run deepchecks telemetry enable, local or disable"
+    if place.config not in str(source.reason):  # only the word in the file is wrong
+        return again if place is home else f"{again}, with {without_variables()} before it"
+    return f"make it yours alone, chmod 700 {place.config} and chmod 600 {place.mode}, then {again}"
 
 
 def _no_spool(home: Home) -> Finding:

@@ -19,6 +19,7 @@ class Accounts:
     recorded: int = 0
     pending: int = 0
     sealed: int = 0
+    parked: int = 0
     delivered: int = 0
     exported: int = 0
     rejected: int = 0
@@ -28,26 +29,25 @@ class Accounts:
     installation_id: str | None = None
     closed: bool = False
     next_upload: int | None = None
-    retry_after: int | None = None
     failures: int = 0
     attached_endpoint: str | None = None
 
     @property
     def balance(self) -> int:
         """Recorded events that are in no state, or in two: 0 unless something was lost or counted twice."""
-        there = self.pending + self.sealed + self.delivered + self.exported + self.rejected
+        there = self.pending + self.sealed + self.parked + self.delivered + self.exported + self.rejected
         return self.recorded - there - sum(self.dropped.values())
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """What waits of one UTC day, event and environment, and whether it is already in a batch."""
+    """What waits of one UTC day, event and environment, and the state that it is in."""
 
     day: int
     event: str
     environment: Environment
     count: int
-    sealed: bool
+    state: str
 
 
 DROPPED = {
@@ -72,7 +72,8 @@ _SUM = {
     "recorded": "coalesce((SELECT max(id) FROM events), 0) + coalesce((SELECT sum(count) FROM tallies "
     "WHERE name IN ('dropped:busy', 'dropped:failed', 'recovered')), 0)",
     "pending": "(SELECT count(*) FROM events WHERE event > 0) + coalesce((SELECT sum(count) FROM folded), 0)",
-    "sealed": f"coalesce((SELECT sum(events) FROM batches WHERE state IN {_WAIT}), 0)",  # noqa: S608
+    "sealed": f"coalesce((SELECT sum(events) FROM batches WHERE state = '{BatchState.SEALED}'), 0)",  # noqa: S608
+    "parked": f"coalesce((SELECT sum(events) FROM batches WHERE state = '{BatchState.PARKED}'), 0)",  # noqa: S608
     "exported": f"coalesce((SELECT sum(events) FROM batches WHERE state = '{BatchState.EXPORTED}'), 0)",  # noqa: S608
     "delivered": "coalesce((SELECT count FROM tallies WHERE name = 'delivered'), 0)",
     "rejected": "coalesce((SELECT count FROM tallies WHERE name = 'rejected'), 0)",
@@ -80,12 +81,13 @@ _SUM = {
 }
 _WAITING = f"""
 SELECT day, event, deepchecks_version, os_type, os_name, os_version, python_name, python_version, runtime,
-  sum(count), sealed FROM (
-    SELECT day, event, environment, count(*) AS count, 0 AS sealed FROM events WHERE event > 0 GROUP BY 1, 2, 3
-    UNION ALL SELECT day, event, environment, count, 0 FROM folded
-    UNION ALL SELECT day, event, environment, count, 1 FROM rows
-      WHERE batch IN (SELECT id FROM batches WHERE state IN {_WAIT})
-  ) JOIN environments ON environments.id = environment GROUP BY day, event, environment, sealed ORDER BY 1, 2, 3
+  sum(count), state FROM (
+    SELECT day, event, environment, count(*) AS count, '{BatchState.PENDING}' AS state FROM events WHERE event > 0
+      GROUP BY 1, 2, 3
+    UNION ALL SELECT day, event, environment, count, '{BatchState.PENDING}' FROM folded
+    UNION ALL SELECT day, event, environment, count, state FROM rows JOIN batches ON batches.id = batch
+      WHERE state IN {_WAIT}
+  ) JOIN environments ON environments.id = environment GROUP BY day, event, environment, state ORDER BY 1, 2, 3
 """  # noqa: S608
 
 
@@ -109,8 +111,8 @@ def read_books(connection: sqlite3.Connection) -> Accounts:
     cursor = connection.execute(f"SELECT {columns} FROM spool")  # noqa: S608
     sums = dict(zip([name for name, *_ in cursor.description], cursor.fetchone(), strict=True))
     dropped = connection.execute("SELECT substr(name, 9), count FROM tallies WHERE name LIKE 'dropped:%'")
-    (installation, epoch, due, after, failures, endpoint) = connection.execute(
-        "SELECT installation, epoch, next_upload, retry_after, failures, endpoint FROM spool"
+    (installation, epoch, due, failures, endpoint) = connection.execute(
+        "SELECT installation, epoch, next_upload, failures, endpoint FROM spool"
     ).fetchone()
     return Accounts(
         **sums,
@@ -119,7 +121,6 @@ def read_books(connection: sqlite3.Connection) -> Accounts:
         installation_id=installation,
         closed=bool(epoch % 2),
         next_upload=due,
-        retry_after=after,
         failures=failures,
         attached_endpoint=endpoint if isinstance(endpoint, str) else None,  # a hand may have been at it
     )
@@ -132,8 +133,8 @@ def read_waiting(home: Home) -> list[Waiting]:
     except FileNotFoundError:
         return []
     return [
-        Waiting(day, NAMES.get(event, "unknown"), Environment(*place), count, bool(sealed))
-        for day, event, *place, count, sealed in found
+        Waiting(day, NAMES.get(event, "unknown"), Environment(*place), count, state)
+        for day, event, *place, count, state in found
     ]
 
 

@@ -17,6 +17,8 @@ from deepchecks_telemetry.spool.wipe import erase
 Sql = Callable[..., list[Any]]
 Seal = Callable[..., Batch]
 URL = "https://collector.example.org/v1/logs"
+HOST = "a.example"
+WAITS = "SELECT host, until FROM retry_after"
 EVENTS = ["run-check"] * 5 + ["run-suite"] * 3 + ["package-import"]
 
 
@@ -86,7 +88,11 @@ def test_to_settle_what_is_settled_changes_nothing(ours: Home, sealed: Seal, sql
     assert settle(ours, batch, Disposition(BatchState(first), "first", next_upload=5))
     before = read_accounts(ours), batches(ours)
     assert (
-        settle(ours, batch, Disposition(BatchState(second), "second", rejected_rows=1, next_upload=9, retry_after=7))
+        settle(
+            ours,
+            batch,
+            Disposition(BatchState(second), "second", rejected_rows=1, next_upload=9, retry_after=7, host=HOST),
+        )
         is False
     )
     assert (read_accounts(ours), batches(ours)) == before
@@ -100,21 +106,24 @@ def test_what_is_not_final_keeps_its_rows_and_bytes(ours: Home, sealed: Seal, sq
     (booked,) = batches(ours)
     assert (booked.state, booked.packed, booked.sha256) == (state, batch.packed, batch.sha256)
     books = read_accounts(ours)
-    assert (books.sealed, books.exported) == ((0, 9) if state == "exported" else (9, 0))
+    assert {name: getattr(books, name) for name in ("sealed", "parked", "exported")} == {
+        name: 9 * (name == state) for name in ("sealed", "parked", "exported")
+    }
     assert books.balance == 0
 
 
-def test_failures_are_counted_until_something_else_happens(ours: Home, sealed: Seal) -> None:
+def test_failures_are_counted_until_something_else_happens(ours: Home, sealed: Seal, sql: Sql) -> None:
     batch = sealed()
     for failures in (1, 2):
-        assert settle(
-            ours, batch, Disposition(BatchState.SEALED, "refused", next_upload=100 * failures, retry_after=50)
-        )
+        found = Disposition(BatchState.SEALED, "refused", next_upload=100 * failures, retry_after=50, host=HOST)
+        assert settle(ours, batch, found)
         books = read_accounts(ours)
-        assert (books.failures, books.next_upload, books.retry_after) == (failures, 100 * failures, 50)
-    assert settle(ours, batch, Disposition(BatchState.DELIVERED, "delivered"))
+        assert (books.failures, books.next_upload) == (failures, 100 * failures)
+        assert sql(WAITS) == [(HOST, 50)]
+    assert settle(ours, batch, Disposition(BatchState.DELIVERED, "delivered", host=HOST))
     books = read_accounts(ours)
-    assert (books.failures, books.next_upload, books.retry_after) == (0, 200, None)
+    assert (books.failures, books.next_upload) == (0, 200)
+    assert sql(WAITS) == []
 
 
 def test_a_verdict_on_a_batch_that_was_wiped_does_not_meet_the_next_of_its_number(ours: Home, sealed: Seal) -> None:

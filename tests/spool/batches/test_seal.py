@@ -110,6 +110,47 @@ def test_batches_that_are_done_are_in_nobodys_way(ours: Home, render: Render) ->
         assert settle(ours, batches(ours, states=("sealed",))[0], Disposition(BatchState.DELIVERED, "delivered"))
 
 
+TODAY = 20_700
+
+
+def add(sql: Sql, *days: object) -> None:
+    """One event of each day, and a second one of the first."""
+    for day in (*days, days[0]):
+        sql("INSERT INTO events (day, event, environment) VALUES (?, 2, 1)", day)
+
+
+def sealed_days(ours: Home, sql: Sql, render: Render, day: int) -> list[tuple[int, int]]:
+    """Seal on `day`, and answer which days were sealed then, with their counts."""
+    before = sql("SELECT coalesce(max(id), 0) FROM batches")[0][0]
+    seal(ours, render, behind=True, clock=lambda: day * 86_400.0)
+    return sql("SELECT day, sum(count) FROM rows WHERE batch > ? GROUP BY day ORDER BY day", before)
+
+
+def test_what_is_dated_tomorrow_or_the_day_after_is_held_until_that_day(ours: Home, sql: Sql, render: Render) -> None:
+    assert record("run-check")
+    sql("DELETE FROM events")
+    add(sql, TODAY + 2, TODAY + 1, TODAY)
+    assert [sealed_days(ours, sql, render, TODAY + later) for later in range(4)] == [
+        *([(TODAY, 1)], [(TODAY + 1, 1)], [(TODAY + 2, 2)], [])
+    ]
+    assert read_accounts(ours).balance == 0
+
+
+def test_what_is_dated_further_ahead_is_booked_to_today(ours: Home, sql: Sql, render: Render) -> None:
+    assert record("run-check")
+    sql("DELETE FROM events")
+    add(sql, TODAY + 3, TODAY + 900, TODAY - 1, TODAY)
+    assert sealed_days(ours, sql, render, TODAY) == [(TODAY - 1, 1), (TODAY, 4)]
+    assert (read_accounts(ours).pending, read_accounts(ours).dropped, read_accounts(ours).balance) == (0, {}, 0)
+
+
+def test_a_clock_that_was_never_set_books_no_real_day_to_its_own(ours: Home, sql: Sql, render: Render) -> None:
+    assert record("run-check")
+    sql("DELETE FROM events")
+    add(sql, TODAY)
+    assert sealed_days(ours, sql, render, 0) == [(TODAY, 2)]
+
+
 def test_with_nothing_waiting_nothing_is_sealed(ours: Home, render: Render) -> None:
     assert record("run-check")
     assert seal(ours, render)

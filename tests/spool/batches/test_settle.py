@@ -25,6 +25,8 @@ from deepchecks_telemetry.spool.stats import read_accounts
 Sql = Callable[..., list[Any]]
 Seal = Callable[..., Batch]
 URL = "https://collector.example.org/v1/logs"
+HOST = "a.example"
+WAITS = "SELECT host, until FROM retry_after"
 
 
 @pytest.fixture
@@ -83,20 +85,26 @@ def test_whatever_is_not_done_can_be_tried_again(ours: Home, sealed: Seal, state
     assert batches(ours)[0].attempts == int(tried)
 
 
-def test_a_receipt_leaves_the_schedule_of_our_own_requests_as_it_is(ours: Home, sealed: Seal) -> None:
+def test_a_receipt_leaves_the_schedule_of_our_own_requests_as_it_is(ours: Home, sealed: Seal, sql: Sql) -> None:
     batch, other = sealed("run-check"), sealed("run-suite")
-    assert settle(ours, other, Disposition(BatchState.SEALED, "refused", next_upload=100, retry_after=50))
+    refused = Disposition(BatchState.SEALED, "refused", next_upload=100, retry_after=50, host=HOST)
+    assert settle(ours, other, refused)
     assert settle(ours, batch, Disposition(BatchState.DELIVERED, "told", next_upload=900), reschedule=False)
     books = read_accounts(ours)
-    assert (books.failures, books.next_upload, books.retry_after) == (1, 100, 50)
+    assert (books.failures, books.next_upload) == (1, 100)
+    assert sql(WAITS) == [(HOST, 50)]
 
 
-def test_a_verdict_that_names_no_moment_keeps_the_one_that_stands_but_no_retry_after(ours: Home, sealed: Seal) -> None:
+def test_a_verdict_that_names_no_moment_keeps_the_one_that_stands_but_no_retry_after(
+    ours: Home, sealed: Seal, sql: Sql
+) -> None:
     batch = sealed("run-check")
-    assert settle(ours, batch, Disposition(BatchState.SEALED, "refused", next_upload=100, retry_after=50))
-    assert settle(ours, batch, Disposition(BatchState.PARKED, "refused"))
+    refused = Disposition(BatchState.SEALED, "refused", next_upload=100, retry_after=50, host=HOST)
+    assert settle(ours, batch, refused)
+    assert settle(ours, batch, Disposition(BatchState.PARKED, "refused", host=HOST))
     books = read_accounts(ours)
-    assert (books.failures, books.next_upload, books.retry_after) == (0, 100, None)
+    assert (books.failures, books.next_upload) == (0, 100)
+    assert sql(WAITS) == []
 
 
 def test_the_ledger_reads_from_the_oldest_on(ours: Home, sealed: Seal) -> None:

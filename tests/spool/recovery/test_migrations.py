@@ -28,7 +28,8 @@ def old(ours: Home, sql: Sql) -> Home:
     """A spool as the first version made it, with one event."""
     assert record("run-check")
     close_our_own()
-    sql("DROP TABLE salvaged")
+    for table in ("salvaged", "retry_after"):
+        sql(f"DROP TABLE {table}")
     sql(f"PRAGMA user_version = {BREAKING}")
     return ours
 

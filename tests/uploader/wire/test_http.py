@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from deepchecks_telemetry.uploader.endpoint import Endpoint
+from deepchecks_telemetry.uploader.wire import causes
 from deepchecks_telemetry.uploader.wire.http import MAX_ANSWER, post
 from deepchecks_telemetry.uploader.wire.outcome import DELIVERED, PARKED, RETRY, Answer, classify
 
@@ -119,18 +120,18 @@ def test_the_deadline_is_for_a_resolver_that_hangs_too(monkeypatch: pytest.Monke
         thread.join(SLACK_S)
 
 
-def test_a_name_that_nobody_knows_is_no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_that_nobody_knows_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     def unknown(*_: object, **__: object) -> None:
         raise socket.gaierror(socket.EAI_NONAME, "unknown")
 
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
-    assert post(Endpoint("https://a.example/v1/logs", "a test"), PACKED) == Answer(error="no connection")
+    assert post(Endpoint("https://a.example/v1/logs", "a test"), PACKED) == Answer(error=causes.UNKNOWN_HOST)
 
 
 def test_a_refused_connection_is_an_answer() -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    assert post(Endpoint(f"http://127.0.0.1:{port}/v1/logs", "a test"), PACKED) == Answer(error="no connection")
+    assert post(Endpoint(f"http://127.0.0.1:{port}/v1/logs", "a test"), PACKED) == Answer(error=causes.REFUSED)
 
 
 @pytest.mark.parametrize(
@@ -161,11 +162,11 @@ def test_a_url_that_requests_chokes_on_is_an_answer(url: str) -> None:
         (say(b"HTTP/1.1 abc\r\n\r\n"), "no connection"),
         (say(OK + b"X: 1\r\n" * 1_000 + b"\r\n"), "no connection"),
         (say(OK + b"X: " + b"a" * 100_000 + b"\r\n\r\n"), "no connection"),
-        (say(OK + b"Content-Length: 20\r\n\r\n{}"), "the answer broke off"),
-        (say(OK + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n{}"), "the answer broke off"),
-        (say(OK + b"Transfer-Encoding: chunked\r\n\r\n10\r\n{}"), "the answer broke off"),
-        (say(OK + b"\r\n" + b" " * (MAX_ANSWER + 1)), "the answer is too long"),
-        (say(OK + b"Content-Length: 9999999999\r\n\r\n" + b" " * 200_000), "the answer is too long"),
+        (say(OK + b"Content-Length: 20\r\n\r\n{}"), causes.CUT_SHORT),
+        (say(OK + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n{}"), causes.CUT_SHORT),
+        (say(OK + b"Transfer-Encoding: chunked\r\n\r\n10\r\n{}"), causes.CUT_SHORT),
+        (say(OK + b"\r\n" + b" " * (MAX_ANSWER + 1)), causes.TOO_LONG),
+        (say(OK + b"Content-Length: 9999999999\r\n\r\n" + b" " * 200_000), causes.TOO_LONG),
     ],
     ids=[
         "closes at once", "resets", "says nothing", "is no HTTP", "is noise", "has no status", "has too many headers",
@@ -276,7 +277,7 @@ def test_a_proxy_that_refuses_is_told_without_its_password(
     for name in ("HTTPS_PROXY", "https_proxy"):
         monkeypatch.setenv(name, f"http://me:{PASSWORD}@127.0.0.1:{receiver.port}")
     answer = post(Endpoint("https://collector.internal/v1/logs", "a test"), PACKED)
-    assert answer == Answer(error="the proxy did not let it through")
+    assert answer == Answer(error=causes.PROXY)
     assert [request.method for request in receiver.requests] == ["CONNECT"]
 
 
@@ -289,5 +290,5 @@ def test_a_server_without_tls_where_tls_was_asked_for_gets_no_body(hostile: "Cal
 
     server = hostile(plain)
     answer = post(Endpoint(server.endpoint.url.replace("http://", "https://"), "a test"), PACKED, deadline_s=20)
-    assert answer == Answer(error="the certificate was not accepted")
+    assert answer == Answer(error=causes.NO_TLS)
     assert PACKED not in b"".join(heard)

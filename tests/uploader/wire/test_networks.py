@@ -22,6 +22,7 @@ from deepchecks_telemetry.spool.stats import read_accounts
 from deepchecks_telemetry.uploader import background
 from deepchecks_telemetry.uploader.endpoint import Endpoint, configure
 from deepchecks_telemetry.uploader.flush import flush, seal_next
+from deepchecks_telemetry.uploader.wire import causes
 from deepchecks_telemetry.uploader.wire.http import post
 from deepchecks_telemetry.uploader.wire.outcome import DELIVERED, PARKED, RETRY, Answer, classify
 
@@ -93,7 +94,7 @@ def test_a_certificate_of_another_authority_gets_nothing(
     if variable:
         trust(trustme.CA(), variable, tmp_path, monkeypatch)
     answer = post(secure, PACKED)
-    assert answer == Answer(error="the certificate was not accepted")
+    assert answer == Answer(error=causes.UNTRUSTED)
     assert classify(answer, now=0).kind == RETRY
     assert receiver.requests == []
 
@@ -108,7 +109,7 @@ def test_a_certificate_for_another_host_gets_nothing(
     server.handle_error = lambda *_: None  # type: ignore[method-assign]
     trust(authority, "REQUESTS_CA_BUNDLE", tmp_path, monkeypatch)
     answer = post(Endpoint(f"https://127.0.0.1:{receiver.port}/v1/logs", "a test"), PACKED)
-    assert answer == Answer(error="the certificate was not accepted")
+    assert answer == Answer(error=causes.OTHER_HOST)
     assert receiver.requests == []
 
 
@@ -119,7 +120,7 @@ def test_a_named_bundle_is_all_that_counts(
     other = tmp_path / "other.pem"
     trustme.CA().cert_pem.write_to_path(str(other))
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(other))
-    assert post(secure, PACKED).error == "the certificate was not accepted"
+    assert post(secure, PACKED).error == causes.UNTRUSTED
     assert receiver.requests == []
 
 
@@ -161,7 +162,7 @@ def test_a_proxy_with_a_password_lets_it_through_in_plain_and_in_tls(
     assert post(receiver.endpoint, PACKED).status == 200
     assert "proxy-authorization" not in receiver.requests[0].headers
     secure = request.getfixturevalue("secure")
-    assert post(secure, PACKED).error == "the certificate was not accepted"
+    assert post(secure, PACKED).error == causes.UNTRUSTED
     trust(authority, "SSL_CERT_FILE", tmp_path, monkeypatch)
     assert post(secure, PACKED).status == 200
     assert receiver.bodies() == [PACKED, PACKED]
@@ -173,9 +174,9 @@ def test_a_proxy_that_refuses_the_password_keeps_everything_for_later(
 ) -> None:
     through(proxy, "wrong", monkeypatch)
     (sent,) = flush(spool, receiver.endpoint)
-    assert (sent.outcome.kind, sent.outcome.reason) == (RETRY, "HTTP 407, from something on the way")
+    assert (sent.outcome.kind, sent.outcome.reason) == (RETRY, "HTTP 407: a proxy asks for credentials")
     answer = post(Endpoint(f"https://127.0.0.1:{receiver.port}/v1/logs", "a test"), PACKED)
-    assert answer == Answer(error="the proxy did not let it through")
+    assert answer == Answer(error=causes.PROXY)
     assert receiver.requests == []
     with opened(spool) as connection:
         assert PASSWORD not in "".join(connection.iterdump())

@@ -3,15 +3,16 @@
 import os
 import sys
 import threading
+import time
 from contextlib import suppress
 from functools import partial
 
 from deepchecks_telemetry.spool.errors import SpoolError
 from deepchecks_telemetry.spool.files.paths import find_home
-from deepchecks_telemetry.uploader.endpoint import find_endpoint
 from deepchecks_telemetry.uploader.errors import UploadError
 from deepchecks_telemetry.uploader.flush import flush
-from deepchecks_telemetry.uploader.notice import was_told
+from deepchecks_telemetry.uploader.plan.decision import Command
+from deepchecks_telemetry.uploader.plan.facts import plan_upload
 from deepchecks_telemetry.uploader.wire.http import post
 
 LIFE_S = 60.0  # whatever a server does
@@ -29,9 +30,9 @@ def main(attached: str | None = None, *, life_s: float = LIFE_S) -> None:
         os.nice(19)
     home = find_home()
     with suppress(SpoolError, UploadError, FileNotFoundError):
-        endpoint = find_endpoint(home, attached)
-        if endpoint is not None and was_told(home, endpoint):
-            for _ in flush(home, endpoint, post=partial(post, deadline_s=ANSWER_S)):
+        planned = plan_upload(home, Command.CHILD, time.time(), attached=attached)
+        if planned.may_send and planned.endpoint is not None:
+            for _ in flush(home, planned.endpoint, post=partial(post, deadline_s=ANSWER_S)):
                 pass
 
 

@@ -1,7 +1,7 @@
-"""Where to send, and who said so: the administrator, the environment, the user, or deepchecks itself, in this order.
+"""Where to send, and what set it: the administrator, the environment, the user, or deepchecks itself, in this order.
 
-There is no built-in endpoint: with none configured nothing leaves the machine. A URL and its headers stand in one file,
-so that nobody ever reads one receiver's token with another's URL.
+There is no built-in endpoint: with none configured nothing leaves the machine. A URL and its headers are in one file,
+so that one receiver's token is never read with another's URL.
 """
 
 import os
@@ -24,7 +24,7 @@ FRAMING = frozenset(
 
 
 class Endpoint(NamedTuple):
-    """The URL that is posted to, the source that named it, and headers for a gateway (never shown anywhere)."""
+    """The URL that is posted to, the source that set it, and headers for a gateway (never shown anywhere)."""
 
     url: str
     source: str
@@ -32,6 +32,13 @@ class Endpoint(NamedTuple):
 
     def __repr__(self) -> str:
         return f"Endpoint(url={self.url!r}, source={self.source!r})"
+
+    @property
+    def host(self) -> str:
+        """The receiver's host and port, in lower case; empty for a directory."""
+        from urllib.parse import urlsplit
+
+        return urlsplit(self.url).netloc.lower()
 
     @property
     def folder(self) -> str | None:
@@ -45,7 +52,7 @@ class Endpoint(NamedTuple):
 
 
 def find_endpoint(home: Home, attached: str | None = None, environ: Mapping[str, str] = os.environ) -> Endpoint | None:
-    """The endpoint in force, None where there is none; raises `BadEndpoint` naming the source of a wrong one."""
+    """The endpoint in force, None where none is set; raises `BadEndpoint` with the source of an invalid one."""
     named = find_named(home, attached, environ)
     if named is None:
         return None
@@ -54,13 +61,13 @@ def find_endpoint(home: Home, attached: str | None = None, environ: Mapping[str,
     try:
         return Endpoint(_parse_words(first.split()), source, read_headers(rest))
     except BadEndpoint as error:
-        raise BadEndpoint(f"{error} (it comes from {source})") from None
+        raise BadEndpoint(error.problem, source) from None
 
 
 def find_named(
     home: Home, attached: str | None = None, environ: Mapping[str, str] = os.environ
 ) -> tuple[str, str] | None:
-    """The source of the endpoint in force and what stands there, before anybody has looked whether that is right."""
+    """The source of the endpoint in force and its text, which is not checked yet."""
     sources: tuple[tuple[str, Callable[[], str | None]], ...] = (
         (POLICY, lambda: _read(home.policy)),
         (VARIABLE, lambda: environ.get(VARIABLE)),
@@ -71,7 +78,7 @@ def find_named(
         try:
             text = read() or ""
         except OSError:
-            raise BadEndpoint(f"the file with the endpoint cannot be read (it comes from {source})") from None
+            raise BadEndpoint("the file with the endpoint cannot be read", source) from None
         if text.partition("\n")[0].split():
             return source, text
     return None
@@ -98,7 +105,7 @@ def _parse_words(words: list[str]) -> str:
 
     url, *rest = words
     if rest not in ([], [ALLOW_HTTP]):
-        raise BadEndpoint("the endpoint holds more than one URL or word")
+        raise BadEndpoint("invalid endpoint: more than one URL or word")
     return parse(url, allow_http=bool(rest))
 
 
@@ -121,6 +128,6 @@ def read_headers(text: str) -> dict[str, str]:
 def _check_header(name: str, value: str) -> None:
     token = name.replace("-", "").replace("_", "")
     if not (token.isascii() and token.isalnum()) or not (value.isascii() and value.isprintable()):
-        raise BadEndpoint("a header's name or value holds what no HTTP header may")
+        raise BadEndpoint("invalid header: its name or value contains a character that HTTP does not allow")
     if name.lower() in FRAMING:
-        raise BadEndpoint(f"the header {name} is the request's own and cannot be set")
+        raise BadEndpoint(f"invalid header: {name} belongs to the request itself and cannot be set")

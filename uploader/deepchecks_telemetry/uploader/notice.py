@@ -1,11 +1,13 @@
-"""Told before sent: nothing leaves the machine before its owner knew what and where to, once for each endpoint.
+"""The notice that comes before the first upload to an endpoint that deepchecks itself sets.
 
-Whoever set the endpoint or chose `on` knows; so does an administrator. Only an endpoint that deepchecks itself brings
-needs the notice, on the standard error of a terminal or notebook that a person looks at.
+The user, the environment and the administrator know an endpoint that they set. Any other endpoint is printed first: by
+the notice, by `enable` while it is in force, or by `flush`. It is then kept in the file `notice`, so `on` in general is
+no consent to an endpoint that a library brings later.
 """
 
 import os
 import sys
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from deepchecks_telemetry.spool.consent.decision import ON, read_mode
@@ -16,48 +18,73 @@ from deepchecks_telemetry.uploader.endpoint import ATTACHED, Endpoint
 if TYPE_CHECKING:
     from typing import TextIO
 
-TEXT = """deepchecks counts anonymously which of seven things are done with it, and sends the counts once a day
-to {url}
-Nothing about you, your data or your models. See it: deepchecks telemetry preview
-Turn it off for all environments of this machine: deepchecks telemetry disable
+NAMES = ("notice", "told")  # the second is what the file was called before
+KEPT = 8  # endpoints: a user whose environments have several libraries sees one notice for each
+
+TEXT = """deepchecks counts anonymously which of seven things are done with it. At most once a day, for the first time
+on {day} (UTC) or later, it sends the counts to {url}
+Nothing about you, your data or your models is in them. See the exact request: deepchecks telemetry preview
+Turn it off for all of this user's environments: deepchecks telemetry disable
 """
 
 
-def needs_telling(source: str, chosen: str | None, policy: str | None, told: str | None, url: str) -> bool:
-    """Whether the owner must still be told: who named the endpoint, who chose what, and what the record says."""
-    return source == ATTACHED and ON not in (chosen, policy) and told != url
+def needs_notice(source: str, policy: str | None, shown: Collection[str], url: str) -> bool:
+    """Whether `url` has to be printed before anything is sent to it; `policy` is the administrator's mode."""
+    return source == ATTACHED and policy != ON and url not in shown
 
 
-def was_told(home: Home, endpoint: Endpoint, *, stream: "TextIO | None" = None) -> bool:
-    """Whether `endpoint` may be sent to; if its owner can be told now, tell them, for the next time."""
-    if not needs_telling(
-        endpoint.source, read_mode(home.mode), read_mode(home.policy_mode), _read(_record(home)), endpoint.url
-    ):
-        return True
-    stream = stream or sys.stderr
-    if stream is not None and (stream.isatty() or "ipykernel.kernelapp" in sys.modules):
-        _tell(home, endpoint, stream)
-    return False
+def notice_shown(home: Home, endpoint: Endpoint) -> bool:
+    """Whether `endpoint` needs no notice, or no more."""
+    return not needs_notice(endpoint.source, read_mode(home.policy_mode), _read_shown(home), endpoint.url)
 
 
-def _tell(home: Home, endpoint: Endpoint, stream: "TextIO") -> None:
-    from deepchecks_telemetry.spool.choice import write_private
+def is_read_by_a_person(stream: "TextIO | None") -> bool:
+    """Whether somebody sees now what is written to `stream`: a terminal, or a notebook with a frontend.
 
-    # Where the record cannot be kept nobody is told, and so nothing is ever sent: else each import would tell it again.
-    write_private(_record(home), endpoint.url + "\n")
+    In an IPython kernel the answer is `allow_stdin` of the request that is being executed: a frontend sends true, so
+    that `input()` works. nbclient, and with it nbconvert and papermill, sends false: nobody is there to answer. What
+    the stream itself says there depends on ipykernel's version, and is the same in both cases.
+    """
+    application = getattr(sys.modules.get("ipykernel.kernelapp"), "IPKernelApp", None)
+    if application is None or not application.initialized():
+        return stream is not None and stream.isatty()
+    request = application.instance().kernel.get_parent() or {}
+    return request.get("content", {}).get("allow_stdin") is True
+
+
+def show_notice(home: Home, endpoint: Endpoint, first_upload: int, stream: "TextIO") -> None:
+    """Print the notice and keep that it was shown; `first_upload` (Unix seconds) is before when nothing is sent."""
+    # Where that cannot be kept nothing is printed, and nothing is ever sent: else each import would print it again.
+    before = _read_shown(home)
+    mark_shown(home, endpoint)
     try:
-        stream.write(TEXT.format(url=endpoint.url))
+        import time
+
+        stream.write(TEXT.format(url=endpoint.url, day=time.strftime("%Y-%m-%d", time.gmtime(first_upload))))
+        stream.flush()
     except BaseException:
-        os.unlink(_record(home))
+        _write_shown(home, before)
         raise
 
 
-def _record(home: Home) -> str:
-    return os.path.join(home.config, "told")
+def mark_shown(home: Home, endpoint: Endpoint) -> None:
+    """Keep that `endpoint` was printed to its owner."""
+    if endpoint.source == ATTACHED:
+        _write_shown(home, [*(url for url in _read_shown(home) if url != endpoint.url), endpoint.url])
 
 
-def _read(path: str) -> str | None:
+def _write_shown(home: Home, urls: list[str]) -> None:
+    from deepchecks_telemetry.spool.choice import write_private
+
+    write_private(os.path.join(home.config, NAMES[0]), "".join(f"{url}\n" for url in urls[-KEPT:]))
+
+
+def _read_shown(home: Home) -> list[str]:
+    return [url for name in NAMES for url in _read(os.path.join(home.config, name)).splitlines() if url.strip()]
+
+
+def _read(path: str) -> str:
     try:
-        return read_plain(path, 4096).decode("utf-8", "replace").strip()
+        return read_plain(path, 65_536).decode("utf-8", "replace")
     except OSError:
-        return None
+        return ""

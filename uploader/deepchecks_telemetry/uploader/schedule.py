@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 DAY_S = 86_400
 FIRST_RETRY_S = 600
+LONGEST_RETRY_AFTER_S = 7 * DAY_S  # no server may silence a client for longer
 CLAIM_S = 3_600  # a child that was claimed and died is followed by another after this time
 
 

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 
 from deepchecks_telemetry.cli.output import count_text, day_text
 from deepchecks_telemetry.cli.page.chart import bars, by_day, chart
-from deepchecks_telemetry.cli.page.facts import SENT, STATES, WAITING, Count, Facts
+from deepchecks_telemetry.cli.page.facts import STATES, Count, Facts
 from deepchecks_telemetry.cli.page.html import Html, table, tag
 from deepchecks_telemetry.spool.catalogue import EVENTS
+from deepchecks_telemetry.spool.db.schema import BatchState
 
 DAY_S = 86_400
 EMPTY = "Nothing is counted here yet. The first check or suite that runs in an attached program draws the first bar."
@@ -19,13 +20,13 @@ def days(facts: Facts) -> Iterator[Html]:
     if not sums:
         yield tag("p", EMPTY, class_="empty")
         return
-    states = [state for state in STATES if facts.sum(state) or state in (WAITING, SENT)]
+    states = [state for state in STATES if facts.sum(state) or state in (BatchState.PENDING, BatchState.DELIVERED)]
     unit, drawn = bars(sums, int(facts.now) // DAY_S)
     totals = [f"{facts.sum(state):,} {state}" for state in states]
     yield tag("ul", *map(_key, states, totals), class_="legend")
     yield chart(unit, drawn, label=f"Events by {unit.name} (UTC): {', '.join(totals)}")
-    if (older := (facts.status["delivered"] or 0) - facts.sum(SENT)) > 0:
-        yield tag("p", f"{count_text(older, 'event')} sent earlier: the ledger keeps no days of them.", class_="note")
+    if (older := (facts.status["delivered"] or 0) - facts.sum(BatchState.DELIVERED)) > 0:
+        yield tag("p", f"{count_text(older, 'event')} delivered earlier, of days not kept.", class_="note")
     lines = [(day_text(day), *(found[state] for state in states)) for day, found in reversed(sums.items())]
     shown = table(("day (UTC)", *states), lines, caption="Events by day and state")
     yield tag("details", tag("summary", f"The numbers of {count_text(len(lines), 'day')}"), shown)

@@ -11,20 +11,19 @@ from deepchecks_telemetry.cli.status import read_status
 from deepchecks_telemetry.spool.batches.ledger import Batch, batches
 from deepchecks_telemetry.spool.catalogue import FIELDS, Environment
 from deepchecks_telemetry.spool.consent.decision import OFF, decide
-from deepchecks_telemetry.spool.db.schema import BatchState
+from deepchecks_telemetry.spool.db.schema import FINAL, UNSETTLED, BatchState
 from deepchecks_telemetry.spool.errors import Damaged
 from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.spool.stats import Waiting, read_waiting
 
 DAY_NS = 86_400 * 10**9
-WAITING, CARRIED, SENT, REFUSED = "waiting", "exported", "sent", "refused"
-STATES = (WAITING, CARRIED, SENT, REFUSED)
-STATE_OF = {BatchState.EXPORTED: CARRIED, BatchState.DELIVERED: SENT, BatchState.REJECTED: REFUSED}
+STATES = (BatchState.PENDING, *UNSETTLED, *FINAL)
+FINISHED = (BatchState.EXPORTED, *FINAL)
 
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """So many of one event on one UTC day in one environment, and whether they wait or where they went."""
+    """So many of one event on one UTC day in one environment, and the state that they are in."""
 
     day: int
     event: str
@@ -58,7 +57,7 @@ class Facts:
 
 
 def read_facts(home: Home, *, clock: Callable[[], float] = time.time) -> Facts:
-    """Read all of it; what waits is sealed first, as `preview` does, so that the next request is the one to be sent."""
+    """Read all of it; what is pending is sealed first, as `preview` does, so the next request is the one to be sent."""
     upcoming = _seal(home)
     status, answers = read_status(home)
     waiting = read_waiting(home)
@@ -68,7 +67,7 @@ def read_facts(home: Home, *, clock: Callable[[], float] = time.time) -> Facts:
         now=clock(),
         status=status,
         answers=answers,
-        counts=(*map(_wait, waiting), *gone),
+        counts=(*map(_count, waiting), *gone),
         ledger=ledger,
         next_up=next((entry for entry in ledger if upcoming and entry.batch.id == upcoming.id), None),
     )
@@ -87,8 +86,8 @@ def _batches(home: Home) -> list[Batch]:
         return []
 
 
-def _wait(row: Waiting) -> Count:
-    return Count(row.day, row.event, row.environment, row.count, WAITING)
+def _count(row: Waiting) -> Count:
+    return Count(row.day, row.event, row.environment, row.count, row.state)
 
 
 def open_body(batch: Batch) -> bytes | None:
@@ -104,9 +103,9 @@ def _open(batch: Batch) -> Entry:
 
 
 def _rows(entry: Entry) -> Iterable[Count]:
-    """What was in a batch that no longer waits, read from the bytes themselves, as a receiver would."""
-    state = STATE_OF.get(entry.batch.state)
-    if state is None or entry.body is None:
+    """What was in a batch that is not to be sent any more, read from the bytes themselves, as a receiver would."""
+    state = entry.batch.state
+    if state not in FINISHED or entry.body is None:
         return ()
     try:
         return tuple(_records(json.loads(entry.body), state))

@@ -12,7 +12,6 @@ from deepchecks_telemetry.cli.output import number_text, time_text
 from deepchecks_telemetry.cli.page import counts, requests, way
 from deepchecks_telemetry.cli.page.facts import Facts
 from deepchecks_telemetry.cli.page.html import Html, tag
-from deepchecks_telemetry.cli.status import sending
 from deepchecks_telemetry.spool.stats import explain_dropped
 
 TITLE = "Deepchecks usage counts on this machine"
@@ -53,7 +52,7 @@ def _head(facts: Facts) -> Html:
         "header",
         tag("h1", TITLE),
         tag("p", "Telemetry is ", mode, f" decided by {status['decided_by']}.", class_="answer"),
-        tag("p", sending(status), class_="answer"),
+        tag("p", status["sending"], class_="answer"),
         tag("p", status["problem"], class_="problem") if status["problem"] else "",
         tag("dl", *_figures(facts), class_="figures"),
         tag("p", f"Dropped: {explain_dropped(status['dropped_by_reason'])}.", class_="note")
@@ -64,17 +63,28 @@ def _head(facts: Facts) -> Html:
 
 def _figures(facts: Facts) -> Iterator[Html]:
     status = facts.status
-    shown = {"recorded": status["recorded"], "waiting": status["pending"] + status["sealed"]}
-    shown |= {"sent": status["delivered"]}
-    shown |= {name: status[name] for name in ("exported", "rejected", "dropped") if status[name]}
+    shown = {name: status[name] for name in ("recorded", "pending", "delivered")}
+    shown |= {name: status[name] for name in ("sealed", "parked", "exported", "rejected", "dropped") if status[name]}
     for name, value in shown.items():
         yield tag("div", tag("dt", name), tag("dd", number_text(value)))
 
 
 def _without_names(facts: Facts) -> Facts:
     problem = facts.status["problem"] and "There is a problem. Run deepchecks telemetry status to see it."
-    status = {**facts.status, "installation_id": HIDDEN, "spool": HIDDEN, "problem": problem}
-    return replace(facts, status=status, answers=tuple(replace(each, where=HIDDEN) for each in facts.answers))
+    sending = _without_problems(facts, facts.status["sending"])
+    status = {**facts.status, "installation_id": HIDDEN, "spool": HIDDEN, "problem": problem, "sending": sending}
+    answers = (
+        replace(each, where=HIDDEN, answer=each.answer and _without_problems(facts, each.answer))
+        for each in facts.answers
+    )
+    return replace(facts, status=status, answers=tuple(answers))
+
+
+def _without_problems(facts: Facts, text: str) -> str:
+    """The text without what is wrong with a source of the mode, which names a path."""
+    for unknown in facts.status["not_understood"]:
+        text = text.replace(f" ({unknown['problem']})", "")
+    return text
 
 
 def _sections(facts: Facts, *, kept: bool) -> Iterator[Html]:

@@ -12,18 +12,17 @@ def upcoming(facts: Facts) -> Iterator[Html]:
     """The next request's body, folded, as it would be sent."""
     entry = facts.next_up
     if entry is None:
-        yield tag("p", f"There is none: {_reason(facts)}.")
+        yield tag("p", f"No request: {_reason(facts)}.")
         return
     batch = entry.batch
-    where = f"to {facts.status['endpoint']}" if facts.status["sends"] else "nowhere, as things stand"
-    yield tag("p", f"Batch {batch.id}: {count_text(batch.events, 'event')}, and it goes {where}.")
+    yield tag("p", f"Batch {batch.id}: {count_text(batch.events, 'event')}. {facts.status['sending']}")
     yield _bytes(entry)
 
 
 def _reason(facts: Facts) -> str:
     if facts.status["mode"] == OFF:
-        return f"telemetry is off ({facts.status['decided_by']})"
-    return "what waits was refused before, see the ledger" if facts.status["sealed"] else "nothing waits"
+        return str(facts.status["reason"])
+    return "only parked batches are left, see the ledger" if facts.status["parked"] else "nothing is pending"
 
 
 def _bytes(entry: Entry) -> Html:
@@ -43,7 +42,7 @@ def ledger(facts: Facts) -> Html:
         return tag("p", "No request was made yet.")
     heads = ("batch", "state", "events", "rows", "tries", "last try (UTC)", "where to", "outcome", "sha256")
     lines = [_line(entry) for entry in reversed(facts.ledger)]
-    return table(heads, lines, caption="Batches: what waits, and the last that are done")
+    return table(heads, lines, caption="Batches: those not delivered yet, and the last that are done")
 
 
 def _line(entry: Entry) -> tuple[object, ...]:

@@ -6,7 +6,7 @@ from deepchecks_telemetry.cli.explain import SILENT
 from deepchecks_telemetry.cli.output import count_text, number_text
 from deepchecks_telemetry.cli.page.facts import Facts
 from deepchecks_telemetry.cli.page.html import Html, table, tag
-from deepchecks_telemetry.cli.status import RULES, tried
+from deepchecks_telemetry.cli.status import RULES, next_upload, tried
 
 STORY = "deepchecks runs a check or a suite. Kept are which event, the UTC day, and what stands under “By environment”."
 COMMANDS = (
@@ -20,14 +20,14 @@ COMMANDS = (
 def way(facts: Facts) -> Iterator[Html]:
     """The stations and what stands between them."""
     status = facts.status
-    waiting = f"{count_text(_waiting(facts), 'event')} in {count_text(status['rows'], 'row')} wait in"
+    stored = f"{count_text(_stored(facts), 'event')} in {count_text(status['rows'], 'row')} in"
     passed = "open" if status["sends"] else "shut"
-    gate = "Open." if status["sends"] else f"Closed: {status['barrier']}."
+    gate = status["sending"]
     yield tag(
         "ol",
         _station("Your program", STORY),
-        _station("Your disk", waiting, " ", tag("code", status["spool"])),
-        _station("The gate", gate, f" It is {status['mode']} by {status['decided_by']}.", class_=passed),
+        _station("Your disk", stored, " ", tag("code", status["spool"])),
+        _station("The gate", gate, class_=passed),
         _station("The receiver", *_receiver(facts), class_=passed),
         class_="way",
     )
@@ -42,21 +42,20 @@ def _receiver(facts: Facts) -> Iterator[object]:
     status = facts.status
     if status["endpoint"]:
         yield tag("code", status["endpoint"])
-        yield f", named by {status['endpoint_from']}. "
+        yield f", set by {status['endpoint_from']}. "
     else:
         yield "None is set, and none is built in. "
-    yield f"{number_text(status['delivered'])} sent so far."
+    yield f"{number_text(status['delivered'])} delivered so far."
 
 
-def _waiting(facts: Facts) -> int:
-    return int((facts.status["pending"] or 0) + (facts.status["sealed"] or 0))
+def _stored(facts: Facts) -> int:
+    return sum(int(facts.status[state] or 0) for state in ("pending", "sealed", "parked"))
 
 
 def _last(facts: Facts) -> str:
     last = facts.status["last_upload"]
-    said = f"Last upload: {tried(last)}." if last else "There was no upload yet."
-    planned = facts.status["next_upload"]
-    return f"{said} Next upload: {planned}." if planned else f"{said} None is planned."
+    past = f"Last upload: {tried(last)}." if last else "There was no upload yet."
+    return f"{past} Next upload: {next_upload(facts.status)}."
 
 
 def answers(facts: Facts) -> Iterator[Html]:

@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 
+from deepchecks_telemetry.spool.batches.queue import DAMAGED
 from deepchecks_telemetry.spool.db.busy import monotonic, writing
 from deepchecks_telemetry.spool.db.connection import BUSY_TIMEOUT_S, opened
 from deepchecks_telemetry.spool.db.counters import add_tally
@@ -55,22 +56,25 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Disposition:
-    """What becomes of a batch after a try: its new state, why, how many rows were refused, when to try again."""
+    """What becomes of a batch after a try: its new state, why, how many rows were refused, when to try again.
+
+    `retry_after` is the moment before which `host`, the receiver that was asked, is not to be called again.
+    """
 
     state: BatchState
     outcome: str
     rejected_rows: int = 0
     next_upload: int | None = None
     retry_after: int | None = None
+    host: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ScheduleState:
-    """What the next try's moment depends on: the installation, how often a try failed, what the receiver asked for."""
+    """What the next try's moment depends on: the installation, and how often a try failed."""
 
     installation_id: str | None
     failures: int
-    retry_after: int | None
 
 
 _COLUMNS = ", ".join(column.name for column in fields(Batch))
@@ -91,7 +95,7 @@ def batches(home: Home, *, states: tuple[str, ...] = STATES) -> list[Batch]:
 def read_schedule(home: Home) -> ScheduleState:
     """One row: the books would count all that waits, before each of hundreds of batches."""
     with opened(home) as connection:
-        return ScheduleState(*connection.execute("SELECT installation, failures, retry_after FROM spool").fetchone())
+        return ScheduleState(*connection.execute("SELECT installation, failures FROM spool").fetchone())
 
 
 def mark_attempt(home: Home, batch: Batch, endpoint: str, *, clock: Callable[[], float] = time.time) -> bool:
@@ -103,8 +107,8 @@ def mark_attempt(home: Home, batch: Batch, endpoint: str, *, clock: Callable[[],
         return False
     with opened(home) as connection, writing(connection, monotonic() + BUSY_TIMEOUT_S):
         tried = connection.execute(
-            "UPDATE batches SET attempts = attempts + 1, tried_at = ?, endpoint = ? WHERE id = ? AND sha256 = ? "  # noqa: S608
-            f"AND state IN {in_states(*UNSETTLED)} AND (SELECT epoch % 2 FROM spool) = 0",
+            "UPDATE batches SET attempts = attempts + 1, tried_at = ?, endpoint = ?, outcome = NULL "  # noqa: S608
+            f"WHERE id = ? AND sha256 = ? AND state IN {in_states(*UNSETTLED)} AND (SELECT epoch % 2 FROM spool) = 0",
             (int(clock()), endpoint, batch.id, batch.sha256),
         )
         return tried.rowcount == 1
@@ -117,7 +121,7 @@ def park_if_damaged(home: Home, batch: Batch) -> bool:
             return False
     except Damaged:
         pass
-    settle(home, batch, Disposition(BatchState.PARKED, "its bytes were changed"), reschedule=False)
+    settle(home, batch, Disposition(BatchState.PARKED, DAMAGED), reschedule=False)
     return True
 
 
@@ -172,10 +176,12 @@ def _rejected_events(connection: sqlite3.Connection, batch: Batch, rows: int) ->
 def _schedule(connection: sqlite3.Connection, found: Disposition) -> None:
     failed = found.state == BatchState.SEALED
     connection.execute(
-        "UPDATE spool SET failures = CASE WHEN ? THEN failures + 1 ELSE 0 END, "
-        "next_upload = coalesce(?, next_upload), retry_after = ?",
-        (failed, found.next_upload, found.retry_after),
+        "UPDATE spool SET failures = CASE WHEN ? THEN failures + 1 ELSE 0 END, next_upload = coalesce(?, next_upload)",
+        (failed, found.next_upload),
     )
+    connection.execute("DELETE FROM retry_after WHERE host = ?", (found.host,))
+    if found.retry_after is not None and found.host is not None:
+        connection.execute("INSERT INTO retry_after VALUES (?, ?)", (found.host, found.retry_after))
 
 
 def _close(connection: sqlite3.Connection, batch: Batch, rejected: int) -> None:

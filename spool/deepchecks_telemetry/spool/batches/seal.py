@@ -10,7 +10,8 @@ import time
 from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
 
-from deepchecks_telemetry.spool.catalogue import NAMES, Environment, is_allowed, is_count, is_day
+from deepchecks_telemetry.spool.batches.queue import DAY_S, DAYS_AHEAD, MAX_PARKED
+from deepchecks_telemetry.spool.catalogue import LAST_DAY, NAMES, Environment, is_allowed, is_count, is_day
 from deepchecks_telemetry.spool.db.busy import monotonic, writing
 from deepchecks_telemetry.spool.db.compaction import checkpoint, fold
 from deepchecks_telemetry.spool.db.connection import opened
@@ -23,7 +24,6 @@ from deepchecks_telemetry.spool.recording.watch import today
 from deepchecks_telemetry.spool.recovery.maintenance import NUMBERS, kept_up
 
 MAX_ROWS = 1000  # of some 300 bytes each: far below the 1 MiB that receivers commonly take
-MAX_PARKED = 8  # refused batches; past them counts go on being folded, so that years of 403 stay within bounds
 LOCK_S = 5.0
 YEAR = 365  # days after which nobody can join what an installation sends from then on with what it sent before
 
@@ -65,6 +65,7 @@ def _seal_under_lock(home: Home, render: Render, clock: Callable[[], float], *, 
     with hold(home.lock, LOCK_S), opened(home, locked=True) as connection:
         with writing(connection, monotonic() + LOCK_S):
             fold(connection)
+            _book_far_future(connection, int(clock()))
             made = (behind or not _waiting(connection)) and _seal(connection, render, int(clock()))
         checkpoint(connection)
     return made
@@ -81,7 +82,7 @@ def _seal(connection: sqlite3.Connection, render: Render, now: int) -> bool:
     if epoch % 2 or installation is None:
         return False
     places = _read_places(connection)
-    while keys := _take_oldest(connection):
+    while keys := _take_oldest(connection, now // DAY_S):
         known = [key for key in keys if _is_known(key, places)]
         _discard(connection, (key for key in keys if not _is_known(key, places)))
         if known:
@@ -96,9 +97,31 @@ def _read_places(connection: sqlite3.Connection) -> dict[int, Environment]:
     return {place: Environment(*values) for place, *values in found if is_allowed(tuple(values))}
 
 
-def _take_oldest(connection: sqlite3.Connection) -> list[Key]:
+def _book_far_future(connection: sqlite3.Connection, now: int) -> None:
+    """Count on today what a clock that stood more than `DAYS_AHEAD` ahead dated on a day that is too far to wait for.
+
+    A receiver refuses a record of the future for good. What is not a day stays as it is: it is dropped as unknown. A
+    clock that was never set says nothing about any day.
+    """
+    day = now // DAY_S
+    if day != today(lambda: now):
+        return
+    far = "FROM folded WHERE typeof(day) = 'integer' AND day > ? AND day < ?"
+    connection.execute(
+        "INSERT INTO folded (day, event, environment, count) "
+        f"SELECT ?, event, environment, sum(count) {far} GROUP BY event, environment "
+        "ON CONFLICT DO UPDATE SET count = count + excluded.count",
+        (day, day + DAYS_AHEAD, LAST_DAY),
+    )
+    connection.execute(f"DELETE {far}", (day + DAYS_AHEAD, LAST_DAY))
+
+
+def _take_oldest(connection: sqlite3.Connection, day: int) -> list[Key]:
+    """Up to `MAX_ROWS` counts, but none of a day that has not come."""
     keys = connection.execute(
-        "SELECT day, event, environment, count FROM folded ORDER BY day, environment, event LIMIT ?", (MAX_ROWS,)
+        "SELECT day, event, environment, count FROM folded WHERE NOT (typeof(day) = 'integer' AND day BETWEEN ? AND ?) "
+        "ORDER BY day, environment, event LIMIT ?",
+        (day + 1, day + DAYS_AHEAD, MAX_ROWS),
     ).fetchall()
     connection.executemany("DELETE FROM folded WHERE (day, event, environment) = (?, ?, ?)", [key[:3] for key in keys])
     return keys

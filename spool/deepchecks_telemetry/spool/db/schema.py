@@ -6,7 +6,7 @@ from deepchecks_telemetry.spool.errors import Damaged
 
 # PRAGMA user_version is 1000 × a change that older clients cannot live with + additions that they need not know.
 BREAKING = 1000
-VERSION = 1001
+VERSION = 1002
 LARGEST = 2**26  # bytes; a spool stays within 2 MB, so a larger file is not a spool
 APPLICATION_ID = 0x64637470  # "dctp", for file(1) and for us: any other database is quarantined, never written
 
@@ -38,7 +38,8 @@ def in_states(*states: BatchState) -> str:
 PLACE = "deepchecks_version, os_type, os_name, os_version, python_name, python_version, runtime"
 # `spool.epoch` is the fence: even is open, odd is closed, and it only ever grows, so a process that read an older
 # number can no longer write. `events` keeps one row with event 0 after folding: the next id goes on from it, and the
-# largest id is a count of all that was recorded which no later step touches.
+# largest id is a count of all that was recorded which no later step touches. `retry_after` has a row for each receiver
+# that asked for a pause: `spool.retry_after`, which named no receiver, is no longer used.
 TABLES = """
 CREATE TABLE spool (
   id INTEGER PRIMARY KEY CHECK (id = 1), epoch INTEGER NOT NULL, installation TEXT, installed_day INTEGER,
@@ -66,6 +67,7 @@ CREATE TABLE rows (
 ) WITHOUT ROWID;
 CREATE TABLE tallies (name TEXT PRIMARY KEY, count INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE salvaged (name TEXT PRIMARY KEY, at INTEGER NOT NULL, saved INTEGER NOT NULL, lost INTEGER NOT NULL);
+CREATE TABLE retry_after (host TEXT PRIMARY KEY, until INTEGER NOT NULL);
 INSERT INTO spool (id, epoch) VALUES (1, 0);
 """
 KNOWN = [statement.strip() for statement in TABLES.split(";") if "CREATE" in statement]

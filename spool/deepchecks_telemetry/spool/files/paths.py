@@ -157,3 +157,11 @@ def _is_missing(folder: str) -> bool:
         raise_if_hosts(error)
         # closed to this user, a loop, too long: something is there, and what it says cannot be known
     return False
+
+
+def without_variables() -> str:
+    """The prefix with which a command uses the default folders."""
+    moving = [name for name in (DIR_VARIABLE, "XDG_STATE_HOME", "XDG_CONFIG_HOME") if os.environ.get(name)]
+    home = registered_home()
+    moving += ["HOME"] if home and os.environ.get("HOME") != home else []
+    return " ".join(["env", *(f"-u {name}" for name in moving)])

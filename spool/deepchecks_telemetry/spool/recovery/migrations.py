@@ -19,6 +19,13 @@ def salvaged(db: Database) -> None:
     db.create_table("salvaged", columns, pk="name", not_null={"at", "saved", "lost"}, if_not_exists=True)
 
 
+@changes(name="1002-retry-after")
+def retry_after(db: Database) -> None:
+    """Until when each receiver asked not to be called."""
+    columns = {"host": str, "until": int}
+    db.create_table("retry_after", columns, pk="host", not_null={"until"}, if_not_exists=True)
+
+
 def migrate(connection: sqlite3.Connection) -> None:
     """Bring an open spool up to `VERSION`, under the file lock.
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from deepchecks_telemetry.uploader.endpoint import Endpoint
+from deepchecks_telemetry.uploader.wire import causes
 from deepchecks_telemetry.uploader.wire.otlp import SCOPE
 from deepchecks_telemetry.uploader.wire.outcome import Answer
 
@@ -28,7 +29,7 @@ def post(endpoint: Endpoint, packed: bytes, *, deadline_s: float = DEADLINE_S) -
     try:
         return answers.get(timeout=deadline_s)
     except queue.Empty:
-        return Answer(error="timeout")
+        return Answer(error=causes.TIMEOUT)
 
 
 def _send(endpoint: Endpoint, packed: bytes) -> Answer:
@@ -41,7 +42,7 @@ def _send(endpoint: Endpoint, packed: bytes) -> Answer:
 def _post(endpoint: Endpoint, body: bytes, encoding: Mapping[str, str]) -> Answer:
     import requests
 
-    from deepchecks_telemetry.uploader.wire.tls import Local, Trusting
+    from deepchecks_telemetry.uploader.wire.tls import LoopbackAdapter, SystemTrustAdapter, name_cause
 
     headers = {
         "Content-Type": "application/json",
@@ -51,9 +52,9 @@ def _post(endpoint: Endpoint, body: bytes, encoding: Mapping[str, str]) -> Answe
     }
     with requests.Session() as session:
         session.auth = _no_netrc
-        session.mount("https://", Trusting())
+        session.mount("https://", SystemTrustAdapter())
         for local in ("http://localhost:", "http://localhost/"):
-            session.mount(local, Local())
+            session.mount(local, LoopbackAdapter())
         try:
             with session.post(
                 endpoint.url,
@@ -65,7 +66,7 @@ def _post(endpoint: Endpoint, body: bytes, encoding: Mapping[str, str]) -> Answe
             ) as response:
                 return _read(response)
         except Exception as error:  # noqa: BLE001 - urllib3's and idna's own pass through; an outcome is a value
-            return Answer(error=_word(error))
+            return Answer(error=name_cause(error))
 
 
 def _read(response: "requests.Response") -> Answer:
@@ -75,29 +76,14 @@ def _read(response: "requests.Response") -> Answer:
         # As it came over the wire: a compressed answer was not asked for, and could be a bomb.
         body = response.raw.read(MAX_ANSWER + 1, decode_content=False)
     except HTTPError:
-        return Answer(error="the answer broke off")
+        return Answer(error=causes.CUT_SHORT)
     if len(body) > MAX_ANSWER:
-        return Answer(error="the answer is too long")
+        return Answer(error=causes.TOO_LONG)
     if response.raw.length_remaining:
-        return Answer(error="the answer broke off")
+        return Answer(error=causes.CUT_SHORT)
     return Answer(response.status_code, {name.lower(): value for name, value in response.headers.items()}, body)
 
 
 def _no_netrc(request: "requests.PreparedRequest") -> "requests.PreparedRequest":
     """An authentication that adds nothing: with one set, requests does not look into ~/.netrc."""
     return request
-
-
-def _word(error: Exception) -> str:
-    """A phrase of ours for an error: its own text can hold addresses, paths and proxies' passwords."""
-    import requests
-
-    for kind, word in (
-        (requests.exceptions.SSLError, "the certificate was not accepted"),
-        (requests.exceptions.ProxyError, "the proxy did not let it through"),
-        (requests.exceptions.Timeout, "timeout"),
-        (requests.exceptions.ConnectionError, "no connection"),
-    ):
-        if isinstance(error, kind):
-            return word
-    return f"not sent ({type(error).__name__})"

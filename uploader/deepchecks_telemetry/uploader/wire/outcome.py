@@ -11,17 +11,19 @@ from datetime import timezone
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+from deepchecks_telemetry.uploader.schedule import LONGEST_RETRY_AFTER_S
+from deepchecks_telemetry.uploader.wire.causes import http_reason
+
 DELIVERED, RETRY, PARKED, REJECTED, EXPORTED = "delivered", "retry", "parked", "rejected", "exported"
 RETRYABLE = frozenset({429, 502, 503, 504})
-# Said by something on the way (a proxy that wants a password, a gateway that lost patience, a network that wants a
-# log-in), so nothing is said of this batch.
+# Not the receiver's answer on this batch, but that of a proxy that asks for a password, of a gateway that timed out, of
+# a network that asks for a log-in.
 ON_THE_WAY = frozenset({407, 408, 511})
-LONGEST_WAIT_S = 7 * 86_400  # no server may silence a client for more than a week
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back: `error` is a word of ours when nothing did (refused, timeout, tls, …), and `status` is then None.
+    """What came back: where nothing did, `status` is None and `error` is one of the phrases in `causes`.
 
     Header names are in lower case.
     """
@@ -48,20 +50,17 @@ def classify(answer: Answer, *, now: float) -> Outcome:
         return Outcome(RETRY, answer.error or "no answer")
     if 200 <= answer.status < 300:
         return _judge_success(answer)
-    reason = f"HTTP {answer.status}"
+    if answer.status == 400 and _is_status(_json(answer.body)):
+        return Outcome(REJECTED, "HTTP 400: the receiver cannot read this batch")
+    reason = http_reason(answer.status)
     if answer.status in RETRYABLE:
         return Outcome(RETRY, reason, wait_s=retry_after(answer.headers, now))
-    if answer.status in ON_THE_WAY:
-        return Outcome(RETRY, f"{reason}, from something on the way")
-    if 300 <= answer.status < 400:
-        return Outcome(RETRY, f"{reason}, a redirect, which is never followed")
-    if answer.status == 400 and _is_status(_json(answer.body)):
-        return Outcome(REJECTED, f"{reason}: the receiver cannot read this batch")
-    return Outcome(PARKED, reason)
+    retried = answer.status in ON_THE_WAY or 300 <= answer.status < 400
+    return Outcome(RETRY if retried else PARKED, reason)
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> int | None:
-    """The seconds that a Retry-After asks for, in either of its forms (RFC 9110, 10.2.3); None without a sound one."""
+    """The seconds that a Retry-After asks for, in either of its forms (RFC 9110, 10.2.3); None where it has neither."""
     text = headers.get("retry-after", "").strip()
     if text.isascii() and text.isdigit():
         seconds = int(text[:9])
@@ -72,25 +71,25 @@ def retry_after(headers: Mapping[str, str], now: float) -> int | None:
             seconds = int((date if date.tzinfo else date.replace(tzinfo=timezone.utc)).timestamp() - now) + 1
         except (ValueError, OverflowError):
             return None
-    return max(0, min(seconds, LONGEST_WAIT_S))
+    return max(0, min(seconds, LONGEST_RETRY_AFTER_S))
 
 
 def _judge_success(answer: Answer) -> Outcome:
     refused = _refused_rows(_json(answer.body))
     if refused is None:
-        # A captive portal says 200 to everything, with HTML or JSON of its own or nothing at all. Some stores answer
+        # A captive portal answers 200 to everything, with HTML or JSON of its own or an empty body. Some stores answer
         # an empty 204 or 200 themselves, against the specification: a collector belongs in front of them.
-        return Outcome(RETRY, f"HTTP {answer.status}, but the answer is no OTLP")
+        return Outcome(RETRY, http_reason(answer.status or 200))
     if refused:
         return Outcome(DELIVERED, f"delivered, {refused} rows refused", rejected_rows=refused)
     return Outcome(DELIVERED, "delivered")
 
 
-def _refused_rows(said: object) -> int | None:
-    """How many records an ExportLogsServiceResponse says were refused; None where it is no such answer."""
-    if not isinstance(said, dict) or (said and "partialSuccess" not in said):
+def _refused_rows(response: object) -> int | None:
+    """How many records an ExportLogsServiceResponse says were refused; None where it is another response."""
+    if not isinstance(response, dict) or (response and "partialSuccess" not in response):
         return None
-    partial = said.get("partialSuccess")
+    partial = response.get("partialSuccess")
     if partial is not None and not isinstance(partial, dict):
         return None
     value = (partial or {}).get("rejectedLogRecords")  # protobuf's JSON writes a default as null, or not at all
@@ -103,12 +102,16 @@ def _integer(value: object) -> int | None:
     return value if type(value) is int and 0 <= value < 2**63 else None
 
 
-def _is_status(said: object) -> bool:
-    """A google.rpc.Status: a code of gRPC's 17 or a message (OTLP lets the code out), and nothing of another kind."""
-    if not isinstance(said, dict) or not {"code", "message"} & set(said) or set(said) - {"code", "message", "details"}:
+def _is_status(content: object) -> bool:
+    """A google.rpc.Status with one of gRPC's 16 codes of an error, and nothing of another kind.
+
+    OTLP lets a server omit the code. But `{"message": "Bad Request"}` is also what API gateways answer, and a batch is
+    retired for good by it: without a code it is parked.
+    """
+    if not isinstance(content, dict) or set(content) - {"code", "message", "details"}:
         return False
-    code, message, details = said.get("code", 0), said.get("message", ""), said.get("details", [])
-    return type(code) is int and 0 <= code <= 16 and isinstance(message, str) and isinstance(details, list)
+    code, message, details = content.get("code"), content.get("message", ""), content.get("details", [])
+    return type(code) is int and 1 <= code <= 16 and isinstance(message, str) and isinstance(details, list)
 
 
 def _json(body: bytes) -> Any:

@@ -1,0 +1,145 @@
+"""Whether, where to and when counts are sent, or why not: a pure function for the host, the child and the commands.
+
+None of them decides by itself, so no sentence about sending can differ from what then happens.
+"""
+
+from enum import Enum
+from typing import NamedTuple
+
+from deepchecks_telemetry.spool.batches.queue import MAX_PARKED, Queue
+from deepchecks_telemetry.spool.consent.decision import ON
+from deepchecks_telemetry.uploader.endpoint import Endpoint
+from deepchecks_telemetry.uploader.schedule import LONGEST_RETRY_AFTER_S, is_sane
+
+
+class Command(Enum):
+    """Which command asks. `REPORT` is for those that send nothing and say what the automatic upload will do."""
+
+    HOST = "host"
+    CHILD = "child"
+    FLUSH = "flush"
+    REPORT = "report"
+
+
+class BlockedBy(Enum):
+    """Why nothing is sent, in the order in which it is looked at."""
+
+    MODE = "mode"
+    INVALID_ENDPOINT = "invalid-endpoint"
+    NO_ENDPOINT = "no-endpoint"
+    SPOOL = "spool"
+    FENCE = "fence"
+    NOTICE = "notice"
+    NOT_DUE = "not-due"
+    RETRY_AFTER = "retry-after"
+    NOTHING_PENDING = "nothing-pending"
+    FUTURE_DAY = "future-day"
+    PARKED = "parked"
+
+
+PASSING = frozenset(
+    {
+        BlockedBy.NOT_DUE,
+        BlockedBy.RETRY_AFTER,
+        BlockedBy.NOTHING_PENDING,
+        BlockedBy.FUTURE_DAY,
+        BlockedBy.PARKED,
+    }
+)
+
+
+class Facts(NamedTuple):
+    """All that the decision depends on; `invalid_endpoint` and `spool_error` say what is wrong, else they are None.
+
+    `mode_reason` says why a source counts as off that does not say so itself.
+    """
+
+    mode: str
+    decided_by: str
+    endpoint: Endpoint | None = None
+    invalid_endpoint: str | None = None
+    endpoint_source: str | None = None
+    notice_shown: bool = True
+    spool_error: str | None = None
+    queue: Queue = Queue()
+    mode_reason: str | None = None
+
+
+class Plan(NamedTuple):
+    """What is done now, and what is said about it; `next_upload` is when the automatic upload is due, where one is."""
+
+    command: Command
+    blocked_by: BlockedBy | None
+    endpoint: Endpoint | None
+    next_upload: int | None
+    reason: str | None
+    remedy: str | None
+
+    @property
+    def may_send(self) -> bool:
+        """Whether the command that asks sends now."""
+        return self.blocked_by is None and self.command is not Command.REPORT
+
+    @property
+    def sends(self) -> bool:
+        """Whether counts are sent sooner or later without anybody's doing."""
+        return self.blocked_by is None or self.blocked_by in PASSING
+
+
+def plan(
+    facts: Facts, command: Command, now: float, *, ignore_retry_after: bool = False, exported: bool = False
+) -> Plan:
+    """The decision at the moment `now` (Unix seconds); `exported` asks for exported batches too."""
+    from deepchecks_telemetry.uploader.plan.text import explain
+
+    blocked = (
+        _settings(facts, command)
+        or _moment(facts, command, now, ignore_retry_after)
+        or _queue(facts.queue, command, exported=exported)
+    )
+    due = facts.queue.next_upload
+    planned = due if due is not None and is_sane(due, now) else None
+    reason, remedy = explain(blocked, facts, command, now) if blocked else (None, None)
+    automatic = blocked is None or blocked in PASSING
+    return Plan(command, blocked, facts.endpoint, planned if automatic else None, reason, remedy)
+
+
+def retry_after(facts: Facts, now: float) -> int | None:
+    """The moment before which the endpoint's own receiver asked not to be called; another's counts for nothing."""
+    host = facts.endpoint.host if facts.endpoint else ""
+    until = facts.queue.retry_after.get(host) if host else None
+    sane = until is not None and now < until <= now + LONGEST_RETRY_AFTER_S  # a clock that jumped back prolongs nothing
+    return until if sane else None
+
+
+def _settings(facts: Facts, command: Command) -> BlockedBy | None:
+    if facts.mode != ON:
+        return BlockedBy.MODE
+    if facts.invalid_endpoint is not None:
+        return BlockedBy.INVALID_ENDPOINT
+    if facts.endpoint is None:
+        return BlockedBy.NO_ENDPOINT
+    if facts.spool_error is not None:
+        return BlockedBy.SPOOL
+    if facts.queue.fence_closed:
+        return BlockedBy.FENCE
+    # Whoever types `flush` is shown the endpoint by it.
+    return None if facts.notice_shown or command is Command.FLUSH else BlockedBy.NOTICE
+
+
+def _moment(facts: Facts, command: Command, now: float, ignore_retry_after: bool) -> BlockedBy | None:  # noqa: FBT001
+    due = facts.queue.next_upload
+    if command is Command.HOST and (due is None or not is_sane(due, now) or now < due):
+        return BlockedBy.NOT_DUE
+    return BlockedBy.RETRY_AFTER if retry_after(facts, now) is not None and not ignore_retry_after else None
+
+
+def _queue(queue: Queue, command: Command, *, exported: bool) -> BlockedBy | None:
+    parked = queue.parked_batches - queue.damaged_batches
+    tried_again = parked > 0 and (command is Command.FLUSH or not queue.parked_lately)
+    sealable = queue.pending > 0 and queue.parked_batches < MAX_PARKED
+    if queue.sealed or sealable or tried_again or (exported and queue.exported):
+        return None
+    if queue.parked_batches:
+        return BlockedBy.PARKED
+    return BlockedBy.FUTURE_DAY if queue.future else BlockedBy.NOTHING_PENDING

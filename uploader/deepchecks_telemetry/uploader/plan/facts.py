@@ -1,0 +1,59 @@
+"""Reads what `plan` decides on: from the settings, and from the spool through a connection or by opening it."""
+
+import os
+from collections.abc import Mapping
+
+from deepchecks_telemetry.spool.batches.queue import Queue, read_queue
+from deepchecks_telemetry.spool.consent.decision import decide
+from deepchecks_telemetry.spool.errors import SpoolError
+from deepchecks_telemetry.spool.files.paths import Home
+from deepchecks_telemetry.uploader.endpoint import find_endpoint
+from deepchecks_telemetry.uploader.errors import BadEndpoint
+from deepchecks_telemetry.uploader.notice import notice_shown
+from deepchecks_telemetry.uploader.plan.decision import Command, Facts, Plan, plan
+
+
+def plan_upload(home: Home, command: Command, now: float, *, attached: str | None = None) -> Plan:
+    """The decision for a process that has no connection to the spool open, as the child and the commands."""
+    return plan(read_facts(home, now, attached=attached), command, now)
+
+
+def read_facts(home: Home, now: float, *, attached: str | None = None) -> Facts:
+    """The facts, for a process that has no connection to the spool open; what is wrong is part of them.
+
+    `attached` is the endpoint that deepchecks itself sets; without it the one that the spool remembers.
+    """
+    queue, error = _open_queue(home, now)
+    facts = assemble(home, queue, attached or queue.attached_endpoint)
+    return facts._replace(spool_error=None if error is None else str(error))
+
+
+def assemble(home: Home, queue: Queue, attached: str | None, environ: Mapping[str, str] = os.environ) -> Facts:
+    """The facts for a queue that was read, and an endpoint that deepchecks itself sets."""
+    decision = decide(home, environ, closed=lambda: queue.fence_closed)
+    facts = Facts(decision.mode, decision.decided_by, queue=queue, mode_reason=decision.reason)
+    try:
+        endpoint = find_endpoint(home, attached, environ)
+    except BadEndpoint as error:
+        return facts._replace(invalid_endpoint=error.problem, endpoint_source=error.source)
+    if endpoint is None:
+        return facts
+    shown = notice_shown(home, endpoint)
+    return facts._replace(endpoint=endpoint, endpoint_source=endpoint.source, notice_shown=shown)
+
+
+def _open_queue(home: Home, now: float) -> tuple[Queue, SpoolError | None]:
+    from deepchecks_telemetry.spool.db.connection import opened
+    from deepchecks_telemetry.spool.recovery.maintenance import kept_up
+
+    def read() -> Queue:
+        with opened(home) as connection:
+            connection.execute("BEGIN")  # one snapshot
+            return read_queue(connection.execute, now)
+
+    try:
+        return kept_up(home, read, reads=["batches"]), None
+    except FileNotFoundError:
+        return Queue(), None
+    except SpoolError as error:
+        return Queue(), error

@@ -1,0 +1,136 @@
+"""The sentences about sending: why nothing is sent, what to do, and one sentence for the whole of it.
+
+All of them are pure, but for the command that leaves out the variables which name other folders.
+"""
+
+import time
+from collections.abc import Callable
+
+from deepchecks_telemetry.spool.batches.queue import PARKED_RETRY_S, Queue
+from deepchecks_telemetry.spool.consent.decision import DEFAULT_CHOICE, MODE_VARIABLE, POLICY, SWITCHES, TEST_RUN
+from deepchecks_telemetry.spool.files.paths import without_variables
+from deepchecks_telemetry.uploader.endpoint import ATTACHED, VARIABLE
+from deepchecks_telemetry.uploader.plan.decision import BlockedBy, Command, Facts, Plan, retry_after
+from deepchecks_telemetry.uploader.wire.causes import AUTOMATIC, REMOVE_SPOOL
+
+Why = tuple[str, str | None]
+ENABLE = "deepchecks telemetry enable"
+FLUSH = "deepchecks telemetry flush"
+SET_ENDPOINT = f"{ENABLE} --endpoint https://HOST"
+ADMINISTRATOR = "only your administrator can change it"
+
+
+def sentence(plan: Plan) -> str:
+    """Whether counts leave, in one sentence that holds for everything that happens without a person's doing."""
+    if plan.endpoint is not None and plan.sends:
+        now = f" Not now: {plan.reason}." if plan.reason else ""
+        return f"Counts are sent to {plan.endpoint.url}, at most once a day.{now}"
+    if plan.blocked_by is BlockedBy.NOTICE and plan.endpoint is not None:
+        return f"Nothing is sent automatically to {plan.endpoint.url}: {plan.reason}."
+    return f"Nothing is sent: {plan.reason}."
+
+
+def explain(blocked: BlockedBy, facts: Facts, command: Command, now: float) -> Why:
+    """Why nothing is sent now, and what to do about it (None: nothing has to be done)."""
+    return WHY[blocked](facts, command, now)
+
+
+def change_mode(decided_by: str) -> str:
+    """How the mode can be changed, where `decided_by` is what decided it."""
+    if decided_by == POLICY:
+        return ADMINISTRATOR
+    if decided_by == TEST_RUN:
+        return f"set {MODE_VARIABLE}=on"
+    if decided_by == DEFAULT_CHOICE:
+        return f"{without_variables()} {ENABLE}"
+    return f"unset {decided_by}" if decided_by in SWITCHES else ENABLE
+
+
+def change_endpoint(source: str | None) -> str:
+    """How an endpoint can be corrected, where `source` is what set it: a later source does not count."""
+    if source == POLICY:
+        return ADMINISTRATOR
+    return f"correct or unset {VARIABLE}" if source == VARIABLE else SET_ENDPOINT
+
+
+def time_text(seconds: int) -> str:
+    """A moment as ISO 8601 in UTC."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+
+
+def explain_mode(facts: Facts) -> str:
+    """The mode, and what decided it."""
+    why = f" ({facts.mode_reason})" if facts.mode_reason else ""
+    return f"telemetry is {facts.mode}, decided by {facts.decided_by}{why}"
+
+
+def _mode(facts: Facts, *_: object) -> Why:
+    return explain_mode(facts), change_mode(facts.decided_by)
+
+
+def _invalid_endpoint(facts: Facts, *_: object) -> Why:
+    return f"{facts.invalid_endpoint} (set by {facts.endpoint_source})", change_endpoint(facts.endpoint_source)
+
+
+def _notice(*_: object) -> Why:
+    return (
+        f"it is set by {ATTACHED}, and its notice was not shown yet",
+        f"import deepchecks in a terminal or a notebook to see the notice, or run {ENABLE}, or {FLUSH}",
+    )
+
+
+def _not_due(facts: Facts, _: Command, now: float) -> Why:
+    due = facts.queue.next_upload
+    later = due is not None and due > now
+    return (f"the next upload is due at {time_text(due)}" if later and due else "no upload is planned yet"), None
+
+
+def _retry_after(facts: Facts, command: Command, now: float) -> Why:
+    host = facts.endpoint.host if facts.endpoint else None
+    until = retry_after(facts, now) or 0
+    reason = f"{host} asked not to be called before {time_text(until)} (Retry-After)"
+    return reason, f"{FLUSH} --now" if command is Command.FLUSH else f"{AUTOMATIC}; {FLUSH} --now does not wait"
+
+
+def _future_day(facts: Facts, *_: object) -> Why:
+    events = _count(facts.queue.future, "event")
+    return f"{events} dated in the future: the clock was ahead", "check the clock; they are sent on their day"
+
+
+def _parked(facts: Facts, command: Command, _: float) -> Why:
+    queue = facts.queue
+    reason = f"{_batches(queue.parked_batches)} parked"
+    if queue.damaged_batches == queue.parked_batches:
+        return f"{reason}, whose bytes were changed", REMOVE_SPOOL
+    if command is Command.FLUSH:
+        return reason, FLUSH
+    return reason, f"run {FLUSH}{_next_parked_try(queue)}"
+
+
+def _next_parked_try(queue: Queue) -> str:
+    if queue.last_parked_try is None:
+        return ""
+    return f"; automatically one is tried from {time_text(queue.last_parked_try + PARKED_RETRY_S)} on"
+
+
+def _batches(number: int) -> str:
+    return "1 batch is" if number == 1 else f"{number} batches are"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"1 {noun} is" if number == 1 else f"{number:,} {noun}s are"
+
+
+WHY: dict[BlockedBy, Callable[[Facts, Command, float], Why]] = {
+    BlockedBy.MODE: _mode,
+    BlockedBy.INVALID_ENDPOINT: _invalid_endpoint,
+    BlockedBy.NO_ENDPOINT: lambda *_: ("no endpoint is set", SET_ENDPOINT),
+    BlockedBy.SPOOL: lambda facts, *_: (str(facts.spool_error), "deepchecks telemetry doctor"),
+    BlockedBy.FENCE: lambda *_: ("an earlier disable closed the spool", ENABLE),
+    BlockedBy.NOTICE: _notice,
+    BlockedBy.NOT_DUE: _not_due,
+    BlockedBy.RETRY_AFTER: _retry_after,
+    BlockedBy.NOTHING_PENDING: lambda *_: ("nothing is pending", None),
+    BlockedBy.FUTURE_DAY: _future_day,
+    BlockedBy.PARKED: _parked,
+}
