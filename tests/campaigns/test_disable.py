@@ -115,6 +115,7 @@ def check_half_way() -> str:
 RACE = """
 import sys
 from deepchecks_telemetry.spool import record
+assert record("run-check")
 print("ready", flush=True)
 while True:
     record("run-check")

@@ -3,8 +3,10 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -57,7 +59,7 @@ def block(beginning: str) -> str:
 
 
 def test_every_block_is_run_here() -> None:
-    assert len(BLOCKS) == PAGE.count("```") // 2 == 10
+    assert len(BLOCKS) == PAGE.count("```") // 2 == 12
 
 
 def test_the_policy_holds_as_the_page_says(run: Run, status: Callable[..., dict[str, Any]]) -> None:
@@ -111,8 +113,54 @@ def test_a_job_hands_in_what_it_can_and_one_command_turns_all_off_and_proves_it(
     recorded = run("python -c \"from deepchecks_telemetry.spool import record; assert record('run-check')\"")
     assert recorded.returncode == 0
     assert run(block("flush")).returncode == 0
-    done = run(block("disable"))
+    done = run(block("telemetry disable\n"))
     assert done.returncode == 0
     assert "Removed: 1 event, 1 row, 0 batches, 1 identifier and 0 files." in done.stdout
     assert done.stdout.endswith("of ours: no trace is left.\n")
     assert (status()["mode"], status()["recorded"]) == ("off", 0)
+    done = run(block("purge"))
+    assert done.returncode == 0
+    assert done.stdout.splitlines()[-1].startswith("Left: the choice off in ")
+    assert status()["mode"] == "off"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be two users")
+def test_one_command_turns_off_and_wipes_for_the_users_that_are_named(run: Run, tmp_path: Path) -> None:
+    """The page's homes are the test's; without names it would visit those of this machine."""
+    above = Path(tempfile.mkdtemp(prefix="homes-"))
+    above.chmod(0o755)
+    try:
+        homes = {"/home/jane": above / "jane", "/srv/home/john": above / "john"}
+        script = next(line for line in block("--all-users").splitlines() if "/home/jane" in line)
+        for number, (name, home) in enumerate(homes.items()):
+            home.mkdir(mode=0o700)
+            os.chown(home, 61_001 + number, 61_001 + number)
+            script = script.replace(name, str(home))
+        done = run(script)
+        assert done.returncode == 0, done.stderr
+        assert [(home / ".config/deepchecks/telemetry/mode").read_text() for home in homes.values()] == ["off\n"] * 2
+    finally:
+        shutil.rmtree(above)
+
+
+def test_the_volume_of_an_image_is_the_users_that_records(run: Run, tmp_path: Path) -> None:
+    """The lines of the image are done one by one, as root, and then a first event is recorded as its user."""
+    (image,) = [text for name, kind, text in BLOCKS if name == "kept"]
+    if os.geteuid() != 0:
+        pytest.skip("only root can build it")
+    lines = [line.partition(" ") for line in image.splitlines()]
+    assert [word for word, _, _ in lines] == ["RUN", "ENV", "ENV", "VOLUME", "USER"]
+    above = Path(tempfile.mkdtemp(prefix="image-"))
+    above.chmod(0o755)
+    try:
+        made = lines[0][2].replace("/var/lib", str(above))
+        assert run(made).returncode == 0
+        variables = dict(re.findall(r"ENV (\w+)=(.*)", image))
+        folder = variables["DEEPCHECKS_TELEMETRY_DIR"].replace("/var/lib", str(above))
+        user = int(lines[-1][2])
+        code = f"import os; import filelock; from deepchecks_telemetry.spool import record; os.setegid({user}); "
+        code += f"os.seteuid({user}); assert record('run-check'); os._exit(0)"
+        done = run(f'python -c "{code}"', DEEPCHECKS_TELEMETRY_DIR=folder, XDG_CONFIG_DIRS="/nowhere")
+        assert done.returncode == 0, done.stderr
+    finally:
+        shutil.rmtree(above)

@@ -66,6 +66,14 @@ def test_of_the_default_choice_all_but_on_counts(moved: dict[str, str], word: st
     assert decide(find_home(os.environ | moved), {}).mode == mode
 
 
+def test_on_in_the_default_folder_decides_nothing_elsewhere(
+    moved: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    choose(find_home(), "on")
+    monkeypatch.setattr(consent, "is_test_run", lambda *_: True)
+    assert decide(find_home(os.environ | moved), {})[:2] == ("off", "a test run")
+
+
 def test_a_default_choice_that_cannot_be_read_is_off_with_the_reason(moved: dict[str, str]) -> None:
     home = find_home()
     os.makedirs(home.mode, mode=0o700)
