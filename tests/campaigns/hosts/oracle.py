@@ -59,9 +59,9 @@ def audit(spool: Path, books: Path, *, wiped: bool) -> Totals:
         max((page["slowest_ms"] for page in pages), default=0),
         facts,
     )
+    assert [path.name for path in spool.parent.glob("spool.db.*")] == [], f"the spool was put aside: {totals}"
     least, most = (0, 0) if wiped else (totals.acknowledged, totals.attempted)
     assert least <= totals.stored.events <= most, str(totals)
-    assert [path.name for path in spool.parent.glob("spool.db.*")] == [], "the spool was put aside"
     return totals
 
 

@@ -8,11 +8,11 @@ from tests.campaigns.hosts.stage import Stage
 CONTAINER = ("unshare", "--pid", "--fork", "--mount-proc", "sh", "-c", '"$@"; exit $?', "sh")
 
 
-def check(stage: Stage, hosts: int) -> None:
+def check(stage: Stage, hosts: int, *, all_stored: bool = True) -> None:
     totals = stage.audit()
     assert totals.facts["files"] >= 8 * hosts
     assert totals.facts["foreign_bytes"] == 0
-    assert totals.acknowledged == totals.attempted  # nobody else is at work
+    assert totals.acknowledged == totals.attempted or not all_stored  # nobody else is at work
     stage.check_speed(totals)
 
 
@@ -20,11 +20,14 @@ def check(stage: Stage, hosts: int) -> None:
 def test_a_host_that_closed_our_descriptors_finds_its_files_as_it_wrote_them(
     stage: Stage, in_full: bool, mode: str
 ) -> None:
-    """After `os.closerange` no byte of ours is in the files that took our numbers, and every event is stored."""
+    """After `os.closerange` no byte of ours is in a file that took one of our numbers, and every event is stored.
+
+    With `many` files none of our numbers is left to us, and SQLite cannot use the spool in that process any more.
+    """
     hosts = 70 if in_full else 6
     for number in range(hosts):
         stage.run("descriptors.closing", mode, number)
-    check(stage, hosts)
+    check(stage, hosts, all_stored=mode != "many")
 
 
 @pytest.mark.parametrize("mode", ["detached", "in-place", "as-it-is"])

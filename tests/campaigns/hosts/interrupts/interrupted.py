@@ -65,7 +65,7 @@ def main(book: Book, exception: str, end: str, interrupts: str) -> None:
 
 
 def interrupt(book: Book, alarm: Alarm) -> bool:
-    """Whether the exception of an alarm arrived; the next record is stored, and every second time it is interrupted too."""
+    """Whether the exception of an alarm arrived. The next record is stored; every second time it is interrupted too."""
     try:
         record_until(book, alarm)
     except alarm.exception:
