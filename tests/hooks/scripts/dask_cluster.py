@@ -2,7 +2,7 @@
 
 import os
 
-from dask.distributed import Client, LocalCluster  # type: ignore[import-not-found]
+from dask.distributed import Client, LocalCluster
 
 
 def work(_: int) -> int:

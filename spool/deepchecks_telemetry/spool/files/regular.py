@@ -97,7 +97,7 @@ def _open_at_once(path: str, flags: int) -> int:
 
 
 def exists(path: str) -> bool:
-    """As `os.path.lexists`, which passes over a TimeoutError that a host's signal handler raises in the middle of it."""
+    """As `os.path.lexists`, which passes over a TimeoutError that a host's signal handler raises inside it."""
     try:
         os.lstat(path)
     except (OSError, ValueError) as error:

@@ -88,8 +88,6 @@ def _close_left_fillers() -> None:
 
 def open_numbers() -> frozenset[int]:
     """The descriptors that are open in this process."""
-    if sys.platform == "win32":
-        return frozenset()
     try:
         listed: Iterable[int] = map(int, os.listdir(LISTING))
     except OSError as error:
