@@ -149,7 +149,7 @@ def test_disable_takes_what_was_planted_away_and_what_it_leads_to_stays(world: W
 @pytest.mark.parametrize("kind_", ["link", "fifo", "second name"])
 def test_a_lock_that_is_no_file_of_its_own_is_not_taken(world: World, kind_: str) -> None:
     plant(kind_, Path(world.home.lock), fill_outside(world, "spool.lock"))
-    with pytest.raises(Unusable, match="a link or no file"), hold(world.home.lock, 0):
+    with pytest.raises(Unusable, match="a link or not a regular file"), hold(world.home.lock, 0):
         pass
 
 

@@ -74,7 +74,6 @@ def let_go() -> None:
 def ours(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
     """A spool of three events, which no process has open."""
     monkeypatch.setattr(upkeep, "SETTLED_S", 0.0)  # so nobody has to be waited for
-    monkeypatch.setattr(schema, "YOUNG_S", 0.0)
     for name in ("run-check", "run-check", "run-suite"):
         assert recording.record(name)
     let_go()

@@ -15,8 +15,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from deepchecks_telemetry.spool import record
 from deepchecks_telemetry.spool.batches import exports
 from deepchecks_telemetry.spool.batches.ledger import Batch, Disposition, batches, mark_attempt, settle
+from deepchecks_telemetry.spool.batches.queue import DAYS_AHEAD
 from deepchecks_telemetry.spool.batches.seal import Row, seal
-from deepchecks_telemetry.spool.catalogue import EVENTS
+from deepchecks_telemetry.spool.catalogue import EVENTS, LAST_DAY
 from deepchecks_telemetry.spool.choice import choose
 from deepchecks_telemetry.spool.db.compaction import tidy
 from deepchecks_telemetry.spool.db.connection import connect
@@ -24,11 +25,13 @@ from deepchecks_telemetry.spool.db.schema import UNSETTLED, BatchState
 from deepchecks_telemetry.spool.files.paths import find_home
 from deepchecks_telemetry.spool.recording import record as recording
 from deepchecks_telemetry.spool.recording import watch
+from deepchecks_telemetry.spool.recording.watch import FIRST_DAY
 from deepchecks_telemetry.spool.stats import read_accounts, read_waiting
 from deepchecks_telemetry.spool.wipe import erase
 
 NAMES = st.sampled_from([event.name for event in EVENTS])
-DAYS = st.sampled_from([0, 1, 20_000, 20_001, 30_000, 65_535])  # 1970, around now, far ahead, the last one
+# 1970, the day after one of `seal`, around now, far ahead, the last one
+DAYS = st.sampled_from([0, 1, 46_297, 20_000, 20_001, 30_000, 65_535])
 Counts = Counter[tuple[int, str]]
 
 
@@ -108,11 +111,22 @@ class Spool(RuleBasedStateMachine):
     @rule(now=st.sampled_from([0.0, 1.7e9, 4e9]))
     def seal(self, now: float) -> None:
         made = seal(self.home, render, clock=lambda: now)
-        assert made is bool(self.pending and not self.is_sealed())
+        today = int(now // 86_400)
+        self.book_far_future(today)
+        held = Counter({key: count for key, count in self.pending.items() if today < key[0] <= today + DAYS_AHEAD})
+        ready = self.pending - held
+        assert made is bool(ready and not self.is_sealed())
         if made:
             (batch,) = batches(self.home, states=("sealed",))
-            self.waiting[batch.sha256] = ("sealed", self.pending)
-            self.pending = Counter()
+            self.waiting[batch.sha256] = ("sealed", ready)
+            self.pending = held
+
+    def book_far_future(self, today: int) -> None:
+        """What is dated too far ahead is counted on today, unless the clock was never set."""
+        if today < FIRST_DAY:
+            return
+        for day, name in [key for key in self.pending if today + DAYS_AHEAD < key[0] < LAST_DAY]:
+            self.pending[today, name] += self.pending.pop((day, name))
 
     @precondition(lambda self: self.waiting)
     @rule(data=st.data(), state=st.sampled_from(["delivered", "rejected", "parked", "sealed", "exported", "crash"]))
