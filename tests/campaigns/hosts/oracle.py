@@ -23,7 +23,7 @@ class Stored(NamedTuple):
 
 
 class Totals(NamedTuple):
-    """What all hosts of a test attempted, were told was stored, and lost; and what is stored."""
+    """What all hosts of a test attempted, what was acknowledged to them, and what is stored."""
 
     processes: int
     attempted: int

@@ -7,7 +7,7 @@ from tests.campaigns.hosts.stage import Stage
 def test_a_prefork_server_and_its_workers_count_every_event(stage: Stage, in_full: bool) -> None:
     """A master that records before and between its forks loses nothing, and neither do its workers."""
     forks = 2100 if in_full else 150
-    stage.run("forks.prefork", forks, timeout_s=600)
+    stage.run("forks.prefork", forks, timeout_s=600 if in_full else 60)
     totals = stage.audit()
     assert totals.processes == forks + 1
     assert totals.acknowledged > 0.99 * totals.attempted  # three workers open at once: one may find the spool locked
@@ -31,7 +31,7 @@ def test_a_fork_takes_no_longer_than_without_us(stage: Stage, in_full: bool) -> 
 def test_pools_in_threads_work_while_the_host_records(stage: Stage, in_full: bool) -> None:
     """Two threads that use `ProcessPoolExecutor` with forks beside more than 1,001 records see no exception."""
     pools = 240 if in_full else 40
-    stage.run("forks.pools", pools, timeout_s=900)
+    stage.run("forks.pools", pools, timeout_s=900 if in_full else 60)
     totals = stage.audit()
     assert totals.facts["pools"] == pools
     assert totals.acknowledged > 1001
@@ -43,7 +43,7 @@ def test_a_fork_beside_our_own_work_is_fast_and_its_child_counts(stage: Stage, i
     """A fork that meets a fold or a look whether an upload is due does not hang, nor does the child's record."""
     stage.environ["DEEPCHECKS_TELEMETRY_ENDPOINT"] = "http://127.0.0.1:9/v1/logs"
     forks = 1500 if in_full else 200
-    stage.run("forks.racing", what, forks, timeout_s=600)
+    stage.run("forks.racing", what, forks, timeout_s=600 if in_full else 120)
     totals = stage.audit()
     assert totals.facts["forks"] == forks
     assert totals.facts.get("silent_children", 0) == 0
@@ -58,7 +58,7 @@ def test_greenlets_and_forked_children_of_a_patched_host_count(
     """After gevent's or eventlet's `monkey_patch`, beside another writer, greenlets and forked children are counted."""
     forks = 150 if in_full else 20
     with stage.beside("flicker"):
-        stage.run("forks.green", how, order, forks, timeout_s=300)
+        stage.run("forks.green", how, order, forks, timeout_s=600 if in_full else 120)
     totals = stage.audit()
     assert totals.facts["children"] == forks
     assert totals.facts["silent_children"] == 0

@@ -20,6 +20,7 @@ import sqlite3, sys
 connection = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=0)
 connection.execute("BEGIN IMMEDIATE")
 connection.execute("ROLLBACK")
+connection.close()
 """
 SPOOL = os.path.join(os.environ["DEEPCHECKS_TELEMETRY_DIR"], "state", "spool.db")
 DISABLE = [sys.executable, "-m", "deepchecks_telemetry.cli", "telemetry", "disable", "--json"]

@@ -57,7 +57,7 @@ def copy(number: int) -> str:
     """Copy our package to another folder."""
     folder = FOLDER / f"copy{number}"
     if not folder.exists():
-        for room in list(importlib.import_module(OURS).__path__):
+        for room in reversed(list(importlib.import_module(OURS).__path__)):  # the first one wins, as in an import
             shutil.copytree(room, folder / OURS, dirs_exist_ok=True)
         remove(OURS)
     return str(folder)

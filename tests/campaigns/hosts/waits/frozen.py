@@ -1,4 +1,4 @@
-"""A host whose clock stands still, as in a test suite that uses freezegun or time-machine.
+"""A host whose clock is stopped, as in a test suite that uses freezegun or time-machine.
 
     python -m ... freezegun|time-machine first|later TIMES
 

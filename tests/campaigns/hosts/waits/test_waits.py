@@ -24,7 +24,7 @@ def test_a_host_with_a_frozen_clock_counts(stage: Stage, how: str, order: str) -
 @CLOCKS
 @ORDERS
 def test_a_record_under_a_frozen_clock_does_not_wait_for_a_foreign_lock(stage: Stage, how: str, order: str) -> None:
-    """No deadline rests on a clock that stands still: ten records wait far below a second in total."""
+    """No deadline rests on a clock that is stopped: ten records wait far below a second in total."""
     with stage.beside("hold"):
         stage.run("waits.frozen", how, order, 10)
     totals = stage.audit()
