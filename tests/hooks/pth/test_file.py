@@ -108,11 +108,11 @@ def test_two_writers_share_no_draft(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     """Two containers with the same process id can share the environment."""
     drafts = []
 
-    def fail(draft: Path, _: Path) -> None:
-        drafts.append(draft.name)
+    def fail(draft: str, _: str) -> None:
+        drafts.append(os.path.basename(draft))
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "replace", fail)
+    monkeypatch.setattr(os, "replace", fail)
     for _ in range(2):
         with pytest.raises(HooksError, match=r"^Cannot write .*: No space left on device\. "):
             install_file(tmp_path)

@@ -118,9 +118,9 @@ while len(raised) < int(sys.argv[2]):
             arrived.add(id(error))
             error = error.__context__
 signal.setitimer(signal.ITIMER_REAL, 0)
-started = time.monotonic()
-last = record("run-check")
-print(len(raised), len(arrived & set(map(id, raised))), acknowledged + 1 + last, last, time.monotonic() - started < 0.5)
+started, last = time.monotonic(), False
+while not last and time.monotonic() - started < 2: last = record("run-check")  # a busy machine may cost one back-off
+print(len(raised), len(arrived & set(map(id, raised))), acknowledged + 1 + last, last, time.monotonic() - started < 2)
 """
 
 

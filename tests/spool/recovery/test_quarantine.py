@@ -20,6 +20,7 @@ from deepchecks_telemetry.spool.files.lock import hold
 from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.spool.files.quarantine import MOST, SETTLED_S, quarantine, quarantined
 from deepchecks_telemetry.spool.files.regular import file_id
+from deepchecks_telemetry.spool.recording import writer
 from deepchecks_telemetry.spool.stats import read_accounts
 from deepchecks_telemetry.spool.wipe import erase
 
@@ -210,6 +211,7 @@ def test_a_connection_that_may_mix_the_old_file_with_the_new_wal_is_not_used(
         configure(connection, home)
 
     monkeypatch.setattr(db, "_configure", replaced)
+    monkeypatch.setattr(writer, "DEADLINE_S", 10.0)  # another interpreter starts meanwhile
     close_our_own()
     assert record("run-check")
     books = read_accounts(ours)

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from deepchecks_telemetry.spool.errors import Unusable, raise_if_hosts
 from deepchecks_telemetry.spool.files.paths import Home
-from deepchecks_telemetry.spool.files.regular import file_id
+from deepchecks_telemetry.spool.files.regular import exists, file_id
 
 MOUNTS = "/proc/self/mountinfo"
 # A WAL needs memory that all processes share; on a network file system they may be on different machines
@@ -107,7 +107,9 @@ def make_folder(path: str) -> bool:
         check_above(os.path.dirname(path))
         os.mkdir(path, 0o700)
         os.chmod(path, 0o700)  # a umask of 0777 leaves a folder that its owner cannot enter
-    except FileNotFoundError:
+    except FileNotFoundError as error:
+        if exists(os.path.dirname(path)):  # /proc, or a drive that is not there: it says so of anything
+            raise Unusable(f"the folder {path} cannot be made ({error.strerror})") from error
         make_folder(os.path.dirname(path))
         return make_folder(path)
     except FileExistsError:
