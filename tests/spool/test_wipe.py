@@ -243,3 +243,15 @@ def test_the_next_life_has_another_name_and_other_uids(ours: Home, render: Rende
     (second, (new,)) = live()
     assert first != second
     assert old.sha256 != new.sha256
+
+
+def test_each_disable_moves_the_fence_a_closed_one_too(ours: Home) -> None:
+    """A host that has read the fence of the first one must not open it again because of a hand-written `on`."""
+    assert record("run-check")
+    fences = []
+    for _ in range(3):
+        erase(ours)
+        with closing(sqlite3.connect(ours.spool)) as connection:
+            fences.append(connection.execute("SELECT epoch FROM spool").fetchone()[0])
+    assert [fence % 2 for fence in fences] == [1, 1, 1]
+    assert fences[0] < fences[1] < fences[2]
