@@ -60,7 +60,7 @@ def test_a_record_asks_for_two_writes_and_no_record_or_exit_waits_for_the_disk(
     phases = calls.trace(host, calls.MARK + calls.OURS, 50)
     usual = calls.usual(phases)
     assert usual["calls"].get("pwrite64") == 2
-    assert usual["total"] <= 10
+    assert usual["total"] <= 11  # two of them ask whether the descriptors are still SQLite's
     assert {name for name, made in phases if any(made[call] for call in calls.SYNCING)} == set()
 
 
