@@ -4,7 +4,6 @@ python -m ... gunicorn|preload|gevent|uwsgi|lazy-apps
 """
 
 import http.client
-import os
 import signal
 import socket
 import subprocess
@@ -78,5 +77,4 @@ def ask(address: str) -> str:
 
 
 if __name__ == "__main__":
-    os.environ["PYTHONPATH"] = os.getcwd()
     play(main)
