@@ -1,8 +1,6 @@
 """What a first record would meet, found out by doing it: a spool is made in a folder beside, and removed again."""
 
 import os
-import shutil
-import tempfile
 
 from deepchecks_telemetry.spool.db.connection import opened
 from deepchecks_telemetry.spool.db.create import create
@@ -17,6 +15,9 @@ LOCK_S = 2.0
 
 def try_first_record(home: Home) -> None:
     """Make, lock, open and remove a spool where `home` has none; raises what a host would meet."""
+    import shutil
+    import tempfile
+
     length = len(os.fsencode(home.spool))
     if os.name == "posix" and length > LONGEST_PATH:
         raise Unusable(f"the path {home.spool} has {length} bytes, and SQLite takes {LONGEST_PATH}")
