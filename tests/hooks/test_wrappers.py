@@ -5,7 +5,6 @@ import inspect
 import pickle
 import subprocess
 import threading
-import timeit
 import types
 import warnings
 from collections.abc import Callable
@@ -186,11 +185,3 @@ def test_a_deprecation_still_points_at_the_users_line(counted: list[str]) -> Non
         warnings.simplefilter("always")
         Check().deprecated()
     assert [warning.filename for warning in caught] == [__file__]
-
-
-def test_the_wrapper_costs_less_than_a_microsecond_beside_the_record(counted: list[str]) -> None:
-    plain, wrapped, check = PLAIN, Check.run, Check()
-    rounds = 2000
-    best = min(timeit.repeat(lambda: wrapped(check), number=rounds, repeat=15))
-    base = min(timeit.repeat(lambda: plain(check), number=rounds, repeat=15))
-    assert (best - base) / rounds < 1e-6

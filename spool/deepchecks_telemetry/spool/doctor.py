@@ -19,7 +19,7 @@ from deepchecks_telemetry.spool.errors import Damaged, Outdated, SpoolError
 from deepchecks_telemetry.spool.files.directory import check_ground, is_remote
 from deepchecks_telemetry.spool.files.lock import hold
 from deepchecks_telemetry.spool.files.paths import Home, without_variables
-from deepchecks_telemetry.spool.files.quarantine import quarantined
+from deepchecks_telemetry.spool.files.quarantine import find_asides, quarantined
 from deepchecks_telemetry.spool.files.regular import is_lockable, is_shared
 from deepchecks_telemetry.spool.recovery.second_name import separate
 from deepchecks_telemetry.spool.stats import explain_dropped, read_books
@@ -114,7 +114,7 @@ def _no_spool(home: Home) -> Finding:
 
 def _second_name(home: Home) -> Iterator[Finding]:
     try:
-        if is_shared(home.spool):
+        if is_shared(home.spool) or find_asides(home):
             separate(home, LOCK_S)
             text = "a backup by hard links had given it a second name; it is in a file of its own now, the backup stays"
             yield Finding("second name", WARNING, text)

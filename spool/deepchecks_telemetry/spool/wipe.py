@@ -21,7 +21,7 @@ from deepchecks_telemetry.spool.errors import Busy, Damaged, Outdated, Unusable
 from deepchecks_telemetry.spool.files.directory import check_owner
 from deepchecks_telemetry.spool.files.lock import hold
 from deepchecks_telemetry.spool.files.paths import Home
-from deepchecks_telemetry.spool.files.quarantine import LEASE_S
+from deepchecks_telemetry.spool.files.quarantine import LEASE_S, find_asides
 from deepchecks_telemetry.spool.files.regular import is_lockable, is_plain, is_shared
 from deepchecks_telemetry.spool.files.residue import find_page_folders, find_residue
 from deepchecks_telemetry.spool.recovery.second_name import separate
@@ -113,7 +113,7 @@ def _wipe(home: Home, on_wait: Callable[[], None]) -> Erased:
         exports = remove_exports(home)
         return Erased(home, removed=(*exports.removed, *pages[0]), left=(*exports.left, *pages[1]))
     check_owner(home.state, "the state folder")
-    if is_shared(home.spool):
+    if is_shared(home.spool) or find_asides(home):
         separate(home, BUSY_TIMEOUT_S)  # its exports must be known; what the backup has is not ours
     _unplant(home)
     fenced = _is_done(close_fence, home, locked=False)

@@ -19,8 +19,6 @@ HEAVY = {
     "pandas",
     "socket",
     "ssl",
-    "threading",
-    "subprocess",
 }
 
 # What the interpreter does is told by its audit events; what record() loads, by what is there before and after.

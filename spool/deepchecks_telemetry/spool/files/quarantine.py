@@ -10,10 +10,12 @@ import time
 
 from deepchecks_telemetry.spool.errors import Unusable, raise_if_hosts
 from deepchecks_telemetry.spool.files.paths import Home
-from deepchecks_telemetry.spool.files.regular import BESIDE, exists, file_id, is_plain_database
+from deepchecks_telemetry.spool.files.regular import BESIDE, exists, file_id, is_plain_database, is_shared
 
 LEASE_S = 0.01
 SETTLED_S = 1.0  # a copy is salvaged only so long after its rename: a hundred leases
+ASIDE = ".linked-"
+MOST_ASIDE = 64  # two months of nightly backups
 MOST = 4  # copies kept apart at once; a disk that damages every new spool must not be filled with them
 
 
@@ -24,6 +26,22 @@ def quarantine(home: Home, damaged: tuple[int, int] | None) -> None:
     if len(quarantined(home)) >= MOST:
         raise Unusable("the spool is damaged again and again")
     _rename(home.spool, f"{home.spool}.damaged-{time.time_ns():x}")
+
+
+def set_aside(home: Home) -> None:
+    """Rename a spool that has a second name, so that a new one can be made; the caller holds the file lock.
+
+    `recovery/second_name.py` copies it back. After `MOST_ASIDE` backups without a command nothing is recorded.
+    """
+    if is_shared(home.spool) and len(find_asides(home)) < MOST_ASIDE:
+        _rename(home.spool, f"{home.spool}{ASIDE}{time.time_ns():x}")
+
+
+def find_asides(home: Home) -> list[str]:
+    """The spools that were set aside and are not copied back yet, oldest first."""
+    beginning = os.path.basename(home.spool) + ASIDE
+    names = [name for name in sorted(os.listdir(home.state)) if name.startswith(beginning)]
+    return [os.path.join(home.state, name) for name in names if not name.endswith(BESIDE)]
 
 
 def quarantined(home: Home) -> list[str]:

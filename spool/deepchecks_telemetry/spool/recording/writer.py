@@ -18,8 +18,8 @@ from deepchecks_telemetry.spool.db.sqlite_errors import FAULTS, is_busy, is_dama
 from deepchecks_telemetry.spool.errors import Busy, SpoolError, raise_if_hosts
 from deepchecks_telemetry.spool.files.lock import hold_in_host
 from deepchecks_telemetry.spool.files.paths import Home
-from deepchecks_telemetry.spool.files.quarantine import quarantine
-from deepchecks_telemetry.spool.files.regular import exists, file_id
+from deepchecks_telemetry.spool.files.quarantine import quarantine, set_aside
+from deepchecks_telemetry.spool.files.regular import exists, file_id, is_shared
 from deepchecks_telemetry.spool.recording.process import Process
 from deepchecks_telemetry.spool.recording.session import Connection, Session, open_connection, open_session
 from deepchecks_telemetry.spool.recording.watch import Change, Watch
@@ -170,6 +170,8 @@ class Writer:
         if decide(self.home, self._environ).mode == OFF:  # nothing is made then, not even a directory
             self._back_off()
             return None
+        if is_shared(self.home.spool):  # a backup by hard links
+            retry_while_busy(self._set_aside, now + DEADLINE_S, tries=HOST_TRIES)
         if not exists(self.home.spool):
             self._patient_until = now + FIRST_DEADLINE_S
             create(self.home, FIRST_DEADLINE_S)
@@ -223,6 +225,10 @@ class Writer:
     def _quarantine(self, file: tuple[int, int] | None) -> None:
         with hold_in_host(self.home.lock):
             quarantine(self.home, file)
+
+    def _set_aside(self) -> None:
+        with hold_in_host(self.home.lock):
+            set_aside(self.home)
 
     def _store_again(self, number: int, now: float) -> bool:
         self._discard()

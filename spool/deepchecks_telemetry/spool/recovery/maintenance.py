@@ -16,9 +16,9 @@ from deepchecks_telemetry.spool.db.schema import VERSION
 from deepchecks_telemetry.spool.errors import Damaged
 from deepchecks_telemetry.spool.files.lock import hold
 from deepchecks_telemetry.spool.files.paths import Home
-from deepchecks_telemetry.spool.files.quarantine import SETTLED_S, discard, quarantined
+from deepchecks_telemetry.spool.files.quarantine import SETTLED_S, discard, find_asides, quarantined
 from deepchecks_telemetry.spool.files.regular import is_shared
-from deepchecks_telemetry.spool.recovery.second_name import find_asides, separate
+from deepchecks_telemetry.spool.recovery.second_name import separate
 
 Result = TypeVar("Result")
 

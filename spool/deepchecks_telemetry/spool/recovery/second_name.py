@@ -1,8 +1,8 @@
 """A backup by hard links (`cp -al`) gives the spool a second name: it moves to a file of its own, the backup stays.
 
 Each host looks at most `LEASE_S` before it acknowledges a record whether its file is still the one at the path. So two
-leases after the old file has lost its name here nothing more is acknowledged in it, and all of it can be copied. What a
-crash leaves half-way is finished by the next caller.
+leases after the old file has lost its name here nothing more is acknowledged in it, and all of it can be copied. A host
+only takes the name away and makes a new spool; the copying, and what a crash leaves half-way, is for the next command.
 """
 
 import os
@@ -14,33 +14,23 @@ from contextlib import closing
 from deepchecks_telemetry.spool.db.sqlite_errors import FAULTS
 from deepchecks_telemetry.spool.files.lock import hold
 from deepchecks_telemetry.spool.files.paths import Home
-from deepchecks_telemetry.spool.files.quarantine import LEASE_S, remove_orphan_wal
-from deepchecks_telemetry.spool.files.regular import BESIDE, clear, is_shared, leads_elsewhere
+from deepchecks_telemetry.spool.files.quarantine import LEASE_S, find_asides, remove_orphan_wal, set_aside
+from deepchecks_telemetry.spool.files.regular import BESIDE, clear, leads_elsewhere
 
-ASIDE = ".linked-"
 COPIED = ("-wal", "-journal", "")  # the database last: with its name it counts as whole
 
 
 def separate(home: Home, lock_s: float) -> None:
     """Give the spool files of its own; `Busy` where the file lock is held for longer than `lock_s`."""
     with hold(home.lock, lock_s):
-        if is_shared(home.spool):
-            _rename(home.spool, f"{home.spool}{ASIDE}{time.time_ns():x}")
+        set_aside(home)
         for aside in find_asides(home):
             time.sleep(2 * LEASE_S)
             _copy_back(home, aside)
             clear(aside)
 
 
-def find_asides(home: Home) -> list[str]:
-    """The spools that have lost their name here and are not copied yet."""
-    beginning = os.path.basename(home.spool) + ASIDE
-    names = [name for name in sorted(os.listdir(home.state)) if name.startswith(beginning)]
-    return [os.path.join(home.state, name) for name in names if not name.endswith(BESIDE)]
-
-
 def _rename(path: str, aside: str) -> None:
-    # The database first: a host that comes now finds none, and waits for the lock to make one.
     for suffix in ("", *BESIDE):
         if os.path.lexists(path + suffix):
             os.rename(path + suffix, aside + suffix)
