@@ -12,7 +12,7 @@ import hypothesis
 import pytest
 
 from deepchecks_telemetry.spool.consent import resource as environment
-from deepchecks_telemetry.spool.files.paths import find_home
+from deepchecks_telemetry.spool.files.paths import find_default, find_home
 
 # A shared machine is slow at times: the timeout of each test is the limit, not hypothesis' 200 ms for each example.
 # In CI the examples are the same in each run: what a random one finds there, a change that has nothing to do with it
@@ -20,8 +20,10 @@ from deepchecks_telemetry.spool.files.paths import find_home
 hypothesis.settings.register_profile("house", deadline=None, derandomize="CI" in os.environ)
 hypothesis.settings.load_profile("house")
 
-_MACHINE = Path(__file__).parent / "machine"
-exec((_MACHINE / "sitecustomize.py").read_text("utf-8"), {})
+# Programs with a PYTHONPATH of their own need this folder in it: see its module.
+MACHINE = Path(__file__).parent / "machine"
+_REAL = find_default("")
+exec((MACHINE / "sitecustomize.py").read_text("utf-8"), {})
 
 _OURS = ("DEEPCHECKS_", "DISABLE_DEEPCHECKS_", "DISABLE_LATEST_VERSION_CHECK", "DO_NOT_TRACK")
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
@@ -68,6 +70,18 @@ _LOOPBACK = Loopback()
 sys.addaudithook(_LOOPBACK)
 
 
+def pytest_sessionstart() -> None:
+    """Refuse to run where this user has decided or recorded anything: an isolated interpreter looks there."""
+    if _REAL and (there := [folder for folder in _REAL[:2] if os.path.lexists(folder)]):
+        pytest.exit(f"{there[0]} exists: tests run as a user without telemetry (deepchecks telemetry purge)", 2)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail where a test has made the real user's own folders."""
+    if not hasattr(session.config, "workerinput") and _REAL and any(map(os.path.lexists, _REAL[:2])):
+        pytest.exit(f"a test has written to {_REAL.state} or {_REAL.config}, which are the real user's", 1)
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add `--long`: `pytest tests/campaigns --long`."""
     parser.addoption("--long", action="store_true", help="run campaigns and mutations in full: an hour or more")
@@ -88,7 +102,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         if name.upper().startswith(_OURS) or name.upper() in (*_PROXIES, *environment._CI):
             monkeypatch.delenv(name)
     # Each interpreter that is started finds no folder of the real user's by the user database, as this one does.
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(_MACHINE), os.environ.get("PYTHONPATH")])))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(MACHINE), os.environ.get("PYTHONPATH")])))
     monkeypatch.delenv("TESTS_REGISTERED_HOME", raising=False)
     user = tmp_path / "user"
     for name in ("HOME", "USERPROFILE", "XDG_CONFIG_HOME", "XDG_CONFIG_DIRS", "XDG_STATE_HOME", "XDG_DATA_HOME"):

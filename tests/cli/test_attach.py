@@ -7,6 +7,7 @@ from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
+from tests.conftest import MACHINE
 
 Run = Callable[..., CompletedProcess[str]]
 
@@ -19,7 +20,7 @@ def library(tmp_path: Path) -> str:
     """Stands for the released deepchecks; whether it is the real one makes no difference to its import."""
     (tmp_path / "library" / "deepchecks").mkdir(parents=True)
     (tmp_path / "library" / "deepchecks" / "__init__.py").write_text('"""The library."""\n')
-    return str(tmp_path / "library")
+    return os.pathsep.join([str(tmp_path / "library"), str(MACHINE)])
 
 
 def packages(tmp_path: Path) -> list[str]:

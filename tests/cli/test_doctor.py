@@ -8,6 +8,7 @@ from subprocess import CompletedProcess
 from typing import Any
 
 import pytest
+from tests.conftest import MACHINE
 
 Run = Callable[..., CompletedProcess[str]]
 Record = Callable[..., list[bool]]
@@ -138,7 +139,7 @@ def test_the_identifier_that_deepchecks_own_call_left_is_named_and_removed(progr
     left.parent.mkdir(parents=True)
     (left.parent / "__init__.py").touch()
     left.write_text("a-uuid")
-    environ = {"PYTHONPATH": str(tmp_path / "site")}
+    environ = {"PYTHONPATH": f"{tmp_path / 'site'}{os.pathsep}{MACHINE}"}
     assert json.loads(program("status", "--json", **environ).stdout)["old_identifier"] == str(left)
     assert f"{left}: see doctor" in program("status", **environ).stdout
     assert "doctor --remove-identifier" in program("doctor", **environ).stdout

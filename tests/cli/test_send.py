@@ -184,9 +184,7 @@ def test_ctrl_c_says_that_nothing_is_lost_and_the_try_has_no_older_outcome(
     child.send_signal(signal.SIGINT)
     try:
         out, err = child.communicate(timeout=8)
-    except (
-        subprocess.TimeoutExpired
-    ):  # Python passes over one that strikes inside a destructor: a person types it again
+    except subprocess.TimeoutExpired:  # Python passes over one that strikes in a destructor: a person types it again
         child.send_signal(signal.SIGINT)
         out, err = child.communicate(timeout=60)
     receiver.hold.set()

@@ -10,6 +10,7 @@ from subprocess import CompletedProcess
 import pytest
 
 Run = Callable[..., CompletedProcess[str]]
+Record = Callable[..., list[bool]]
 Files = Callable[[], dict[str, bytes]]
 
 # Each breaks one step, as a bug would.
@@ -85,6 +86,20 @@ def test_an_administrators_policy_does_not_count_inside_it(program: Run, tempora
     policy.parent.mkdir(parents=True)
     policy.write_text("off\n")
     assert program("tour").returncode == 0
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("choice", ["on", "off"])
+def test_the_users_own_choice_and_events_stay_as_they_are(
+    program: Run, record: Record, temporary: Path, registered: Path, choice: str
+) -> None:
+    usual = {"DEEPCHECKS_TELEMETRY_DIR": "", "XDG_STATE_HOME": "", "XDG_CONFIG_HOME": "", "HOME": str(registered)}
+    assert record("run-check", **usual) == [True]
+    (registered / ".config" / "deepchecks" / "telemetry").mkdir(parents=True, exist_ok=True)
+    (registered / ".config" / "deepchecks" / "telemetry" / "mode").write_text(choice)
+    before = {path: path.read_bytes() for path in registered.rglob("*") if path.is_file()}
+    assert program("tour", **usual).returncode == 0
+    assert {path: path.read_bytes() for path in registered.rglob("*") if path.is_file()} == before
 
 
 @pytest.mark.timeout(60)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.conftest import MACHINE
 
 from deepchecks_telemetry.hooks import deepchecks_folder, install_file
 from deepchecks_telemetry.spool.catalogue import NAMES
@@ -143,4 +144,4 @@ def library(tmp_path: Path) -> str:
     (package / "__init__.py").touch()
     (package / "tabular" / "__init__.py").touch()
     (package / "tabular" / "base_checks.py").write_text(CHECK)
-    return str(package.parent)
+    return os.pathsep.join([str(package.parent), str(MACHINE)])

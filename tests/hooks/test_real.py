@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.conftest import MACHINE
 
 from deepchecks_telemetry.hooks import deepchecks_folder, missing_targets, old_user_id, remove_user_id
 
@@ -85,7 +86,7 @@ def test_the_maintainers_one_line_is_enough(
     source = root.read_text(encoding="utf-8")
     assert source.count(f"\n{before}\n") == 1
     root.write_text(source.replace(f"\n{before}\n", f"\n{line}\n{before}\n"), encoding="utf-8")
-    found = said(run("-W", "ignore", AT_IMPORT, PYTHONPATH=str(released.parent)))
+    found = said(run("-W", "ignore", AT_IMPORT, PYTHONPATH=f"{released.parent}{os.pathsep}{MACHINE}"))
     assert (found["heard"], found["file"], recorded()) == ([], str(root), {"package-import": 1})
     # No notice of this endpoint was shown yet, so it is not even kept; once its owner chose `on`, it is.
     assert ask("SELECT endpoint FROM spool") == [(None,)]
@@ -94,7 +95,7 @@ def test_the_maintainers_one_line_is_enough(
     check = (
         "from deepchecks.tabular.checks import IsSingleValue as c; import pandas as p; c().run(p.DataFrame({'a': [1]}))"
     )
-    run("-W", "ignore", "-c", check, PYTHONPATH=str(released.parent))
+    run("-W", "ignore", "-c", check, PYTHONPATH=f"{released.parent}{os.pathsep}{MACHINE}")
     assert recorded() == {"package-import": 2, "run-check": 1}
     assert ask("SELECT endpoint FROM spool") == [(line.split('"')[1] + "/v1/logs",)]
 

@@ -2,12 +2,14 @@
 
 import importlib.metadata
 import importlib.util
+import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.conftest import MACHINE
 
 from deepchecks_telemetry.hooks import missing_targets
 
@@ -53,7 +55,16 @@ def test_attached_it_opens_no_socket_and_writes_no_file_in_a_black_hole(
 ) -> None:
     """In each mode, with an endpoint that would be sent to."""
     variables = {"DEEPCHECKS_TELEMETRY": mode, "DEEPCHECKS_TELEMETRY_ENDPOINT": "https://collector.test"}
-    found = said(run("-W", "ignore", AT_IMPORT, python=attached, PYTHONPATH=str(released.parent), **variables))
+    found = said(
+        run(
+            "-W",
+            "ignore",
+            AT_IMPORT,
+            python=attached,
+            PYTHONPATH=f"{released.parent}{os.pathsep}{MACHINE}",
+            **variables,
+        )
+    )
     assert (found["heard"], set(found["variables"]) - OPENMP) == ([], set())
     assert found["file"] == str(released / "__init__.py")
     assert not (released / ".user_id").exists()
@@ -62,7 +73,7 @@ def test_attached_it_opens_no_socket_and_writes_no_file_in_a_black_hole(
 
 def test_as_released_it_does_both(run: Run, said: Said, released: Path) -> None:
     """What the test above listens for is there to be heard."""
-    found = said(run("-W", "ignore", AT_IMPORT, PYTHONPATH=str(released.parent)))
+    found = said(run("-W", "ignore", AT_IMPORT, PYTHONPATH=f"{released.parent}{os.pathsep}{MACHINE}"))
     assert found["heard"] == [".user_id", "getaddrinfo", "socket.getaddrinfo", "socket.connect"]
     assert (released / ".user_id").exists()
 

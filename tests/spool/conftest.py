@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.conftest import MACHINE
 
 from deepchecks_telemetry.spool.batches.seal import Row
 from deepchecks_telemetry.spool.files.paths import Home, find_home
@@ -69,7 +70,7 @@ def sources() -> str:
     """A PYTHONPATH with which any interpreter finds the rooms as they are here, and the pure Python that they need."""
     rooms = [str(Path(folder).parent) for folder in import_module("deepchecks_telemetry").__path__]
     needed = [str(Path(str(import_module(name).__file__)).parents[1]) for name in ("platformdirs", "filelock")]
-    return os.pathsep.join(dict.fromkeys([*rooms, *needed]))
+    return os.pathsep.join(dict.fromkeys([*rooms, *needed, str(MACHINE)]))
 
 
 @pytest.fixture(scope="session")

@@ -12,8 +12,13 @@ from deepchecks_telemetry.cli.output import say_line
 from deepchecks_telemetry.spool.consent.decision import SWITCHES
 
 TIMEOUT_S = 120
-# The administrator's policy may say off, and no variable takes that away: nothing leaves this folder in any mode.
-NO_POLICY = "from deepchecks_telemetry.spool.files import paths; paths.find_policy = lambda _: 'nowhere'\n"
+# The administrator's policy or the user's own choice may be off, and no variable takes that away. Neither counts here,
+# and `disable` does not reach the user's own folders: nothing leaves the tour's folder in any mode.
+ALONE = """
+from deepchecks_telemetry.spool.files import paths
+paths.find_policy = lambda _: "nowhere"
+paths.find_default = lambda _: None
+"""
 COMMAND = "from deepchecks_telemetry.cli import main; main()"
 OURS = 1  # our own standard output: a command sees the reader's terminal, and its notes stay in their place
 
@@ -55,7 +60,7 @@ class Walk:
     def _start(self, source: str, *arguments: str, stdout: int, stderr: int) -> "subprocess.CompletedProcess[bytes]":
         try:
             return subprocess.run(
-                [sys.executable, "-c", NO_POLICY + source, *arguments],
+                [sys.executable, "-c", ALONE + source, *arguments],
                 env=self.environ,
                 cwd=self.folder,
                 stdout=stdout,

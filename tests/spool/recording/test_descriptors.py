@@ -63,9 +63,10 @@ def test_descriptors_are_out_of_the_way_of_the_hosts_next_files(ours: Home, run:
     assert int(lines[1]) < 10
 
 
-def test_a_low_limit_of_open_files_is_not_an_error_of_the_host(ours: Home, run: Run) -> None:
+@pytest.mark.parametrize("limit", [40, 256, 258, 262, 272])
+def test_a_low_limit_of_open_files_is_not_an_error_of_the_host(ours: Home, run: Run, limit: int) -> None:
     run(
-        "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40))\n"
+        f"import resource; resource.setrlimit(resource.RLIMIT_NOFILE, ({limit}, {limit}))\n"
         "from deepchecks_telemetry.spool import record; assert record('run-check')"
     )
     assert read_accounts(ours).pending == 1

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.conftest import MACHINE
 from tests.uploader.programs import HOST, PATIENCE_S, Children, host, set_due
 
 from deepchecks_telemetry.spool.choice import choose
@@ -94,13 +95,13 @@ def bare() -> str:
 
 
 def test_the_package_is_found_by_a_relative_pythonpath(due: Home, bare: str, tmp_path: Path) -> None:
-    paths = [os.path.relpath(path, tmp_path) for path in (*ROOTS, LIBRARIES)]
+    paths = [os.path.relpath(path, tmp_path) for path in (*ROOTS, LIBRARIES, str(MACHINE))]
     run(bare, "-c", START, cwd=tmp_path, PYTHONPATH=os.pathsep.join(paths))
     wait_until(lambda: read_accounts(due).delivered == 3)
 
 
 def test_the_package_is_found_by_relative_entries_of_sys_path(due: Home, bare: str, tmp_path: Path) -> None:
-    paths = [os.path.relpath(path, tmp_path) for path in (*ROOTS, LIBRARIES)]
+    paths = [os.path.relpath(path, tmp_path) for path in (*ROOTS, LIBRARIES, str(MACHINE))]
     run(bare, "-c", f"import sys; sys.path[:0] = {paths}; {START}", cwd=tmp_path)
     wait_until(lambda: read_accounts(due).delivered == 3)
 

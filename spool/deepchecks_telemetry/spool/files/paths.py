@@ -67,7 +67,7 @@ def find_home(environ: Mapping[str, str] = os.environ) -> Home:
     Raises `Unusable` where the system knows no home folder of this user.
     """
     policy = find_policy(_policy_folders(environ))
-    home, default = _named(environ, policy), _default(policy)
+    home, default = _named(environ, policy), find_default(policy)
     return home if default is None or default == home else home._replace(default=default)
 
 
@@ -83,7 +83,7 @@ def _below(state: str, config: str, policy: str) -> Home:
     return Home(os.path.join(state, APP, "telemetry"), os.path.join(config, APP, "telemetry"), policy)
 
 
-def _default(policy: str) -> Home | None:
+def find_default(policy: str) -> Home | None:
     """The folders that no variable moves, so that `off` holds for a program with other variables too."""
     if sys.platform == "win32":
         bases: tuple[str, str] | None = _ask_platformdirs()[:2]

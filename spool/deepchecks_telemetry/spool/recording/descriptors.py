@@ -55,22 +55,10 @@ def high_numbers() -> Iterator[None]:
     """Occupy the descriptors below `FIRST` for a moment, so that files opened meanwhile get higher ones."""
     _close_left_fillers()
     try:
-        if sys.platform != "win32":
-            _fill()
+        _fill()
         yield
     finally:
         _close_fillers()
-
-
-def _fill() -> None:
-    try:
-        _fillers.append(os.open(os.devnull, os.O_RDONLY))
-        # In one call, in which no signal handler can raise: each of them is in the list.
-        _fillers.extend(map(os.dup, repeat(_fillers[0], FIRST - _fillers[0])))
-    except OSError as error:  # the limit of this process is lower: the numbers are as high as they get
-        raise_if_hosts(error)
-        for _ in range(min(ROOM, len(_fillers))):
-            os.close(_fillers.pop())
 
 
 def _close_fillers() -> None:
@@ -182,6 +170,9 @@ def _is_one_of(number: int, files: list[os.stat_result]) -> bool:
 
 if sys.platform == "win32":  # SQLite has handles there, not descriptors: one of our own stands for them
 
+    def _fill() -> None:
+        pass
+
     def _find(database: str, before: frozenset[int]) -> list[int]:  # noqa: ARG001
         return [os.open(database, os.O_RDONLY)]
 
@@ -191,6 +182,17 @@ if sys.platform == "win32":  # SQLite has handles there, not descriptors: one of
 
 else:
     import fcntl
+
+    def _fill() -> None:
+        try:
+            _fillers.append(os.open(os.devnull, os.O_RDONLY))
+            # In one call, in which no signal handler can raise: each of them is in the list.
+            _fillers.extend(map(os.dup, repeat(_fillers[0], FIRST - _fillers[0])))
+            _fillers.append(fcntl.fcntl(_fillers[0], fcntl.F_DUPFD_CLOEXEC, FIRST + ROOM))  # is there room above?
+        except OSError as error:  # the limit of this process is lower: the numbers are as high as they get
+            raise_if_hosts(error)
+            for _ in range(min(ROOM, len(_fillers))):
+                os.close(_fillers.pop())
 
     def _find(database: str, before: frozenset[int]) -> list[int]:
         files = [found for found in map(_stat_path, _names(database)) if found]
