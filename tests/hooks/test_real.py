@@ -78,7 +78,7 @@ def test_what_is_typed_into_ipython_is_counted(recorded: Callable[[], Counts], r
 
 
 def test_the_maintainers_one_line_is_enough(
-    run: Run, recorded: Callable[[], Counts], said: Said, ask: Ask, released: Path, tmp_path: Path
+    run: Run, recorded: Callable[[], Counts], said: Said, ask: Ask, released: Path
 ) -> None:
     """The line of the document, put where it says, in a copy of the released package that is thrown away."""
     line, before = re.findall(r"^```python\n(.*)\n(.*)\n```$", MAINTAINERS.read_text(encoding="utf-8"), re.MULTILINE)[0]
@@ -88,16 +88,14 @@ def test_the_maintainers_one_line_is_enough(
     root.write_text(source.replace(f"\n{before}\n", f"\n{line}\n{before}\n"), encoding="utf-8")
     found = said(run("-W", "ignore", AT_IMPORT, PYTHONPATH=f"{released.parent}{os.pathsep}{MACHINE}"))
     assert (found["heard"], found["file"], recorded()) == ([], str(root), {"package-import": 1})
-    # No notice of this endpoint was shown yet, so it is not even kept; once its owner chose `on`, it is.
-    assert ask("SELECT endpoint FROM spool") == [(None,)]
-    (tmp_path / "home" / "config").mkdir()
-    (tmp_path / "home" / "config" / "mode").write_text("on\n")
+    # It is noted, so that `status` can name it; nothing is sent, because nobody has seen the notice of it.
+    assert ask("SELECT endpoint, next_upload FROM spool") == [(line.split('"')[1] + "/v1/logs", None)]
     check = (
         "from deepchecks.tabular.checks import IsSingleValue as c; import pandas as p; c().run(p.DataFrame({'a': [1]}))"
     )
     run("-W", "ignore", "-c", check, PYTHONPATH=f"{released.parent}{os.pathsep}{MACHINE}")
     assert recorded() == {"package-import": 2, "run-check": 1}
-    assert ask("SELECT endpoint FROM spool") == [(line.split('"')[1] + "/v1/logs",)]
+    assert ask("SELECT count(*) FROM batches") == [(0,)]
 
 
 def test_a_seam_that_moved_is_reported(released: Path) -> None:

@@ -55,6 +55,7 @@ DROPPED = {
     "failed": "the spool could not be written",
     "unknown": "not in the catalogue, so the spool was edited",
     "damage": "could not be read from a damaged spool",
+    "copied": "the spool is a copy (an image, a clone, a backup), and its original sends them",
     "unsettled": "exported, and no receipt was settled before the limit of unsettled exports was reached",
 }
 

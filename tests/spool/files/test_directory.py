@@ -16,7 +16,7 @@ from deepchecks_telemetry.spool.db.schema import BREAKING
 from deepchecks_telemetry.spool.doctor import OK, WARNING, WRONG, examine
 from deepchecks_telemetry.spool.errors import SpoolError, Unusable
 from deepchecks_telemetry.spool.files import directory as ground_
-from deepchecks_telemetry.spool.files.directory import LOCAL, check_ground, is_remote, type_of_mount
+from deepchecks_telemetry.spool.files.directory import LOCAL, check_ground, is_remote, read_mount
 from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.spool.recording import record as recording
 from deepchecks_telemetry.spool.recording import writer
@@ -291,7 +291,7 @@ def test_the_longest_and_last_mount_point_holds(path: str, kind: str) -> None:
         ("/twice", "nfs"),
         ("/twice", "tmpfs"),
     ]
-    assert type_of_mount(path, [MOUNT.format(point=point, kind=kind) for point, kind in points]) == kind
+    assert read_mount(path, [MOUNT.format(point=point, kind=kind) for point, kind in points]).kind == kind
 
 
 def test_local_file_systems_are_not_remote(ours: Home) -> None:
@@ -319,7 +319,7 @@ def test_what_is_not_known_to_be_local_is_remote(
 def test_an_overlay_is_as_remote_as_its_upper_directory(upper: str, kind: str) -> None:
     overlay = f"1 2 0:1 / / rw - overlay overlay rw,lowerdir=/lower,upperdir={upper},workdir=/work\n"
     below = [MOUNT.format(point="/nfs", kind="nfs4"), MOUNT.format(point="/disk", kind="xfs")]
-    assert type_of_mount("/home/jane", [overlay, *below]) == kind
+    assert read_mount("/home/jane", [overlay, *below]).kind == kind
 
 
 def test_where_the_list_of_mounts_cannot_be_read_the_ground_is_local(

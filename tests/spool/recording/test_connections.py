@@ -10,6 +10,7 @@ from deepchecks_telemetry.spool.stats import read_accounts
 
 Run = Callable[..., str]
 RECORD = "from deepchecks_telemetry.spool import record; assert record('run-check')"
+posix = pytest.mark.skipif(os.name != "posix", reason="descriptors")
 forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 
 
@@ -26,6 +27,34 @@ def test_a_connection_that_was_closed_by_hand_is_not_kept(ours: Home, run: Run) 
         "assert connections._kept.connections == []"
     )
     assert os.path.getsize(ours.spool + "-wal") > 0
+
+
+# A signal handler raises before the connection's files are known and again while it is closed; the host keeps both.
+TWICE = """
+import os, sys
+from deepchecks_telemetry.spool import record
+from deepchecks_telemetry.spool.recording import connections, descriptors
+assert record("run-check")
+from deepchecks_telemetry.spool.recording.record import close
+close()
+mark, close_left, seen, held = descriptors.mark, connections.close_left, [], []
+def strike(*_):
+    connections.close_left = strike
+    raise KeyboardInterrupt
+descriptors.mark = strike
+try: record("run-check")
+except KeyboardInterrupt as error: held.append(error)
+assert held and held[0].__context__
+descriptors.mark, connections.close_left = mark, close_left
+assert record("run-check")
+print(len([n for n in os.listdir("/dev/fd") if "spool.db" in os.path.realpath(f"/dev/fd/{n}")]))
+"""
+
+
+@posix
+def test_a_connection_that_an_exception_left_open_is_closed_before_the_next(ours: Home, run: Run) -> None:
+    assert run(TWICE) == "3\n"
+    assert read_accounts(ours).pending == 2
 
 
 @forks

@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from deepchecks_telemetry.spool.batches.export_files import Export, list_export
 from deepchecks_telemetry.spool.batches.ledger import UNSETTLED_TALLY, Batch
 from deepchecks_telemetry.spool.db.busy import monotonic, writing
+from deepchecks_telemetry.spool.db.compaction import add_tally
 from deepchecks_telemetry.spool.db.connection import BUSY_TIMEOUT_S, opened
-from deepchecks_telemetry.spool.db.counters import add_tally
 from deepchecks_telemetry.spool.db.schema import UNSETTLED, BatchState, in_states
 from deepchecks_telemetry.spool.files.paths import Home
 

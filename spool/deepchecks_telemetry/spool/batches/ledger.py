@@ -9,8 +9,8 @@ from dataclasses import dataclass, fields
 
 from deepchecks_telemetry.spool.batches.queue import DAMAGED
 from deepchecks_telemetry.spool.db.busy import monotonic, writing
+from deepchecks_telemetry.spool.db.compaction import add_tally
 from deepchecks_telemetry.spool.db.connection import BUSY_TIMEOUT_S, opened
-from deepchecks_telemetry.spool.db.counters import add_tally
 from deepchecks_telemetry.spool.db.schema import FINAL, STATES, UNSETTLED, BatchState, in_states
 from deepchecks_telemetry.spool.errors import Damaged
 from deepchecks_telemetry.spool.files.paths import Home

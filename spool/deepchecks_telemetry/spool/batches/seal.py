@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from deepchecks_telemetry.spool.batches.queue import DAY_S, DAYS_AHEAD, MAX_PARKED
 from deepchecks_telemetry.spool.catalogue import LAST_DAY, NAMES, Environment, is_allowed, is_count, is_day
 from deepchecks_telemetry.spool.db.busy import monotonic, writing
-from deepchecks_telemetry.spool.db.compaction import checkpoint, fold
+from deepchecks_telemetry.spool.db.compaction import add_tally, checkpoint, fold
 from deepchecks_telemetry.spool.db.connection import opened
-from deepchecks_telemetry.spool.db.counters import add_tally
 from deepchecks_telemetry.spool.db.schema import PLACE, SELECT_STATE, BatchState, in_states, parse_state
 from deepchecks_telemetry.spool.files.lock import hold
 from deepchecks_telemetry.spool.files.paths import Home

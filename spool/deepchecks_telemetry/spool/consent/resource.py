@@ -68,7 +68,7 @@ _RUNTIMES: tuple[tuple[str, Callable[[Traces], bool]], ...] = (
     ("ipython", lambda seen: seen.prompt.startswith("In ")),
     ("repl", lambda seen: bool(seen.prompt)),
 )
-
+_CONTAINERS = ("kubernetes", "docker", "podman", "container")
 
 _found: list[catalogue.Environment] = []
 
@@ -117,6 +117,12 @@ def is_unittest_run(modules: Container[str]) -> bool:
     while frame is not None and "__unittest" not in frame.f_globals:
         frame = frame.f_back
     return frame is not None
+
+
+def is_container() -> bool:
+    """Whether this process runs in a container, where an image's files stand for the machine's."""
+    traces = Traces(os.environ, sys.modules, exists, "")
+    return any(holds(traces) for runtime, holds in _RUNTIMES if runtime in _CONTAINERS)
 
 
 def runtime_of(traces: Traces) -> str:

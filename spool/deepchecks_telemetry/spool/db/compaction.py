@@ -60,3 +60,13 @@ def tidy(home: Home, connection: sqlite3.Connection) -> bool:
 def _cut(connection: sqlite3.Connection) -> None:
     if not checkpoint(connection):
         raise Busy("another process is reading the spool")
+
+
+def add_tally(connection: sqlite3.Connection, name: str, count: int) -> None:
+    """Add to one of the totals that outlive the rows they were counted from."""
+    if not count:
+        return
+    connection.execute(
+        "INSERT INTO tallies (name, count) VALUES (?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count",
+        (name, count),
+    )

@@ -54,7 +54,9 @@ def opened(home: Home, *, locked: bool = False) -> Iterator[sqlite3.Connection]:
         raise reason from error
 
 
-def connect(home: Home, *, timeout_s: float = 0.0) -> sqlite3.Connection:
+def connect(
+    home: Home, *, timeout_s: float = 0.0, factory: type[sqlite3.Connection] = sqlite3.Connection
+) -> sqlite3.Connection:
     """Open the existing spool in autocommit; raise `FileNotFoundError`, `Unusable`, `Busy`, `Outdated` or `Damaged`.
 
     `timeout_s` is SQLite's own busy handler: 0 in the host, where it makes the tail 5 to 15 times worse than our waits.
@@ -74,7 +76,12 @@ def connect(home: Home, *, timeout_s: float = 0.0) -> sqlite3.Connection:
         raise Damaged("the spool's file is too large to be a spool")
     try:
         connection = sqlite3.connect(
-            _uri(home.spool), uri=True, isolation_level=None, timeout=timeout_s, check_same_thread=False
+            _uri(home.spool),
+            uri=True,
+            isolation_level=None,
+            timeout=timeout_s,
+            check_same_thread=False,
+            factory=factory,
         )
         try:
             _configure(connection, home)

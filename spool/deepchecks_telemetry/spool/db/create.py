@@ -4,6 +4,7 @@ import os
 import sqlite3
 
 from deepchecks_telemetry.spool.db.busy import monotonic, pause
+from deepchecks_telemetry.spool.db.origin import find_origin, note_origin
 from deepchecks_telemetry.spool.db.schema import APPLICATION_ID, TABLES, VERSION
 from deepchecks_telemetry.spool.errors import Busy, Unusable, raise_if_hosts
 from deepchecks_telemetry.spool.files.directory import check_ground, is_remote, make_folder
@@ -59,8 +60,10 @@ def _build(home: Home) -> None:
             connection.executescript(
                 f"PRAGMA page_size = {PAGE_BYTES}; PRAGMA synchronous = OFF; "
                 f"PRAGMA journal_mode = {_journal(home)}; BEGIN IMMEDIATE;"
-                f"{TABLES} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION}; COMMIT;"
+                f"{TABLES} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION};"
             )
+            note_origin(connection, find_origin(temporary))
+            connection.execute("COMMIT")
         finally:
             connection.close()
         os.rename(temporary, home.spool)

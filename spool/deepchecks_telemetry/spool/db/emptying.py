@@ -29,16 +29,21 @@ def empty_tables(connection: sqlite3.Connection) -> None:
     with writing(connection, monotonic() + BUSY_TIMEOUT_S):
         for (table,) in connection.execute(TABLES).fetchall():
             connection.execute(f"DELETE FROM {table}")  # noqa: S608
-        connection.execute(
-            "UPDATE spool SET installation = NULL, installed_day = NULL, next_upload = NULL, retry_after = NULL, "
-            "failures = 0, endpoint = NULL"
-        )
+        forget_installation(connection)
     connection.execute("VACUUM")
     deadline = monotonic() + READERS_WAIT_S
     while not checkpoint(connection):
         if monotonic() >= deadline:
             raise Busy("another process is reading the spool, so its last copy of the rows could not be cut off")
         time.sleep(0.02)
+
+
+def forget_installation(connection: sqlite3.Connection) -> None:
+    """Leave no identifier and no plan to send: the next record begins a first day, under an identifier of its own."""
+    connection.execute(
+        "UPDATE spool SET installation = NULL, installed_day = NULL, next_upload = NULL, retry_after = NULL, "
+        "failures = 0, endpoint = NULL"
+    )
 
 
 def read_markers(connection: sqlite3.Connection) -> tuple[bytes, ...]:

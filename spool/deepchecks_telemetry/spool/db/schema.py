@@ -6,7 +6,7 @@ from deepchecks_telemetry.spool.errors import Damaged
 
 # PRAGMA user_version is 1000 × a change that older clients cannot live with + additions that they need not know.
 BREAKING = 1000
-VERSION = 1002
+VERSION = 1003
 LARGEST = 2**26  # bytes; a spool stays within 2 MB, so a larger file is not a spool
 APPLICATION_ID = 0x64637470  # "dctp", for file(1) and for us: any other database is quarantined, never written
 
@@ -20,7 +20,7 @@ class BatchState(str, Enum):
     EXPORTED = "exported"  # in a file, and no receipt has come
     DELIVERED = "delivered"
     REJECTED = "rejected"
-    DROPPED = "dropped"  # exported, and let go of before a receipt came
+    DROPPED = "dropped"  # exported and let go of before a receipt came, or in a copy, whose original sends it
 
     __str__ = str.__str__  # else a format gives the value before Python 3.12, and "BatchState.SEALED" from it on
 
@@ -39,7 +39,7 @@ PLACE = "deepchecks_version, os_type, os_name, os_version, python_name, python_v
 # `spool.epoch` is the fence: even is open, odd is closed, and it only ever grows, so a process that read an older
 # number can no longer write. `events` keeps one row with event 0 after folding: the next id goes on from it, and the
 # largest id is a count of all that was recorded which no later step touches. `retry_after` has a row for each receiver
-# that asked for a pause: `spool.retry_after`, which named no receiver, is no longer used.
+# that asked for a pause: `spool.retry_after`, which named no receiver, is no longer used. `origin` tells a copy.
 TABLES = """
 CREATE TABLE spool (
   id INTEGER PRIMARY KEY CHECK (id = 1), epoch INTEGER NOT NULL, installation TEXT, installed_day INTEGER,
@@ -68,6 +68,9 @@ CREATE TABLE rows (
 CREATE TABLE tallies (name TEXT PRIMARY KEY, count INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE salvaged (name TEXT PRIMARY KEY, at INTEGER NOT NULL, saved INTEGER NOT NULL, lost INTEGER NOT NULL);
 CREATE TABLE retry_after (host TEXT PRIMARY KEY, until INTEGER NOT NULL);
+CREATE TABLE origin (
+  id INTEGER PRIMARY KEY CHECK (id = 1), salt TEXT NOT NULL, machine TEXT NOT NULL, file TEXT NOT NULL
+);
 INSERT INTO spool (id, epoch) VALUES (1, 0);
 """
 KNOWN = [statement.strip() for statement in TABLES.split(";") if "CREATE" in statement]

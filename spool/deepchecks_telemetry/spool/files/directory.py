@@ -5,6 +5,7 @@ import stat
 import sys
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
 from deepchecks_telemetry.spool.errors import Unusable, raise_if_hosts
 from deepchecks_telemetry.spool.files.paths import Home
@@ -128,27 +129,40 @@ def is_remote(path: str) -> bool:
     if path.startswith("\\\\"):
         return True  # a share's name on Windows
     try:
-        found = file_id(path)
-        return _is_remote(os.path.realpath(path), found[0] if found else 0, MOUNTS)
+        mount = find_mount(path)
     except OSError as error:
         raise_if_hosts(error)
         return False  # not Linux
+    return mount.kind not in LOCAL
+
+
+class Mount(NamedTuple):
+    """The type of a file system, and an overlay's upper directory (a container's own writable layer), else ""."""
+
+    kind: str
+    upper: str
+
+
+def find_mount(path: str) -> Mount:
+    """What is mounted at `path`; raises `OSError` where no mounts are listed."""
+    found = file_id(path)
+    return _find_mount(os.path.realpath(path), found[0] if found else 0, MOUNTS)
 
 
 @lru_cache(maxsize=8)
-def _is_remote(path: str, device: int, mounts: str) -> bool:  # noqa: ARG001 - another device is another mount
+def _find_mount(path: str, device: int, mounts: str) -> Mount:  # noqa: ARG001 - another device is another mount
     with open(mounts, encoding="utf-8", errors="surrogateescape") as file:
-        return type_of_mount(path, file.readlines()) not in LOCAL
+        return read_mount(path, file.readlines())
 
 
-def type_of_mount(path: str, mounts: Sequence[str]) -> str:
-    """The file system type at `path` by the lines of mountinfo(5); of an overlay, that of its upper directory."""
+def read_mount(path: str, mounts: Sequence[str]) -> Mount:
+    """What is mounted at `path` by the lines of mountinfo(5); the type of an overlay is its upper directory's."""
     line = _line_of(path, mounts)
     kind, _, options = line.partition(" - ")[2].partition(" ")
     upper = options.partition("upperdir=")[2].partition(",")[0] if kind == "overlay" else ""
     below = _line_of(upper, mounts) if upper.startswith("/") else line
     # In a container the upper directory's path is the host's: what is mounted there cannot be seen.
-    return kind if below == line or kind != "overlay" else type_of_mount(upper, [below])
+    return Mount(kind if below == line else read_mount(upper, [below]).kind, upper)
 
 
 def _line_of(path: str, mounts: Iterable[str]) -> str:

@@ -5,13 +5,16 @@ connections hang on an object that nothing ever collects: a `datetime` does not 
 cycle through its `tzinfo` lives for ever. The system closes the files, and rolls nothing back that was acknowledged.
 """
 
+import os
 import sqlite3
+from contextlib import suppress
 from datetime import datetime, tzinfo
+from typing import Any
 
 
 class _Kept(tzinfo):
     def __init__(self) -> None:
-        self.connections: list[sqlite3.Connection] = []
+        self.connections: list[Connection] = []
         self.cycle = datetime(1970, 1, 1, tzinfo=self)
 
     def _never(self, _: datetime | None) -> None:
@@ -23,11 +26,27 @@ class _Kept(tzinfo):
 _kept = _Kept()
 
 
-def keep(connection: sqlite3.Connection) -> None:
-    """Never close `connection` on the way out."""
-    _kept.connections.append(connection)
+class Connection(sqlite3.Connection):
+    """A connection that is never closed on the way out, kept from before its file is opened."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        self.pid = os.getpid()
+        _kept.connections.append(self)
+        super().__init__(*arguments, **named)
 
 
 def forget(connection: sqlite3.Connection) -> None:
     """Keep it no longer: it was closed."""
     _kept.connections = [kept for kept in _kept.connections if kept is not connection]
+
+
+def close_left() -> None:
+    """Close what an exception of a signal handler's left open; the caller has no connection that it still uses.
+
+    SQLite gives an unused descriptor of such a one to the next connection, whose files could not be told then. One that
+    was left open before a fork stays open: it is the parent's.
+    """
+    for connection in [kept for kept in _kept.connections if kept.pid == os.getpid()]:
+        with suppress(sqlite3.ProgrammingError):  # it was never opened
+            connection.close()
+        forget(connection)

@@ -12,6 +12,7 @@ from deepchecks_telemetry.spool.consent import resource
 from deepchecks_telemetry.spool.consent.decision import OFF, decide
 from deepchecks_telemetry.spool.db.busy import HOST_TRIES, retry_while_busy
 from deepchecks_telemetry.spool.db.connection import connect
+from deepchecks_telemetry.spool.db.origin import settle_origin
 from deepchecks_telemetry.spool.db.schema import PLACE, SELECT_STATE, parse_state
 from deepchecks_telemetry.spool.files.directory import is_remote
 from deepchecks_telemetry.spool.files.lock import hold_in_host
@@ -87,19 +88,15 @@ def open_connection(home: Home, deadline: float, adopt: Callable[[Connection], N
 
 
 def _connect(home: Home, lock: str | None, adopt: Callable[[Connection], None]) -> Connection:
+    connections.close_left()
     file, before = file_id(home.spool), descriptors.open_numbers()
-    raw = None
     try:
         with descriptors.high_numbers():
-            raw = connect(home)
-        marked = descriptors.mark(home.spool, before)
-        connection = Connection(raw, raw.cursor(), marked, file, lock)
-        connections.keep(raw)
+            raw = connect(home, factory=connections.Connection)
+        connection = Connection(raw, raw.cursor(), descriptors.mark(home.spool, before), file, lock)
         adopt(connection)
     except BaseException:
-        if raw is not None:
-            connections.forget(raw)
-            raw.close()
+        connections.close_left()
         raise
     return connection
 
@@ -113,6 +110,7 @@ def open_session(
     the new choice, and one that read the old fence is refused by the statement.
     """
     here = resource.current()
+    settle_origin(connection.raw, home.spool, deadline, tries=HOST_TRIES)
     epoch, installation = parse_state(connection.execute(SELECT_STATE, (), deadline).fetchone())
     closed = epoch % 2 == 1
     if decide(home, environ, closed=lambda: closed).mode == OFF or not is_allowed(here) or (closed and not reopen):

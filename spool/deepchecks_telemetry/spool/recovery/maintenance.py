@@ -12,6 +12,7 @@ from typing import TypeVar
 from deepchecks_telemetry.spool.db.busy import monotonic, writing
 from deepchecks_telemetry.spool.db.connection import BUSY_TIMEOUT_S, opened
 from deepchecks_telemetry.spool.db.create import create
+from deepchecks_telemetry.spool.db.origin import settle_origin
 from deepchecks_telemetry.spool.db.schema import VERSION
 from deepchecks_telemetry.spool.errors import Damaged
 from deepchecks_telemetry.spool.files.lock import hold
@@ -57,6 +58,7 @@ def _keep_up(home: Home, reads: Iterable[str]) -> None:
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         for table in reads:
             _check_place(connection, table)
+        settle_origin(connection, home.spool, monotonic() + BUSY_TIMEOUT_S)
     if version < VERSION:
         _migrate(home)
     for copy in copies:

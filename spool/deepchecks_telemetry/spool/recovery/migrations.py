@@ -26,6 +26,13 @@ def retry_after(db: Database) -> None:
     db.create_table("retry_after", columns, pk="host", not_null={"until"}, if_not_exists=True)
 
 
+@changes(name="1003-origin")
+def origin(db: Database) -> None:
+    """Which file the spool is, and on which machine."""
+    columns = {"id": int, "salt": str, "machine": str, "file": str}
+    db.create_table("origin", columns, pk="id", not_null={"salt", "machine", "file"}, if_not_exists=True)
+
+
 def migrate(connection: sqlite3.Connection) -> None:
     """Bring an open spool up to `VERSION`, under the file lock.
 

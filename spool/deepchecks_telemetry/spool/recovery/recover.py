@@ -8,7 +8,7 @@ import sqlite3
 import time
 from typing import Any
 
-from deepchecks_telemetry.spool.db.counters import add_tally
+from deepchecks_telemetry.spool.db.compaction import add_tally
 from deepchecks_telemetry.spool.db.schema import PLACE
 from deepchecks_telemetry.spool.recovery.damaged_copy import BATCH, UNSTORED, Place, Remains, read
 

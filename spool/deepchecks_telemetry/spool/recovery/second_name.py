@@ -11,6 +11,7 @@ import sqlite3
 import time
 from contextlib import closing
 
+from deepchecks_telemetry.spool.db.origin import find_origin, is_copy, note_origin
 from deepchecks_telemetry.spool.db.sqlite_errors import FAULTS
 from deepchecks_telemetry.spool.files.lock import hold
 from deepchecks_telemetry.spool.files.paths import Home
@@ -42,7 +43,7 @@ def _copy_back(home: Home, aside: str) -> None:
     clear(temporary)
     for suffix in COPIED:
         _copy(aside + suffix, temporary + suffix)
-    if os.path.lexists(home.spool) or not _settle(temporary):
+    if os.path.lexists(home.spool) or not _settle(temporary, aside):
         _rename(temporary, damaged)
     else:
         remove_orphan_wal(home)
@@ -59,12 +60,14 @@ def _copy(source: str, target: str) -> None:
         os.fsync(new.fileno())
 
 
-def _settle(path: str) -> bool:
-    """Move what is in the WAL into the database, so that it is one file; False where it is damaged."""
+def _settle(path: str, copied: str) -> bool:
+    """Make of a spool that was `copied` here the one that it was, in one file; False where it is damaged."""
     if leads_elsewhere(path):
         return False
     try:
         with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            if not is_copy(connection, copied):
+                note_origin(connection, find_origin(path))
             (busy, _, _) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             return not busy
     except FAULTS:

@@ -1,0 +1,243 @@
+"""A copy of a spool (an image, a clone, a backup) is noticed: what waits in it is its original's to send."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deepchecks_telemetry.spool import record
+from deepchecks_telemetry.spool.batches.ledger import batches
+from deepchecks_telemetry.spool.batches.seal import Row, seal
+from deepchecks_telemetry.spool.db import origin
+from deepchecks_telemetry.spool.db.origin import Origin
+from deepchecks_telemetry.spool.files.paths import DIR_VARIABLE, Home, find_home
+from deepchecks_telemetry.spool.recording.record import close
+from deepchecks_telemetry.spool.stats import Accounts, read_accounts
+from deepchecks_telemetry.spool.wipe import erase
+
+Run = Callable[..., str]
+Render = Callable[[str, list[Row]], bytes]
+Sql = Callable[..., list[Any]]
+posix = pytest.mark.skipif(sys.platform == "win32", reason="rename and copy there need the spool closed by all")
+
+RECORD = """
+import os, sys
+from deepchecks_telemetry.spool import record
+assert all([record("run-check") for _ in range(int(sys.argv[1]))])
+os._exit(0)
+"""
+# Prints what a command would show of the spool that DEEPCHECKS_TELEMETRY_DIR names, and then records.
+WAKE = """
+import json, os, sys
+from deepchecks_telemetry.spool import record
+from deepchecks_telemetry.spool.files.paths import find_home
+from deepchecks_telemetry.spool.stats import read_accounts
+done = [record("run-suite") for _ in range(int(sys.argv[1]))]
+found = read_accounts(find_home())
+print(json.dumps([sum(done), found.installation_id, found.pending, found.dropped, found.balance]))
+"""
+# A container's file system: the image below, a writable layer of its own above.
+CONTAINER = """
+mkdir -p "$2/upper" "$2/work" "$2/merged"
+mount -t overlay overlay -o "lowerdir=$1,upperdir=$2/upper,workdir=$2/work" "$2/merged" || exit 77
+export DEEPCHECKS_TELEMETRY_DIR="$2/merged/home"
+shift 2
+exec "$@"
+"""
+
+
+@pytest.fixture
+def elsewhere(ours: Home, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
+    """A copy of a spool in which three events wait; it is the one in force from now on."""
+    run(RECORD, "3")
+    shutil.copytree(tmp_path / "home", tmp_path / "copy")
+    monkeypatch.setenv(DIR_VARIABLE, str(tmp_path / "copy"))
+    return find_home()
+
+
+def known(accounts: Accounts) -> tuple[int, int, dict[str, int], int]:
+    return accounts.recorded, accounts.pending, accounts.dropped, accounts.balance
+
+
+def test_a_copied_folder_counts_its_own_events_only_and_under_another_identifier(
+    ours: Home, elsewhere: Home, run: Run
+) -> None:
+    before = read_accounts(ours)
+    run(RECORD, "2")
+    found = read_accounts(elsewhere)
+    assert known(found) == (5, 2, {"copied": 3}, 0)
+    assert found.installation_id not in (None, before.installation_id)
+    assert known(read_accounts(ours)) == (3, 3, {}, 0)
+    assert read_accounts(ours).installation_id == before.installation_id
+    run(RECORD, "2")
+    assert known(read_accounts(elsewhere)) == (7, 4, {"copied": 3}, 0)
+    assert read_accounts(elsewhere).installation_id == found.installation_id
+
+
+def test_a_command_notices_it_too_before_anything_is_recorded(elsewhere: Home) -> None:
+    found = read_accounts(elsewhere)
+    assert (*known(found), found.installation_id) == (3, 0, {"copied": 3}, 0, None)
+
+
+def test_what_was_sealed_or_refused_or_exported_is_the_originals_to_send_and_history_stays(
+    ours: Home, run: Run, sql: Sql, render: Render, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for state in ("delivered", "exported", "parked", "sealed"):
+        run(RECORD, "2")
+        assert seal(ours, render, behind=True)
+        sql("UPDATE batches SET state = ?, attempts = 1 WHERE state = 'sealed'", state)
+    sql("INSERT INTO tallies VALUES ('delivered', 2)")
+    sql("UPDATE spool SET next_upload = 1, failures = 3, endpoint = 'https://example.org'")
+    sql("INSERT INTO retry_after VALUES ('example.org', 9999999999)")
+    shutil.copytree(tmp_path / "home", tmp_path / "copy")
+    monkeypatch.setenv(DIR_VARIABLE, str(tmp_path / "copy"))
+    copy = find_home()
+    found = read_accounts(copy)
+    assert known(found) == (8, 0, {"copied": 6}, 0)
+    assert (found.delivered, found.batches, found.next_upload, found.failures, found.attached_endpoint) == (
+        2, 0, None, 0, None,
+    )  # fmt: skip
+    assert {batch.state for batch in batches(copy)} == {"delivered", "dropped"}
+    assert known(read_accounts(ours)) == (8, 0, {}, 0)
+
+
+@posix
+def test_a_folder_that_is_moved_is_no_copy(ours: Home, run: Run, tmp_path: Path) -> None:
+    run(RECORD, "3")
+    (tmp_path / "home").rename(tmp_path / "moved")
+    run(RECORD, "1", DEEPCHECKS_TELEMETRY_DIR=str(tmp_path / "moved"))
+    assert known(read_accounts(find_home({DIR_VARIABLE: str(tmp_path / "moved")}))) == (4, 4, {}, 0)
+
+
+def test_a_copy_that_was_switched_off_stays_as_it_is(
+    ours: Home, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(RECORD, "3")
+    erase(ours)
+    shutil.copytree(tmp_path / "home", tmp_path / "copy")
+    before = {path.name: path.read_bytes() for path in (tmp_path / "copy" / "state").iterdir()}
+    monkeypatch.setenv(DIR_VARIABLE, str(tmp_path / "copy"))
+    run("from deepchecks_telemetry.spool import record; assert not record('run-check')")
+    read_accounts(find_home())
+    after = {path.name: path.read_bytes() for path in (tmp_path / "copy" / "state").iterdir()}
+    assert {name: after[name] for name in before} == before
+
+
+def test_eight_programs_that_wake_in_a_copy_at_once_are_one_installation(elsewhere: Home) -> None:
+    children = [subprocess.Popen([sys.executable, "-c", RECORD, "5"]) for _ in range(8)]
+    assert [child.wait(60) for child in children] == [0] * 8
+    assert known(read_accounts(elsewhere)) == (43, 40, {"copied": 3}, 0)
+
+
+@pytest.fixture
+def no_container(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The file that names this machine, which is no container."""
+    monkeypatch.setattr(origin, "is_container", lambda: False)
+    monkeypatch.setattr(origin, "MACHINE_ID", str(tmp_path / "machine-id"))
+    (tmp_path / "machine-id").write_text("0123456789abcdef0123456789abcdef\n")
+    return tmp_path / "machine-id"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="machine-id(5)")
+def test_a_machine_with_another_id_is_a_clone(ours: Home, no_container: Path) -> None:
+    assert record("run-check")
+    close()
+    first = read_accounts(ours)
+    assert (first.pending, first.dropped) == (1, {})
+    no_container.write_text("fedcba9876543210fedcba9876543210\n")
+    assert record("run-check")
+    second = read_accounts(ours)
+    assert known(second) == (2, 1, {"copied": 1}, 0)
+    assert second.installation_id != first.installation_id
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="machine-id(5)")
+def test_a_machine_whose_id_is_not_known_is_no_clone(
+    ours: Home, no_container: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert record("run-check")
+    monkeypatch.setattr(origin, "is_container", lambda: True)  # its image's id says nothing
+    close()
+    assert record("run-check")
+    no_container.unlink()
+    monkeypatch.setattr(origin, "is_container", lambda: False)
+    close()
+    assert record("run-check")
+    assert known(read_accounts(ours)) == (3, 3, {}, 0)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="machine-id(5)")
+def test_the_spool_has_a_digest_of_the_machines_id_and_not_the_id(ours: Home, no_container: Path) -> None:
+    assert record("run-check")
+    close()
+    found = b"".join(path.read_bytes() for path in Path(ours.state).iterdir())
+    assert no_container.read_bytes().strip() not in found
+
+
+def test_after_a_wipe_nothing_of_it_is_left(ours: Home, run: Run, sql: Sql) -> None:
+    run(RECORD, "1")
+    assert len(sql("SELECT * FROM origin")) == 1
+    erase(ours)
+    assert sql("SELECT * FROM origin") == []
+
+
+@pytest.mark.parametrize(
+    ("noted", "found", "differ"),
+    [
+        (("m", "f"), ("m", "f"), False),
+        (("m", "f"), ("n", "f"), True),
+        (("m", "f"), ("m", "g"), True),
+        (("m", "f"), ("", "g"), True),
+        (("", "f"), ("m", "f"), False),
+        (("m", ""), ("m", "f"), False),
+        (("m", "f"), ("", ""), False),
+    ],
+)
+def test_only_what_is_known_on_both_sides_can_differ(
+    noted: tuple[str, str], found: tuple[str, str], differ: bool
+) -> None:
+    assert Origin(*noted).digest("salt").differs(Origin(*found).digest("salt")) == differ
+    assert Origin(*noted).digest("salt") != Origin("m", "f").digest("pepper")
+
+
+@pytest.fixture
+def container(tool: Callable[[str], str], tmp_path: Path, ours: Home, run: Run) -> Callable[..., list[Any]]:
+    """Run a program in a container of an image that was built while three events were recorded."""
+    if sys.platform != "linux":
+        pytest.skip("Linux's containers")
+    apart = [tool("unshare"), *([] if os.geteuid() == 0 else ["--user", "--map-root-user"]), "--mount"]
+    run(RECORD, "3", DEEPCHECKS_TELEMETRY_DIR=str(tmp_path / "image" / "home"))
+
+    def start(name: str, events: int) -> list[Any]:
+        command = [*apart, "sh", "-c", CONTAINER, "sh", str(tmp_path / "image"), str(tmp_path / name)]
+        done = subprocess.run(
+            [*command, sys.executable, "-c", WAKE, str(events)], capture_output=True, text=True, timeout=60
+        )
+        if done.returncode == 77:
+            pytest.skip(f"no overlay can be mounted here: {done.stderr}")
+        assert done.returncode == 0, done.stderr
+        return list(json.loads(done.stdout))
+
+    return start
+
+
+def test_containers_of_an_image_that_has_a_spool_count_their_own_events_only(
+    container: Callable[..., list[Any]],
+) -> None:
+    told = [container(f"container {number}", 2) for number in range(10)]
+    assert [(done, pending, dropped, balance) for done, _, pending, dropped, balance in told] == [
+        (2, 2, {"copied": 3}, 0)
+    ] * 10
+    assert len({installation for _, installation, *_ in told}) == 10
+
+
+def test_a_container_that_is_started_again_is_the_same(container: Callable[..., list[Any]]) -> None:
+    first, second = container("one", 2), container("one", 2)
+    assert (first[2], second[2], second[3]) == (2, 4, {"copied": 3})
+    assert first[1] == second[1]
