@@ -9,6 +9,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
+from uuid import uuid4
 
 from deepchecks_telemetry.spool.batches.queue import DAY_S, DAYS_AHEAD, MAX_PARKED
 from deepchecks_telemetry.spool.catalogue import LAST_DAY, NAMES, Environment, is_allowed, is_count, is_day
@@ -18,7 +19,7 @@ from deepchecks_telemetry.spool.db.connection import opened
 from deepchecks_telemetry.spool.db.schema import PLACE, SELECT_STATE, BatchState, in_states, parse_state
 from deepchecks_telemetry.spool.files.lock import hold
 from deepchecks_telemetry.spool.files.paths import Home
-from deepchecks_telemetry.spool.identity import is_uuid, new_uuid
+from deepchecks_telemetry.spool.identity import is_uuid
 from deepchecks_telemetry.spool.recording.watch import today
 from deepchecks_telemetry.spool.recovery.maintenance import NUMBERS, kept_up
 
@@ -85,7 +86,7 @@ def _seal(connection: sqlite3.Connection, render: Render, now: int) -> bool:
         known = [key for key in keys if _is_known(key, places)]
         _discard(connection, (key for key in keys if not _is_known(key, places)))
         if known:
-            rows = [Row(new_uuid(), day, NAMES[event], places[place], count) for day, event, place, count in known]
+            rows = [Row(str(uuid4()), day, NAMES[event], places[place], count) for day, event, place, count in known]
             _store(connection, rows, known, render(_identify(connection, installation, now), rows), now)
             return True
     return False
@@ -143,7 +144,7 @@ def _identify(connection: sqlite3.Connection, installation: str, now: int) -> st
     # A clock that was a year ahead when the id was given would keep it for two.
     if is_uuid(installation) and is_day(since) and abs(day - since) < YEAR:
         return installation
-    another = new_uuid()
+    another = str(uuid4())
     connection.execute("UPDATE spool SET installation = ?, installed_day = ?", (another, day))
     return another
 
