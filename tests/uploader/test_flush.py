@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from deepchecks_telemetry.spool import record
-from deepchecks_telemetry.spool.batches.ledger import batches
+from deepchecks_telemetry.spool.batches import ledger
+from deepchecks_telemetry.spool.batches.ledger import Batch, batches
 from deepchecks_telemetry.spool.batches.queue import DAMAGED, MAX_PARKED, PARKED_RETRY_S, is_stale
 from deepchecks_telemetry.spool.batches.seal import MAX_ROWS
 from deepchecks_telemetry.spool.choice import choose
@@ -279,6 +280,22 @@ def test_a_change_of_mind_stops_before_the_next_request(spool: Home, fill: "Fill
         kinds(spool, receiver)
     assert len(receiver.requests) == 1
     assert (books(spool).delivered, books(spool).sealed + books(spool).pending) == (1_000, 503)
+
+
+def test_a_change_of_mind_counts_up_to_the_moment_before_the_request(
+    spool: Home, receiver: "Receiver", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`disable` in the default folders knows nothing of an upload from others: it gives it 20 ms to see the choice."""
+
+    def wait_for_the_lock(home: Home, batch: Batch) -> bool:
+        choose(spool, LOCAL)
+        return not batch.body
+
+    monkeypatch.setattr(ledger, "park_if_damaged", wait_for_the_lock)
+    with pytest.raises(NotAllowed):
+        kinds(spool, receiver)
+    assert receiver.requests == []
+    assert [(batch.attempts, batch.tried_at) for batch in batches(spool)] == [(0, None)]
 
 
 def test_disable_waits_for_the_request_in_flight_and_no_other_starts(

@@ -73,8 +73,7 @@ def flush(
         _check_retry_after(home, endpoint, clock())
     with hold(home.upload_lock, lock_s):
         for batch in _queue(home, parked=parked, exported=exported, clock=clock):
-            check_mode(home)
-            if not mark_attempt(home, batch, endpoint.url, clock=clock):
+            if not mark_attempt(home, batch, endpoint.url, check=lambda: check_mode(home), clock=clock):
                 continue
             tried = _try(home, batch, endpoint, post, clock)
             settle(home, batch, _verdict(batch, tried, read_schedule(home), endpoint, clock()))

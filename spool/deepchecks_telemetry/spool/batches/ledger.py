@@ -98,14 +98,23 @@ def read_schedule(home: Home) -> ScheduleState:
         return ScheduleState(*connection.execute("SELECT installation, failures FROM spool").fetchone())
 
 
-def mark_attempt(home: Home, batch: Batch, endpoint: str, *, clock: Callable[[], float] = time.time) -> bool:
-    """Book that `batch` is now being tried; False when it is no longer there to be sent, or `disable` was faster.
+def mark_attempt(
+    home: Home,
+    batch: Batch,
+    endpoint: str,
+    *,
+    check: Callable[[], None] = lambda: None,
+    clock: Callable[[], float] = time.time,
+) -> bool:
+    """Note that `batch` is now being sent; False when it is no longer there to be sent, or `disable` was faster.
 
-    One whose bytes are not those that were sealed is parked instead: it is reported, and others get their turn.
+    A batch whose bytes are not those that were sealed is parked instead: it is reported, and the others are sent.
+    `check` is called once the write lock is held, for which this may have waited; what it raises undoes the note.
     """
     if park_if_damaged(home, batch):
         return False
     with opened(home) as connection, writing(connection, monotonic() + BUSY_TIMEOUT_S):
+        check()
         tried = connection.execute(
             "UPDATE batches SET attempts = attempts + 1, tried_at = ?, endpoint = ?, outcome = NULL "  # noqa: S608
             f"WHERE id = ? AND sha256 = ? AND state IN {in_states(*UNSETTLED)} AND (SELECT epoch % 2 FROM spool) = 0",
