@@ -113,7 +113,7 @@ def test_a_batch_that_cannot_be_stored_whole_is_not_stored(
 ) -> None:
     assert record("run-check")
     assert record("run-suite")
-    monkeypatch.setattr(sealing, "new_uuid", lambda: "the same for all")
+    monkeypatch.setattr(sealing, "uuid4", lambda: "the same for all")
     with pytest.raises(Unusable):
         seal(ours, render)
     books = read_accounts(ours)
