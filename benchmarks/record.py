@@ -63,7 +63,7 @@ def _by_hand(path: Path) -> sqlite3.Connection:
     """The same settings, and nothing else."""
     connection = sqlite3.connect(path, isolation_level=None, timeout=0)
     connection.executescript(
-        "PRAGMA page_size = 1024; PRAGMA journal_mode = WAL; "
+        "PRAGMA page_size = 512; PRAGMA journal_mode = WAL; "
         "PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 0;"
         "CREATE TABLE events (id INTEGER PRIMARY KEY, day INTEGER, event INTEGER, environment INTEGER);"
     )

@@ -5,7 +5,7 @@
 from benchmarks.peers import Adapter
 
 SETTINGS = """
-PRAGMA page_size = 1024; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 0;
+PRAGMA page_size = 512; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 0;
 CREATE TABLE IF NOT EXISTS events (id INTEGER PRIMARY KEY, day INTEGER, event INTEGER, environment INTEGER);
 """
 INSERT = "INSERT INTO events (day, event, environment) VALUES (?, ?, ?)"
