@@ -1,7 +1,6 @@
 """One POST, within one total deadline, to an answer: nothing is raised, followed, remembered or read from ~/.netrc."""
 
 import gzip
-import queue
 import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -24,12 +23,11 @@ def post(endpoint: Endpoint, packed: bytes, *, deadline_s: float = DEADLINE_S) -
     """Send gzip bytes and return what came back, at the latest after `deadline_s`."""
     # No timeout of requests covers name resolution, headers and body together, so the whole call runs in a thread that
     # is left behind at the deadline; as a daemon it ends with this process, which is never the host's.
-    answers: queue.SimpleQueue[Answer] = queue.SimpleQueue()
-    threading.Thread(target=lambda: answers.put(_send(endpoint, packed)), daemon=True).start()
-    try:
-        return answers.get(timeout=deadline_s)
-    except queue.Empty:
-        return Answer(error=causes.TIMEOUT)
+    answers: list[Answer] = []
+    thread = threading.Thread(target=lambda: answers.append(_send(endpoint, packed)), daemon=True)
+    thread.start()
+    thread.join(deadline_s)  # SimpleQueue.get(timeout=) can wait for ever where a signal arrives as its time ends
+    return answers[0] if answers else Answer(error=causes.TIMEOUT)
 
 
 def _send(endpoint: Endpoint, packed: bytes) -> Answer:
