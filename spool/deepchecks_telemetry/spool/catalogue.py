@@ -121,7 +121,7 @@ FIELDS = (
         lambda text: "." in text and _is_dotted(text, 2, 3),
         "when support for a Python version can end",
     ),
-    _one_of("runtime", "deepchecks.runtime", RUNTIMES, "which environments to improve first: notebooks, containers, CI"),
+    _one_of("runtime", "deepchecks.runtime", RUNTIMES, "which environments to improve first"),
 )
 
 
