@@ -94,7 +94,7 @@ def docs(session: nox.Session) -> None:
     written = [str(page) for page in pages if "[[[cog" in page.read_text("utf-8")]
     if written:
         session.run("cog", "--check", "--diff", *written)
-    session.run("pytest", "tests/docs/test_links.py", "tests/test_layout.py")
+    session.run("pytest", "tests/docs/test_links.py", "tests/docs/test_names.py", "tests/test_layout.py")
 
 
 @nox.session(python=PYTHONS)

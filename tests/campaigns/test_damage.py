@@ -24,7 +24,7 @@ from deepchecks_telemetry.spool.wipe import erase, find_residue
 
 pytestmark = pytest.mark.timeout(3600)
 SEED = 70_000
-PAGE = 1024
+PAGE = 512
 GRACE_S = 0.1  # ten leases
 FULL = (3 + 4 + 5 + 6) * 9 + 240 + 450  # what `FILL` records
 
