@@ -31,6 +31,7 @@ LOCKED = {
     "fuzz": (MAIN, *RUNTIME, "--group=fuzz"),
     "hosts": ("3.10", *RUNTIME, "--group=hosts"),
     "lint": ("3.10", "--group=lint"),
+    "site": (MAIN, *RUNTIME, "--group=site"),
     "supply": (MAIN, "--group=supply"),
 }
 
@@ -67,6 +68,8 @@ def lint(session: nox.Session) -> None:
     install(session, "lint")
     session.run("ruff", "check", "--no-cache", ".")
     session.run("ruff", "format", "--no-cache", "--check", ".")
+    workflows = [path.as_posix() for path in sorted(Path(".github/workflows").glob("*.yml"))]
+    session.run("check-jsonschema", "--builtin-schema=vendor.github-workflows", *workflows)
 
 
 @nox.session
@@ -194,6 +197,18 @@ def browser(session: nox.Session) -> None:
     """Test the picture in a real browser: Chromium and npm's axe-core, which `.ci/run` installs."""
     install_sources(session, "browser")
     session.run("pytest", "tests/browser", *session.posargs)
+
+
+@nox.session(python=MAIN)
+def site(session: nox.Session) -> None:
+    """Build the docs site, where a warning is an error, and check that it loads nothing from another host."""
+    install_sources(session, "site")
+    out = Path(session.create_tmp()).resolve() / "html"
+    shutil.rmtree(out, ignore_errors=True)
+    strictly = ("--fail-on-warning", "--keep-going", "--quiet", "--fresh-env", f"--doctree-dir={out}.trees")
+    session.run("python", "-m", "sphinx", *strictly, "--conf-dir=docs", ".", str(out))
+    session.run("pytest", "tests/docs/test_site.py", *session.posargs, env={"SITE": str(out)})
+    session.log(f"The site is in {out}")
 
 
 @nox.session(python=MAIN)
