@@ -8,6 +8,7 @@ requirements/, each file of it told by its hash; only `real`, `smoke` and `visio
 import json
 import shutil
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import nox
@@ -64,7 +65,7 @@ def run_tests(session: nox.Session, *what: str) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Hold the code to ruff's rules and format."""
+    """Hold the code to ruff's rules and format, and the workflows to GitHub's schema."""
     install(session, "lint")
     session.run("ruff", "check", "--no-cache", ".")
     session.run("ruff", "format", "--no-cache", "--check", ".")
@@ -247,13 +248,18 @@ def audit(session: nox.Session) -> None:
 
 @nox.session(python=MAIN)
 def sbom(session: nox.Session) -> None:
-    """Write dist/sbom.json: what a user installs, in CycloneDX's form."""
+    """Write what a user installs: dist/sbom.json in CycloneDX's form, dist/licences.txt with one line a package."""
     install(session, "supply")
     locked = ("--require-hashes", "-r", str(LOCKS / "runtime.txt"))
     python = other_environment(session, Path(session.create_tmp()).resolve() / "user", locked, ("--no-deps", "."))
     Path("dist").mkdir(exist_ok=True)
     form = ("--output-reproducible", "--validate", "--pyproject", "pyproject.toml", "--mc-type", "library")
     session.run("cyclonedx-py", "environment", *form, "--output-file", "dist/sbom.json", python)
+    script = "import sysconfig; print(sysconfig.get_path('purelib'))"
+    packages = session.run(python, "-c", script, silent=True, external=True)
+    told = [each.metadata for each in metadata.distributions(path=[str(packages).strip()])]
+    lines = sorted(f"{each['Name']} {each['Version']}: {licence(each)}\n" for each in told)
+    Path("dist/licences.txt").write_text("".join(lines), "utf-8")
 
 
 @nox.session(python=MAIN)
@@ -270,6 +276,13 @@ def lock(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     """Compare what telemetry costs its host, ours and others': quickly, failing where a ratio is far off."""
     session.run("python", "-m", "benchmarks", "--quick", "--check", *session.posargs)
+
+
+def licence(told: metadata.PackageMetadata) -> str:
+    """Answer what a package says its licence is: an expression, else the first line of a text, else its classifiers."""
+    texts = [text.splitlines()[0] for name in ("License-Expression", "License") for text in told.get_all(name) or ()]
+    classified = [line.split(" :: ")[-1] for line in told.get_all("Classifier") or () if line.startswith("License ::")]
+    return next(iter(texts), "") or ", ".join(classified) or "not stated"
 
 
 def other_environment(session: nox.Session, folder: Path, *wanted: tuple[str, ...]) -> str:
