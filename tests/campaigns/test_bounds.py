@@ -167,7 +167,7 @@ def test_years_of_a_receiver_that_refuses_stay_within_bounds(ours: Home, in_full
             settle(ours, batch, Disposition(BatchState.PARKED, "403"))
         largest = max(largest, size(ours))
     books = read_accounts(ours)
-    assert (books.pending + books.sealed, books.balance) == (books.recorded, 0)
+    assert (books.pending + books.sealed + books.parked, books.balance) == (books.recorded, 0)
     assert largest < MOST_BYTES
 
 

@@ -28,7 +28,7 @@ for _ in range(int(sys.argv[2])):
 """
 # Where these were in that version.
 EARLIER_NAMES = {
-    "batches.ledger import Disposition,": "ledger import Disposition as Disposition,",
+    "batches.ledger import Disposition,": "ledger import Verdict as Disposition,",
     "files.paths": "paths",
     "batches.seal": "sealing",
     "from deepchecks_telemetry.spool.db.schema import BatchState\n": "",
