@@ -41,12 +41,12 @@ class Environment(NamedTuple):
 
 
 EVENTS = (
-    Event(1, "package-import", "a program imported deepchecks; the worker processes that it starts do not count"),
+    Event(1, "package-import", "a program imported deepchecks; the worker processes that it starts are not counted"),
     Event(2, "run-check", "a check's run() was called"),
     Event(3, "run-suite", "a suite's run() was called"),
     Event(4, "check-to-html", "a check's result was saved as HTML"),
     Event(5, "suite-to-html", "a suite's result was saved as HTML"),
-    Event(6, "suite-to-json", "a suite's result was turned into JSON"),
+    Event(6, "suite-to-json", "a suite's result was converted to JSON"),
     Event(7, "suite-to-wandb", "a suite's result was sent to Weights & Biases"),
 )
 NUMBERS = {event.name: event.number for event in EVENTS}
@@ -103,9 +103,7 @@ def _one_of(name: str, wire: str, values: Iterable[str], why: str) -> Field:
 
 
 FIELDS = (
-    Field(
-        "deepchecks_version", "service.version", VERSION, is_version, "which releases are in use and must be cared for"
-    ),
+    Field("deepchecks_version", "service.version", VERSION, is_version, "which releases are in use and need support"),
     _one_of("os_type", "os.type", OS_TYPES, "which systems to build and test for"),
     _one_of("os_name", "os.name", OS_NAMES, "which distributions to test on"),
     Field(
@@ -113,7 +111,7 @@ FIELDS = (
         "os.version",
         rf"\d{{1,5}}(\.\d{{1,3}})?|{UNKNOWN}",
         lambda text: text == UNKNOWN or _is_dotted(text, 5, 3),
-        "which releases of it to support",
+        "which operating system releases to support",
     ),
     _one_of("python_name", "process.runtime.name", PYTHON_NAMES, "which Python implementations to support"),
     Field(
@@ -121,9 +119,9 @@ FIELDS = (
         "process.runtime.version",
         r"\d{1,2}\.\d{1,3}",
         lambda text: "." in text and _is_dotted(text, 2, 3),
-        "when a Python can be dropped",
+        "when support for a Python version can end",
     ),
-    _one_of("runtime", "deepchecks.runtime", RUNTIMES, "notebook, container, CI: where usability matters most"),
+    _one_of("runtime", "deepchecks.runtime", RUNTIMES, "whether deepchecks is used in notebooks, containers or CI"),
 )
 
 
