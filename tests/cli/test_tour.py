@@ -106,9 +106,9 @@ def test_the_users_own_choice_and_events_stay_as_they_are(
 @pytest.mark.parametrize(
     ("broken", "said"),
     [
-        (LOST_EVENT, "what waits is "),
+        (LOST_EVENT, "pending counts is "),
         (OTHER_RECEIVER, "'collector report "),
-        (TRACE_IS_LEFT, "files with a trace is ['copy']"),
+        (TRACE_IS_LEFT, "files with recorded data is ['copy']"),
     ],
     ids=["an event is lost", "the receiver stores nothing", "a trace is left"],
 )

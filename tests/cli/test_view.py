@@ -213,7 +213,7 @@ def test_in_a_notebook_an_error_is_a_line_too(home: Path) -> None:
     home.mkdir()
     (home / "state").write_text("no folder")
     shown = view._repr_html_()
-    assert "The page cannot be drawn. Run deepchecks telemetry view to see why." in shown
+    assert "The page cannot be created. Run deepchecks telemetry view to see why." in shown
     assert str(home) not in shown
 
 

@@ -368,7 +368,7 @@ def test_off_exports_and_settles_nothing(spool: Home, stick: Path, act: Callable
     choose(spool, LOCAL)
     act(spool, str(stick))
     choose(spool, OFF)
-    with pytest.raises(NotAllowed, match="telemetry is off here"):
+    with pytest.raises(NotAllowed, match="telemetry is off, decided by "):
         act(spool, str(stick))
 
 
@@ -522,7 +522,7 @@ def test_a_folder_as_an_endpoint_takes_a_file_for_each_batch_and_the_next_moment
 def test_a_folder_that_is_not_there_is_tried_later(spool: Home, stick: Path) -> None:
     stick.rmdir()
     (sent,) = flush(spool, folder_endpoint(stick), clock=lambda: NOW)
-    assert (sent.outcome.kind, sent.outcome.reason) == (RETRY, "the folder cannot be written")
+    assert (sent.outcome.kind, sent.outcome.reason) == (RETRY, "the directory cannot be written")
     assert (books(spool).sealed, books(spool).exported, books(spool).failures) == (3, 0, 1)
     stick.mkdir()
     assert [each.outcome.kind for each in flush(spool, folder_endpoint(stick))] == [EXPORTED]

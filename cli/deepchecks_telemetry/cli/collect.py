@@ -30,7 +30,7 @@ TITLES = {
 
 @click.group(cls=Group)
 def collector() -> None:
-    """Receive counts on one machine or isolated network, and report them.
+    """Receive counts on one machine or network, and report them.
 
     \b
     Examples:

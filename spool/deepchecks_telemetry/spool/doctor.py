@@ -106,12 +106,12 @@ def remedy_for_source(home: Home, source: Source) -> str:
 def _no_spool(home: Home) -> Finding:
     """What a first record would do: it is tried in a folder beside, which is removed again."""
     if decide(home).mode == OFF:
-        return Finding("spool", OK, "no spool, because telemetry is off")
+        return Finding("spool", OK, "none, because telemetry is off")
     try:
         try_first_record(home)
     except (SpoolError, OSError) as error:
-        return Finding("spool", WRONG, f"there is no spool, and none can be created: {error}", _REMEDY_NO_SPOOL)
-    return Finding("spool", OK, "no spool yet; the first event creates it")
+        return Finding("spool", WRONG, f"none, and it cannot be created: {error}", _REMEDY_NO_SPOOL)
+    return Finding("spool", OK, "none yet; the first event creates it")
 
 
 def _second_name(home: Home) -> Iterator[Finding]:
@@ -206,7 +206,7 @@ def _books(connection: sqlite3.Connection, now: float) -> Iterator[Finding]:
     books = read_books(connection)
     if books.balance:
         what = f"{books.balance} are unaccounted for" if books.balance > 0 else f"{-books.balance} more are stored"
-        yield Finding("conservation", WRONG, f"{books.recorded} events recorded, but {what}", START_EMPTY)
+        yield Finding("conservation", WRONG, f"{books.recorded} recorded, but {what}", START_EMPTY)
     else:
         yield Finding("conservation", OK, f"all {books.recorded} recorded events are accounted for")
     if books.dropped:

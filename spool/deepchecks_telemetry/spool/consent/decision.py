@@ -27,7 +27,7 @@ SWITCHES = (MODE_VARIABLE, "DO_NOT_TRACK", *LIBRARY_SWITCHES)
 POLICY, CHOICE, DEFAULT_CHOICE, FENCE, DEFAULT, TEST_RUN = (
     "the administrator's policy",
     "your choice",
-    "your choice in the default folder",
+    "your choice in the default directory",
     "an earlier disable",
     "the default",
     "a test run",
