@@ -67,7 +67,7 @@ def test_what_was_not_kept_is_told_on_standard_error(tmp_path: Path, collector: 
     done = collector("load", str(tmp_path / "courier.jsonl"))
     assert (done.exit_code, done.stdout) == (1, "1 file: 1 new row, 0 already stored, 0 rejected\n")
     assert "courier.jsonl, line 1: The body is not JSON" in done.stderr
-    assert "Error: 1 line held what was not kept." in done.stderr
+    assert "Error: 1 line contained data that was not stored." in done.stderr
 
 
 def test_what_is_handed_on_is_folded_where_it_is_too_small_and_what_is_read_here_is_not(

@@ -66,7 +66,7 @@ def test_the_whole_way_from_a_machine_without_a_network_and_back(
     assert books(deepchecks, "recorded", "delivered", "exported") == [2, 2, 0]
     # A second carry of everything changes no count.
     again = deepchecks("deliver", str(carried), "--endpoint", receiver.url, **there)
-    assert again.stdout == f"{carried.name}, line 1: 2 events, delivered before\nreceipt: {receipt}\n"
+    assert again.stdout == f"{carried.name}, line 1: 2 events, already delivered\nreceipt: {receipt}\n"
     assert deepchecks("settle", str(receipt)).stdout == "batch 1: 2 events, already settled (delivered)\n"
     assert books(deepchecks, "recorded", "delivered", "exported") == [2, 2, 0]
     assert len(receiver.bodies) == 1
@@ -223,8 +223,8 @@ def test_a_usage_error_of_the_courier_is_2(arguments: list[str], said: str, deep
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["deliver", "missing.jsonl", "--endpoint", "http://127.0.0.1:9"], "Error: 1 file refused."),
-        (["deliver", "missing.jsonl"], "Error: No endpoint is configured here."),
+        (["deliver", "missing.jsonl", "--endpoint", "http://127.0.0.1:9"], "Error: 1 file skipped."),
+        (["deliver", "missing.jsonl"], "Error: No endpoint is configured on this machine."),
         (
             ["settle", "missing.json"],
             "Error: The receipt missing.json cannot be read (No such file or directory). Copy",
@@ -297,7 +297,7 @@ def test_exports_that_were_dropped_are_said_everywhere_and_a_late_receipt_counts
     assert books(deepchecks, "exported", "dropped", "dropped_by_reason") == [2, 2, {"unsettled": 2}]
     found = {each["name"]: each for each in json.loads(deepchecks("doctor", "--json").stdout)}
     assert (found["dropped"]["text"], found["conservation"]["level"]) == (why, "ok")
-    assert found["dropped"]["remedy"].startswith("deepchecks telemetry settle RECEIPT")
+    assert found["dropped"]["remedy"].startswith("run deepchecks telemetry settle RECEIPT; ")
     assert [batch["state"] for batch in json.loads(deepchecks("sent", "--json").stdout)] == ["dropped", "exported"]
     page = home.parent / "page.html"
     deepchecks("view", "--output", str(page))

@@ -38,7 +38,9 @@ def test_a_sound_spool_is_told_line_by_line(deepchecks: Run, record: Record) -> 
     assert "ok     conservation: all 2 recorded events are accounted for.\n" in done.stdout
     assert all(line[:5].strip() in {"ok", "note"} for line in done.stdout.splitlines())
     told = findings(deepchecks("doctor", "--json"))
-    assert {"folder", "permissions", "lock", "file system", "integrity", "conservation", "version", "wal"} <= set(told)
+    assert {"directory", "permissions", "lock", "file system", "integrity", "conservation", "version", "wal"} <= set(
+        told
+    )
 
 
 def test_a_wal_that_a_kill_has_left_does_not_change_the_exit(deepchecks: Run, record: Record, home: Path) -> None:
@@ -161,7 +163,7 @@ def test_the_endpoint_that_a_library_sets_is_known_here_as_it_is_to_status(
     sql("UPDATE spool SET endpoint = 'https://deepchecks.example'")
     told = findings(deepchecks("doctor", "--json"))
     assert told["endpoint"]["text"] == "set by deepchecks itself"
-    assert (told["upload"]["level"], "its notice was not shown yet" in told["upload"]["text"]) == ("warning", True)
+    assert (told["upload"]["level"], "its notice has not been shown yet" in told["upload"]["text"]) == ("warning", True)
     (home / "config").mkdir()
     (home / "config" / "notice").write_text("https://deepchecks.example/v1/logs\n")
     sent = findings(deepchecks("doctor", "--json"))["upload"]

@@ -123,6 +123,7 @@ def test_a_variable_overrides_in_this_shell_only_so_enable_does_not_fail(deepche
     assert "Counts are sent to https://theirs.example/v1/logs" in done.stdout
     assert done.stderr == (
         "The endpoint https://mine.example/v1/logs was saved but is not used, because "
-        "DEEPCHECKS_TELEMETRY_ENDPOINT sets https://theirs.example/v1/logs. Correct or unset DEEPCHECKS_TELEMETRY_ENDPOINT.\n"
+        "DEEPCHECKS_TELEMETRY_ENDPOINT sets https://theirs.example/v1/logs. "
+        "Correct or unset DEEPCHECKS_TELEMETRY_ENDPOINT.\n"
     )
     assert status(deepchecks)["endpoint"] == "https://mine.example/v1/logs"

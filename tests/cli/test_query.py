@@ -47,7 +47,7 @@ def test_events_are_shown_one_by_one_as_they_were_stored(deepchecks: Run, record
     assert {tuple(event) for event in events} == {("id", "day", "event", *(field.name for field in FIELDS))}
     assert deepchecks("inspect", "--events").stdout.splitlines()[2].split()[:3] == ["1", events[0]["day"], "run-suite"]
     deepchecks("preview")
-    assert deepchecks("inspect", "--events").stdout.startswith("No event is stored by itself now: ")
+    assert deepchecks("inspect", "--events").stdout.startswith("There are no raw events; ")
 
 
 def test_a_query_of_ones_own_is_answered(deepchecks: Run, record: Record) -> None:

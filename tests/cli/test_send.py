@@ -191,7 +191,7 @@ def test_ctrl_c_says_that_nothing_is_lost_and_the_try_has_no_older_outcome(
     assert (child.returncode, out) == (1, "")
     assert err == (
         f"Sending to {receiver.url}/v1/logs (set by your choice).\n"
-        "Error: Interrupted. Nothing is lost: 2 events not delivered yet. A request that was under way is sent again "
+        "Error: Interrupted. Nothing is lost: 2 events not delivered yet. A request in progress is sent again "
         "with the same identifiers. Run: deepchecks telemetry flush\n"
     )
     (batch,) = json.loads(deepchecks("sent", "--json").stdout)

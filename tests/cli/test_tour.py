@@ -75,7 +75,9 @@ def test_it_ends_well_and_leaves_nothing_behind(
     assert (done.returncode, done.stderr) == (0, "")
     assert time.monotonic() - started < 20
     assert done.stdout.count("checked: ") == 5
-    assert done.stdout.endswith("Done: recorded, shown, sent, compared, wiped; and the throwaway folder is gone.\n")
+    assert done.stdout.endswith(
+        "Done: recorded, shown, sent, compared and wiped. The temporary directory is removed.\n"
+    )
     assert list(temporary.iterdir()) == []
     assert not home.exists()
 

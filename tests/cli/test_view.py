@@ -92,7 +92,7 @@ def test_every_state_of_an_event_has_its_place_in_the_numbers_by_day(
 
 def test_a_machine_that_never_recorded_has_a_page_and_still_no_file(page: Callable[[], str], files: Files) -> None:
     told = Reading(page()).text
-    assert "Nothing is counted here yet." in told
+    assert "Nothing is recorded yet." in told
     assert "No request: nothing is pending." in told
     assert all(event.name in told for event in EVENTS)
     assert files() == {}
