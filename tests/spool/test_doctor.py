@@ -55,7 +55,7 @@ def test_a_sound_spool_has_no_warning(ours: Home) -> None:
     assert worst(found) == OK
     assert found["conservation"].text == "all 1 recorded events are accounted for"
     assert set(found) == {
-        *("folder", "permissions", "file system", "lock", "integrity", "conservation", "version", "wal", "sqlite"),
+        *("directory", "permissions", "file system", "lock", "integrity", "conservation", "version", "wal", "sqlite"),
     }
 
 

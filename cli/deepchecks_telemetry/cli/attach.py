@@ -9,8 +9,8 @@ from deepchecks_telemetry.cli.output import say_line
 def attach() -> None:
     """Record the events of deepchecks in this environment.
 
-    Writes one file to the site-packages of this environment, which takes effect at the next import of deepchecks. An
-    interpreter that does not import deepchecks imports nothing of this package.
+    Writes one file to the site-packages of this environment, which applies to each Python process that is started from
+    then on. A process that does not import deepchecks imports nothing of this package.
 
     \b
     Example:
@@ -32,7 +32,7 @@ def attach() -> None:
 def detach() -> None:
     """Undo attach: stop recording in this environment.
 
-    Recorded counts are kept, and other environments stay attached. To turn telemetry off and wipe the counts, use
+    Recorded counts are kept, and other environments are not changed. To turn telemetry off and wipe the counts, use
     disable.
 
     \b

@@ -98,8 +98,8 @@ def deliver(
 ) -> None:
     """Send exported files, and write a receipt.
 
-    Works in every mode, because the counts come from other machines. A batch that this endpoint has already accepted or
-    rejected is not sent again. Exits with 0 only if every batch was delivered or rejected.
+    Works in every mode, because the counts come from other machines. A batch that was already delivered to this
+    endpoint, or rejected by it, is not sent again. Exits with 0 only if every batch was delivered or rejected.
 
     \b
     Examples:
@@ -136,7 +136,8 @@ def deliver(
 def settle(*, receipts: Sequence[str], as_json: bool) -> None:
     """Mark batches as delivered from a receipt.
 
-    Each batch is settled once; batches of other installations are skipped. Exits with 1 if no batch is from this one.
+    Each batch is settled once; a batch that is unknown to this installation is skipped. Exits with 1 if all of them
+    are.
 
     \b
     Example:

@@ -24,10 +24,12 @@ if TYPE_CHECKING:
     "--now",
     "ignore_retry_after",
     is_flag=True,
-    help="Do not wait until the time that the receiver asked for (Retry-After).",
+    help="Send even if the receiver asked to wait (Retry-After).",
 )
 @click.option(
-    "--exported", is_flag=True, help="Also send batches that were exported and not settled, if their file was lost."
+    "--exported",
+    is_flag=True,
+    help="Also send batches that were exported but not settled, for example after their file was lost.",
 )
 @json_option
 def flush(*, ignore_retry_after: bool, exported: bool, as_json: bool) -> None:

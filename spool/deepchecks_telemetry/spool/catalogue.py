@@ -41,7 +41,7 @@ class Environment(NamedTuple):
 
 
 EVENTS = (
-    Event(1, "package-import", "a program imported deepchecks; the worker processes that it starts are not counted"),
+    Event(1, "package-import", "a program imported deepchecks; its worker processes do not count"),
     Event(2, "run-check", "a check's run() was called"),
     Event(3, "run-suite", "a suite's run() was called"),
     Event(4, "check-to-html", "a check's result was saved as HTML"),
@@ -111,7 +111,7 @@ FIELDS = (
         "os.version",
         rf"\d{{1,5}}(\.\d{{1,3}})?|{UNKNOWN}",
         lambda text: text == UNKNOWN or _is_dotted(text, 5, 3),
-        "which operating system releases to support",
+        "which releases of each system to support",
     ),
     _one_of("python_name", "process.runtime.name", PYTHON_NAMES, "which Python implementations to support"),
     Field(
@@ -121,7 +121,7 @@ FIELDS = (
         lambda text: "." in text and _is_dotted(text, 2, 3),
         "when support for a Python version can end",
     ),
-    _one_of("runtime", "deepchecks.runtime", RUNTIMES, "whether deepchecks is used in notebooks, containers or CI"),
+    _one_of("runtime", "deepchecks.runtime", RUNTIMES, "which environments to improve first"),
 )
 
 
