@@ -84,7 +84,7 @@ def test_all_of_it_is_reached_by_keyboard(show: Show, write: Write, fill: Fill) 
             page.keyboard.press("Enter")
             assert page.evaluate("document.activeElement.parentElement.open"), name
     assert {"SUMMARY: Table of 3 days", "REGION: Events by day and state"} & set(reached)
-    assert any(name.startswith("SUMMARY: Body, ") for name in reached)
+    assert any(name.startswith("SUMMARY: Body (") for name in reached)
     assert "PRE: The body of batch 1" in reached
     assert sum(name.startswith("DIV: ") for name in reached) == page.locator(".wide").count()
 

@@ -27,7 +27,7 @@ ENVELOPE = (
         "app.installation.id",
         "random; tells installations apart; replaced after disable and every year",
     ),
-    Beside("event", "eventName", "one of the events above, prefixed with deepchecks."),
+    Beside("event", "eventName", "one of the events above, with the prefix deepchecks and a dot"),
     Beside("day", "timeUnixNano", "the start of the UTC day; no time of day is ever stored"),
     Beside("count", "deepchecks.event.count", "how often it happened on that day"),
     Beside("row", "log.record.uid", "random; a receiver can drop repeated rows, so that nothing is counted twice"),

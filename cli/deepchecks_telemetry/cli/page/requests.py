@@ -29,7 +29,7 @@ def _bytes(entry: Entry) -> Html:
     batch = entry.batch
     if entry.body is None:
         return tag("p", f"The bytes of batch {batch.id} do not match its SHA-256.", class_="problem")
-    summary = tag("summary", f"Body, {count_text(len(entry.body), 'byte')}")
+    summary = tag("summary", f"Body ({count_text(len(entry.body), 'byte')})")
     digest = tag("p", "sha256 ", tag("code", batch.sha256), f", compressed {count_text(len(batch.packed), 'byte')}")
     shown = tag("code", entry.body.decode("utf-8", "backslashreplace"))
     label = f"The body of batch {batch.id}"

@@ -54,7 +54,7 @@ def _stored(facts: Facts) -> int:
 
 def _last(facts: Facts) -> str:
     last = facts.status["last_upload"]
-    past = f"Last upload: {tried(last)}." if last else "There was no upload yet."
+    past = f"Last upload: {tried(last)}." if last else "No upload yet."
     return f"{past} Next upload: {next_upload(facts.status)}."
 
 
