@@ -308,7 +308,7 @@ def test_a_victim_delivers_none_of_the_poisoned_files_and_all_of_the_others(carr
         files.append(carried.with_name(f"{number}.jsonl"))
         files[-1].write_bytes(poisoned)
     done = here("deliver", *files, "--endpoint", server.url)
-    assert (done.returncode, done.stderr.count("Refused: ")) == (1, len(files) - 1)
+    assert (done.returncode, done.stderr.count("Skipped: ")) == (1, len(files) - 1)
     assert bodies(server) == [content[:-1]]
     assert (done.stdout + done.stderr).replace("\n", "").isprintable()
 

@@ -177,7 +177,7 @@ def test_a_resolver_that_says_that_localhost_is_elsewhere_is_not_believed(tool: 
     command = [*apart, "sh", sys.executable, "-c", ELSEWHERE, str(Path(__file__).parent)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert (done.stdout, done.stderr) == (
-        "203.0.113.7 None localhost does not lead to this machine 0\n127.0.0.1 200 None 1\n",
+        "203.0.113.7 None localhost does not resolve to this machine 0\n127.0.0.1 200 None 1\n",
         "",
     )
 

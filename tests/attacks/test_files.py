@@ -137,7 +137,7 @@ def test_disable_takes_what_was_planted_away_and_what_it_leads_to_stays(world: W
     target = fill_outside(world, "spool.db")
     for name in STATE:
         plant("link", Path(world.home.state, name), target)
-    planted = next(found for found in examine(world.home) if found.name == "planted files")
+    planted = next(found for found in examine(world.home) if found.name == "unexpected files")
     assert (planted.level, [name for name in STATE if name not in planted.text]) == ("wrong", [])
     erase(world.home)
     assert target.exists()

@@ -42,10 +42,10 @@ def heads(server: Listener) -> list[list[bytes]]:
 
 @pytest.mark.parametrize("name", [*SMUGGLED, *sorted(FRAMING)])
 def test_a_header_by_which_a_request_is_framed_cannot_be_set(name: str, home: Path) -> None:
-    with pytest.raises(BadEndpoint, match="belongs to the request"):
+    with pytest.raises(BadEndpoint, match="is set by the client"):
         configure(find_home(), "https://a.example", headers={name: "1"})
     assert not home.exists()
-    with pytest.raises(BadEndpoint, match="belongs to the request"):
+    with pytest.raises(BadEndpoint, match="is set by the client"):
         find_endpoint(find_home(), None, {VARIABLE: f"https://a.example\n{name}: 1"})
 
 

@@ -82,7 +82,7 @@ def test_a_query_takes_no_more_memory_than_it_may(spool: Path) -> None:
     done = subprocess.run([sys.executable, "-c", BOUNDED, *MEMORY], capture_output=True, text=True, timeout=50)
     assert (done.returncode, done.stderr) == (0, ""), done.stderr
     *lines, peak = done.stdout.splitlines()
-    assert lines == ["The query makes more than fits into memory here. Ask for less."] * len(MEMORY)
+    assert lines == ["The query needs too much memory. Select less, or add a LIMIT."] * len(MEMORY)
     assert int(peak) // (1024 if sys.platform == "darwin" else 1) < 700_000
 
 

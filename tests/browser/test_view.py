@@ -53,7 +53,7 @@ def test_the_numbers_drawn_are_the_spools(show: Show, write: Write, fill: Fill, 
         round(highs[0] / drawn[0][0], 1)
     }
     rows = json.loads(deepchecks("inspect", "--json"))
-    page.get_by_text("The numbers of 45 days").click()
+    page.get_by_text("Table of 45 days").click()
     days = {
         line.split()[0]: numbers(line.split(maxsplit=1)[1])[0]
         for line in page.locator("details tbody tr").all_inner_texts()
@@ -83,8 +83,8 @@ def test_all_of_it_is_reached_by_keyboard(show: Show, write: Write, fill: Fill) 
         if name.startswith("SUMMARY"):
             page.keyboard.press("Enter")
             assert page.evaluate("document.activeElement.parentElement.open"), name
-    assert {"SUMMARY: The numbers of 3 days", "REGION: Events by day and state"} & set(reached)
-    assert any(name.startswith("SUMMARY: Its body: ") for name in reached)
+    assert {"SUMMARY: Table of 3 days", "REGION: Events by day and state"} & set(reached)
+    assert any(name.startswith("SUMMARY: Body (") for name in reached)
     assert "PRE: The body of batch 1" in reached
     assert sum(name.startswith("DIV: ") for name in reached) == page.locator(".wide").count()
 

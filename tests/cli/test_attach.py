@@ -42,7 +42,7 @@ def test_an_attached_environment_counts_and_a_detached_one_does_not(
 
     done = python(*TELEMETRY, "attach", python=environment, PYTHONPATH=library)
     assert done.returncode == 0
-    assert done.stdout.startswith("This environment is attached, by ")
+    assert done.stdout.startswith("Attached this environment; wrote ")
     assert recorded() == (True, 0)
     python("-c", DEEPCHECKS, python=environment, PYTHONPATH=library)
     assert recorded() == (True, 1)
@@ -51,7 +51,7 @@ def test_an_attached_environment_counts_and_a_detached_one_does_not(
 
     done = python(*TELEMETRY, "detach", python=environment)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith("This environment is detached; removed ")
+    assert done.stdout.startswith("Detached this environment; removed ")
     python("-c", DEEPCHECKS, python=environment, PYTHONPATH=library)
     assert recorded() == (False, 1)
     assert packages(tmp_path) == before
@@ -67,7 +67,7 @@ def test_what_this_deepchecks_lacks_is_said_and_the_rest_is_counted(
 ) -> None:
     done = python(*TELEMETRY, "attach", python=environment, PYTHONPATH=library)
     assert done.returncode == 0
-    assert "not all is counted of: " in done.stderr
+    assert "some events are missed: " in done.stderr
     assert "run-check" in done.stderr
     assert "package-import" not in done.stderr
 

@@ -40,7 +40,7 @@ def test_disable_leaves_no_byte_of_an_event_and_enable_starts_anew(
     done = program("disable")
     assert (done.returncode, done.stderr) == (0, "")
     assert "Removed: 14 events, 14 rows, 1 batch, 1 identifier and 0 files.\n" in done.stdout
-    assert done.stdout.endswith(": no trace is left.\n")
+    assert done.stdout.endswith(": no recorded data is left.\n")
     left = files()
     assert {path for path, content in left.items() if any(secret in content for secret in secrets)} == set()
     assert record("run-check") == [False]
@@ -97,10 +97,10 @@ def test_a_trace_that_is_left_is_told_and_is_no_success(deepchecks: Run, record:
     (home / "state" / "kept by somebody").write_text("run-check")
     done = deepchecks("disable")
     assert done.returncode == 1
-    assert done.stdout.endswith(": a trace was found.\n")
+    assert done.stdout.endswith(": recorded data was found.\n")
     assert done.stderr == (
-        f"Error: A trace is left in {home / 'state' / 'kept by somebody'}. "
-        "Close what has it open and run disable again.\n"
+        f"Error: Recorded data is left in {home / 'state' / 'kept by somebody'}. "
+        "Close the programs that have it open, then run disable again.\n"
     )
 
 
@@ -130,7 +130,7 @@ def test_a_choice_that_another_source_overrules_is_kept_and_said(deepchecks: Run
     done = deepchecks("enable", DO_NOT_TRACK="1")
     assert done.returncode == 0
     assert done.stdout.startswith("Your choice is on, for all environments of this user.\n")
-    assert done.stderr == "But here it is off: decided by DO_NOT_TRACK.\n"
+    assert done.stderr == "But telemetry is off here, decided by DO_NOT_TRACK.\n"
     assert json.loads(deepchecks("status", "--json").stdout)["decided_by"] == "your choice"
 
 
@@ -182,7 +182,7 @@ def test_a_home_that_cannot_be_used_is_one_line_with_what_to_do(
     assert done.returncode == 1
     assert done.stderr.startswith("Error: ")
     assert done.stderr.endswith(
-        ". Check its owner and its permissions, or name another folder in DEEPCHECKS_TELEMETRY_DIR.\n"
+        ". Check its owner and permissions, or set DEEPCHECKS_TELEMETRY_DIR to another directory.\n"
     )
     assert done.stderr.count("\n") == 1
     assert command == "status" or done.stdout == ""

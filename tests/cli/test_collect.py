@@ -55,19 +55,19 @@ def loaded(tmp_path: Path, collector: Run) -> None:
     courier = tmp_path / "courier.jsonl"
     courier.write_text("".join(request(n) for n in range(6)) + request(0, "run-suite"))
     done = collector("load", str(courier))
-    assert (done.exit_code, done.stdout) == (0, "1 file: 7 new rows, 0 that were here already, 0 refused\n")
+    assert (done.exit_code, done.stdout) == (0, "1 file: 7 new rows, 0 already stored, 0 rejected\n")
 
 
 def test_loading_again_counts_nothing_twice(loaded: None, tmp_path: Path, collector: Run) -> None:
-    assert collector("load", str(tmp_path)).stdout == "1 file: 0 new rows, 7 that were here already, 0 refused\n"
+    assert collector("load", str(tmp_path)).stdout == "1 file: 0 new rows, 7 already stored, 0 rejected\n"
 
 
 def test_what_was_not_kept_is_told_on_standard_error(tmp_path: Path, collector: Run) -> None:
     (tmp_path / "courier.jsonl").write_text("<html>\n" + request(1))
     done = collector("load", str(tmp_path / "courier.jsonl"))
-    assert (done.exit_code, done.stdout) == (1, "1 file: 1 new row, 0 that were here already, 0 refused\n")
+    assert (done.exit_code, done.stdout) == (1, "1 file: 1 new row, 0 already stored, 0 rejected\n")
     assert "courier.jsonl, line 1: The body is not JSON" in done.stderr
-    assert "Error: 1 line held what was not kept." in done.stderr
+    assert "Error: 1 line contained data that was not stored." in done.stderr
 
 
 def test_what_is_handed_on_is_folded_where_it_is_too_small_and_what_is_read_here_is_not(

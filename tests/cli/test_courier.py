@@ -66,8 +66,8 @@ def test_the_whole_way_from_a_machine_without_a_network_and_back(
     assert books(deepchecks, "recorded", "delivered", "exported") == [2, 2, 0]
     # A second carry of everything changes no count.
     again = deepchecks("deliver", str(carried), "--endpoint", receiver.url, **there)
-    assert again.stdout == f"{carried.name}, line 1: 2 events, delivered before\nreceipt: {receipt}\n"
-    assert deepchecks("settle", str(receipt)).stdout == "batch 1: 2 events, settled before (delivered)\n"
+    assert again.stdout == f"{carried.name}, line 1: 2 events, already delivered\nreceipt: {receipt}\n"
+    assert deepchecks("settle", str(receipt)).stdout == "batch 1: 2 events, already settled (delivered)\n"
     assert books(deepchecks, "recorded", "delivered", "exported") == [2, 2, 0]
     assert len(receiver.bodies) == 1
 
@@ -104,9 +104,9 @@ def test_a_file_that_was_cut_short_is_refused_and_the_others_are_delivered(
     done = deepchecks("deliver", str(cut), str(carried), "--endpoint", receiver.url)
     assert done.returncode == 1
     assert done.stderr == (
-        "Refused: The file cut.jsonl is empty or was cut short. Nothing of it was sent. "
-        "Copy it again from where it was written.\n"
-        "Error: 1 file refused. Nothing is lost; correct the cause and run the same command again.\n"
+        "Skipped: The file cut.jsonl is empty or truncated. Nothing in it was sent. "
+        "Copy it again from the original.\n"
+        "Error: 1 file skipped. Nothing is lost; fix the cause and run the same command again.\n"
     )
     assert done.stdout.startswith(f"{carried.name}, line 1: 2 events, delivered\nreceipt: ")
     assert len(receiver.bodies) == 1
@@ -133,8 +133,8 @@ def test_a_receipt_of_another_machine_is_told_and_changes_nothing(
     assert record("run-check", **other) == [True]
     done = deepchecks("settle", str(stick / "r.json"), **other)
     assert done.returncode == 1
-    assert done.stdout.endswith(": not of this machine\n")
-    assert done.stderr.startswith("Error: No batch of this machine is in the receipt.")
+    assert done.stdout.endswith(": skipped, unknown to this installation\n")
+    assert done.stderr.startswith("Error: The receipt contains no batch of this installation.")
     assert books(deepchecks, "recorded", "pending", **other) == [1, 1]
 
 
@@ -144,7 +144,7 @@ def test_a_receipt_that_was_edited_is_one_line(deepchecks: Run, carried: Path, r
     receipt.write_text(receipt.read_text().replace('"delivered"', '"rejected"'))
     done = deepchecks("settle", str(receipt))
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
-    assert "is not as it was written" in done.stderr
+    assert "was changed after it was written" in done.stderr
     assert books(deepchecks, "exported") == [2]
 
 
@@ -206,8 +206,8 @@ def test_a_gateways_token_comes_from_a_file_and_is_shown_nowhere(
     ("arguments", "said"),
     [
         (["export"], "Missing argument 'PATH'"),
-        (["export", ".", "--split", "5G"], "a size is written 500000, 500K or 5M"),
-        (["export", ".", "--split", "0"], "a size is written 500000, 500K or 5M"),
+        (["export", ".", "--split", "5G"], '"5G" is not a size: expected a number of bytes, or for example 500K or 5M'),
+        (["export", ".", "--split", "0"], '"0" is not a size: expected a number of bytes, or for example 500K or 5M'),
         (["deliver"], "Missing argument 'FILE...'"),
         (["deliver", "x", "--endpoint", "x"], "Invalid endpoint: "),
         (["settle"], "Missing argument 'RECEIPT...'"),
@@ -223,17 +223,17 @@ def test_a_usage_error_of_the_courier_is_2(arguments: list[str], said: str, deep
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["deliver", "missing.jsonl", "--endpoint", "http://127.0.0.1:9"], "Error: 1 file refused."),
-        (["deliver", "missing.jsonl"], "Error: No endpoint is configured here."),
+        (["deliver", "missing.jsonl", "--endpoint", "http://127.0.0.1:9"], "Error: 1 file skipped."),
+        (["deliver", "missing.jsonl"], "Error: No endpoint is configured on this machine."),
         (
             ["settle", "missing.json"],
             "Error: The receipt missing.json cannot be read (No such file or directory). Copy",
         ),
         (
             ["export", "stick/"],
-            'Error: There is no directory "stick/", and a file to export to must end in .jsonl. Create',
+            'Error: There is no directory "stick/", and the name of an export file must end in .jsonl. Check',
         ),
-        (["export", "no/counts.jsonl"], '/no". Create it or choose another path; nothing is lost.\n'),
+        (["export", "no/counts.jsonl"], '/no". Check the directory or choose another path. No counts are lost.\n'),
     ],
 )
 def test_what_the_courier_cannot_do_is_a_line_and_1(
@@ -297,7 +297,7 @@ def test_exports_that_were_dropped_are_said_everywhere_and_a_late_receipt_counts
     assert books(deepchecks, "exported", "dropped", "dropped_by_reason") == [2, 2, {"unsettled": 2}]
     found = {each["name"]: each for each in json.loads(deepchecks("doctor", "--json").stdout)}
     assert (found["dropped"]["text"], found["conservation"]["level"]) == (why, "ok")
-    assert found["dropped"]["remedy"].startswith("deepchecks telemetry settle RECEIPT")
+    assert found["dropped"]["remedy"].startswith("run deepchecks telemetry settle RECEIPT; ")
     assert [batch["state"] for batch in json.loads(deepchecks("sent", "--json").stdout)] == ["dropped", "exported"]
     page = home.parent / "page.html"
     deepchecks("view", "--output", str(page))

@@ -119,7 +119,7 @@ def test_what_a_user_has_laid_for_root_hurts_only_that_user(
     done = program("disable", "--all-users", *map(str, homes.values()))
     assert done.returncode == 1
     assert f"{JANE} ({homes[JANE]}): Error: " in done.stderr
-    assert done.stderr.endswith(f"Error: Not wiped for {homes[JANE]}. The lines above say why.\n")
+    assert done.stderr.endswith(f"Error: Not wiped for {homes[JANE]}. See the errors above.\n")
     assert f"{JOHN} ({homes[JOHN]}): Removed: 2 events, 2 rows, 1 batch, 1 identifier and " in done.stdout
     assert [path.name for path in (tmp_path / "roots").iterdir()] == ["spool.db"]
     assert (tmp_path / "roots" / "spool.db").read_text() == "mine"
@@ -155,7 +155,10 @@ def test_a_visit_that_hangs_is_given_up(homes: dict[int, Path], monkeypatch: pyt
         signal.pause()
         return {}
 
-    assert visit(user, hang, timeout_s=0.2) == {"facts": None, "error": "no report came within 0 s"}
+    assert visit(user, hang, timeout_s=0.2) == {
+        "facts": None,
+        "error": "the process of this user did not report within 0 s",
+    }
 
 
 @root
@@ -189,7 +192,7 @@ def test_disable_keeps_the_settings_and_says_so_and_enable_says_that_they_are_ba
         "Nothing is sent: no endpoint is set.\nRun: deepchecks telemetry enable --endpoint https://HOST\n"
     )
     assert os.listdir(home / "config") == ["mode"]
-    assert deepchecks("enable", "--no-endpoint").stdout.startswith("You had not set an endpoint.\n")
+    assert deepchecks("enable", "--no-endpoint").stdout.startswith("Nothing to remove: you have not set an endpoint.\n")
     done = deepchecks("enable", "--no-endpoint", "--endpoint", receiver.url)
     assert done.returncode == 2
 
@@ -221,8 +224,8 @@ def test_what_is_written_and_wiped_elsewhere_too_is_named(
     done = program("enable")
     assert done.stdout.startswith(f"Your choice is on, by {home / 'config' / 'mode'}.\n")
     command = "env -u DEEPCHECKS_TELEMETRY_DIR -u XDG_STATE_HOME -u XDG_CONFIG_HOME -u HOME deepchecks telemetry enable"
-    assert f"To change that one too: {command}\n" in done.stderr
-    assert "decided by your choice in the default folder" in done.stderr
+    assert f"To change that choice too, run: {command}\n" in done.stderr
+    assert "decided by your choice in the default directory" in done.stderr
     assert record("run-check") == [False]
     assert program("enable", **default).returncode == 0
     assert record("run-check") == record("run-check", **default) == [True]
@@ -270,7 +273,7 @@ def test_purge_leaves_the_word_off_and_nothing_else(
     assert record("run-check") == [False]
     assert not (home / "state").exists()
     done = python(*telemetry, "purge", python=environment)
-    assert done.stdout == f"Left: the choice off in {home / 'config' / 'mode'}, for all environments of this user.\n"
+    assert done.stdout == f"Kept: the choice off in {home / 'config' / 'mode'}, for all environments of this user.\n"
 
 
 def test_a_page_is_written_to_one_folder_which_disable_takes_away(

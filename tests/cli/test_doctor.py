@@ -27,7 +27,7 @@ def test_on_a_new_machine_nothing_is_wrong_and_nothing_is_made(program: Run, fil
     done = program("doctor")
     assert (done.returncode, done.stderr) == (0, "")
     assert "WRONG" not in done.stdout
-    assert "ok     spool: none yet; the first event makes it.\n" in done.stdout
+    assert "ok     spool: none yet; the first event creates it.\n" in done.stdout
     assert files() == {}
 
 
@@ -38,7 +38,9 @@ def test_a_sound_spool_is_told_line_by_line(deepchecks: Run, record: Record) -> 
     assert "ok     conservation: all 2 recorded events are accounted for.\n" in done.stdout
     assert all(line[:5].strip() in {"ok", "note"} for line in done.stdout.splitlines())
     told = findings(deepchecks("doctor", "--json"))
-    assert {"folder", "permissions", "lock", "file system", "integrity", "conservation", "version", "wal"} <= set(told)
+    assert {"directory", "permissions", "lock", "file system", "integrity", "conservation", "version", "wal"} <= set(
+        told
+    )
 
 
 def test_a_wal_that_a_kill_has_left_does_not_change_the_exit(deepchecks: Run, record: Record, home: Path) -> None:
@@ -68,7 +70,7 @@ def test_books_that_do_not_balance_are_wrong(deepchecks: Run, record: Record, sq
     done = deepchecks("doctor")
     assert (done.returncode, done.stderr) == (1, "")
     (line,) = [line for line in done.stdout.splitlines() if line.startswith("WRONG")]
-    assert line.startswith("WRONG  conservation: 1 recorded, but 3 more are there. To do: ")
+    assert line.startswith("WRONG  conservation: 1 recorded, but 3 more are stored. To do: ")
 
 
 @posix
@@ -119,14 +121,14 @@ def test_a_folder_that_belongs_to_another_user_is_wrong(deepchecks: Run, record:
     os.chown(home / "state", 65_534, 65_534)
     done = deepchecks("doctor", "--json")
     assert done.returncode == 1
-    assert findings(done)["folder"]["text"] == f"the state folder {home / 'state'} belongs to another user"
+    assert findings(done)["directory"]["text"] == f"the state directory {home / 'state'} belongs to another user"
 
 
 def test_left_over_files_are_a_note(deepchecks: Run, record: Record, home: Path) -> None:
     assert record("run-check") == [True]
     (home / "state" / "spool.db.new").touch(mode=0o600)
     done = deepchecks("doctor", "--json")
-    assert (done.returncode, findings(done)["left-over files"]["level"]) == (0, "warning")
+    assert (done.returncode, findings(done)["leftover files"]["level"]) == (0, "warning")
 
 
 def test_doctor_answers_in_every_mode(deepchecks: Run) -> None:
@@ -141,14 +143,17 @@ def test_the_identifier_that_deepchecks_own_call_left_is_named_and_removed(progr
     left.write_text("a-uuid")
     environ = {"PYTHONPATH": f"{tmp_path / 'site'}{os.pathsep}{MACHINE}"}
     assert json.loads(program("status", "--json", **environ).stdout)["old_identifier"] == str(left)
-    assert f"{left}: see doctor" in program("status", **environ).stdout
+    assert f"{left} (see deepchecks telemetry doctor)" in program("status", **environ).stdout
     assert "doctor --remove-identifier" in program("doctor", **environ).stdout
 
     done = program("doctor", "--remove-identifier", **environ)
     assert (done.returncode, done.stderr) == (0, f"Removed {left}.\n")
     assert "old identifier" not in done.stdout
     assert not left.exists()
-    assert program("doctor", "--remove-identifier", **environ).stderr == "There was no such identifier.\n"
+    assert (
+        program("doctor", "--remove-identifier", **environ).stderr
+        == "There is no identifier of deepchecks' own telemetry.\n"
+    )
 
 
 def test_the_endpoint_that_a_library_sets_is_known_here_as_it_is_to_status(
@@ -158,7 +163,7 @@ def test_the_endpoint_that_a_library_sets_is_known_here_as_it_is_to_status(
     sql("UPDATE spool SET endpoint = 'https://deepchecks.example'")
     told = findings(deepchecks("doctor", "--json"))
     assert told["endpoint"]["text"] == "set by deepchecks itself"
-    assert (told["upload"]["level"], "its notice was not shown yet" in told["upload"]["text"]) == ("warning", True)
+    assert (told["upload"]["level"], "its notice has not been shown yet" in told["upload"]["text"]) == ("warning", True)
     (home / "config").mkdir()
     (home / "config" / "notice").write_text("https://deepchecks.example/v1/logs\n")
     sent = findings(deepchecks("doctor", "--json"))["upload"]
@@ -186,7 +191,7 @@ def test_batches_that_were_refused_are_wrong_with_cause_host_and_remedy(
 
 @pytest.mark.parametrize(
     ("status", "cause"),
-    [(429, "too many requests"), (302, "a redirect, which is not followed"), (503, "the receiver is not available")],
+    [(429, "too many requests"), (302, "redirects are not followed"), (503, "the receiver is not available")],
 )
 def test_a_try_that_failed_is_a_note_with_its_cause_and_remedy(
     status: int, cause: str, deepchecks: Run, record: Record, receiver: Any
@@ -199,7 +204,7 @@ def test_a_try_that_failed_is_a_note_with_its_cause_and_remedy(
     failed = findings(done)["last upload"]
     assert (done.returncode, failed["level"]) == (0, "warning")
     text = f"{receiver.url.removeprefix('http://')}: HTTP {status}: {cause}"
-    again = f"{text}; it is tried again automatically"
+    again = f"{text}; it is retried automatically"
     assert (failed["text"], bool(failed["remedy"])) == ((text, True) if status == 302 else (again, False))
 
 

@@ -90,7 +90,7 @@ def test_enable_under_a_policy_that_says_no_fails_and_says_so(
     assert done.stdout == "Your choice is on, for all environments of this user.\n"
     assert "mine.example" not in done.stdout + done.stderr
     in_force = "local" if mode == "local" else "off"
-    reason = " ('maybe' is not a valid mode: on, local, off)" if mode == "maybe" else ""
+    reason = " ('maybe' is not a valid mode: expected on, local or off)" if mode == "maybe" else ""
     assert done.stderr.splitlines()[-1] == (
         f"Error: This has no effect: telemetry is {in_force}, decided by the administrator's policy"
         f"{reason}. Only your administrator can change it."
@@ -109,8 +109,8 @@ def test_enable_with_an_endpoint_that_a_policy_overrides_fails_and_names_the_one
     assert done.returncode == 1
     assert "Counts are sent to https://mine.example" not in done.stdout
     assert done.stderr == (
-        "Error: The endpoint https://mine.example/v1/logs is kept but not used: the administrator's policy sets "
-        f"{other}. Only your administrator can change it.\n"
+        "Error: The endpoint https://mine.example/v1/logs was saved but is not used, because "
+        f"the administrator's policy sets {other}. Only your administrator can change it.\n"
     )
     assert status(deepchecks)["endpoint"] == (other if "://" in other else None)
     assert deepchecks("enable").returncode == 0  # on is in force, and it names the policy's endpoint
@@ -122,7 +122,8 @@ def test_a_variable_overrides_in_this_shell_only_so_enable_does_not_fail(deepche
     assert done.returncode == 0
     assert "Counts are sent to https://theirs.example/v1/logs" in done.stdout
     assert done.stderr == (
-        "The endpoint https://mine.example/v1/logs is kept but not used: DEEPCHECKS_TELEMETRY_ENDPOINT sets "
-        "https://theirs.example/v1/logs. Correct or unset DEEPCHECKS_TELEMETRY_ENDPOINT.\n"
+        "The endpoint https://mine.example/v1/logs was saved but is not used, because "
+        "DEEPCHECKS_TELEMETRY_ENDPOINT sets https://theirs.example/v1/logs. "
+        "Correct or unset DEEPCHECKS_TELEMETRY_ENDPOINT.\n"
     )
     assert status(deepchecks)["endpoint"] == "https://mine.example/v1/logs"

@@ -32,7 +32,7 @@ def test_each_error_of_the_spool_has_its_remedy(kind: type[SpoolError]) -> None:
         (HooksError("Cannot write it. Run this again."), "Cannot write it. Run this again."),
         (
             PermissionError(errno.EACCES, os.strerror(errno.EACCES), "/some/file"),
-            "Permission denied: /some/file. Check its owner and its permissions, and the disk.",
+            "Permission denied: /some/file. Check its owner, its permissions and the disk.",
         ),
     ],
 )

@@ -141,13 +141,16 @@ def test_a_batch_that_never_was_and_one_that_is_damaged_are_one_line(deepchecks:
     assert record("run-check") == [True]
     done = deepchecks("sent", "1")
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == "Error: There is no batch 1 in the ledger. See: deepchecks telemetry sent\n"
+    assert done.stderr == "Error: There is no batch 1. To list all batches, run: deepchecks telemetry sent\n"
     deepchecks("preview")
     for spoilt in ("x'1f8b'", "'text'", "NULL", "substr(packed, 1, 40)"):
         sql(f"UPDATE batches SET packed = {spoilt}")
         done = deepchecks("sent", "1")
         assert (done.returncode, done.stdout) == (1, ""), spoilt
-        assert done.stderr == "Error: The bytes of batch 1 are damaged. See: deepchecks telemetry sent\n"
+        assert done.stderr == (
+            "Error: The bytes of batch 1 do not match its SHA-256. "
+            "To list all batches, run: deepchecks telemetry sent\n"
+        )
 
 
 def test_the_catalogue_names_every_event_and_field_and_this_machines_values(deepchecks: Run, home: Path) -> None:
@@ -167,7 +170,11 @@ def test_a_spool_that_is_no_database_is_put_aside_and_counting_goes_on(
 ) -> None:
     (home / "state").mkdir(parents=True, mode=0o700)
     (home / "state" / "spool.db").write_bytes(b"nothing that SQLite would read\n" * 100)
-    for command, said in (("inspect", "Nothing is pending.\n"), ("sent", "No batch was made yet.\n"), ("preview", "")):
+    for command, said in (
+        ("inspect", "Nothing is pending.\n"),
+        ("sent", "There are no batches yet.\n"),
+        ("preview", ""),
+    ):
         done = deepchecks(command)
         assert (done.returncode, done.stdout) == (0, said)
     assert record("run-check") == [True]

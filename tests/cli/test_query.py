@@ -47,7 +47,7 @@ def test_events_are_shown_one_by_one_as_they_were_stored(deepchecks: Run, record
     assert {tuple(event) for event in events} == {("id", "day", "event", *(field.name for field in FIELDS))}
     assert deepchecks("inspect", "--events").stdout.splitlines()[2].split()[:3] == ["1", events[0]["day"], "run-suite"]
     deepchecks("preview")
-    assert deepchecks("inspect", "--events").stdout.startswith("No event is stored by itself now: ")
+    assert deepchecks("inspect", "--events").stdout.startswith("There are no raw events; ")
 
 
 def test_a_query_of_ones_own_is_answered(deepchecks: Run, record: Record) -> None:
@@ -71,7 +71,7 @@ def test_a_query_that_would_change_anything_is_one_line_and_changes_nothing(
     before = files()
     done = deepchecks("inspect", "--sql", query)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == "Error: That is no query that only reads. Begin it with SELECT, WITH or VALUES.\n"
+    assert done.stderr == "Error: Only read-only queries are allowed. Start the query with SELECT, WITH or VALUES.\n"
     assert files() == before
 
 
@@ -82,7 +82,7 @@ def test_a_mistake_in_a_query_is_one_line_and_no_damage(
     assert record("run-check") == [True]
     done = deepchecks("inspect", "--sql", query)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
-    assert done.stderr.startswith("Error: SQLite says: ")
+    assert done.stderr.startswith("Error: SQLite error: ")
     assert json.loads(deepchecks("status", "--json").stdout)["recorded"] == 1
     assert list((home / "state").glob("*damaged*")) == []
 

@@ -58,7 +58,7 @@ def test_flush_has_a_documented_shape_for_a_script(deepchecks: Run, record: Reco
         (200, b"<html>Welcome to the hotel</html>", "not delivered: HTTP 200: not an OTLP response"),
         (503, b"", "not delivered: HTTP 503: the receiver is not available"),
         (413, b"", "parked: HTTP 413: the request is larger than the receiver accepts"),
-        (302, b"", "not delivered: HTTP 302: a redirect, which is not followed"),
+        (302, b"", "not delivered: HTTP 302: redirects are not followed"),
     ],
 )
 def test_an_answer_that_is_no_success_keeps_everything(
@@ -104,7 +104,7 @@ def test_a_receiver_that_asks_for_patience_gets_it_unless_told_otherwise(
     sql("INSERT INTO retry_after VALUES (?, unixepoch() + 3600)", host)
     done = deepchecks("flush")
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith(f"Error: Nothing was sent: {host} asked not to be called before ")
+    assert done.stderr.startswith(f"Error: Nothing was sent: {host} asked to wait until ")
     assert done.stderr.endswith("Z (Retry-After). Run: deepchecks telemetry flush --now\n")
     assert done.stderr.count("\n") == 1
     assert receiver.bodies == []
@@ -191,13 +191,13 @@ def test_ctrl_c_says_that_nothing_is_lost_and_the_try_has_no_older_outcome(
     assert (child.returncode, out) == (1, "")
     assert err == (
         f"Sending to {receiver.url}/v1/logs (set by your choice).\n"
-        "Error: Interrupted. Nothing is lost: 2 events not delivered yet. A request that was under way is sent again "
+        "Error: Interrupted. Nothing is lost: 2 events not delivered yet. A request in progress is sent again "
         "with the same identifiers. Run: deepchecks telemetry flush\n"
     )
     (batch,) = json.loads(deepchecks("sent", "--json").stdout)
     assert (batch["state"], batch["attempts"], batch["outcome"]) == ("parked", 2, None)
-    assert "no outcome is known" in deepchecks("sent").stdout
-    assert "no outcome is known" in deepchecks("status").stdout
+    assert "outcome unknown" in deepchecks("sent").stdout
+    assert "outcome unknown" in deepchecks("status").stdout
     receiver.status = 200
     assert deepchecks("flush").returncode == 0
     assert len(set(receiver.bodies)) == 1

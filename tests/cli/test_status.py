@@ -112,7 +112,7 @@ def test_a_spool_that_cannot_be_read_is_told_with_what_to_do_and_no_count_is_mad
     done = deepchecks("status", "--json")
     assert done.returncode == 1
     assert done.stderr.startswith(
-        f"Error: {home / 'state' / 'spool.db'} is a link, not a regular file, or another user's. Check "
+        f"Error: {home / 'state' / 'spool.db'} is a link, is not a regular file, or belongs to another user. Check "
     )
     assert done.stderr.count("\n") == 1
     facts = json.loads(done.stdout)
@@ -191,8 +191,8 @@ def test_an_endpoint_that_deepchecks_sets_is_sent_to_once_it_was_printed(
     )
     sentences = {
         None: f"Counts are sent to {OWN}, at most once a day.",
-        "notice": f"Nothing is sent automatically to {OWN}: it is set by deepchecks itself, and its notice was not "
-        "shown yet.",
+        "notice": f"Nothing is sent automatically to {OWN}: the endpoint is set by deepchecks itself, "
+        "and its notice has not been shown yet.",
         "mode": f"Nothing is sent: telemetry is {choice}, decided by your choice.",
     }
     assert deepchecks("status").stdout.splitlines()[1] == sentences[blocked_by]
@@ -217,7 +217,7 @@ def test_parked_batches_and_a_pause_are_shown_with_cause_host_and_remedy(
     assert facts["last_upload"]["remedy"].startswith("ask the operator of the receiver to accept requests of 1 MB")
     lines = deepchecks("status").stdout.splitlines()
     assert lines[1] == (
-        f"Counts are sent to {receiver.url}/v1/logs, at most once a day. Not now: {host} asked not to be called before "
+        f"Counts are sent to {receiver.url}/v1/logs, at most once a day. Not now: {host} asked to wait until "
         f"{facts['retry_after']} (Retry-After)."
     )
     assert "  parked        10 events in 5 batches" in lines
@@ -238,14 +238,14 @@ def test_parked_batches_and_a_pause_are_shown_with_cause_host_and_remedy(
 def test_a_value_that_is_not_understood_is_shown_and_stays_off(value: str, shown: str, deepchecks: Run) -> None:
     facts = json.loads(deepchecks("status", "--json", DEEPCHECKS_TELEMETRY=value).stdout)
     assert (facts["mode"], facts["decided_by"]) == ("off", "DEEPCHECKS_TELEMETRY")
-    problem = f"{shown} is not a valid mode: on, local, off"
+    problem = f"{shown} is not a valid mode: expected on, local or off"
     remedy = "set DEEPCHECKS_TELEMETRY to on, local or off, or unset it"
     assert facts["not_understood"] == [
         {"source": "DEEPCHECKS_TELEMETRY", "where": "the environment", "problem": problem, "remedy": remedy}
     ]
     lines = deepchecks("status", DEEPCHECKS_TELEMETRY=value).stdout.splitlines()
     assert lines[1] == f"Nothing is sent: telemetry is off, decided by DEEPCHECKS_TELEMETRY ({problem})."
-    assert lines[-1] == f"Turn it on:           {remedy}"
+    assert lines[-1] == f"Turn on:              {remedy}"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the policy's folder cannot be moved by the environment")
@@ -258,9 +258,9 @@ def test_a_file_that_is_not_understood_is_shown_with_a_remedy_that_can_work(
     folder.mkdir(parents=True)
     (folder / "mode").write_text("maybe\n")
     (unknown,) = json.loads(deepchecks("status", "--json").stdout)["not_understood"]
-    assert unknown["problem"] == "'maybe' is not a valid mode: on, local, off"
+    assert unknown["problem"] == "'maybe' is not a valid mode: expected on, local or off"
     assert unknown["remedy"] == (
-        f"ask your administrator to put on, local or off into {policy}/mode, readable for all"
+        f"ask your administrator to write on, local or off to {policy}/mode, readable by all users"
         if place == "policy"
         else "run deepchecks telemetry enable, local or disable"
     )

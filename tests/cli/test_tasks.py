@@ -44,7 +44,7 @@ def test_turn_it_off_everywhere_and_prove_it(program: Run, record: Record, tmp_p
     assert time.monotonic() - started < PATIENCE_S
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("Telemetry is off, for all environments of this user.\n")
-    assert done.stdout.endswith(": no trace is left.\n")
+    assert done.stdout.endswith(": no recorded data is left.\n")
     assert record("run-check") == [False]
     assert [path for path in tmp_path.rglob("*") if path.is_file() and b"run-check" in path.read_bytes()] == []
 

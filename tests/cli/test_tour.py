@@ -75,7 +75,9 @@ def test_it_ends_well_and_leaves_nothing_behind(
     assert (done.returncode, done.stderr) == (0, "")
     assert time.monotonic() - started < 20
     assert done.stdout.count("checked: ") == 5
-    assert done.stdout.endswith("Done: recorded, shown, sent, compared, wiped; and the throwaway folder is gone.\n")
+    assert done.stdout.endswith(
+        "Done: recorded, shown, sent, compared and wiped. The temporary directory is removed.\n"
+    )
     assert list(temporary.iterdir()) == []
     assert not home.exists()
 
@@ -106,9 +108,9 @@ def test_the_users_own_choice_and_events_stay_as_they_are(
 @pytest.mark.parametrize(
     ("broken", "said"),
     [
-        (LOST_EVENT, "what waits is "),
+        (LOST_EVENT, "pending counts is "),
         (OTHER_RECEIVER, "'collector report "),
-        (TRACE_IS_LEFT, "files with a trace is ['copy']"),
+        (TRACE_IS_LEFT, "files with recorded data is ['copy']"),
     ],
     ids=["an event is lost", "the receiver stores nothing", "a trace is left"],
 )

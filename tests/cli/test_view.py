@@ -92,7 +92,7 @@ def test_every_state_of_an_event_has_its_place_in_the_numbers_by_day(
 
 def test_a_machine_that_never_recorded_has_a_page_and_still_no_file(page: Callable[[], str], files: Files) -> None:
     told = Reading(page()).text
-    assert "Nothing is counted here yet." in told
+    assert "Nothing is recorded yet." in told
     assert "No request: nothing is pending." in told
     assert all(event.name in told for event in EVENTS)
     assert files() == {}
@@ -213,7 +213,7 @@ def test_in_a_notebook_an_error_is_a_line_too(home: Path) -> None:
     home.mkdir()
     (home / "state").write_text("no folder")
     shown = view._repr_html_()
-    assert "The page cannot be drawn. Run deepchecks telemetry view to see why." in shown
+    assert "The page cannot be created. Run deepchecks telemetry view to see why." in shown
     assert str(home) not in shown
 
 

@@ -155,7 +155,7 @@ def test_a_port_that_is_taken_is_told(tmp_path: Path) -> None:
 
 
 def test_a_port_that_is_none_is_told(tmp_path: Path) -> None:
-    with pytest.raises(CollectorError, match="65536 is no port"):
+    with pytest.raises(CollectorError, match="65536 is not a valid port"):
         serve(tmp_path / "store.db", port=65_536)
 
 

@@ -116,11 +116,11 @@ def test_a_job_hands_in_what_it_can_and_one_command_turns_all_off_and_proves_it(
     done = run(block("telemetry disable\n"))
     assert done.returncode == 0
     assert "Removed: 1 event, 1 row, 0 batches, 1 identifier and 0 files." in done.stdout
-    assert done.stdout.endswith("of ours: no trace is left.\n")
+    assert done.stdout.endswith("telemetry files: no recorded data is left.\n")
     assert (status()["mode"], status()["recorded"]) == ("off", 0)
     done = run(block("purge"))
     assert done.returncode == 0
-    assert done.stdout.splitlines()[-1].startswith("Left: the choice off in ")
+    assert done.stdout.splitlines()[-1].startswith("Kept: the choice off in ")
     assert status()["mode"] == "off"
 
 

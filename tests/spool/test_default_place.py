@@ -54,7 +54,7 @@ def test_no_variable_undoes_an_off(moved: dict[str, str], run: Run) -> None:
     assert run(RECORD, **moved) == "True\n"
     choose(find_home(), "off")
     home = find_home(os.environ | moved)
-    assert decide(home, {})[:2] == ("off", "your choice in the default folder")
+    assert decide(home, {})[:2] == ("off", "your choice in the default directory")
     assert run(RECORD, **moved) == "False\n"
 
 

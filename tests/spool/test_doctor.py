@@ -45,7 +45,7 @@ def test_where_there_is_no_spool_nothing_is_wrong_and_nothing_is_made(ours: Home
     assert worst(look(ours)) == OK
     assert not os.path.exists(ours.state)
     os.makedirs(ours.state, mode=0o700)
-    assert look(ours)["spool"].text == "none yet; the first event makes it"
+    assert look(ours)["spool"].text == "none yet; the first event creates it"
     assert os.listdir(ours.state) == ["spool.lock"]
 
 
@@ -55,7 +55,7 @@ def test_a_sound_spool_has_no_warning(ours: Home) -> None:
     assert worst(found) == OK
     assert found["conservation"].text == "all 1 recorded events are accounted for"
     assert set(found) == {
-        *("folder", "permissions", "file system", "lock", "integrity", "conservation", "version", "wal", "sqlite"),
+        *("directory", "permissions", "file system", "lock", "integrity", "conservation", "version", "wal", "sqlite"),
     }
 
 
@@ -64,14 +64,14 @@ def test_a_file_that_others_may_read_is_named(ours: Home) -> None:
     assert record("run-check")
     os.chmod(ours.spool, 0o644)
     found = look(ours)["permissions"]
-    assert (found.level, found.text) == (WRONG, "others may read spool.db")
+    assert (found.level, found.text) == (WRONG, "accessible to other users: spool.db")
 
 
 def test_copies_that_were_put_aside_are_counted(ours: Home, run: Run) -> None:
     run(RECORD)
     quarantine(ours, file_id(ours.spool))
     run(RECORD)
-    assert look(ours)["damaged copies"].text == "1 put aside"
+    assert look(ours)["damaged copies"].text == "1 quarantined"
 
 
 def test_what_could_not_be_read_and_what_is_not_ours_is_named(ours: Home) -> None:
@@ -80,7 +80,7 @@ def test_what_could_not_be_read_and_what_is_not_ours_is_named(ours: Home) -> Non
         Path(ours.state, name).touch(mode=0o600)
     found = look(ours)
     assert found["unreadable file"].level == WARNING
-    assert found["left-over files"].text == "2 not ours, or half made"
+    assert found["leftover files"].text == "2 unknown or incomplete"
 
 
 def test_a_network_file_system_is_a_note(ours: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,7 +106,7 @@ def test_a_fault_that_only_sqlite_sees_is_told_and_the_file_stays(ours: Home, ru
         file.seek(PAGE_BYTES * int(root) - 24)
         file.write(b"\x33" * 24)
     found = look(ours)["integrity"]
-    assert (found.level, found.text) == (WRONG, "SQLite finds 1 faults or more")
+    assert (found.level, found.text) == (WRONG, "SQLite finds 1 or more errors")
     assert os.path.exists(ours.spool)
 
 
@@ -120,7 +120,8 @@ def test_a_file_that_is_no_spool_is_put_aside_and_told(ours: Home, run: Run) -> 
 
 
 @pytest.mark.parametrize(
-    ("change", "told"), [("+ 2", "3 recorded, but 2 of them"), ("- 1", "0 recorded, but 1 more are there")]
+    ("change", "told"),
+    [("+ 2", "3 recorded, but 2 are unaccounted for"), ("- 1", "0 recorded, but 1 more are stored")],
 )
 def test_books_that_do_not_balance_are_told(ours: Home, sql: Sql, change: str, told: str) -> None:
     assert record("run-check")
@@ -216,7 +217,7 @@ def test_a_path_that_is_too_long_is_wrong_before_the_first_record(
     assert len(home.spool) == length
     stored, finding = try_first(home, run)
     assert (stored, finding.level) == ((True, OK) if length <= 500 else (False, WRONG))
-    assert stored or f"has {length} bytes, and SQLite takes 500" in finding.text
+    assert stored or f"has {length} bytes, but SQLite accepts at most 500" in finding.text
 
 
 def a_file(ours: Home) -> None:
@@ -240,8 +241,8 @@ def test_what_a_first_record_would_meet_is_told_before(ours: Home, run: Run, spo
     spoil(ours)
     stored, finding = try_first(ours, run)
     assert (stored, finding.level) == (False, WRONG)
-    assert finding.text.startswith("none, and none can be made: ")
-    assert finding.remedy == "name a folder of your own, on a local disk, in DEEPCHECKS_TELEMETRY_DIR"
+    assert finding.text.startswith("none, and it cannot be created: ")
+    assert finding.remedy == "set DEEPCHECKS_TELEMETRY_DIR to a directory of your own, on a local disk"
 
 
 def test_a_first_record_is_tried_without_a_trace(ours: Home, tmp_path: Path, run: Run) -> None:
@@ -261,5 +262,5 @@ def test_a_value_that_is_not_a_mode_is_wrong_with_the_value(ours: Home, monkeypa
     os.makedirs(ours.policy)
     Path(ours.policy_mode).write_text("maybe")
     found = look(ours)
-    assert found["DEEPCHECKS_TELEMETRY"].text == "counts as off: 'true' is not a valid mode: on, local, off"
-    assert found["policy"].text == "counts as off: 'maybe' is not a valid mode: on, local, off"
+    assert found["DEEPCHECKS_TELEMETRY"].text == "counts as off: 'true' is not a valid mode: expected on, local or off"
+    assert found["policy"].text == "counts as off: 'maybe' is not a valid mode: expected on, local or off"

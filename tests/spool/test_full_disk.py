@@ -148,7 +148,7 @@ def test_without_a_free_inode_for_the_choice_it_is_an_error_that_says_what_is_le
         for folder in folders:
             folder.mkdir()
     with pytest.raises(
-        Unusable, match=r"recorded is wiped, but .*No space left on device.*: recording can begin again"
+        Unusable, match=r"recorded data was wiped, but .*No space left on device.*: telemetry can record again"
     ):
         erase(find_home())
     assert find_residue(ours)[1] == []

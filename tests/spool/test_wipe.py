@@ -224,7 +224,7 @@ def test_where_the_choice_cannot_be_written_all_is_wiped_and_that_is_said(ours: 
     Path(ours.config).parent.mkdir(exist_ok=True)
     Path(ours.config).write_text("a file where the folder should be")
     with pytest.raises(
-        Unusable, match=r"recorded is wiped, but your choice cannot be written to .*: only the closed spool"
+        Unusable, match=r"recorded data was wiped, but your choice cannot be written to .*: only the closed spool"
     ):
         erase(ours)
     assert read_accounts(ours) == Accounts(closed=True)

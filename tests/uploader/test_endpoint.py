@@ -120,7 +120,7 @@ NO_URL = "invalid endpoint: expected https://HOST, http://HOST or file:///DIR"
         ("https://[1::2::3]", "invalid endpoint: not a URL"),
         (
             "http://a.example",
-            "invalid endpoint: http:// beyond private networks needs --allow-http",
+            "invalid endpoint: http:// outside loopback and private networks needs --allow-http",
         ),
         ("ftp://a.example", NO_URL),
         ("/srv/drop", NO_URL),

@@ -135,7 +135,7 @@ def test_a_moment_that_the_receiver_asked_for_is_kept_by_all_unless_told_otherwi
     assert waiting.next_upload >= NOW + 900
     receiver.answer = always(200)
     for moment in (NOW, NOW + 899):
-        with pytest.raises(NotAllowed, match=f"{receiver.endpoint.host} asked not to be called before "):
+        with pytest.raises(NotAllowed, match=f"{receiver.endpoint.host} asked to wait until "):
             list(flush(spool, receiver.endpoint, clock=lambda now=moment: now))  # type: ignore[misc]
     assert len(receiver.requests) == 1
     assert kinds(spool, receiver, ignore_retry_after=True) == [DELIVERED]
@@ -169,7 +169,7 @@ def test_a_400_of_an_otlp_receiver_retires_the_batch_visibly(spool: Home, receiv
     assert kinds(spool, receiver, parked=True) == []
     assert (books(spool).rejected, books(spool).sealed) == (3, 0)
     (kept,) = batches(spool)
-    assert (kept.state, kept.rejected, kept.outcome) == (REJECTED, 3, "HTTP 400: the receiver cannot read this batch")
+    assert (kept.state, kept.rejected, kept.outcome) == (REJECTED, 3, "HTTP 400: the receiver cannot accept this batch")
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 413, 500])

@@ -74,8 +74,8 @@ def test_the_notice_names_the_endpoint_the_first_day_and_all_environments_of_thi
     stream = Terminal()
     show_notice(folders, OURS, FIRST, stream)
     assert URL in stream.getvalue()
-    assert "for the first time\non 2027-01-15 (UTC) or later" in stream.getvalue()
-    assert "Turn it off for all of this user's environments: deepchecks telemetry disable" in stream.getvalue()
+    assert "At most once a day, and not before 2027-01-15 (UTC)" in stream.getvalue()
+    assert "Turn telemetry off in all your environments: deepchecks telemetry disable" in stream.getvalue()
     assert "machine" not in stream.getvalue()
     assert notice_shown(folders, OURS)
 

@@ -37,7 +37,7 @@ COMMANDS: tuple[click.Command, ...] = (
 @click.group(cls=Group, context_settings=CONTEXT)
 @click.version_option(package_name="deepchecks-telemetry")
 def deepchecks() -> None:
-    """What Deepchecks does beside checking.
+    """Tools that accompany the deepchecks library.
 
     \b
     Example:
@@ -47,7 +47,7 @@ def deepchecks() -> None:
 
 @deepchecks.group(cls=Group)
 def telemetry() -> None:
-    """Anonymous usage counts: see them, send them, turn them off.
+    """Anonymous usage telemetry: inspect, send or disable it.
 
     \b
     Examples:

@@ -7,10 +7,10 @@ from deepchecks_telemetry.cli.output import say_line
 
 @click.command()
 def attach() -> None:
-    """Count what deepchecks does in this environment.
+    """Record the events of deepchecks in this environment.
 
-    It holds from the next import on, by one file in this environment's site-packages. An interpreter that does not
-    import deepchecks loads nothing of ours.
+    Writes one file to the site-packages of this environment, which applies to each Python process that is started from
+    then on. A process that does not import deepchecks imports nothing of this package.
 
     \b
     Example:
@@ -18,18 +18,22 @@ def attach() -> None:
     """
     from deepchecks_telemetry.hooks import deepchecks_folder, install_file, missing_targets
 
-    say_line(f"This environment is attached, by {install_file()}")
+    say_line(f"Attached this environment; wrote {install_file()}")
     if deepchecks_folder() is None:
-        say_line("deepchecks is not installed here yet; once it is, it is counted.", err=True)
+        say_line("deepchecks is not installed in this environment; its events are recorded once it is.", err=True)
     elif lost := sorted({target.event for target in missing_targets() if target.event}):
-        say_line(f"This deepchecks is not as we know it; not all is counted of: {', '.join(lost)}.", err=True)
+        say_line(
+            f"The installed deepchecks differs from the supported version; some events are missed: {', '.join(lost)}.",
+            err=True,
+        )
 
 
 @click.command()
 def detach() -> None:
-    """Undo attach: deepchecks is imported as it was released.
+    """Undo attach: stop recording in this environment.
 
-    What was counted stays, and other environments too; to turn all of it off and wipe it, use disable.
+    Recorded counts are kept, and other environments are not changed. To turn telemetry off and wipe the counts, use
+    disable.
 
     \b
     Example:
@@ -38,4 +42,4 @@ def detach() -> None:
     from deepchecks_telemetry.hooks import remove_file
 
     removed = remove_file()
-    say_line(f"This environment is detached; removed {removed}" if removed else "This environment was not attached.")
+    say_line(f"Detached this environment; removed {removed}" if removed else "This environment was not attached.")

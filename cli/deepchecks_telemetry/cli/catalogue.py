@@ -21,20 +21,26 @@ class Beside(NamedTuple):
 
 
 ENVELOPE = (
-    Beside("service", "service.name", "the word deepchecks, by which a receiver that takes many services sorts"),
-    Beside("installation", "app.installation.id", "random; tells installations apart; new after disable and each year"),
-    Beside("event", "eventName", "which of the events above, with deepchecks. before it"),
+    Beside("service", "service.name", "always deepchecks, so that a receiver can tell services apart"),
+    Beside(
+        "installation",
+        "app.installation.id",
+        "random; tells installations apart; replaced after disable and every year",
+    ),
+    Beside("event", "eventName", "one of the events above, with the prefix deepchecks and a dot"),
     Beside("day", "timeUnixNano", "the start of the UTC day; no time of day is ever stored"),
     Beside("count", "deepchecks.event.count", "how often it happened on that day"),
-    Beside("row", "log.record.uid", "random; a receiver drops what it has already: nothing is counted twice"),
-    Beside("sender", "scope", "deepchecks_telemetry and its version, so that a mistake of ours can be set right"),
+    Beside("row", "log.record.uid", "random; a receiver can drop repeated rows, so that nothing is counted twice"),
+    Beside(
+        "sender", "scope", "deepchecks_telemetry and its version, so that counts of a faulty version can be corrected"
+    ),
 )
 
 
 @click.command()
 @json_option
 def catalogue(*, as_json: bool) -> None:
-    """Every event and field that may ever be recorded, and why.
+    """List every event and field that can be recorded, and why.
 
     \b
     Examples:
@@ -59,11 +65,11 @@ def catalogue(*, as_json: bool) -> None:
         )
         return
     say_table(("event", "counted when"), [(event.name, event.when) for event in EVENTS])
-    for title, known, values in (("field", FIELDS, here), ("beside it", ENVELOPE, beside)):
+    for title, known, values in (("field", FIELDS, here), ("sent with each count", ENVELOPE, beside)):
         click.echo()
-        heads = (title, "OpenTelemetry's name", "here", "why")
+        heads = (title, "OpenTelemetry name", "value here", "why")
         say_table(heads, [(each.name, each.wire, values[each.name], each.why) for each in known])
-    click.echo("\nNothing else has a way in.")
+    click.echo("\nNothing else is recorded or sent.")
 
 
 def _here() -> dict[str, str]:
@@ -92,9 +98,9 @@ def as_markdown() -> str:
 def _lines() -> Iterator[str]:
     yield "\n## Events\n\n| event | counted when |\n|---|---|"
     yield from (f"| `{event.name}` | {event.when} |" for event in EVENTS)
-    yield "\n## Fields\n\n| field | OpenTelemetry's name | allowed | why |\n|---|---|---|---|"
+    yield "\n## Fields\n\n| field | OpenTelemetry name | allowed values | why |\n|---|---|---|---|"
     yield from (f"| `{field.name}` | `{field.wire}` | {_allowed(field.pattern)} | {field.why} |" for field in FIELDS)
-    yield "\n## Beside them\n\n| what | OpenTelemetry's name | why |\n|---|---|---|"
+    yield "\n## Sent with each count\n\n| what | OpenTelemetry name | why |\n|---|---|---|"
     yield from (f"| {each.name} | `{each.wire}` | {each.why} |" for each in ENVELOPE)
     yield ""
 

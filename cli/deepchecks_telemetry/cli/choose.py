@@ -14,10 +14,10 @@ from deepchecks_telemetry.spool.files.paths import Home, find_home, without_vari
 
 
 @click.command()
-@click.option("--endpoint", metavar="URL", help="Where to send: a base URL; /v1/logs is appended.")
-@click.option("--no-endpoint", "removes", is_flag=True, help="Remove the endpoint that you have set, and its headers.")
-@click.option("--allow-http", is_flag=True, help="Accept http:// beyond this machine and private networks.")
-@click.option("--header", "headers", metavar="NAME=VALUE", multiple=True, help="Sent along with each request.")
+@click.option("--endpoint", metavar="URL", help="Base URL to send to; /v1/logs is appended.")
+@click.option("--no-endpoint", "removes", is_flag=True, help="Remove the endpoint that you set, and its headers.")
+@click.option("--allow-http", is_flag=True, help="Allow http:// outside loopback and private networks.")
+@click.option("--header", "headers", metavar="NAME=VALUE", multiple=True, help="Header to send with each request.")
 @headers_option
 def enable(
     *,
@@ -29,10 +29,10 @@ def enable(
 ) -> None:
     """Record, and send if an endpoint is set.
 
-    It prints where the counts are sent, or why not. Exits with 1 where the administrator's policy overrides it.
+    Prints where counts are sent, or why they are not. Exits with 1 if the administrator's policy overrides your choice.
 
-    An endpoint that you have set before is in force again; it is printed. What is given with --header can be seen by
-    other users while the command runs, and stays in the shell's history.
+    An endpoint that you set earlier is used again, and is printed. For a secret use --headers: other users can see the
+    value of --header while the command runs, and the shell keeps it in its history.
 
     \b
     Examples:
@@ -48,9 +48,9 @@ def enable(
 
     home, url = find_home(), None
     if removes and endpoint is not None:
-        raise click.UsageError("--endpoint and --no-endpoint exclude each other.")
+        raise click.UsageError("--endpoint and --no-endpoint cannot be combined.")
     if endpoint is None and (headers or headers_file or allow_http):
-        raise click.UsageError("--header, --headers and --allow-http go with --endpoint.")
+        raise click.UsageError("--header, --headers and --allow-http need --endpoint.")
     if endpoint is not None:
         try:
             given = {**read_headers_file(headers_file), **dict(map(_header, headers))}
@@ -69,13 +69,13 @@ def _remove_endpoint(home: Home) -> None:
 
     removed, left = remove_files([os.path.join(home.config, "endpoint")])
     if left:
-        raise Failure(f"Could not remove {left[0]}. Check its owner and its permissions.")
-    say_line(f"Removed {removed[0]}" if removed else "You had not set an endpoint.")
+        raise Failure(f"Could not remove {left[0]}. Check its owner and permissions.")
+    say_line(f"Removed {removed[0]}" if removed else "Nothing to remove: you have not set an endpoint.")
 
 
 @click.command()
 def local() -> None:
-    """Record and show, but never open a socket.
+    """Record on this machine, and never send.
 
     \b
     Example:
@@ -91,7 +91,7 @@ def local() -> None:
 def _header(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not equals or not name:
-        raise click.BadParameter("a header is written NAME=VALUE", param_hint="--header")
+        raise click.BadParameter("expected NAME=VALUE", param_hint="--header")
     return name, value
 
 
@@ -103,9 +103,11 @@ def _say_mode(home: Home, wanted: str) -> None:
     else:
         click.echo(f"Your choice is {wanted}, {where}.")
         reason = f" ({decision.reason})" if decision.reason else ""
-        say_line(f"But here it is {decision.mode}: decided by {decision.decided_by}{reason}.", err=True)
+        say_line(f"But telemetry is {decision.mode} here, decided by {decision.decided_by}{reason}.", err=True)
     if decision.decided_by == DEFAULT_CHOICE:
-        say_line(f"To change that one too: {without_variables()} deepchecks telemetry {_COMMAND[wanted]}", err=True)
+        say_line(
+            f"To change that choice too, run: {without_variables()} deepchecks telemetry {_COMMAND[wanted]}", err=True
+        )
 
 
 _COMMAND = {ON: "enable", LOCAL: "local"}

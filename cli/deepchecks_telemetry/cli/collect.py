@@ -23,14 +23,14 @@ TITLES = {
     "os": "system",
     "python": "Python",
     "runtime": "runtime",
-    "lateness": "arrived after its day",
+    "lateness": "received after",
     "day": "day (UTC)",
 }
 
 
 @click.group(cls=Group)
 def collector() -> None:
-    """Receive and read counts on one machine or one isolated network.
+    """Receive counts on one machine or network, and report them.
 
     \b
     Examples:
@@ -41,16 +41,16 @@ def collector() -> None:
 
 @collector.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
-@click.option("--port", default=4318, show_default=True, help="The port to listen on; 0 takes a free one.")
+@click.option("--port", default=4318, show_default=True, help="The port to listen on; 0 picks a free one.")
 @STORE
 @click.option(
     "--token",
     envvar="DEEPCHECKS_COLLECTOR_TOKEN",
     show_envvar=True,
-    help="Take only what comes with this bearer token; best given in the variable, which other users cannot read.",
+    help="Accept only requests with this bearer token. Prefer the variable, which other users cannot read.",
 )
 def serve(*, host: str, port: int, store: Path, token: str | None) -> None:
-    """Receive OTLP/HTTP logs until it is stopped, and store each row once.
+    """Receive OTLP/HTTP logs until stopped, and store each row once.
 
     \b
     Example:
@@ -65,9 +65,9 @@ def serve(*, host: str, port: int, store: Path, token: str | None) -> None:
 @click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path), metavar="PATH...")
 @STORE
 def load(*, paths: tuple[Path, ...], store: Path) -> None:
-    """Take in courier files, and those in folders; each row once.
+    """Load exported files, or directories of them; each row once.
 
-    A line that is no request is told and left out; the exit code is then 1.
+    A line that is not a valid request is reported and skipped; the exit code is then 1.
 
     \b
     Example:
@@ -76,26 +76,26 @@ def load(*, paths: tuple[Path, ...], store: Path) -> None:
     from deepchecks_telemetry.collector import load as take
 
     found = take(store, paths)
-    rows = f"{count_text(found.new, 'new row')}, {found.repeated:,} that were here already, {found.refused:,} refused"
+    rows = f"{count_text(found.new, 'new row')}, {found.repeated:,} already stored, {found.refused:,} rejected"
     click.echo(f"{count_text(found.files, 'file')}: {rows}")
     for problem in found.problems[:PROBLEMS_SHOWN]:
         click.echo(plain(problem), err=True)
     if found.wrong_lines:
-        raise Failure(f"{count_text(found.wrong_lines, 'line')} held what was not kept. See above.")
+        raise Failure(f"{count_text(found.wrong_lines, 'line')} contained data that was not stored. See above.")
 
 
 @collector.command()
 @STORE
 @json_option
-@click.option("--csv", "as_csv", is_flag=True, help="Print CSV for a spreadsheet.")
-@click.option("--html", "as_html", is_flag=True, help="Print a page for a browser.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
+@click.option("--html", "as_html", is_flag=True, help="Print an HTML page.")
 @click.option(
     "--min-cell",
     type=click.IntRange(min=1),
-    help=f"Fold what fewer installations stand for into 'other'. [default: {MIN_CELL} with --csv and --html]",
+    help=f"Merge values with fewer installations than this into 'other'. [default: {MIN_CELL} with --csv and --html]",
 )
 def report(*, store: Path, as_json: bool, as_csv: bool, as_html: bool, min_cell: int | None) -> None:
-    """What was received: events and installations by all that is known.
+    """Report the received events and installations by each field.
 
     \b
     Examples:
@@ -131,7 +131,7 @@ def _say(found: "Report") -> None:
 
 def _say_retention(cohorts: dict[str, list[int | None]]) -> None:
     click.echo()
-    say_line("Installations first seen in a week, and seen again so many weeks later")
+    say_line("Installations by the week they were first seen, and how many were seen +N weeks later")
     weeks = max(map(len, cohorts.values()))
     lines = [
         (cohort, *("" if seen is None else seen for seen in row), *[""] * (weeks - len(row)))

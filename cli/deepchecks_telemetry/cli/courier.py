@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from deepchecks_telemetry.uploader.offline.deliver import Delivered
     from deepchecks_telemetry.uploader.offline.settle import Settled
 
-COPY_AGAIN = "Copy it again from where it was written."
-ELSEWHERE = "Create it or choose another path; nothing is lost."
+COPY_AGAIN = "Copy it again from the original."
+ELSEWHERE = "Check the directory or choose another path. No counts are lost."
 UNITS = {"": 1, "K": 1024, "M": 1024**2}
 
 
@@ -27,20 +27,20 @@ def size(text: str) -> int:
     """A number of bytes, or a usage error."""
     digits, unit = (text[:-1], text[-1:].upper()) if text[-1:].isalpha() else (text, "")
     if not (digits.isascii() and digits.isdigit() and int(digits) and unit in UNITS):
-        raise click.BadParameter("a size is written 500000, 500K or 5M")
+        raise click.BadParameter(f'"{text}" is not a size: expected a number of bytes, or for example 500K or 5M')
     return int(digits) * UNITS[unit]
 
 
 @click.command()
 @click.argument("path", type=click.Path())
-@click.option("--split", type=size, metavar="SIZE", help="Start a new file at this size, as 500K or 5M.")
-@click.option("--again", is_flag=True, help="Also batches that were exported before and are not settled.")
+@click.option("--split", type=size, metavar="SIZE", help="Start a new file at this size, for example 500K or 5M.")
+@click.option("--again", is_flag=True, help="Also write batches that were exported before and are not settled.")
 @json_option
 def export(*, path: str, split: int | None, again: bool, as_json: bool) -> None:
     """Write pending counts to a file that another machine can send.
 
-    PATH is an existing directory, in which each file is named by its digest, or a new file whose name ends in .jsonl.
-    On a connected machine `deliver` sends the file and writes a receipt, which `settle` reads here.
+    PATH is an existing directory, where each file is named after its SHA-256, or a new file whose name ends in .jsonl.
+    On a connected machine, `deliver` sends the file and writes a receipt, which `settle` reads on this machine.
 
     \b
     Examples:
@@ -70,12 +70,20 @@ def export(*, path: str, split: int | None, again: bool, as_json: bool) -> None:
 
 @click.command()
 @click.argument("files", type=click.Path(), nargs=-1, required=True, metavar="FILE...")
-@click.option("--endpoint", metavar="URL", help="Where to send. Default: the endpoint configured here.")
-@click.option("--allow-http", is_flag=True, help="Accept http:// beyond this machine and private networks.")
+@click.option("--endpoint", metavar="URL", help="Where to send. Default: the endpoint configured on this machine.")
+@click.option("--allow-http", is_flag=True, help="Allow http:// outside loopback and private networks.")
 @headers_option
-@click.option("--receipt", metavar="PATH", type=click.Path(), help="Where to write it. Default: beside the first FILE.")
 @click.option(
-    "--ledger", metavar="PATH", type=click.Path(), help="What was delivered before. Default: one for this user."
+    "--receipt",
+    metavar="PATH",
+    type=click.Path(),
+    help="File or directory for the receipt. Default: beside the first FILE.",
+)
+@click.option(
+    "--ledger",
+    metavar="PATH",
+    type=click.Path(),
+    help="SQLite file that lists what was delivered. Default: one per user.",
 )
 @json_option
 def deliver(
@@ -90,8 +98,8 @@ def deliver(
 ) -> None:
     """Send exported files, and write a receipt.
 
-    Works in every mode, because the counts are those of other machines. A batch that this endpoint has had before is
-    not sent again. Exits with 0 only when every batch was delivered or rejected.
+    Works in every mode, because the counts come from other machines. A batch that was already delivered to this
+    endpoint, or rejected by it, is not sent again. Exits with 0 only if every batch was delivered or rejected.
 
     \b
     Examples:
@@ -128,7 +136,8 @@ def deliver(
 def settle(*, receipts: Sequence[str], as_json: bool) -> None:
     """Mark batches as delivered from a receipt.
 
-    A batch is settled once; batches of other machines are ignored. Exits with 1 if none is of this machine.
+    Each batch is settled once; a batch that is unknown to this installation is skipped. Exits with 1 if all of them
+    are.
 
     \b
     Example:
@@ -147,8 +156,8 @@ def settle(*, receipts: Sequence[str], as_json: bool) -> None:
         click.echo("".join(map(_settled_line, settled)), nl=False)
     if not any(each.batch for each in settled):
         raise Failure(
-            "No batch of this machine is in the receipt. Settle it on the machine that exported; batches that disable "
-            "removed, or that were settled long ago, are no longer known here."
+            "The receipt contains no batch of this installation. Run settle on the machine that exported the batches; "
+            "batches that disable wiped, or that were settled long ago, are no longer stored here."
         )
 
 
@@ -173,7 +182,7 @@ def _target(url: str | None, more: Mapping[str, str], *, allow_http: bool) -> "E
     if url is None:
         found = find_endpoint(find_home())
         if found is None:
-            raise Failure("No endpoint is configured here. Name one with: --endpoint https://HOST")
+            raise Failure("No endpoint is configured on this machine. Set one with: --endpoint https://HOST")
         return found._replace(headers={**found.headers, **more})
     try:
         return Endpoint(parse(url, allow_http=allow_http), "--endpoint", more)
@@ -194,14 +203,14 @@ def _read(files: Iterable[str]) -> "tuple[list[Request], int]":
                 requests.setdefault(request.sha256, request)
         except BadFile as error:
             refused += 1
-            click.echo(f"Refused: {plain(sentence(error))} Nothing of it was sent. {COPY_AGAIN}", err=True)
+            click.echo(f"Skipped: {plain(sentence(error))} Nothing in it was sent. {COPY_AGAIN}", err=True)
     return list(requests.values()), refused
 
 
 def _fail(left: int, refused: int) -> None:
-    said = [f"{count_text(refused, 'file')} refused"] if refused else []
+    said = [f"{count_text(refused, 'file')} skipped"] if refused else []
     said += [f"{count_text(left, 'batch')} not delivered"] if left else []
-    raise Failure(f"{' and '.join(said)}. Nothing is lost; correct the cause and run the same command again.")
+    raise Failure(f"{' and '.join(said)}. Nothing is lost; fix the cause and run the same command again.")
 
 
 def _delivered_line(each: "Delivered") -> str:
@@ -220,8 +229,8 @@ def _as_dicts(done: "Iterable[Delivered]") -> list[dict[str, object]]:
 
 def _settled_line(each: "Settled") -> str:
     if each.batch is None:
-        return f"{each.entry.sha256[:12]}: not of this machine\n"
-    news = each.entry.outcome if each.news else f"settled before ({each.batch.state})"
+        return f"{each.entry.sha256[:12]}: skipped, unknown to this installation\n"
+    news = each.entry.outcome if each.news else f"already settled ({each.batch.state})"
     return f"batch {each.batch.id}: {count_text(each.batch.events, 'event')}, {news}\n"
 
 

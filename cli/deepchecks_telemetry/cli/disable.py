@@ -15,19 +15,19 @@ if TYPE_CHECKING:
     from deepchecks_telemetry.spool.wipe import Erased
 
 SETTINGS = ("endpoint", "notice", "told")  # in a user's configuration, beside the mode
-USERS = "Without HOME: every user of this machine with a home folder."
+USERS = "Default: every user of this machine that has a home directory."
 
 
 @click.command()
-@click.option("--all-users", "all_users", is_flag=True, help=f"As root, for each of these home folders. {USERS}")
+@click.option("--all-users", "all_users", is_flag=True, help=f"As root, disable for the owner of each HOME. {USERS}")
 @click.argument("homes", metavar="[HOME]...", nargs=-1, type=click.Path(exists=True, file_okay=False))
 @json_option
 def disable(*, all_users: bool, homes: Sequence[str], as_json: bool) -> None:
-    """Record nothing more, and wipe what was recorded.
+    """Stop recording, and wipe what was recorded.
 
-    The identifier is wiped too. It holds for all virtual environments of this user, at once, for running processes too.
-    Settings are kept: the endpoint and its headers. To remove them too: deepchecks telemetry purge. With --all-users a
-    process of each user does it, so that nothing of root's is left in their folders.
+    This applies to all virtual environments of this user, including running processes, and also wipes the installation
+    identifier. Settings (the endpoint and its headers) are kept; to remove them too, use purge. With --all-users, a
+    process runs as each user, so that root leaves no files in their directories.
 
     \b
     Examples:
@@ -36,7 +36,7 @@ def disable(*, all_users: bool, homes: Sequence[str], as_json: bool) -> None:
       deepchecks telemetry disable --all-users /home/jane /srv/home/john
     """
     if homes and not all_users:
-        raise click.UsageError("HOME goes with --all-users.")
+        raise click.UsageError("HOME arguments need --all-users.")
     if all_users:
         _disable_all(homes, as_json=as_json)
         return
@@ -50,7 +50,7 @@ def disable(*, all_users: bool, homes: Sequence[str], as_json: bool) -> None:
 
 
 def _say_wait() -> None:
-    click.echo("An upload is in flight; waiting for it to end.", err=True)
+    click.echo("An upload is in progress; waiting for it to finish.", err=True)
 
 
 def disable_user(home: Home, *, on_wait: Callable[[], None] = lambda: None) -> dict[str, Any]:
@@ -104,13 +104,15 @@ def lines(facts: dict[str, Any]) -> list[str]:
     ]
     if facts["already_delivered"]:
         where = f" to {', '.join(facts['delivered_to'])}" if facts["delivered_to"] else ""
-        said.append(f"Sent before{where}: {count_text(facts['already_delivered'], 'event')}; that stays there.")
+        said.append(
+            f"Already delivered{where}: {count_text(facts['already_delivered'], 'event')}, which the receiver keeps."
+        )
     if carried := facts["carried_away"]:
-        said.append(f"Exported, and no longer ours to remove: {', '.join(carried)}.")
+        said.append(f"Exported files that were not removed (moved, changed or not accessible): {', '.join(carried)}.")
     if kept := facts["kept_settings"]:
         said.append(f"Settings are kept: {', '.join(kept)}. To remove them: deepchecks telemetry purge")
-    found = "a trace was found" if facts["residue"] else "no trace is left"
-    return [*said, f"Scanned {count_text(facts['scanned'], 'file')} of ours: {found}."]
+    found = "recorded data was found" if facts["residue"] else "no recorded data is left"
+    return [*said, f"Scanned {count_text(facts['scanned'], 'telemetry file')}: {found}."]
 
 
 def check_gone(facts: dict[str, Any]) -> None:
@@ -119,7 +121,9 @@ def check_gone(facts: dict[str, Any]) -> None:
         raise Failure(f"Could not remove {', '.join(facts['left'])}. Remove it by hand, or run disable again.")
     if facts["residue"]:
         found = ", ".join(facts["residue"])
-        raise Failure(f"A trace is left in {found}. Close what has it open and run disable again.")
+        raise Failure(
+            f"Recorded data is left in {found}. Close the programs that have it open, then run disable again."
+        )
 
 
 def _disable_all(homes: Sequence[str], *, as_json: bool) -> None:
@@ -131,7 +135,7 @@ def _disable_all(homes: Sequence[str], *, as_json: bool) -> None:
     if as_json:
         say_json(visits)
     if failed := [visit["home"] for visit in visits if visit["error"]]:
-        raise Failure(f"Not wiped for {', '.join(failed)}. The lines above say why.")
+        raise Failure(f"Not wiped for {', '.join(failed)}. See the errors above.")
 
 
 def _visits(homes: Sequence[str]) -> Iterator[dict[str, Any]]:
@@ -139,7 +143,7 @@ def _visits(homes: Sequence[str]) -> Iterator[dict[str, Any]]:
         from deepchecks_telemetry.cli.users import find_users, visit
 
         if os.geteuid() != 0:
-            raise Failure("--all-users needs root, to become each user. Run it with sudo.")
+            raise Failure("--all-users needs root, because it runs as each user. Run it with sudo.")
         for user in find_users(homes):
             yield {"user": user.name, "home": user.home, **visit(user, disable_user)}
     else:

@@ -22,10 +22,17 @@ MARKS = {OK: ("ok", "green"), WARNING: ("note", "yellow"), WRONG: ("WRONG", "red
 
 
 @click.command()
-@click.option("--remove-identifier", "removes", is_flag=True, help="Remove what deepchecks' own call had left, first.")
+@click.option(
+    "--remove-identifier",
+    "removes",
+    is_flag=True,
+    help="First remove the identifier that deepchecks' own telemetry left.",
+)
 @json_option
 def doctor(*, removes: bool, as_json: bool) -> None:
-    """Look for what is wrong, and say what to do. Exits with 1 when something is.
+    """Check for problems, and print how to fix them.
+
+    Exits with 1 if a problem is found.
 
     \b
     Examples:
@@ -36,7 +43,7 @@ def doctor(*, removes: bool, as_json: bool) -> None:
         from deepchecks_telemetry.hooks import remove_user_id
 
         removed = remove_user_id()
-        say_line(f"Removed {removed}." if removed else "There was no such identifier.", err=True)
+        say_line(f"Removed {removed}." if removed else "There is no identifier of deepchecks' own telemetry.", err=True)
     home = find_home()
     findings = [_shortened(finding) for finding in (*examine(home), *_sending(home, time.time()), *_hooks())]
     if as_json:
@@ -71,7 +78,7 @@ def _sending(home: Home, now: float) -> Iterator[Finding]:
         remedy = change_endpoint(facts.endpoint_source)
         yield Finding("endpoint", WRONG, f"{facts.invalid_endpoint} (set by {facts.endpoint_source})", remedy)
     else:
-        yield Finding("endpoint", OK, f"set by {facts.endpoint_source}" if facts.endpoint else "none is set")
+        yield Finding("endpoint", OK, f"set by {facts.endpoint_source}" if facts.endpoint else "not set")
     planned = plan(facts, Command.REPORT, now)
     waits = planned.blocked_by in (BlockedBy.NOTICE, BlockedBy.RETRY_AFTER, BlockedBy.FUTURE_DAY, BlockedBy.FENCE)
     yield Finding("upload", WARNING if waits else OK, sentence(planned).rstrip("."), planned.remedy if waits else None)
@@ -93,7 +100,7 @@ def _tries(home: Home) -> Iterator[Finding]:
             many = f"{count_text(sum(events), 'event')} in {count_text(len(events), 'batch')}"
             yield Finding("parked", WRONG, f"{many}; {text}", remedy_for(outcome))
         elif (remedy := remedy_for(outcome)) == AUTOMATIC:
-            yield Finding("last upload", WARNING, f"{text}; it is tried again automatically")
+            yield Finding("last upload", WARNING, f"{text}; it is retried automatically")
         else:
             yield Finding("last upload", WARNING, text, remedy)
 
@@ -102,7 +109,7 @@ def _by_cause(ledger: "list[Batch]") -> dict[tuple[str, str, str], list[int]]:
     causes: dict[tuple[str, str, str], list[int]] = {}
     for batch in ledger:
         if batch.state == BatchState.PARKED or batch.outcome:
-            key = (batch.state, str(batch.outcome or "no outcome is known"), host_text(batch.endpoint))
+            key = (batch.state, str(batch.outcome or "outcome unknown"), host_text(batch.endpoint))
             causes.setdefault(key, []).append(batch.events)
     return causes
 
@@ -112,7 +119,7 @@ def _hooks() -> Iterator[Finding]:
     from deepchecks_telemetry.hooks import TARGETS, deepchecks_folder, missing_targets, old_user_id, stale_file
 
     if stale := stale_file():
-        text = f"{stale} does nothing: deepchecks-telemetry was installed again or upgraded since it was written"
+        text = f"{stale} has no effect, because deepchecks-telemetry was reinstalled or upgraded after attach"
         yield Finding("attach file", WARNING, text, "deepchecks telemetry attach")
     if deepchecks_folder() is None:
         yield Finding("deepchecks", OK, "not installed in this environment")
@@ -127,4 +134,6 @@ def _hooks() -> Iterator[Finding]:
         yield Finding("targets", OK, f"all {len(TARGETS)} found in the installed deepchecks")
     if old_user_id() is not None:
         remedy = "deepchecks telemetry doctor --remove-identifier"
-        yield Finding("old identifier", WARNING, "deepchecks' own earlier call has left its identifier", remedy)
+        yield Finding(
+            "old identifier", WARNING, "deepchecks' own telemetry left an identifier in this environment", remedy
+        )

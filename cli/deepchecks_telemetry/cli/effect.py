@@ -48,7 +48,7 @@ def _check_overridden(facts: Facts, url: str | None) -> None:
     if url is None or in_force == url:
         return
     other = in_force or "an invalid endpoint"
-    unused = f"The endpoint {url} is kept but not used: {facts.endpoint_source} sets {other}."
+    unused = f"The endpoint {url} was saved but is not used, because {facts.endpoint_source} sets {other}."
     if facts.endpoint_source == POLICY:
         raise Failure(f"{unused} {sentence(text.ADMINISTRATOR)}")
     click.echo(f"{unused} {sentence(text.change_endpoint(facts.endpoint_source))}", err=True)

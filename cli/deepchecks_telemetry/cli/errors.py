@@ -11,9 +11,9 @@ from deepchecks_telemetry.spool.errors import Busy, Damaged, Outdated, SpoolErro
 
 REMEDIES = {
     Busy: "Try again in a moment.",
-    Damaged: "To start with an empty one: deepchecks telemetry disable, then deepchecks telemetry enable.",
+    Damaged: "To start with an empty spool, run: deepchecks telemetry disable, then: deepchecks telemetry enable.",
     Outdated: "Update this environment: pip install --upgrade deepchecks-telemetry.",
-    Unusable: "Check its owner and its permissions, or name another folder in DEEPCHECKS_TELEMETRY_DIR.",
+    Unusable: "Check its owner and permissions, or set DEEPCHECKS_TELEMETRY_DIR to another directory.",
 }
 
 
@@ -37,7 +37,7 @@ def tell(error: Exception) -> Failure | None:
     if isinstance(error, SpoolError):
         return Failure(f"{sentence(error)} {REMEDIES.get(type(error), '')}".strip())
     if isinstance(error, OSError) and error.filename is not None and error.errno != errno.EPIPE:
-        return Failure(f"{error.strerror}: {error.filename}. Check its owner and its permissions, and the disk.")
+        return Failure(f"{error.strerror}: {error.filename}. Check its owner, its permissions and the disk.")
     if type(error).__module__.startswith("deepchecks_telemetry."):
         return Failure(_advise(error))
     return None

@@ -16,7 +16,7 @@ headers_option = click.option(
     "headers_file",
     metavar="HFILE",
     type=click.File("rb"),
-    help="A file with lines NAME: VALUE, for a gateway's token; - is standard input.",
+    help="File with one NAME: VALUE header per line, such as a gateway's token; - is standard input.",
 )
 
 

@@ -18,15 +18,17 @@ from deepchecks_telemetry.spool.errors import Damaged
 from deepchecks_telemetry.spool.files.paths import Home, find_home
 from deepchecks_telemetry.spool.stats import Waiting, read_waiting
 
+LIST_ALL = "To list all batches, run: deepchecks telemetry sent"
+
 
 @click.command()
-@click.option("--events", "raw", is_flag=True, help="Each event by itself, as it was stored, before it is folded.")
-@click.option("--sql", metavar="QUERY", help="The answer to a query of your own; it can only read.")
+@click.option("--events", "raw", is_flag=True, help="List each raw event, before aggregation into counts.")
+@click.option("--sql", metavar="QUERY", help="Run a read-only SQL query on the spool.")
 @json_option
 def inspect(*, raw: bool, sql: str | None, as_json: bool) -> None:
-    """What is not sent yet, by UTC day, event and environment.
+    """List counts that are not sent yet, by day, event, environment.
 
-    A query can read the spool's tables, and the table catalogue (number, name).
+    Days are UTC. A query can read the spool's tables, and a table catalogue (number, name) of the events.
 
     \b
     Examples:
@@ -35,7 +37,7 @@ def inspect(*, raw: bool, sql: str | None, as_json: bool) -> None:
       deepchecks telemetry inspect --sql "SELECT name, sql FROM sqlite_master"
     """
     if raw and sql is not None:
-        raise click.UsageError("Choose one of --events and --sql.")
+        raise click.UsageError("--events and --sql cannot be combined.")
     home = find_home()
     if raw:
         _say_events(read_events(home), as_json=as_json)
@@ -67,7 +69,7 @@ def _say_events(events: list[dict[str, Any]], *, as_json: bool) -> None:
     places = [catalog.Environment(*(event[field.name] for field in catalog.FIELDS)) for event in events]
     stored = [(event["id"], event["day"], event["event"]) for event in events]
     lines = [(*event, _place(place)) for event, place in zip(stored, places, strict=True)]
-    _say_lines(heads, lines, "No event is stored by itself now: what is pending is folded into counts.")
+    _say_lines(heads, lines, "There are no raw events; pending ones may already be aggregated into counts.")
 
 
 def _say_rows(rows: list[dict[str, Any]], *, as_json: bool) -> None:
@@ -86,10 +88,10 @@ def _say_lines(heads: Sequence[str], lines: Sequence[Sequence[object]], nothing:
 
 @click.command()
 def preview() -> None:
-    """The exact body of the next request, byte for byte.
+    """Print the exact body of the next request, byte for byte.
 
-    Standard output has the body alone; standard error its digests, and whether it is sent and where to. What is pending
-    is sealed first, so the bytes are the ones that will be sent.
+    Standard output has only the body; standard error has its SHA-256, and whether and where it is sent. Pending counts
+    are sealed first, so the bytes are those that will be sent.
 
     \b
     Examples:
@@ -119,9 +121,9 @@ def preview() -> None:
 @click.argument("batch", type=int, required=False)
 @json_option
 def sent(*, batch: int | None, as_json: bool) -> None:
-    """What became of each batch; with its number, its exact body.
+    """List all batches and their outcome, or print the body of one.
 
-    Standard output has the bytes alone, as with preview; those of the last finished batches are kept.
+    With BATCH, standard output has only the exact bytes, as with preview. The last finished batches are kept.
 
     \b
     Examples:
@@ -132,15 +134,15 @@ def sent(*, batch: int | None, as_json: bool) -> None:
     if batch is not None:
         chosen = [entry for entry in ledger if entry.id == batch]
         if not chosen:
-            raise Failure(f"There is no batch {batch} in the ledger. See: deepchecks telemetry sent")
+            raise Failure(f"There is no batch {batch}. {LIST_ALL}")
         _say_body(chosen[0])
     elif as_json:
         say_json([_as_dict(entry) for entry in ledger])
     elif not ledger:
-        click.echo("No batch was made yet.")
+        click.echo("There are no batches yet.")
     else:
         say_table(
-            ("batch", "state", "events", "tries", "last try (UTC)", "outcome", "sha256"),
+            ("batch", "state", "events", "attempts", "last attempt (UTC)", "outcome", "sha256"),
             [
                 (
                     entry.id,
@@ -148,7 +150,7 @@ def sent(*, batch: int | None, as_json: bool) -> None:
                     entry.events,
                     entry.attempts,
                     (time_text(entry.tried_at) or "never").replace("T", " "),
-                    entry.outcome or ("no outcome is known" if entry.attempts else ""),
+                    entry.outcome or ("outcome unknown" if entry.attempts else ""),
                     digest_text(entry.sha256),
                 )
                 for entry in ledger
@@ -172,10 +174,10 @@ def _say_body(batch: Batch) -> None:
     try:
         body = batch.body
     except Damaged as error:
-        raise Failure(f"The bytes of batch {batch.id} are damaged. See: deepchecks telemetry sent") from error
+        raise Failure(f"The bytes of batch {batch.id} do not match its SHA-256. {LIST_ALL}") from error
     if not (body.isascii() and body.decode().isprintable()):
         # JSON of ours is; what was edited into the spool would be a terminal's to obey.
-        raise Failure(f"The bytes of batch {batch.id} are no request of ours. See: deepchecks telemetry sent")
+        raise Failure(f"The bytes of batch {batch.id} are not a valid request. {LIST_ALL}")
     click.echo(body, nl=False)
     if sys.stdout.isatty():
         click.echo(err=True)  # not a byte of the body, which ends without a line's end

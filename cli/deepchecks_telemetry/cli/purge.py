@@ -23,17 +23,20 @@ LEDGER = ("ledger.db", "ledger.db-journal", "ledger.db-wal", "ledger.db-shm", "l
 @click.command()
 @json_option
 def purge(*, as_json: bool) -> None:
-    """Remove all of ours, for this user and environment; it stays off.
+    """Turn telemetry off, and remove all of its files for this user.
 
-    As disable, and also the endpoint and its headers, the courier's ledger, what attach has put into this environment,
-    and the identifier that deepchecks' own call had left in it. Other environments: detach in each of them.
+    Does what disable does, and also removes the endpoint and its headers, the delivery ledger and, from this
+    environment, the attach file and the identifier that deepchecks' own telemetry left there. In other environments,
+    run detach.
 
     \b
     Example:
       deepchecks telemetry purge
     """
     home = find_home()
-    facts = disable_user(home, on_wait=lambda: click.echo("An upload is in flight; waiting for it to end.", err=True))
+    facts = disable_user(
+        home, on_wait=lambda: click.echo("An upload is in progress; waiting for it to finish.", err=True)
+    )
     removed, left = _remove(home)
     problems = _clean_environment(removed)
     found = {**facts, "removed_files": [*facts["removed_files"], *removed], "left": [*facts["left"], *left]}
@@ -51,8 +54,8 @@ def _say(facts: dict[str, Any]) -> None:
     for path in facts["removed_files"]:
         say_line(f"Removed: {path}")
     for path in facts["carried_away"]:
-        say_line(f"Exported, and no longer ours to remove: {path}")
-    say_line(f"Left: the choice off in {' and '.join(facts['off'])}, for all environments of this user.")
+        say_line(f"Exported file that was not removed (moved, changed or not accessible): {path}")
+    say_line(f"Kept: the choice off in {' and '.join(facts['off'])}, for all environments of this user.")
 
 
 def _remove(home: Home) -> tuple[list[str], list[str]]:

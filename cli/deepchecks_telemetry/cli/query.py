@@ -40,7 +40,7 @@ def ask(home: Home, sql: str, *, timeout_s: float = LONGEST_S) -> list[dict[str,
     try:
         return kept_up(home, read)
     except FileNotFoundError as error:
-        raise Failure("There is no spool yet. It is made when the first event is recorded.") from error
+        raise Failure("There is no spool yet. It is created when the first event is recorded.") from error
 
 
 def read_events(home: Home) -> list[dict[str, Any]]:
@@ -75,12 +75,12 @@ def _limited(rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 def _told(error: Exception) -> str:
     text = str(error)
     if isinstance(error, MemoryError):
-        return "The query makes more than fits into memory here. Ask for less."
+        return "The query needs too much memory. Select less, or add a LIMIT."
     if text == "interrupted":
-        return f"The query took longer than {LONGEST_S:.0f} s. Ask for less."
+        return f"The query took longer than {LONGEST_S:.0f} s. Select less, or add a LIMIT."
     if isinstance(error, ValueError) or "not authorized" in text or "prohibited" in text:
-        return "That is no query that only reads. Begin it with SELECT, WITH or VALUES."
-    return f"SQLite says: {text.rstrip('.')}. The tables are in sqlite_master, with their columns."
+        return "Only read-only queries are allowed. Start the query with SELECT, WITH or VALUES."
+    return f"SQLite error: {text.rstrip('.')}. The table sqlite_master lists all tables and their columns."
 
 
 def _add_catalogue(connection: sqlite3.Connection) -> None:

@@ -20,13 +20,22 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--now", "ignore_retry_after", is_flag=True, help="Also before the moment that the receiver asked for.")
-@click.option("--exported", is_flag=True, help="Also batches that were exported and not settled: their file was lost.")
+@click.option(
+    "--now",
+    "ignore_retry_after",
+    is_flag=True,
+    help="Send even if the receiver asked to wait (Retry-After).",
+)
+@click.option(
+    "--exported",
+    is_flag=True,
+    help="Also send batches that were exported but not settled, for example after their file was lost.",
+)
 @json_option
 def flush(*, ignore_retry_after: bool, exported: bool, as_json: bool) -> None:
-    """Send now what is pending. Exits with 0 only when nothing is left.
+    """Send pending counts now.
 
-    It prints where it sends to before it does, so no other notice is needed.
+    Prints the endpoint before sending, so no other notice is needed. Exits with 0 only if nothing is left to send.
 
     \b
     Examples:
@@ -88,7 +97,7 @@ def _interruptible(found: "Iterator[Sent]", home: Home) -> "Iterator[Sent]":
         books = read_accounts(home)
         left = count_text(books.pending + books.sealed + books.parked, "event")
         raise Failure(
-            f"Interrupted. Nothing is lost: {left} not delivered yet. A request that was under way is sent again with "
+            f"Interrupted. Nothing is lost: {left} not delivered yet. A request in progress is sent again with "
             "the same identifiers. Run: deepchecks telemetry flush"
         ) from None
 
@@ -106,7 +115,7 @@ def _left(books: Accounts, tried: "list[Sent]", endpoint: "Endpoint | None") -> 
     left = " and ".join(f"{number_text(events)} {name}" for name, events in states if events)
     failed = next((each.outcome for each in reversed(tried) if each.outcome.kind in ("retry", "parked")), None)
     if failed is None or endpoint is None:
-        return f"Not all was sent; {left}. Nothing is lost. Run: deepchecks telemetry doctor"
+        return f"Events not sent: {left}. Nothing is lost. Run: deepchecks telemetry doctor"
     host = endpoint.host or endpoint.folder
     todo = instruction(remedy_for(failed.reason))
     return f"Events not sent: {left}. {host}: {failed.reason}. {todo} Nothing is lost."

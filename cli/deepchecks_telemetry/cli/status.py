@@ -36,12 +36,13 @@ COUNTS = ("recorded", "pending", "sealed", "parked", "delivered", "exported", "r
 
 
 @click.command()
-@click.option("--explain", "explained", is_flag=True, help="Also list every source of a setting, and its value.")
+@click.option("--explain", "explained", is_flag=True, help="Also list every source of each setting, and its value.")
 @json_option
 def status(*, explained: bool, as_json: bool) -> None:
-    """Whether it is on, why, what is pending, and where it is sent.
+    """Show whether telemetry is on, why, and what is pending.
 
-    Where the spool cannot be read, or the endpoint is invalid, it prints what is known and exits with 1.
+    Also shows where counts are sent, and when. If the spool cannot be read, or the endpoint is invalid, prints what is
+    known and exits with 1.
 
     \b
     Examples:
@@ -146,7 +147,11 @@ def lines(facts: dict[str, Any]) -> list[str]:
         f"  next upload   {next_upload(facts)}",
         f"  installation  {facts['installation_id'] or 'no identifier'}",
         f"  environment   {'attached' if facts['attached'] else 'not attached'}",
-        *([f"  left over     {facts['old_identifier']}: see doctor"] if facts["old_identifier"] else []),
+        *(
+            [f"  left over     {facts['old_identifier']} (see deepchecks telemetry doctor)"]
+            if facts["old_identifier"]
+            else []
+        ),
         f"  spool         {facts['spool']}",
         "",
         *_advice(facts),
@@ -157,13 +162,13 @@ def _also_off(facts: dict[str, Any]) -> Iterator[str]:
     """Each further source that counts as off although it does not say so; the one that decided is in the sentence."""
     for unknown in facts["not_understood"]:
         if unknown["source"] != facts["decided_by"]:
-            yield f"Also off by {unknown['source']}: {unknown['problem']}."
+            yield f"Also off because of {unknown['source']}: {unknown['problem']}."
 
 
 def tried(last: dict[str, Any]) -> str:
     """When the last request was, to which receiver, and what became of it."""
     host = host_text(last["endpoint"])
-    return f"{last['at']}{f', {host}' if host else ''}: {last['outcome'] or 'no outcome is known'}"
+    return f"{last['at']}{f', {host}' if host else ''}: {last['outcome'] or 'outcome unknown'}"
 
 
 def host_text(endpoint: object) -> str:
@@ -175,7 +180,7 @@ def next_upload(facts: dict[str, Any]) -> str:
     """When the automatic upload is due."""
     if facts["next_upload"]:
         return f"at the first import of deepchecks after {facts['next_upload']}"
-    return "planned by the next import of deepchecks" if facts["sends"] else "none planned"
+    return "scheduled at the next import of deepchecks" if facts["sends"] else "not scheduled"
 
 
 def _count_lines(facts: dict[str, Any]) -> list[str]:
@@ -196,14 +201,14 @@ def _where(facts: dict[str, Any]) -> str:
 
 
 def _advice(facts: dict[str, Any]) -> list[str]:
-    look = "See all of it:        deepchecks telemetry view"
-    wipe = "Turn it off, wiping:  deepchecks telemetry disable"
+    look = "See all data:         deepchecks telemetry view"
+    wipe = "Turn off and wipe:    deepchecks telemetry disable"
     last = facts["last_upload"] and facts["last_upload"]["remedy"]
     failed = [f"The last upload:      {last}"] if last else []
     if facts["mode"] != ON:
         known = [unknown["remedy"] for unknown in facts["not_understood"] if unknown["source"] == facts["decided_by"]]
         remedy = known[0] if known else facts["remedy"]
-        return [*([look, wipe] if facts["mode"] == LOCAL else []), f"Turn it on:           {remedy}"]
+        return [*([look, wipe] if facts["mode"] == LOCAL else []), f"Turn on:              {remedy}"]
     send = [f"Send the counts:      {facts['remedy']}"] if facts["remedy"] else []
     return [*failed, *send, look, wipe]
 
@@ -217,6 +222,6 @@ def _say_answers(answers: tuple[Answer, ...]) -> None:
 
 
 RULES = {
-    "mode": "Sources of the mode; off anywhere is off, else local anywhere is local:",
-    "endpoint": "Sources of the endpoint; the first that sets one counts:",
+    "mode": "Sources of the mode; the most restrictive one wins (off, then local, then on):",
+    "endpoint": "Sources of the endpoint; the first one that is set wins:",
 }

@@ -41,10 +41,10 @@ result.to_json()
 
 @click.command()
 def tour() -> None:
-    """An event's whole way, in a throwaway folder.
+    """Demonstrate every step in a temporary directory.
 
-    It records, shows, previews, sends to a receiver on this machine, compares, disables, and cleans up; your own spool
-    and choice are not touched. Exits with 1 if any step fails.
+    Records events, shows and previews them, sends them to a receiver on this machine, compares, disables and cleans up.
+    Your own spool and choice are not touched. Exits with 1 if a step fails.
 
     \b
     Example:
@@ -54,12 +54,12 @@ def tour() -> None:
 
     with tempfile.TemporaryDirectory(prefix="deepchecks-telemetry-tour-") as folder:
         walk = Walk(Path(folder))
-        walk.say("A tour in a throwaway folder. Your own choice and opt-outs stay as they are and do not count here.\n")
+        walk.say("A tour in a temporary directory. Your own choice and opt-outs are neither used nor changed.\n")
         _record(walk)
         with running(Path(folder) / "received.db") as url:
             _send(walk, url)
         _disable(walk)
-    walk.say("\nDone: recorded, shown, sent, compared, wiped; and the throwaway folder is gone.")
+    walk.say("\nDone: recorded, shown, sent, compared and wiped. The temporary directory is removed.")
 
 
 def _record(walk: Walk) -> None:
@@ -67,25 +67,25 @@ def _record(walk: Walk) -> None:
         walk.say("1. A program uses deepchecks: two checks, a suite, its result as HTML and JSON.")
         walk.script(THROUGH_DEEPCHECKS)
     else:
-        walk.say("1. deepchecks is not installed here, so a program records what it would have recorded.")
+        walk.say("1. deepchecks is not installed here, so a program records the events that it would have recorded.")
         walk.script(THROUGH_RECORD.format(events=[name for name, count in EVENTS.items() for _ in range(count)]))
     walk.run("status")
-    walk.say("\n2. What waits, as anybody can see it:")
+    walk.say("\n2. The pending counts:")
     walk.run("inspect")
     waiting = json.loads(walk.run("inspect", "--json", show=False))
-    _expect("what waits", _waiting(waiting), EVENTS)
+    _expect("pending counts", _waiting(waiting), EVENTS)
 
 
 def _send(walk: Walk, url: str) -> None:
-    walk.say("\n3. Nothing has left the machine: there is no built-in endpoint. Now one is set, on this machine:")
+    walk.say("\n3. Nothing was sent yet, because there is no built-in endpoint. Set one, on this machine:")
     walk.run("enable", "--endpoint", url)
     walk.say("\n4. The exact body of the next request, before it is sent:")
     body = walk.run("preview", show=False)
     click.echo(f"{body[:300].decode()}... ({len(body)} bytes)")
-    walk.say("\n5. It is sent, and the ledger shows the same bytes afterwards:")
+    walk.say("\n5. Send it, and check that `sent` shows the same bytes afterwards:")
     walk.run("flush")
     if walk.run("sent", "1", show=False) != body:
-        raise Failure("The tour stopped: what was sent is not what was previewed.")
+        raise Failure("The tour stopped: the sent bytes differ from the previewed bytes.")
     _expect(
         "digests", hashlib.sha256(body).hexdigest(), json.loads(walk.run("sent", "--json", show=False))[0]["sha256"]
     )
@@ -93,16 +93,16 @@ def _send(walk: Walk, url: str) -> None:
     store = str(walk.folder / "received.db")
     walk.run("collector", "report", "--store", store)
     received = json.loads(walk.run("collector", "report", "--store", store, "--json", show=False))
-    _expect("what was received", received["by_event"], EVENTS)
-    _expect("what was previewed", _previewed(body), EVENTS)
+    _expect("received counts", received["by_event"], EVENTS)
+    _expect("previewed counts", _previewed(body), EVENTS)
 
 
 def _disable(walk: Walk) -> None:
-    walk.say("\n7. Off, for every environment, and nothing is left:")
+    walk.say("\n7. Turn it off for every environment, and check that no recorded data is left:")
     walk.script(THROUGH_RECORD.format(events=["run-check"]))
     walk.run("disable")
     files = [path for path in walk.folder.glob("home/**/*") if path.is_file()]
-    _expect("files with a trace", [path.name for path in files if _names_an_event(path.read_bytes())], [])
+    _expect("files with recorded data", [path.name for path in files if _names_an_event(path.read_bytes())], [])
 
 
 def _names_an_event(content: bytes) -> bool:

@@ -42,7 +42,7 @@ def find_users(homes: Sequence[str]) -> list[User]:
 def _owner(home: str) -> User:
     found = os.stat(home)
     if found.st_uid == 0 and os.path.realpath(home) != os.path.realpath(pwd.getpwuid(0).pw_dir):
-        raise Failure(f"{home} belongs to root, who makes no file in it. Name the home folder of a user.")
+        raise Failure(f"{home} belongs to root but is not root's home directory. Name the home directory of a user.")
     try:
         entry = pwd.getpwuid(found.st_uid)
     except KeyError:
@@ -69,7 +69,7 @@ def visit(user: User, act: Act, *, timeout_s: float = VISIT_S) -> dict[str, Any]
         found = json.loads(text)
         return {"facts": found["facts"], "error": found["error"]}
     except (ValueError, LookupError, TypeError):
-        return {"facts": None, "error": f"no report came within {timeout_s:.0f} s"}
+        return {"facts": None, "error": f"the process of this user did not report within {timeout_s:.0f} s"}
 
 
 def _load() -> None:

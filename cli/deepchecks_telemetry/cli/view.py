@@ -28,16 +28,16 @@ class View(click.Command):
             if tell(error) is None:
                 raise
             # What went wrong names paths, and a notebook keeps its output.
-            return frame("The page cannot be drawn. Run deepchecks telemetry view to see why.")
+            return frame("The page cannot be created. Run deepchecks telemetry view to see why.")
 
 
 @click.command(cls=View)
-@click.option("--output", metavar="FILE", help="Write the page to this file, and open nothing; - is standard output.")
+@click.option("--output", metavar="FILE", help="Write the page to FILE and do not open it; - is standard output.")
 def view(*, output: str | None) -> None:
-    """Show all of it as a picture, in the browser.
+    """Show all data and settings as an HTML page in the browser.
 
-    It is one HTML file that loads nothing and runs nothing. What waits is sealed first, as with preview. In a notebook:
-    from deepchecks_telemetry.cli import view
+    The page is one file that loads nothing and runs no scripts. Pending counts are sealed first, as with preview. In a
+    notebook: from deepchecks_telemetry.cli import view
 
     \b
     Examples:
@@ -51,9 +51,9 @@ def view(*, output: str | None) -> None:
             file.write(page)
         return
     path = _write(home, page)
-    click.echo(f"The picture is in {plain(path)}")
+    click.echo(f"Wrote the page to {plain(path)}")
     if not _open(path):
-        raise Failure("No browser was found. Write the page where yours can read it: --output FILE")
+        raise Failure("No browser was found. To write the page where your browser can read it: --output FILE")
 
 
 def draw(home: Home, *, kept: bool = False) -> str:

@@ -46,7 +46,7 @@ class Walk:
         done = self._start(COMMAND, "telemetry", *arguments, stdout=OURS if show else subprocess.PIPE, stderr=OURS)
         if done.returncode:
             raise Failure(
-                f"The tour stopped: '{' '.join(arguments)}' ended with {done.returncode}. Its words stand above."
+                f"The tour stopped: '{' '.join(arguments)}' exited with {done.returncode}. See its output above."
             )
         return done.stdout or b""
 
@@ -55,7 +55,7 @@ class Walk:
         done = self._start(source, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         if done.returncode:
             click.echo(done.stderr.decode(errors="replace"), err=True)
-            raise Failure("The tour stopped: the program that records failed. Its words stand above.")
+            raise Failure("The tour stopped: the program that records failed. See its output above.")
 
     def _start(self, source: str, *arguments: str, stdout: int, stderr: int) -> "subprocess.CompletedProcess[bytes]":
         try:

@@ -13,12 +13,18 @@ from deepchecks_telemetry.collector.server.serve import HOST, PORT, TOKEN_VARIAB
 def main() -> int:
     """Serve until it is told to stop; 1 if it could not start."""
     parser = argparse.ArgumentParser(prog="python -m deepchecks_telemetry.collector", description=__doc__)
-    parser.add_argument("--store", type=Path, required=True, help="the SQLite file that keeps the rows")
+    parser.add_argument("--store", type=Path, required=True, help="the SQLite file to store the rows in")
     parser.add_argument("--host", default=HOST, help="the address to listen on (%(default)s)")
-    parser.add_argument("--port", type=int, default=PORT, help="the port; 0 is any that is free (%(default)s)")
+    parser.add_argument(
+        "--port", type=int, default=PORT, help="the port to listen on; 0 picks a free one (%(default)s)"
+    )
     # In a variable, as every user of a machine can read its processes' arguments.
-    parser.add_argument("--token", default=os.environ.get(TOKEN_VARIABLE), help=f"or in {TOKEN_VARIABLE}")
-    parser.add_argument("--lifeline", action="store_true", help="stop when standard input ends, as with its parent")
+    parser.add_argument(
+        "--token",
+        default=os.environ.get(TOKEN_VARIABLE),
+        help=f"the bearer token to require; default: ${TOKEN_VARIABLE}",
+    )
+    parser.add_argument("--lifeline", action="store_true", help="stop when standard input is closed")
     asked = parser.parse_args()
     try:
         lifeline = 0 if asked.lifeline else None

@@ -71,7 +71,7 @@ def _lines(file: Path) -> Iterator[tuple[int, bytes]]:
     try:
         with open(file, "rb", opener=_open_at_once) as opened:
             if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
-                raise LoadError(f"{file.name} is no plain file. Name a courier file or a folder.")
+                raise LoadError(f"{file.name} is not a regular file. Name an exported file or a directory.")
             number = 0
             while line := opened.readline(MAX_LINE_BYTES + 1):
                 number += 1
@@ -82,7 +82,9 @@ def _lines(file: Path) -> Iterator[tuple[int, bytes]]:
                 if line.strip():
                     yield number, line
     except OSError as error:
-        raise LoadError(f"{file.name} cannot be read ({error.strerror}). Name a courier file or a folder.") from error
+        raise LoadError(
+            f"{file.name} cannot be read ({error.strerror}). Name an exported file or a directory."
+        ) from error
 
 
 def _open_at_once(path: str, flags: int) -> int:

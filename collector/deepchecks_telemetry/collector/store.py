@@ -77,9 +77,9 @@ def _sole_writer(path: Path) -> FileLock:
     try:
         lock.acquire()
     except Timeout as error:
-        raise StoreError(f"{path} is in use by another collector. Stop that one or name another file.") from error
+        raise StoreError(f"{path} is in use by another collector. Stop that one or choose another file.") from error
     except OSError as error:
-        raise StoreError(f"{path} cannot be opened ({error.strerror}). Name a file where you may write.") from error
+        raise StoreError(f"{path} cannot be opened ({error.strerror}). Choose a file that you can write to.") from error
     return lock
 
 
@@ -98,7 +98,7 @@ def _open(path: Path) -> sqlite3.Connection:
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     empty = not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
     if not empty and _pragma(connection, "application_id") != APPLICATION_ID:
-        raise StoreError(f"{path} is another application's database. Name another file.")
+        raise StoreError(f"{path} is another application's database. Choose another file.")
     if not empty and _pragma(connection, "user_version") > SCHEMA_VERSION:
         raise StoreError(f"{path} was written by a newer release. Upgrade deepchecks-telemetry.")
     connection.execute("PRAGMA journal_mode = WAL")
@@ -128,7 +128,7 @@ def _translated(what: str) -> Iterator[None]:
     try:
         yield
     except (sqlite3.Error, OSError) as error:
-        raise StoreError(f"{what} ({error}). Look at its path, its permissions and the disk.") from error
+        raise StoreError(f"{what} ({error}). Check its path, its permissions and the disk.") from error
 
 
 def _pragma(connection: sqlite3.Connection, name: str) -> int:

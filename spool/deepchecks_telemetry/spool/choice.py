@@ -45,7 +45,7 @@ def write_private(path: str, text: str, *, shared: bool = False) -> None:
         found = tighten(folder, os.stat(folder))  # which may be a link: people keep their configuration elsewhere
         reason = untrusted_reason(found, writable=shared)
         if reason:
-            raise Unusable(f"your choice cannot be written: the folder {folder} {reason}")
+            raise Unusable(f"your choice cannot be written: the directory {folder} {reason}")
         replace_file(path, text.encode())
     except OSError as error:
         raise Unusable(f"your choice cannot be written to {path} ({error.strerror or type(error).__name__})") from error

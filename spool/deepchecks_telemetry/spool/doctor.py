@@ -41,9 +41,11 @@ OURS = (
 )
 
 
-_REMEDY_NO_SPOOL = "name a folder of your own, on a local disk, in DEEPCHECKS_TELEMETRY_DIR"
+_REMEDY_NO_SPOOL = "set DEEPCHECKS_TELEMETRY_DIR to a directory of your own, on a local disk"
 
-SETTLE = "deepchecks telemetry settle RECEIPT, also a late one, counts those that were delivered"
+AGAIN = "run this again in a moment"
+START_EMPTY = "run deepchecks telemetry disable, then enable, to start with an empty spool; pending events are lost"
+SETTLE = "run deepchecks telemetry settle RECEIPT; a late receipt still counts them as delivered"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +78,8 @@ def _folder(home: Home) -> Finding:
     try:
         check_ground(home)
     except (SpoolError, OSError) as error:
-        return Finding("folder", WRONG, str(error), f"make it yours alone: chown it to you and chmod 700 {home.state}")
-    return Finding("folder", OK, "yours alone")
+        return Finding("directory", WRONG, str(error), f"make sure that you own it, and run chmod 700 {home.state}")
+    return Finding("directory", OK, "owned by you, and not writable by other users")
 
 
 def _choices(home: Home) -> Iterator[Finding]:
@@ -91,14 +93,14 @@ def _choices(home: Home) -> Iterator[Finding]:
 def remedy_for_source(home: Home, source: Source) -> str:
     """What to do about a source of the mode that counts as off although it does not say so."""
     if source.name == POLICY:
-        return f"ask your administrator to put on, local or off into {home.policy_mode}, readable for all"
+        return f"ask your administrator to write on, local or off to {home.policy_mode}, readable by all users"
     if source.name in SWITCHES:
         return f"set {source.name} to on, local or off, or unset it"
     place = home if source.name == CHOICE else home.default or home
     again = "run deepchecks telemetry enable, local or disable"
     if place.config not in str(source.reason):  # only the word in the file is wrong
         return again if place is home else f"{again}, with {without_variables()} before it"
-    return f"make it yours alone, chmod 700 {place.config} and chmod 600 {place.mode}, then {again}"
+    return f"make sure that you own it, run chmod 700 {place.config} and chmod 600 {place.mode}, then {again}"
 
 
 def _no_spool(home: Home) -> Finding:
@@ -108,18 +110,18 @@ def _no_spool(home: Home) -> Finding:
     try:
         try_first_record(home)
     except (SpoolError, OSError) as error:
-        return Finding("spool", WRONG, f"none, and none can be made: {error}", _REMEDY_NO_SPOOL)
-    return Finding("spool", OK, "none yet; the first event makes it")
+        return Finding("spool", WRONG, f"none, and it cannot be created: {error}", _REMEDY_NO_SPOOL)
+    return Finding("spool", OK, "none yet; the first event creates it")
 
 
 def _second_name(home: Home) -> Iterator[Finding]:
     try:
         if is_shared(home.spool) or find_asides(home):
             separate(home, LOCK_S)
-            text = "a backup by hard links had given it a second name; it is in a file of its own now, the backup stays"
-            yield Finding("second name", WARNING, text)
+            text = "a backup had hard-linked the spool; it was moved to a file of its own, and the backup is unchanged"
+            yield Finding("hard link", WARNING, text)
     except (SpoolError, OSError) as error:
-        yield Finding("second name", WRONG, f"a hard link, so nothing is recorded: {error}", "try again in a moment")
+        yield Finding("hard link", WRONG, f"the spool has a second hard link, so nothing is recorded: {error}", AGAIN)
 
 
 def _files(home: Home) -> Iterator[Finding]:
@@ -127,29 +129,40 @@ def _files(home: Home) -> Iterator[Finding]:
     if sys.platform != "win32":
         open_ones = [name for name in names if stat.S_IMODE(os.lstat(os.path.join(home.state, name)).st_mode) & 0o077]
         if open_ones:
-            yield Finding("permissions", WRONG, f"others may read {', '.join(open_ones)}", f"chmod 600 {home.state}/*")
+            yield Finding(
+                "permissions", WRONG, f"accessible to other users: {', '.join(open_ones)}", f"chmod 600 {home.state}/*"
+            )
         else:
             yield Finding("permissions", OK, "0600")
     planted = [name for name in names if not is_lockable(os.path.join(home.state, name))]
     if planted:
-        remedy = "remove them by hand; deepchecks telemetry disable does it too"
-        yield Finding("planted files", WRONG, f"links, or no files: {', '.join(planted)}", remedy)
+        remedy = "remove them by hand, or run deepchecks telemetry disable, which removes them too"
+        yield Finding(
+            "unexpected files", WRONG, f"links, special files or files of other users: {', '.join(planted)}", remedy
+        )
     copies = [os.path.basename(copy) for copy in quarantined(home)]
     if copies:
-        remedy = "any command that reads the spool brings back what can be saved: deepchecks telemetry inspect"
-        yield Finding("damaged copies", WARNING, f"{len(copies)} put aside", remedy)
+        remedy = "run deepchecks telemetry inspect: each command that reads the spool recovers what is readable"
+        yield Finding("damaged copies", WARNING, f"{len(copies)} quarantined", remedy)
     if "spool.db.unreadable" in names:
-        yield Finding("unreadable file", WARNING, "put aside, and nothing could be read from it", "remove it by hand")
+        yield Finding(
+            "unreadable file",
+            WARNING,
+            "spool.db.unreadable is quarantined; nothing could be recovered from it",
+            "remove it by hand",
+        )
     strays = [
         name for name in names if name not in OURS and not name.startswith(("spool.db.damaged-", "spool.db.unre"))
     ]
     if strays:
-        yield Finding("left-over files", WARNING, f"{len(strays)} not ours, or half made", "remove them by hand")
+        yield Finding("leftover files", WARNING, f"{len(strays)} unknown or incomplete", "remove them by hand")
 
 
 def _file_system(home: Home) -> Finding:
     if is_remote(home.state):
-        return Finding("file system", WARNING, "shared over a network: every access takes the file lock, and is slower")
+        return Finding(
+            "file system", WARNING, "a network file system, so every access takes the file lock and is slower"
+        )
     return Finding("file system", OK, "local")
 
 
@@ -158,9 +171,7 @@ def _lock(home: Home) -> Finding:
         with hold(home.lock, LOCK_S):
             return Finding("lock", OK, "works")
     except SpoolError as error:
-        return Finding(
-            "lock", WRONG, str(error), "nothing is recorded where no lock works: set DEEPCHECKS_TELEMETRY_DIR"
-        )
+        return Finding("lock", WRONG, str(error), "set DEEPCHECKS_TELEMETRY_DIR to a directory where file locks work")
 
 
 def _content(home: Home, now: float) -> Iterator[Finding]:
@@ -176,28 +187,26 @@ def _content(home: Home, now: float) -> Iterator[Finding]:
         yield Finding("version", WRONG, str(error), "pip install --upgrade deepchecks-telemetry")
     except Damaged as error:
         yield Finding(
-            "integrity", WRONG, f"{error}; it was put aside", "deepchecks telemetry inspect brings back the rest"
+            "integrity", WRONG, f"{error}; it was quarantined", "deepchecks telemetry inspect recovers what is readable"
         )
     except (SpoolError, OSError) as error:
-        yield Finding("spool", WRONG, str(error), "see the folder's owner, permissions and free space")
+        yield Finding("spool", WRONG, str(error), "check the directory's owner, permissions and free space")
     yield _wal(home)
 
 
 def _integrity(connection: sqlite3.Connection) -> Iterator[Finding]:
     told = [line for (line,) in connection.execute("PRAGMA integrity_check(3)")]
     if told == ["ok"]:
-        yield Finding("integrity", OK, "SQLite finds nothing")
+        yield Finding("integrity", OK, "SQLite finds no errors")
     else:
-        remedy = "deepchecks telemetry disable, then enable, makes a new one; what waits is lost by it"
-        yield Finding("integrity", WRONG, f"SQLite finds {len(told)} faults or more", remedy)
+        yield Finding("integrity", WRONG, f"SQLite finds {len(told)} or more errors", START_EMPTY)
 
 
 def _books(connection: sqlite3.Connection, now: float) -> Iterator[Finding]:
     books = read_books(connection)
     if books.balance:
-        what = f"{books.balance} of them are nowhere" if books.balance > 0 else f"{-books.balance} more are there"
-        remedy = "deepchecks telemetry disable, then enable, begins new books; what waits is lost by it"
-        yield Finding("conservation", WRONG, f"{books.recorded} recorded, but {what}", remedy)
+        what = f"{books.balance} are unaccounted for" if books.balance > 0 else f"{-books.balance} more are stored"
+        yield Finding("conservation", WRONG, f"{books.recorded} recorded, but {what}", START_EMPTY)
     else:
         yield Finding("conservation", OK, f"all {books.recorded} recorded events are accounted for")
     if books.dropped:
@@ -208,7 +217,7 @@ def _books(connection: sqlite3.Connection, now: float) -> Iterator[Finding]:
         "SELECT max(day) FROM (SELECT day FROM events UNION SELECT day FROM folded)"
     ).fetchone()
     if isinstance(latest, int) and latest > now // 86_400 + 1:
-        yield Finding("clock", WARNING, "there are events of a day to come: the clock has jumped")
+        yield Finding("clock", WARNING, "some events are dated in the future, because the clock was ahead")
 
 
 def _version(connection: sqlite3.Connection) -> Finding:
@@ -223,13 +232,15 @@ def _wal(home: Home) -> Finding:
     except OSError:
         size = 0
     if size > WAL_LIMIT:
-        return Finding("wal", WARNING, f"{size} bytes", "close programs that read the spool; the next flush cuts it")
-    return Finding("wal", OK, f"{size} bytes not yet in the database" if size else "empty")
+        return Finding(
+            "wal", WARNING, f"{size} bytes", "close programs that read the spool; the next flush truncates it"
+        )
+    return Finding("wal", OK, f"{size} bytes not yet checkpointed" if size else "empty")
 
 
 def _sqlite() -> Finding:
     first, last = RESET_BUG
     if first <= sqlite3.sqlite_version_info <= last:
-        text = f"SQLite {sqlite3.sqlite_version} has the WAL-reset bug, which one checkpoint at a time does not meet"
+        text = f"SQLite {sqlite3.sqlite_version} has a known WAL bug (3.7.0 to 3.51.2) that we avoid; no action needed"
         return Finding("sqlite", WARNING, text)
     return Finding("sqlite", OK, f"SQLite {sqlite3.sqlite_version}")

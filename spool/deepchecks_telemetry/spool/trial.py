@@ -20,7 +20,7 @@ def try_first_record(home: Home) -> None:
 
     length = len(os.fsencode(home.spool))
     if os.name == "posix" and length > LONGEST_PATH:
-        raise Unusable(f"the path {home.spool} has {length} bytes, and SQLite takes {LONGEST_PATH}")
+        raise Unusable(f"the path {home.spool} has {length} bytes, but SQLite accepts at most {LONGEST_PATH}")
     above = _nearest(home.state)
     check_ground(home) if above == home.state else check_above(above)
     folder = tempfile.mkdtemp(prefix=".trial-", dir=above)

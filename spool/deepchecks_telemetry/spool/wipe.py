@@ -97,14 +97,14 @@ def erase(home: Home, *, on_wait: Callable[[], None] = lambda: None) -> Erased:
         if not whole:
             choose_off(home)  # there may be space for it now
     except Unusable as error:
-        raise Unusable(f"what was recorded is wiped, but {error}: {_what_holds(home)}") from error
+        raise Unusable(f"the recorded data was wiped, but {error}: {_what_holds(home)}") from error
     return erased
 
 
 def _what_holds(home: Home) -> str:
     if os.path.exists(home.spool) and read_choice(home).mode is None:
-        return "only the closed spool keeps telemetry off, so run disable again when there is space"
-    return "recording can begin again"
+        return "only the closed spool keeps telemetry off, so run disable again when the file can be written"
+    return "telemetry can record again"
 
 
 def _wipe(home: Home, on_wait: Callable[[], None]) -> Erased:
@@ -112,7 +112,7 @@ def _wipe(home: Home, on_wait: Callable[[], None]) -> Erased:
     if not os.path.lexists(home.state):
         exports = remove_exports(home)
         return Erased(home, removed=(*exports.removed, *pages[0]), left=(*exports.left, *pages[1]))
-    check_owner(home.state, "the state folder")
+    check_owner(home.state, "the state directory")
     if is_shared(home.spool) or find_asides(home):
         separate(home, BUSY_TIMEOUT_S)  # its exports must be known; what the backup has is not ours
     _unplant(home)

@@ -112,7 +112,7 @@ def test_a_folder_of_another_user_is_refused(ours: Home) -> None:
     os.chown(ours.state, 65_534, 65_534)
     assert refuses()
     assert os.listdir(ours.state) == []
-    assert finding(ours, "folder") == (WRONG, f"the state folder {ours.state} belongs to another user")
+    assert finding(ours, "directory") == (WRONG, f"the state directory {ours.state} belongs to another user")
 
 
 @posix
@@ -122,7 +122,7 @@ def test_a_folder_of_ours_that_others_can_write_is_closed_to_them_and_used(ours:
     os.chmod(ours.state, mode)
     assert record("run-check")
     assert stat.S_IMODE(os.stat(ours.state).st_mode) & 0o777 == 0o700
-    assert finding(ours, "folder") == (OK, "yours alone")
+    assert finding(ours, "directory") == (OK, "owned by you, and not writable by other users")
 
 
 @posix
@@ -133,7 +133,7 @@ def test_a_folder_that_stays_open_to_others_is_refused(ours: Home, monkeypatch: 
     monkeypatch.setattr(os, "chmod", lambda *_: None)
     assert refuses()
     assert os.listdir(ours.state) == []
-    assert finding(ours, "folder") == (WRONG, f"the state folder {ours.state} can be written by other users")
+    assert finding(ours, "directory") == (WRONG, f"the state directory {ours.state} is writable by other users")
 
 
 @posix
@@ -153,7 +153,10 @@ def test_a_link_in_place_of_our_folder_is_refused(ours: Home, tmp_path: Path) ->
     os.symlink(tmp_path / "elsewhere", ours.state)
     assert refuses()
     assert os.listdir(tmp_path / "elsewhere") == []
-    assert finding(ours, "folder") == (WRONG, f"the state folder {ours.state} is a link or a file")
+    assert finding(ours, "directory") == (
+        WRONG,
+        f"the state directory {ours.state} is a link or a file, not a directory",
+    )
 
 
 @posix

@@ -68,7 +68,7 @@ def test_no_file_stays_open_after_a_choice(ours: Home) -> None:
 def test_in_a_folder_that_others_can_write_to_no_choice_is_put(ours: Home) -> None:
     os.makedirs(ours.config)
     os.chmod(ours.config, 0o777)
-    with pytest.raises(Unusable, match="your choice cannot be written: the folder"):
+    with pytest.raises(Unusable, match="your choice cannot be written: the directory"):
         choose(ours, "on")
     assert os.listdir(ours.config) == []
 

@@ -81,7 +81,7 @@ def test_on_macos_everything_is_in_the_library_unless_xdg_says_otherwise(monkeyp
 @pytest.mark.skipif(sys.platform == "win32", reason="a POSIX user's number may have no name")
 def test_a_user_without_a_home_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 4_000_000)
-    with pytest.raises(Unusable, match="no home folder"):
+    with pytest.raises(Unusable, match="no home directory"):
         find_home({})
 
 

@@ -81,10 +81,10 @@ def test_a_folder_that_everybody_can_write_holds_no_choice_and_says_so(ours: Hom
     os.chmod(ours.config, 0o777)
     decision = decide(ours, {})
     assert (decision.mode, decision.decided_by) == ("off", "your choice")
-    assert decision.reason == f"{ours.config} can be written by other users"
+    assert decision.reason == f"{ours.config} is writable by other users"
     found = {finding.name: finding for finding in examine(ours)}["choice"]
     assert (found.level, found.text) == (WRONG, f"counts as off: {decision.reason}")
-    with pytest.raises(Unusable, match="can be written by other users"):
+    with pytest.raises(Unusable, match="is writable by other users"):
         choose(ours, "on")
 
 
@@ -93,11 +93,11 @@ def test_a_mode_that_another_user_left_there_is_not_believed(ours: Home) -> None
         pytest.skip("only root can give a file away")
     choose(ours, "on")
     os.chown(ours.mode, 12_345, 12_345)
-    assert decide(ours, {}).reason == f"{ours.config} holds a mode that belongs to another user"
+    assert decide(ours, {}).reason == f"{ours.config} contains a mode file that belongs to another user"
     os.chown(ours.mode, 0, 0)
     os.chmod(ours.config, 0o755)
     os.chmod(ours.mode, 0o666)
-    assert decide(ours, {}).reason == f"{ours.config} holds a mode that can be written by other users"
+    assert decide(ours, {}).reason == f"{ours.config} contains a mode file that is writable by other users"
 
 
 def test_what_a_link_leads_to_is_not_changed(ours: Home, tmp_path: Path) -> None:
@@ -107,7 +107,7 @@ def test_what_a_link_leads_to_is_not_changed(ours: Home, tmp_path: Path) -> None
     (tmp_path / "shared" / "mode").write_text("on\n")
     os.makedirs(os.path.dirname(ours.config))
     os.symlink(tmp_path / "shared", ours.config)
-    assert decide(ours, {}).reason == f"{ours.config} can be written by other users"
+    assert decide(ours, {}).reason == f"{ours.config} is writable by other users"
     assert stat.S_IMODE((tmp_path / "shared").stat().st_mode) == 0o775
 
 

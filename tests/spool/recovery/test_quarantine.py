@@ -92,7 +92,7 @@ def test_a_disk_that_damages_every_new_spool_is_not_filled_with_copies(ours: Hom
         create(ours, 1.0)
         quarantine(ours, file_id(ours.spool))
     create(ours, 1.0)
-    with pytest.raises(Unusable, match="again and again"):
+    with pytest.raises(Unusable, match="damaged repeatedly"):
         quarantine(ours, file_id(ours.spool))
     assert len(quarantined(ours)) == MOST
     ruin(ours)

@@ -92,9 +92,9 @@ def test_night_after_night_nothing_stops(ours: Home, run: Run, tmp_path: Path) -
 
 def test_doctor_moves_it_and_says_so(ours: Home, backup: dict[str, bytes], tmp_path: Path) -> None:
     found = {finding.name: finding for finding in examine(ours)}
-    assert found["second name"].level == WARNING
+    assert found["hard link"].level == WARNING
     assert found["conservation"].level == OK
-    assert "second name" not in {finding.name for finding in examine(ours)}
+    assert "hard link" not in {finding.name for finding in examine(ours)}
     assert look(tmp_path / "backup") == backup
 
 

@@ -174,7 +174,7 @@ def test_a_proxy_that_refuses_the_password_keeps_everything_for_later(
 ) -> None:
     through(proxy, "wrong", monkeypatch)
     (sent,) = flush(spool, receiver.endpoint)
-    assert (sent.outcome.kind, sent.outcome.reason) == (RETRY, "HTTP 407: a proxy asks for credentials")
+    assert (sent.outcome.kind, sent.outcome.reason) == (RETRY, "HTTP 407: the proxy requires credentials")
     answer = post(Endpoint(f"https://127.0.0.1:{receiver.port}/v1/logs", "a test"), PACKED)
     assert answer == Answer(error=causes.PROXY)
     assert receiver.requests == []

@@ -78,7 +78,7 @@ def find_named(
         try:
             text = read() or ""
         except OSError:
-            raise BadEndpoint("the file with the endpoint cannot be read", source) from None
+            raise BadEndpoint("the endpoint file cannot be read", source) from None
         if text.partition("\n")[0].split():
             return source, text
     return None
@@ -105,7 +105,7 @@ def _parse_words(words: list[str]) -> str:
 
     url, *rest = words
     if rest not in ([], [ALLOW_HTTP]):
-        raise BadEndpoint("invalid endpoint: more than one URL or word")
+        raise BadEndpoint("invalid endpoint: expected one URL")
     return parse(url, allow_http=bool(rest))
 
 
@@ -130,4 +130,4 @@ def _check_header(name: str, value: str) -> None:
     if not (token.isascii() and token.isalnum()) or not (value.isascii() and value.isprintable()):
         raise BadEndpoint("invalid header: its name or value contains a character that HTTP does not allow")
     if name.lower() in FRAMING:
-        raise BadEndpoint(f"invalid header: {name} belongs to the request itself and cannot be set")
+        raise BadEndpoint(f"invalid header: {name} is set by the client and cannot be overridden")

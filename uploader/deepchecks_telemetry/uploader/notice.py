@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 NAMES = ("notice", "told")  # the second is what the file was called before
 KEPT = 8  # endpoints: a user whose environments have several libraries sees one notice for each
 
-TEXT = """deepchecks counts anonymously which of seven things are done with it. At most once a day, for the first time
-on {day} (UTC) or later, it sends the counts to {url}
-Nothing about you, your data or your models is in them. See the exact request: deepchecks telemetry preview
-Turn it off for all of this user's environments: deepchecks telemetry disable
+TEXT = """deepchecks records anonymous usage counts of seven events, such as running a check.
+At most once a day, and not before {day} (UTC), it sends the counts to {url}
+They contain nothing about you, your data or your models. See the exact request: deepchecks telemetry preview
+Turn telemetry off in all your environments: deepchecks telemetry disable
 """
 
 

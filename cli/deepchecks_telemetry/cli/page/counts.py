@@ -11,7 +11,7 @@ from deepchecks_telemetry.spool.catalogue import EVENTS
 from deepchecks_telemetry.spool.db.schema import BatchState
 
 DAY_S = 86_400
-EMPTY = "Nothing is counted here yet. The first check or suite that runs in an attached program draws the first bar."
+EMPTY = "Nothing is recorded yet. The chart begins with the first check or suite that runs in an attached program."
 
 
 def days(facts: Facts) -> Iterator[Html]:
@@ -26,10 +26,12 @@ def days(facts: Facts) -> Iterator[Html]:
     yield tag("ul", *map(_key, states, totals), class_="legend")
     yield chart(unit, drawn, label=f"Events by {unit.name} (UTC): {', '.join(totals)}")
     if (older := (facts.status["delivered"] or 0) - facts.sum(BatchState.DELIVERED)) > 0:
-        yield tag("p", f"{count_text(older, 'event')} delivered earlier, of days not kept.", class_="note")
+        yield tag(
+            "p", f"{count_text(older, 'event')} delivered earlier, whose days are no longer stored.", class_="note"
+        )
     lines = [(day_text(day), *(found[state] for state in states)) for day, found in reversed(sums.items())]
     shown = table(("day (UTC)", *states), lines, caption="Events by day and state")
-    yield tag("details", tag("summary", f"The numbers of {count_text(len(lines), 'day')}"), shown)
+    yield tag("details", tag("summary", f"Table of {count_text(len(lines), 'day')}"), shown)
 
 
 def _key(state: str, said: str) -> Html:
@@ -45,7 +47,9 @@ def events(facts: Facts) -> Html:
     when = {event.name: event.when for event in EVENTS}
     most = max(sums.values()) or 1
     lines = [(name, total, _meter(total / most), when.get(name, "")) for name, total in sums.items()]
-    return table(("event", "count", "share", "counted when"), lines, caption="By event: these seven and no other")
+    return table(
+        ("event", "count", "share", "counted when"), lines, caption="By event: only these seven are ever recorded"
+    )
 
 
 def _meter(part: float) -> Html:
@@ -60,7 +64,7 @@ def environments(facts: Facts) -> Html | str:
         sums[_place(count)] += count.count
     lines = [(*place, total) for place, total in sums.most_common()]
     heads = ("deepchecks", "system", "Python", "runtime", "count")
-    return table(heads, lines, caption="By environment: nothing else is known of it") if lines else ""
+    return table(heads, lines, caption="By environment: no other fields are recorded") if lines else ""
 
 
 def _place(count: Count) -> tuple[str, ...]:

@@ -70,7 +70,7 @@ def _figures(facts: Facts) -> Iterator[Html]:
 
 
 def _without_names(facts: Facts) -> Facts:
-    problem = facts.status["problem"] and "There is a problem. Run deepchecks telemetry status to see it."
+    problem = facts.status["problem"] and "There is a problem. To see it, run deepchecks telemetry status."
     sending = _without_problems(facts, facts.status["sending"])
     status = {**facts.status, "installation_id": HIDDEN, "spool": HIDDEN, "problem": problem, "sending": sending}
     answers = (
@@ -88,15 +88,15 @@ def _without_problems(facts: Facts, text: str) -> str:
 
 
 def _sections(facts: Facts, *, kept: bool) -> Iterator[Html]:
-    hidden = tag("p", f"{HIDDEN[:1].upper()}{HIDDEN[1:]}. Run deepchecks telemetry view to see it.")
+    hidden = tag("p", f"{HIDDEN[:1].upper()}{HIDDEN[1:]}. To see it, run deepchecks telemetry view.")
     for title, *parts in (
-        ("Day by day", *counts.days(facts)),
-        ("Where it goes", *way.way(facts)),
-        ("What was counted", counts.events(facts), counts.environments(facts)),
-        ("The exact next request", *((hidden,) if kept else requests.upcoming(facts))),
-        ("The ledger of requests", hidden if kept else requests.ledger(facts)),
-        ("Who decides", *way.answers(facts)),
-        ("Change it", way.commands()),
+        ("Events by day", *counts.days(facts)),
+        ("Where counts are sent", *way.way(facts)),
+        ("What was recorded", counts.events(facts), counts.environments(facts)),
+        ("Next request", *((hidden,) if kept else requests.upcoming(facts))),
+        ("Batches", hidden if kept else requests.ledger(facts)),
+        ("Settings", *way.answers(facts)),
+        ("Commands", way.commands()),
     ):
         yield tag("section", tag("h2", title), *parts)
 

@@ -22,14 +22,14 @@ def upcoming(facts: Facts) -> Iterator[Html]:
 def _reason(facts: Facts) -> str:
     if facts.status["mode"] == OFF:
         return str(facts.status["reason"])
-    return "only parked batches are left, see the ledger" if facts.status["parked"] else "nothing is pending"
+    return "only parked batches are left (see Batches)" if facts.status["parked"] else "nothing is pending"
 
 
 def _bytes(entry: Entry) -> Html:
     batch = entry.batch
     if entry.body is None:
-        return tag("p", f"The bytes of batch {batch.id} are no longer those of its digest.", class_="problem")
-    summary = tag("summary", f"Its body: {count_text(len(entry.body), 'byte')}, every one of them")
+        return tag("p", f"The bytes of batch {batch.id} do not match its SHA-256.", class_="problem")
+    summary = tag("summary", f"Body ({count_text(len(entry.body), 'byte')})")
     digest = tag("p", "sha256 ", tag("code", batch.sha256), f", compressed {count_text(len(batch.packed), 'byte')}")
     shown = tag("code", entry.body.decode("utf-8", "backslashreplace"))
     label = f"The body of batch {batch.id}"
@@ -39,10 +39,10 @@ def _bytes(entry: Entry) -> Html:
 def ledger(facts: Facts) -> Html:
     """All batches that are still known, the newest first."""
     if not facts.ledger:
-        return tag("p", "No request was made yet.")
-    heads = ("batch", "state", "events", "rows", "tries", "last try (UTC)", "where to", "outcome", "sha256")
+        return tag("p", "There are no batches yet.")
+    heads = ("batch", "state", "events", "rows", "attempts", "last attempt (UTC)", "endpoint", "outcome", "sha256")
     lines = [_line(entry) for entry in reversed(facts.ledger)]
-    return table(heads, lines, caption="Batches: those not delivered yet, and the last that are done")
+    return table(heads, lines, caption="Batches that are not finished, and the last finished ones")
 
 
 def _line(entry: Entry) -> tuple[object, ...]:

@@ -8,12 +8,12 @@ from deepchecks_telemetry.cli.page.facts import Facts
 from deepchecks_telemetry.cli.page.html import Html, table, tag
 from deepchecks_telemetry.cli.status import RULES, next_upload, tried
 
-STORY = "deepchecks runs a check or a suite. Kept are which event, the UTC day, and what stands under “By environment”."
+STORY = "deepchecks runs a check or a suite. Recorded are the event, the UTC day and the fields under “By environment”."
 COMMANDS = (
-    ("deepchecks telemetry disable", "off for all your environments; wipes all of it, and shows that nothing is left"),
-    ("deepchecks telemetry local", "count and show, but never open a socket"),
-    ("deepchecks telemetry enable --endpoint URL", "count, and send there"),
-    ("deepchecks telemetry preview", "the bytes of the next request, in the terminal"),
+    ("deepchecks telemetry disable", "turn off in all your environments, wipe all data, and check that none is left"),
+    ("deepchecks telemetry local", "record on this machine, and never send"),
+    ("deepchecks telemetry enable --endpoint URL", "record, and send to URL"),
+    ("deepchecks telemetry preview", "print the exact body of the next request"),
 )
 
 
@@ -27,7 +27,7 @@ def way(facts: Facts) -> Iterator[Html]:
         "ol",
         _station("Your program", STORY),
         _station("Your disk", stored, " ", tag("code", status["spool"])),
-        _station("The gate", gate, class_=passed),
+        _station("Upload", gate, class_=passed),
         _station("The receiver", *_receiver(facts), class_=passed),
         class_="way",
     )
@@ -44,7 +44,7 @@ def _receiver(facts: Facts) -> Iterator[object]:
         yield tag("code", status["endpoint"])
         yield f", set by {status['endpoint_from']}. "
     else:
-        yield "None is set, and none is built in. "
+        yield "No endpoint is set, and none is built in. "
     yield f"{number_text(status['delivered'])} delivered so far."
 
 
@@ -54,7 +54,7 @@ def _stored(facts: Facts) -> int:
 
 def _last(facts: Facts) -> str:
     last = facts.status["last_upload"]
-    past = f"Last upload: {tried(last)}." if last else "There was no upload yet."
+    past = f"Last upload: {tried(last)}." if last else "No upload yet."
     return f"{past} Next upload: {next_upload(facts.status)}."
 
 

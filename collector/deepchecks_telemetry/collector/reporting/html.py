@@ -31,7 +31,7 @@ TITLES = {
     "os": "System",
     "python": "Python",
     "runtime": "Runtime",
-    "lateness": "Arrived after its day",
+    "lateness": "Received after",
     "day": "Day (UTC)",
 }
 
@@ -42,7 +42,7 @@ def as_html(report: Report) -> str:
     digest = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
     said = f"{total.events:,} events in {total.rows:,} rows from {total.installations:,} installations."
-    rule = f"What fewer than {report.min_cell} installations stand for is folded into “other”, or left out." * (
+    rule = f"Values with fewer than {report.min_cell} installations are merged into “other” or left out." * (
         report.min_cell > 1
     )
     parts = [_table(name, report) for name in TITLES]
@@ -80,7 +80,7 @@ def _bar(wide: float) -> str:
 def _retention(cohorts: Mapping[str, list[int | None]]) -> str:
     weeks = max(map(len, cohorts.values()), default=0)
     heads = ["First seen in the week of", *(f"+{week}" for week in range(weeks))]
-    caption = "Installations of a week that were seen again so many weeks later"
+    caption = "Installations by the week they were first seen, and how many were seen +N weeks later"
     lines = ([_text(cohort), *map(_seen, seen), *[""] * (weeks - len(seen))] for cohort, seen in cohorts.items())
     return f'<div class="wide">\n{_framed(heads, lines, caption)}</div>\n'
 

@@ -72,7 +72,7 @@ def application(store: Store, *, token: str | None = None, today: Callable[[], d
 def _check_sender(request: Request) -> None:
     # Only a browser names an origin, and with each POST, also of a page whose own name was made to mean this machine.
     if "origin" in request.headers:
-        raise RequestError(403, "A web page may not post here.")
+        raise RequestError(403, "Requests from web pages are not accepted.")
 
 
 def _check_token(request: Request, token: str | None) -> None:
@@ -82,7 +82,7 @@ def _check_token(request: Request, token: str | None) -> None:
     # In constant time: the time of an ordinary comparison tells how much of a guess was right.
     same = hmac.compare_digest(given.strip().encode("latin-1"), token.encode("latin-1"))
     if scheme.lower() != "bearer" or not same:
-        raise RequestError(401, "The Authorization is not the bearer token of this collector.")
+        raise RequestError(401, "The Authorization header is not the bearer token of this collector.")
 
 
 def _media_type(request: Request) -> str:

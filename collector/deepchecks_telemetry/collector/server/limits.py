@@ -67,7 +67,7 @@ def expanded(body: bytes) -> bytes:
         with gzip.GzipFile(fileobj=io.BytesIO(body)) as file:
             content = file.read(MAX_EXPANDED_BYTES + 1)
     except (OSError, EOFError, zlib.error) as error:
-        raise RequestError(400, "The body is not gzip, as its Content-Encoding says.") from error
+        raise RequestError(400, "The body is not gzip, although its Content-Encoding says so.") from error
     if len(content) > MAX_EXPANDED_BYTES:
         raise RequestError(413, f"The body expands to more than {MAX_EXPANDED_BYTES} bytes.")
     return content

@@ -75,7 +75,9 @@ def running(store: Path, *, start_s: float = START_S) -> Iterator[str]:
 def _check_token(token: str | None) -> None:
     # An empty one, from a variable that was not set, would let everybody in or nobody.
     if token is not None and not (token.isascii() and token.isprintable() and token == token.strip() != ""):
-        raise StartError("The token is empty or holds what no HTTP header may. Choose letters and digits.")
+        raise StartError(
+            "The token is empty or has characters that an HTTP header cannot contain. Use letters and digits."
+        )
 
 
 def _server(store: Store, token: str | None) -> "uvicorn.Server":
@@ -86,7 +88,7 @@ def _server(store: Store, token: str | None) -> "uvicorn.Server":
         from deepchecks_telemetry.collector.server.slow_clients import Connection
     except ImportError as error:
         what_to_do = "Run: pip install 'deepchecks-telemetry[collector]'"
-        raise StartError(f"The collector's extra is missing. {what_to_do}") from error
+        raise StartError(f"The optional dependencies of the collector are not installed. {what_to_do}") from error
     return uvicorn.Server(
         uvicorn.Config(
             application(store, token=token),
@@ -110,7 +112,7 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
     """Listen before the server runs: who connects in between waits in the backlog."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     if not 0 <= port <= 65_535:
-        raise StartError(f"{port} is no port. Choose one up to 65535 with --port.")
+        raise StartError(f"{port} is not a valid port. Choose one from 0 to 65535 with --port.")
     try:
         listener = socket.create_server((host, port), family=family, backlog=128)
     except OSError as error:
@@ -156,7 +158,7 @@ def _announced(child: "subprocess.Popen[str]", start_s: float) -> str:
     finally:
         deadline.cancel()
     if not url:
-        raise StartError(f"The collector did not start within {start_s:.0f} s. Its own error stands above.")
+        raise StartError(f"The collector did not start within {start_s:.0f} s. See its error above.")
     return url
 
 

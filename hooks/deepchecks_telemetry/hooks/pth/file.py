@@ -13,7 +13,7 @@ from deepchecks_telemetry.hooks.errors import HooksError
 
 FILE_NAME = "deepchecks_telemetry_attach.pth"
 _HEADER = """\
-# Counts the events of deepchecks in this environment, while deepchecks-telemetry stays installed as it was then.
+# Records the events of deepchecks in this environment, until deepchecks-telemetry is upgraded, reinstalled or removed.
 # Written by `deepchecks telemetry attach`. To undo it, run `deepchecks telemetry detach` or delete this file.
 """
 

@@ -79,7 +79,7 @@ def prune_exports(connection: sqlite3.Connection) -> None:
 def _drop(connection: sqlite3.Connection, batch: int, events: int) -> None:
     connection.execute("DELETE FROM rows WHERE batch = ?", (batch,))
     connection.execute(
-        "UPDATE batches SET state = ?, outcome = 'no receipt came', packed = x'' WHERE id = ?",
+        "UPDATE batches SET state = ?, outcome = 'no receipt was settled', packed = x'' WHERE id = ?",
         (BatchState.DROPPED, batch),
     )
     add_tally(connection, UNSETTLED_TALLY, events)

@@ -50,7 +50,7 @@ class Batch:
         except (zlib.error, TypeError):
             body = b""
         if hashlib.sha256(body).hexdigest() != self.sha256:
-            raise Damaged(f"the bytes of batch {self.id} are not those that were sealed")
+            raise Damaged(f"the bytes of batch {self.id} do not match its SHA-256")
         return body
 
 

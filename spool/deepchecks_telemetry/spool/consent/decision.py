@@ -27,7 +27,7 @@ SWITCHES = (MODE_VARIABLE, "DO_NOT_TRACK", *LIBRARY_SWITCHES)
 POLICY, CHOICE, DEFAULT_CHOICE, FENCE, DEFAULT, TEST_RUN = (
     "the administrator's policy",
     "your choice",
-    "your choice in the default folder",
+    "your choice in the default directory",
     "an earlier disable",
     "the default",
     "a test run",
@@ -79,7 +79,9 @@ def parse_source(name: str, text: str) -> Source:
     """The same, with the reason where the text is not a valid mode; a full disk leaves an empty one of `off`."""
     mode, word = parse_mode(text), text.strip()
     understood = not word or word.lower() in MODES
-    return Source(name, mode, None if understood else f"{word[:SHOWN]!r} is not a valid mode: on, local, off")
+    return Source(
+        name, mode, None if understood else f"{word[:SHOWN]!r} is not a valid mode: expected on, local or off"
+    )
 
 
 def read_mode(path: str) -> str | None:
@@ -93,7 +95,7 @@ def read_source(name: str, path: str) -> Source:
         return parse_source(name, read_plain(path, LONGEST).decode("ascii", "replace"))
     except (FileNotFoundError, NotADirectoryError):
         if os.path.islink(path):  # a choice was made, and what it is cannot be read
-            return Source(name, OFF, f"{path} is a link that leads nowhere")
+            return Source(name, OFF, f"{path} is a broken link")
         return Source(name, None)
     except OSError as error:
         raise_if_hosts(error)
@@ -119,8 +121,8 @@ def _planted_reason(path: str, folder: os.stat_result) -> str | None:
         raise_if_hosts(error)
         return None
     if sys.platform != "win32" and found.st_mode & 0o002 and folder.st_mode & 0o001:
-        return "holds a mode that can be written by other users"
-    return "holds a mode that belongs to another user" if untrusted_reason(found, ROOT, writable=True) else None
+        return "contains a mode file that is writable by other users"
+    return "contains a mode file that belongs to another user" if untrusted_reason(found, ROOT, writable=True) else None
 
 
 def read_default_choice(home: Home) -> list[Source]:

@@ -71,9 +71,9 @@ def connect(
     if leads_elsewhere(home.spool):
         raise Damaged("the spool's journal names another file")
     if before.st_size == 0:  # SQLite would take its WAL away, with what others have just put there
-        raise Damaged("the spool's file is empty")
+        raise Damaged("the spool file is empty")
     if before.st_size > LARGEST:
-        raise Damaged("the spool's file is too large to be a spool")
+        raise Damaged("the spool file is too large to be a spool")
     try:
         connection = sqlite3.connect(
             _uri(home.spool),
@@ -96,8 +96,8 @@ def connect(
 
 def _why_not_plain(path: str) -> str:
     if has_second_name(path):
-        return f"{path} has a second name (a hard link); each command of deepchecks telemetry moves it to its own file"
-    return f"{path} is a link, not a regular file, or another user's"
+        return f"{path} has a second hard link; any deepchecks telemetry command moves it to a file of its own"
+    return f"{path} is a link, is not a regular file, or belongs to another user"
 
 
 def _check_unmoved(home: Home, before: os.stat_result) -> None:
@@ -115,9 +115,11 @@ def _configure(connection: sqlite3.Connection, home: Home) -> None:
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if application != APPLICATION_ID:
-        raise Damaged("the spool's file is not a spool")
+        raise Damaged("the spool file is not a spool")
     if version // BREAKING != VERSION // BREAKING:
-        raise Outdated(f"the spool is of version {version}, which this package (version {VERSION}) cannot read")
+        raise Outdated(
+            f"the spool has schema version {version}, which this package (schema version {VERSION}) cannot read"
+        )
     check_shape(connection, KNOWN)
     if is_remote(home.state):
         connection.execute("PRAGMA journal_mode = DELETE")  # it may have been made on a local disk, and moved

@@ -25,7 +25,7 @@ def create(home: Home, timeout_s: float) -> None:
         check_ground(home)
     except OSError as error:
         raise_if_hosts(error)
-        raise Unusable(f"the state directory cannot be made ({type(error).__name__})") from error
+        raise Unusable(f"the state directory cannot be created ({type(error).__name__})") from error
     # A hundred that each wait for their turn outlast any deadline; once the spool is there, none needs the lock.
     for tried in range(MANY_TRIES):
         if exists(home.spool) or _build_under_lock(home):
@@ -33,7 +33,7 @@ def create(home: Home, timeout_s: float) -> None:
         if monotonic() >= deadline:
             break
         pause(tried)
-    raise Busy("another process holds the lock of the spool")
+    raise Busy("another process holds the spool's lock")
 
 
 def _build_under_lock(home: Home) -> bool:
@@ -69,7 +69,7 @@ def _build(home: Home) -> None:
         os.rename(temporary, home.spool)
     except (OSError, sqlite3.Error) as error:
         raise_if_hosts(error)
-        raise Unusable(f"the spool cannot be made ({type(error).__name__})") from error
+        raise Unusable(f"the spool cannot be created ({type(error).__name__})") from error
 
 
 def _journal(home: Home) -> str:

@@ -34,7 +34,7 @@ def empty_tables(connection: sqlite3.Connection) -> None:
     deadline = monotonic() + READERS_WAIT_S
     while not checkpoint(connection):
         if monotonic() >= deadline:
-            raise Busy("another process is reading the spool, so its last copy of the rows could not be cut off")
+            raise Busy("another process is reading the spool, so the wiped rows could not be removed from its WAL")
         time.sleep(0.02)
 
 

@@ -81,5 +81,5 @@ SELECT_STATE = "SELECT epoch, installation FROM spool"
 def parse_state(row: tuple[object, ...] | None) -> tuple[int, str | None]:
     """The fence and the installation id out of what `SELECT_STATE` gave; `Damaged` where that is not what we wrote."""
     if row is None or not isinstance(row[0], int) or not isinstance(row[1], str | None):
-        raise Damaged("the spool's file has lost its first row")
+        raise Damaged("the spool file has no valid settings row")
     return row[0], row[1]

@@ -35,7 +35,7 @@ def check_shape(connection: sqlite3.Connection, known: Sequence[str]) -> None:
     if [text for _, text in found if text is not None] == known:
         return
     if not all(_is_harmless(kind, text) for kind, text in found):
-        raise Damaged("the spool's file has triggers, views or expressions, which no spool of ours has")
+        raise Damaged("the spool file has triggers, views or expressions, so it is not a valid spool")
 
 
 def _is_harmless(kind: object, text: object) -> bool:

@@ -21,7 +21,7 @@ def translate(error: Exception) -> Busy | Damaged | Unusable:
         return Busy("the spool is locked by another process")
     corrupt = type(error) is sqlite3.DatabaseError  # itself, none of its kinds: the file is corrupt or no database
     if corrupt or any(sign in text for sign in BROKEN) or _is_unreadable(error):
-        return Damaged("the spool's file is damaged or not a spool")
+        return Damaged("the spool file is damaged or not a spool")
     return Unusable(f"the spool cannot be used ({type(error).__name__})")
 
 

@@ -25,7 +25,7 @@ ROOT = 0  # who can do everything anyway
 
 def check_ground(home: Home) -> None:
     """Refuse a state folder that is not this user's alone: a link, another owner (sudo), writable by others."""
-    check_folder(home.state, "the state folder")
+    check_folder(home.state, "the state directory")
 
 
 def check_folder(path: str, name: str) -> None:
@@ -51,7 +51,7 @@ def _look_at(path: str, name: str) -> os.stat_result:
         raise_if_hosts(error)
         raise Unusable(f"{name} {path} cannot be used ({error.strerror})") from error
     if not stat.S_ISDIR(found.st_mode):
-        raise Unusable(f"{name} {path} is a link or a file")
+        raise Unusable(f"{name} {path} is a link or a file, not a directory")
     return found
 
 
@@ -94,7 +94,7 @@ def untrusted_reason(found: os.stat_result, *trusted: int, writable: bool = Fals
     if sys.platform != "win32" and found.st_uid not in (*trusted, os.geteuid()):
         return "belongs to another user"
     if sys.platform != "win32" and found.st_mode & 0o022 and not writable:
-        return "can be written by other users"
+        return "is writable by other users"
     return None
 
 
@@ -110,7 +110,7 @@ def make_folder(path: str) -> bool:
         os.chmod(path, 0o700)  # a umask of 0777 leaves a folder that its owner cannot enter
     except FileNotFoundError as error:
         if exists(os.path.dirname(path)):  # /proc, or a drive that is not there: it says so of anything
-            raise Unusable(f"the folder {path} cannot be made ({error.strerror})") from error
+            raise Unusable(f"the directory {path} cannot be created ({error.strerror})") from error
         make_folder(os.path.dirname(path))
         return make_folder(path)
     except FileExistsError:
@@ -121,7 +121,7 @@ def make_folder(path: str) -> bool:
 def check_above(folder: str) -> None:
     """Refuse to make anything in a folder of another user, root excepted."""
     if sys.platform != "win32" and os.stat(folder).st_uid not in (ROOT, os.geteuid()):
-        raise Unusable(f"the folder {folder} belongs to another user, so nothing is made in it")
+        raise Unusable(f"the directory {folder} belongs to another user, so nothing is created in it")
 
 
 def is_remote(path: str) -> bool:

@@ -14,7 +14,7 @@ from deepchecks_telemetry.spool.errors import Busy, Unusable, raise_if_hosts
 from deepchecks_telemetry.spool.files.regular import exists, is_lockable
 
 POLL_S = 0.005
-HELD = "another process holds the lock of the spool"
+HELD = "another process holds the spool's lock"
 
 
 @contextmanager
@@ -68,7 +68,7 @@ def _check(path: str) -> None:
     if not is_lockable(path):
         raise Unusable("the lock file is a link or not a regular file")
     if sys.platform != "win32" and os.geteuid() == 0 != os.stat(folder).st_uid:
-        raise Unusable("the lock file would be root's, in a directory of another user, who could never take it")
+        raise Unusable("the lock file would belong to root, in a directory of another user, who could then not lock it")
 
 
 if sys.platform == "win32":

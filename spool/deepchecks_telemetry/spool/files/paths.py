@@ -113,7 +113,7 @@ def _xdg(environ: Mapping[str, str]) -> tuple[str, str]:
     home = environ.get("HOME", "")
     usual = home if os.path.isabs(home) else registered_home()
     if usual is None:
-        raise Unusable("this user has no home folder")
+        raise Unusable("this user has no home directory")
     return (
         state if os.path.isabs(state) else os.path.join(usual, USUAL[0]),
         config if os.path.isabs(config) else os.path.join(usual, USUAL[1]),

@@ -24,7 +24,7 @@ def quarantine(home: Home, damaged: tuple[int, int] | None) -> None:
     if damaged is None or file_id(home.spool) != damaged:
         return
     if len(quarantined(home)) >= MOST:
-        raise Unusable("the spool is damaged again and again")
+        raise Unusable("the spool was damaged repeatedly")
     _rename(home.spool, f"{home.spool}.damaged-{time.time_ns():x}")
 
 

@@ -86,9 +86,9 @@ def read_plain(path: str, most: int) -> bytes:
     with open(path, "rb", opener=_open_at_once) as file:
         found = os.fstat(file.fileno())
         if not stat.S_ISREG(found.st_mode):
-            raise OSError(errno.EINVAL, "it is no plain file", path)
+            raise OSError(errno.EINVAL, "Not a regular file", path)
         if found.st_size > most:
-            raise OSError(errno.EFBIG, "it is too long to be one of ours", path)
+            raise OSError(errno.EFBIG, "File too large", path)
         return file.read(most)
 
 

@@ -199,7 +199,7 @@ else:
         numbers = sorted(open_numbers() - before, key=lambda number: _is_one_of(number, files[:1]), reverse=True)
         numbers = [number for number in numbers if _is_one_of(number, files)]
         if len(numbers) > MOST or not any(_is_one_of(number, files[:1]) for number in numbers):
-            raise Unusable("the descriptors of the spool cannot be told from the host's")
+            raise Unusable("the spool's file descriptors cannot be distinguished from the host's")
         return numbers
 
     def _replace(descriptors: Descriptors) -> bool:

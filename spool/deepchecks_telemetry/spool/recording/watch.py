@@ -56,7 +56,7 @@ class Watch:
         """Slow the host down where the WAL is large; True then. Raise `Busy` where it is at its limit."""
         size = _size(self._home.spool + "-wal")
         if size > WAL_LIMIT_BYTES:
-            raise Busy("a reader keeps the spool's WAL from being cut")
+            raise Busy("a reader prevents the spool's WAL from being truncated")
         if size > WAL_HIGH_WATER_BYTES:
             self.next_look = 0.0
             sleep(THROTTLE_S)

@@ -69,7 +69,7 @@ def _check_place(connection: sqlite3.Connection, table: str) -> None:
     """A page of one table in the place of another's breaks no tree, so SQLite finds nothing; and types bind nothing."""
     wrong = " OR ".join(f"typeof({column}) != 'integer'" for column in NUMBERS[table])
     if connection.execute(f"SELECT 1 FROM {table} WHERE {wrong} LIMIT 1").fetchone():  # noqa: S608
-        raise Damaged("the spool's tables hold what is not theirs")
+        raise Damaged("the spool's tables contain invalid values")
 
 
 def _migrate(home: Home) -> None:

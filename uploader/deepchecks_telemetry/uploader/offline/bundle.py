@@ -44,9 +44,9 @@ def read_file(path: str) -> list[Request]:
     name = os.path.basename(path)
     named = NAMED.search(name)
     if named and not hashlib.sha256(content).hexdigest().startswith(named[1]):
-        raise BadFile(f"the file {name} is not as it was written: its digest is not the one in its name")
+        raise BadFile(f"the file {name} was changed: its SHA-256 does not match its name")
     if not content.endswith(b"\n"):
-        raise BadFile(f"the file {name} is empty or was cut short")
+        raise BadFile(f"the file {name} is empty or truncated")
     # Not split(): a file of empty lines would become a list of 64 million before the first of them is refused.
     return [_request(line[:-1], name, number) for number, line in enumerate(io.BytesIO(content), 1)]
 
@@ -61,7 +61,7 @@ def _read(path: str) -> bytes:
 def _request(body: bytes, file: str, line: int) -> Request:
     rows = read_rows(body)
     if not rows:
-        raise BadFile(f"line {line} of {file} is not a request that this version of the package could have written")
+        raise BadFile(f"line {line} of {file} is not a request that this version of deepchecks-telemetry can write")
     return Request(body, hashlib.sha256(body).hexdigest(), len(rows), sum(row.count for row in rows), file, line)
 
 

@@ -53,13 +53,13 @@ def deliver(
     A crash between an answer and the ledger sends a request twice: the receiver drops the uids that it knows.
     """
     if endpoint.folder is not None:
-        raise BadEndpoint("files can be delivered to an http:// or https:// endpoint only, not to a directory")
+        raise BadEndpoint("exported files can be delivered only to an http:// or https:// endpoint, not to a directory")
     receiver = _digest(endpoint)
     with _opened(ledger) as books, hold(f"{ledger}.lock", lock_s):
         for request in requests:
             known = _find(books, request, receiver)
             if known:
-                yield Delivered(request, Outcome(known.outcome, f"{known.outcome} before"), known)
+                yield Delivered(request, Outcome(known.outcome, f"already {known.outcome}"), known)
                 continue
             tried = classify(post(endpoint, gzip.compress(request.body, mtime=0)), now=clock())
             yield Delivered(request, tried, _book(books, request, receiver, tried, int(clock())))
@@ -97,4 +97,4 @@ def _opened(path: str) -> Iterator[sqlite3.Connection]:
             books.execute(LEDGER)
             yield books
     except (OSError, sqlite3.Error) as error:
-        raise CannotWrite(f"the courier's ledger {path} cannot be used ({type(error).__name__})") from error
+        raise CannotWrite(f"the delivery ledger {path} cannot be used ({type(error).__name__})") from error

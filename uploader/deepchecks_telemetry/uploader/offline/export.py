@@ -22,7 +22,9 @@ from deepchecks_telemetry.spool.files.lock import hold
 from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.spool.files.regular import read_plain
 from deepchecks_telemetry.uploader.errors import CannotWrite, NotAllowed
+from deepchecks_telemetry.uploader.plan.text import change_mode
 from deepchecks_telemetry.uploader.wire import outcome
+from deepchecks_telemetry.uploader.wire.causes import NO_FOLDER
 from deepchecks_telemetry.uploader.wire.otlp import render
 from deepchecks_telemetry.uploader.wire.outcome import Outcome
 
@@ -78,7 +80,7 @@ def _check_path(path: str) -> None:
     if os.path.isdir(path):
         return
     if not path.endswith(SUFFIX):
-        raise CannotWrite(f'there is no directory "{path}", and a file to export to must end in {SUFFIX}')
+        raise CannotWrite(f'there is no directory "{path}", and the name of an export file must end in {SUFFIX}')
     directory = os.path.dirname(os.path.abspath(path))
     if not os.path.isdir(directory):
         raise CannotWrite(f'there is no directory "{directory}"')
@@ -87,7 +89,7 @@ def _check_path(path: str) -> None:
 def _check_mode(home: Home) -> None:
     decision = decide(home)
     if decision.mode == OFF:
-        raise NotAllowed(f"telemetry is off here ({decision.decided_by})")
+        raise NotAllowed(f"telemetry is off, decided by {decision.decided_by}", change_mode(decision.decided_by))
 
 
 def deposit(home: Home, batch: Batch, folder: str, endpoint: str | None = None) -> Outcome:
@@ -97,7 +99,7 @@ def deposit(home: Home, batch: Batch, folder: str, endpoint: str | None = None) 
     try:
         _write(home, target, content)
     except CannotWrite:
-        return Outcome(outcome.RETRY, "the folder cannot be written")
+        return Outcome(outcome.RETRY, NO_FOLDER)
     mark_exported(home, [batch], endpoint)
     return Outcome(outcome.EXPORTED, "exported")
 
@@ -140,9 +142,9 @@ def _write(home: Home, target: str, content: bytes) -> None:
     try:
         there = _read(target, len(content))
         if there not in (None, content):
-            raise CannotWrite(f"there is already another file at {target}")
+            raise CannotWrite(f"the file {target} already exists with other content")
         if not register_export(home, export):
-            raise NotAllowed("telemetry was disabled meanwhile")
+            raise NotAllowed("telemetry was disabled while the export was running")
         if there is None:
             _write_whole(export, content)
     except OSError as error:

@@ -58,11 +58,11 @@ def read(path: str) -> list[Entry]:
     except OSError as error:
         raise BadFile(f"the receipt {path} cannot be read ({error.strerror or type(error).__name__})") from error
     except (ValueError, LookupError, TypeError, RecursionError):
-        raise BadFile(f"the receipt {name} is no receipt, or was cut short") from None
+        raise BadFile(f"the file {name} is not a valid receipt or is truncated") from None
     if said.get("format") != FORMAT or not isinstance(said["batches"], list):
-        raise BadFile(f"the receipt {name} is no receipt of this version")
+        raise BadFile(f"the file {name} is not a receipt of a supported version")
     if said.get("check") != check or not all(map(_is_entry, said["batches"])):
-        raise BadFile(f"the receipt {name} is not as it was written")
+        raise BadFile(f"the receipt {name} was changed after it was written")
     return [Entry(each["sha256"], each["outcome"], each["rejected_rows"]) for each in said["batches"]]
 
 

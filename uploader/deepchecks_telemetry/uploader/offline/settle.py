@@ -9,6 +9,7 @@ from deepchecks_telemetry.spool.db.schema import FINAL, BatchState
 from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.uploader.errors import NotAllowed
 from deepchecks_telemetry.uploader.offline.receipt import Entry
+from deepchecks_telemetry.uploader.plan.text import change_mode
 from deepchecks_telemetry.uploader.wire.outcome import REJECTED
 
 
@@ -25,7 +26,7 @@ def settle_receipt(home: Home, entries: Sequence[Entry]) -> list[Settled]:
     """Book a receipt's entries; a batch that was settled before, or is none of ours, changes nothing."""
     decision = decide(home)
     if decision.mode == OFF:
-        raise NotAllowed(f"telemetry is off here ({decision.decided_by})")
+        raise NotAllowed(f"telemetry is off, decided by {decision.decided_by}", change_mode(decision.decided_by))
     ours = {batch.sha256: batch for batch in _ledger(home)}
     return [_settle(home, entry, ours.get(entry.sha256)) for entry in entries]
 
@@ -41,5 +42,5 @@ def _settle(home: Home, entry: Entry, batch: Batch | None) -> Settled:
     if batch is None or batch.state in FINAL:
         return Settled(entry, batch, news=False)
     refused = batch.rows if entry.outcome == REJECTED else entry.rejected_rows
-    found = Disposition(BatchState(entry.outcome), "from a receipt", refused)
+    found = Disposition(BatchState(entry.outcome), "settled from a receipt", refused)
     return Settled(entry, batch, news=settle(home, batch, found, reschedule=False))

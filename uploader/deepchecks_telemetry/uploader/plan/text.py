@@ -74,7 +74,7 @@ def _invalid_endpoint(facts: Facts, *_: object) -> Why:
 
 def _notice(*_: object) -> Why:
     return (
-        f"it is set by {ATTACHED}, and its notice was not shown yet",
+        f"the endpoint is set by {ATTACHED}, and its notice has not been shown yet",
         f"import deepchecks in a terminal or a notebook to see the notice, or run {ENABLE}, or {FLUSH}",
     )
 
@@ -82,26 +82,26 @@ def _notice(*_: object) -> Why:
 def _not_due(facts: Facts, _: Command, now: float) -> Why:
     due = facts.queue.next_upload
     later = due is not None and due > now
-    return (f"the next upload is due at {time_text(due)}" if later and due else "no upload is planned yet"), None
+    return (f"the next upload is due at {time_text(due)}" if later and due else "no upload is scheduled yet"), None
 
 
 def _retry_after(facts: Facts, command: Command, now: float) -> Why:
     host = facts.endpoint.host if facts.endpoint else None
     until = retry_after(facts, now) or 0
-    reason = f"{host} asked not to be called before {time_text(until)} (Retry-After)"
+    reason = f"{host} asked to wait until {time_text(until)} (Retry-After)"
     return reason, f"{FLUSH} --now" if command is Command.FLUSH else f"{AUTOMATIC}; {FLUSH} --now does not wait"
 
 
 def _future_day(facts: Facts, *_: object) -> Why:
     events = _count(facts.queue.future, "event")
-    return f"{events} dated in the future: the clock was ahead", "check the clock; they are sent on their day"
+    return f"{events} dated in the future: the clock was ahead", "check the clock; they are sent when that day comes"
 
 
 def _parked(facts: Facts, command: Command, _: float) -> Why:
     queue = facts.queue
     reason = f"{_batches(queue.parked_batches)} parked"
     if queue.damaged_batches == queue.parked_batches:
-        return f"{reason}, whose bytes were changed", REMOVE_SPOOL
+        return f"{reason}, because the stored bytes were changed", REMOVE_SPOOL
     if command is Command.FLUSH:
         return reason, FLUSH
     return reason, f"run {FLUSH}{_next_parked_try(queue)}"
@@ -110,7 +110,7 @@ def _parked(facts: Facts, command: Command, _: float) -> Why:
 def _next_parked_try(queue: Queue) -> str:
     if queue.last_parked_try is None:
         return ""
-    return f"; automatically one is tried from {time_text(queue.last_parked_try + PARKED_RETRY_S)} on"
+    return f"; one of them is retried automatically from {time_text(queue.last_parked_try + PARKED_RETRY_S)}"
 
 
 def _batches(number: int) -> str:

@@ -51,7 +51,7 @@ def classify(answer: Answer, *, now: float) -> Outcome:
     if 200 <= answer.status < 300:
         return _judge_success(answer)
     if answer.status == 400 and _is_status(_json(answer.body)):
-        return Outcome(REJECTED, "HTTP 400: the receiver cannot read this batch")
+        return Outcome(REJECTED, "HTTP 400: the receiver cannot accept this batch")
     reason = http_reason(answer.status)
     if answer.status in RETRYABLE:
         return Outcome(RETRY, reason, wait_s=retry_after(answer.headers, now))
@@ -81,7 +81,7 @@ def _judge_success(answer: Answer) -> Outcome:
         # an empty 204 or 200 themselves, against the specification: a collector belongs in front of them.
         return Outcome(RETRY, http_reason(answer.status or 200))
     if refused:
-        return Outcome(DELIVERED, f"delivered, {refused} rows refused", rejected_rows=refused)
+        return Outcome(DELIVERED, f"delivered, {refused} rows rejected", rejected_rows=refused)
     return Outcome(DELIVERED, "delivered")
 
 

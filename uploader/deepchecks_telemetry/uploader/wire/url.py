@@ -33,7 +33,7 @@ def parse(text: str, *, allow_http: bool = False) -> str:
     if url.scheme not in {"https", "http"} or not host or not PLACE.fullmatch(url.netloc):
         raise BadEndpoint("invalid endpoint: expected https://HOST, http://HOST or file:///DIR")
     if url.scheme == "http" and not allow_http and not _is_near(host):
-        raise BadEndpoint("invalid endpoint: http:// beyond private networks needs --allow-http")
+        raise BadEndpoint("invalid endpoint: http:// outside loopback and private networks needs --allow-http")
     path = url.path.rstrip("/")
     return urlunsplit((url.scheme, url.netloc, path if path.endswith(LOGS_PATH) else path + LOGS_PATH, "", ""))
 
