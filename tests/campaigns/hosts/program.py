@@ -56,7 +56,8 @@ class Book:
     def once(self) -> bool:
         """Record one event, and measure it; an import that comes first is not part of it."""
         self._notice_fork()
-        import_module("deepchecks_telemetry.spool")
+        if "deepchecks_telemetry.spool" not in sys.modules:  # in a signal handler Python 3.10's import lock can hang
+            import_module("deepchecks_telemetry.spool")
         watch = Stopwatch()
         stored = self.unmeasured()
         self.slowest_ms = max(self.slowest_ms, watch.ms())
