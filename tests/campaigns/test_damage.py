@@ -18,7 +18,7 @@ import pytest
 from deepchecks_telemetry.spool.doctor import WRONG, examine
 from deepchecks_telemetry.spool.files.paths import Home, find_home
 from deepchecks_telemetry.spool.files.quarantine import quarantined
-from deepchecks_telemetry.spool.recording.writer import BACKOFF_S, COMPACT_AGAIN, COMPACT_EVERY
+from deepchecks_telemetry.spool.recording.writer import BACKOFF_S, COMPACT_EVERY
 from deepchecks_telemetry.spool.recovery import maintenance as upkeep
 from deepchecks_telemetry.spool.stats import read_accounts, read_waiting
 from deepchecks_telemetry.spool.wipe import erase, find_residue
@@ -28,8 +28,8 @@ SEED = 70_000
 PAGE = 512
 GRACE_S = 0.1  # ten leases
 # A program that has the spool open notices a broken schema or WAL when it folds, at each thousandth event. What it has
-# stored since the damage cannot be read then.
-UNNOTICED = COMPACT_EVERY + COMPACT_AGAIN
+# stored since the damage cannot be read then. Of several in tight loops, each keeps the others from folding for a while.
+UNNOTICED = 5 * COMPACT_EVERY
 FULL = (3 + 4 + 5 + 6) * 9 + 240 + 450  # what `FILL` records
 
 # A spool with everything in it: delivered, parked and waiting batches, folded counts, raw events, some of them in a WAL
