@@ -28,7 +28,7 @@ SEED = 70_000
 PAGE = 512
 GRACE_S = 0.1  # ten leases
 # A program that has the spool open notices a broken schema or WAL when it folds, at each thousandth event. What it has
-# stored since the damage cannot be read then. Of several in tight loops, each keeps the others from folding for a while.
+# stored since the damage cannot be read then. Programs in tight loops keep each other from folding for a while.
 UNNOTICED = 5 * COMPACT_EVERY
 FULL = (3 + 4 + 5 + 6) * 9 + 240 + 450  # what `FILL` records
 
