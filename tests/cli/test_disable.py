@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from deepchecks_telemetry.cli.view import view
+from deepchecks_telemetry.cli.page.view import view
 from deepchecks_telemetry.spool.files import residue
 from deepchecks_telemetry.spool.files.paths import Home
 

@@ -19,7 +19,7 @@ from deepchecks_telemetry.uploader.errors import BadEndpoint, NotAllowed
 def test_each_error_of_the_spool_has_its_remedy(kind: type[SpoolError]) -> None:
     told = tell(kind("the spool is in some state"))
     assert told is not None
-    assert (told.exit_code, told.message) == (1, f"The spool is in some state. {REMEDIES[kind]}")
+    assert (told.exit_code, told.message) == (1, f"The spool is in some state. {REMEDIES[kind.__name__]}")
 
 
 @pytest.mark.parametrize(

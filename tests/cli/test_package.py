@@ -25,7 +25,10 @@ RECORD = "from deepchecks_telemetry.spool import record; print(record('run-check
 def walk(command: click.Command, path: Words = ()) -> Iterator[tuple[Words, click.Command]]:
     yield path, command
     if isinstance(command, click.Group):
-        for name, child in command.commands.items():
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            child = command.get_command(context, name)
+            assert child is not None, name
             yield from walk(child, (*path, name))
 
 
@@ -33,7 +36,12 @@ TREE = dict(walk(cli.deepchecks))
 
 
 def test_the_public_names_are_sorted_and_pinned() -> None:
-    assert cli.__all__ == ["deepchecks", "main", "view"] == sorted(cli.__all__)
+    assert cli.__all__ == ["deepchecks", "main", "telemetry", "view"] == sorted(cli.__all__)
+
+
+def test_each_line_of_the_list_is_its_commands_own() -> None:
+    listed = {name: line for name, (_, line) in cli.COMMANDS.items()}
+    assert listed == {name: TREE["telemetry", name].get_short_help_str(limit=100) for name in listed}
 
 
 def test_the_commands_are_the_faces_own() -> None:

@@ -1,37 +1,43 @@
-"""The command line: `deepchecks telemetry …`; each command imports what it needs when it runs."""
+"""The command line: `deepchecks telemetry …`; a command's module is imported when the command runs."""
 
 import io
 import os
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
-from deepchecks_telemetry.cli.attach import attach, detach
-from deepchecks_telemetry.cli.catalogue import catalogue
-from deepchecks_telemetry.cli.choose import enable, local
-from deepchecks_telemetry.cli.collect import collector
-from deepchecks_telemetry.cli.courier import deliver, export, settle
-from deepchecks_telemetry.cli.disable import disable
-from deepchecks_telemetry.cli.doctor import doctor
 from deepchecks_telemetry.cli.errors import Group
-from deepchecks_telemetry.cli.look import inspect, preview, sent
-from deepchecks_telemetry.cli.purge import purge
-from deepchecks_telemetry.cli.send import flush
-from deepchecks_telemetry.cli.status import status
-from deepchecks_telemetry.cli.tour import tour
-from deepchecks_telemetry.cli.view import view
+from deepchecks_telemetry.cli.lazy import LazyGroup
 
-__all__ = ["deepchecks", "main", "view"]
+if TYPE_CHECKING:
+    from deepchecks_telemetry.cli.page.view import view
+
+__all__ = ["deepchecks", "main", "telemetry", "view"]
 
 CONTEXT = {"help_option_names": ["-h", "--help"]}
-# In the order in which a new user needs them.
-COMMANDS: tuple[click.Command, ...] = (
-    *(status, view, inspect, preview, sent, catalogue, doctor),
-    *(enable, local, disable, purge),
-    *(attach, detach),
-    *(flush, export, deliver, settle),
-    *(collector, tour),
-)
+# In the order in which a new user needs them: the module of each, and its line in the list.
+COMMANDS = {
+    "status": ("status", "Show whether telemetry is on, why, and what is pending."),
+    "view": ("page.view", "Show all data and settings as an HTML page in the browser."),
+    "inspect": ("look", "List counts that are not sent yet, by day, event, environment."),
+    "preview": ("look", "Print the exact body of the next request, byte for byte."),
+    "sent": ("look", "List all batches and their outcome, or print the body of one."),
+    "catalogue": ("catalogue", "List every event and field that can be recorded, and why."),
+    "doctor": ("doctor", "Check for problems, and print how to fix them."),
+    "enable": ("choose", "Record, and send if an endpoint is set."),
+    "local": ("choose", "Record on this machine, and never send."),
+    "disable": ("disable", "Stop recording, and wipe what was recorded."),
+    "purge": ("purge", "Turn telemetry off, and remove all of its files for this user."),
+    "attach": ("attach", "Record the events of deepchecks in this environment."),
+    "detach": ("attach", "Undo attach: stop recording in this environment."),
+    "flush": ("send", "Send pending counts now."),
+    "export": ("courier", "Write pending counts to a file that another machine can send."),
+    "deliver": ("courier", "Send exported files, and write a receipt."),
+    "settle": ("courier", "Mark batches as delivered from a receipt."),
+    "collector": ("collect", "Receive counts on one machine or network, and report them."),
+    "tour": ("tour", "Demonstrate every step in a temporary directory."),
+}
 
 
 @click.group(cls=Group, context_settings=CONTEXT)
@@ -45,7 +51,7 @@ def deepchecks() -> None:
     """
 
 
-@deepchecks.group(cls=Group)
+@deepchecks.group(cls=LazyGroup, table=COMMANDS)
 def telemetry() -> None:
     """Anonymous usage telemetry: inspect, send or disable it.
 
@@ -56,8 +62,13 @@ def telemetry() -> None:
     """
 
 
-for command in COMMANDS:
-    telemetry.add_command(command)
+def __getattr__(name: str) -> object:
+    """In a notebook `from deepchecks_telemetry.cli import view` gives the page."""
+    if name == "view":
+        from deepchecks_telemetry.cli.page.view import view
+
+        return view
+    raise AttributeError(name)
 
 
 def main() -> None:

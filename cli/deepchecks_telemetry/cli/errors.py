@@ -7,13 +7,12 @@ from typing import IO, Any
 import click
 
 from deepchecks_telemetry.cli.output import plain, say_line
-from deepchecks_telemetry.spool.errors import Busy, Damaged, Outdated, SpoolError, Unusable
 
-REMEDIES = {
-    Busy: "Try again in a moment.",
-    Damaged: "To start with an empty spool, run: deepchecks telemetry disable, then: deepchecks telemetry enable.",
-    Outdated: "Update this environment: pip install --upgrade deepchecks-telemetry.",
-    Unusable: "Check its owner and permissions, or set DEEPCHECKS_TELEMETRY_DIR to another directory.",
+REMEDIES = {  # of the spool's errors
+    "Busy": "Try again in a moment.",
+    "Damaged": "To start with an empty spool, run: deepchecks telemetry disable, then: deepchecks telemetry enable.",
+    "Outdated": "Update this environment: pip install --upgrade deepchecks-telemetry.",
+    "Unusable": "Check its owner and permissions, or set DEEPCHECKS_TELEMETRY_DIR to another directory.",
 }
 
 
@@ -34,8 +33,10 @@ class Failure(click.ClickException):
 
 def tell(error: Exception) -> Failure | None:
     """The failure to show for an error of one of the rooms or of the system; None for one that is a bug."""
+    from deepchecks_telemetry.spool.errors import SpoolError  # the package loads SQLite, which no help needs
+
     if isinstance(error, SpoolError):
-        return Failure(f"{sentence(error)} {REMEDIES.get(type(error), '')}".strip())
+        return Failure(f"{sentence(error)} {REMEDIES.get(type(error).__name__, '')}".strip())
     if isinstance(error, OSError) and error.filename is not None and error.errno != errno.EPIPE:
         return Failure(f"{error.strerror}: {error.filename}. Check its owner, its permissions and the disk.")
     if type(error).__module__.startswith("deepchecks_telemetry."):
@@ -89,7 +90,7 @@ class Group(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
-            meant = get_close_matches(args[0], self.commands)
+            meant = get_close_matches(args[0], self.list_commands(ctx))
             if not meant or "Did you mean" in error.format_message():
                 raise
             said = f"{error.format_message()} Did you mean {' or '.join(map(repr, meant))}?"
