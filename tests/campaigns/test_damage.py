@@ -345,8 +345,8 @@ def check(ours: Home, done: float, recorders: list[Recorder], *, silent: bool) -
     assert wrong <= {"conservation", "integrity"}
     lost = FULL + sum(attempt.stored for recorder in recorders for attempt in recorder.tries()) - there
     told = books.dropped.get("damage", 0)
-    # `silent`: SQLite takes what follows a broken frame of a WAL for never written, and the books are whole, of an earlier
-    # moment; nor does it notice a page that was swapped for another of a sound tree.
+    # `silent`: SQLite takes what follows a broken frame of a WAL for never written: the books are whole, of an earlier
+    # moment. Nor does it notice a page that was swapped for another of a sound tree.
     reported = told or wrong or "unreadable file" in findings
     assert reported or silent or (lost <= 0 and not any(missing.values())), f"{lost} lost, {missing}, unreported"
     if "conservation" in wrong or "integrity" in wrong:
