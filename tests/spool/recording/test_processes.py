@@ -84,6 +84,35 @@ assert os.waitpid(pid, 0)[1] == 0
 assert record("run-check")
 """
 
+# Another thread is inside SQLite, as in a fold on a slow disk, for longer than a fork waits for it.
+INSIDE = """
+import os, sys, threading, time
+from deepchecks_telemetry.spool import record
+from deepchecks_telemetry.spool.recording import record as recording
+assert record("run-check")
+def fold():
+    lock = recording._guard.take()
+    recording._writer._session.raw.execute(slow).fetchone()
+    lock.release()
+recording._guard.holders.add(fold.__code__)
+slow = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 4000000) SELECT max(i) FROM n"
+thread = threading.Thread(target=fold)
+thread.start()
+time.sleep(0.05)
+pid = os.fork()
+if pid == 0:
+    sys.exit(record("run-suite"))  # and the interpreter frees all that it can
+thread.join(0)
+assert thread.is_alive(), "it was not inside any more"
+deadline = time.monotonic() + 20
+while (ended := os.waitpid(pid, os.WNOHANG)) == (0, 0):
+    assert time.monotonic() < deadline or os.kill(pid, 9), "the child hangs"
+    time.sleep(0.01)
+assert ended[1] == 0, ended
+thread.join()
+assert record("run-check")
+"""
+
 POOL = """
 import multiprocessing, sys
 from deepchecks_telemetry.spool import record
@@ -130,6 +159,14 @@ def test_a_child_that_is_forked_among_threads_records_and_never_hangs(ours: Home
     told = int(run(CROWD))
     assert counts(ours) == {"run-check": told, "run-suite": 45}
     assert read_accounts(ours).balance == 0
+
+
+@forks
+def test_a_child_that_is_forked_while_another_thread_is_inside_sqlite_records_nothing_and_ends(
+    ours: Home, run: Run
+) -> None:
+    run(INSIDE)
+    assert counts(ours) == {"run-check": 2}
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs a C library in which fork can be called like this")

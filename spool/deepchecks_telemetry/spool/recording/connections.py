@@ -15,6 +15,7 @@ from typing import Any
 class _Kept(tzinfo):
     def __init__(self) -> None:
         self.connections: list[Connection] = []
+        self.others: list[object] = []
         self.cycle = datetime(1970, 1, 1, tzinfo=self)
 
     def _never(self, _: datetime | None) -> None:
@@ -33,6 +34,11 @@ class Connection(sqlite3.Connection):
         self.pid = os.getpid()
         _kept.connections.append(self)
         super().__init__(*arguments, **named)
+
+
+def keep(anything: object) -> None:
+    """Never free it, nor what it refers to."""
+    _kept.others.append(anything)
 
 
 def forget(connection: sqlite3.Connection) -> None:

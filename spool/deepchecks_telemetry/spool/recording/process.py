@@ -9,6 +9,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Protocol
 
+from deepchecks_telemetry.spool.recording import connections
 from deepchecks_telemetry.spool.recording.guard import Guard
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class Process:
 
     def close(self) -> None:
         """Close the open session; the caller holds the guard."""
-        if self.owner is not None:
+        if self.owner is not None and not self.lost:
             if not self.owner.close():
                 self.lost = True
             self.owner = None  # not before: an exception may interrupt closing, and the next call goes on with it
@@ -65,8 +66,9 @@ class Process:
         self.guard.reset()
         if nested:  # a signal handler forked inside `record`, which goes on in the child as well
             self.close()
-        elif taken is None:
+        elif taken is None:  # another thread was inside SQLite: whatever touches its mutex now would wait for ever
             self.lost = True
+            connections.keep(self.owner)
 
 
 def this_process() -> Process:
