@@ -1,16 +1,20 @@
 """Raw events become counts and the WAL becomes short, with nobody's event lost on the way."""
 
 import os
+import signal
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from typing import Any
+
+import pytest
 
 from deepchecks_telemetry.spool import record
 from deepchecks_telemetry.spool.db.compaction import checkpoint, fold, tidy
 from deepchecks_telemetry.spool.db.connection import connect
 from deepchecks_telemetry.spool.files.lock import hold
 from deepchecks_telemetry.spool.files.paths import Home
+from deepchecks_telemetry.spool.files.quarantine import quarantined
 from deepchecks_telemetry.spool.stats import read_accounts
 
 Sql = Callable[..., list[Any]]
@@ -27,6 +31,32 @@ def test_events_of_one_day_and_kind_become_one_count(ours: Home, sql: Sql) -> No
     do(ours, fold)
     assert sorted(sql("SELECT event, count FROM folded")) == [(2, 2), (3, 1)]
     assert sql("SELECT id, day, event, environment FROM events") == [(3, 0, 0, 0)]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no alarms")
+def test_a_signal_in_the_middle_of_a_fold_is_the_hosts_and_no_damage(ours: Home, sql: Sql) -> None:
+    """SQLite calls back while it folds; an exception that strikes there would be lost, and look like a broken file."""
+    assert record("run-check")
+    sql(
+        "WITH RECURSIVE n (i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n LIMIT 400000) "
+        "INSERT INTO events SELECT i, 20700, 2, 1 FROM n"
+    )
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    def fold_interrupted(connection: sqlite3.Connection) -> None:
+        connection.execute("SELECT count(*) FROM events").fetchone()
+        signal.setitimer(signal.ITIMER_REAL, 0.01)
+        fold(connection)
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            do(ours, fold_interrupted)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert quarantined(ours) == []
 
 
 def test_ids_go_on_and_the_largest_remains_the_count_of_all(ours: Home, sql: Sql) -> None:

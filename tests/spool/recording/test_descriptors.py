@@ -6,6 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from deepchecks_telemetry.spool.files.paths import Home
+from deepchecks_telemetry.spool.files.quarantine import quarantined
 from deepchecks_telemetry.spool.stats import read_accounts
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="SQLite has handles there, not descriptors")
@@ -44,6 +45,31 @@ def test_a_host_that_closes_descriptors_keeps_its_files_and_is_counted(
     acknowledged = int(run(HOST, close, str(files)))
     books = read_accounts(ours)
     assert (acknowledged, books.pending, books.balance) == (51, 51, 0)
+
+
+# Within the 10 ms in which only the WAL's and the shared memory's descriptors are checked, an event is due for a fold.
+FOLD = """
+import os, sys, tempfile
+from deepchecks_telemetry.spool import record
+from deepchecks_telemetry.spool.recording import record as recording
+assert all([record("run-check") for _ in range(999)])
+recording._writer._watch.next_look = float("inf")
+os.close(recording._writer._session.descriptors.database)
+path = tempfile.mkdtemp() + "/own"
+open(path, "wb").write(b"pattern!" * 1024)
+own = os.open(path, os.O_RDWR)
+os.dup2(own, recording._writer._session.descriptors.database)
+assert record("run-check")
+recording._writer._watch.next_look = 0.0
+assert not record("run-check")  # the number is the host's now
+assert open(path, "rb").read() == b"pattern!" * 1024
+"""
+
+
+def test_a_fold_does_not_touch_a_file_of_the_host_and_the_spool_counts_as_healthy(ours: Home, run: Run) -> None:
+    run(FOLD)
+    assert quarantined(ours) == []
+    assert (read_accounts(ours).pending, read_accounts(ours).dropped) == (1000, {})
 
 
 def test_where_the_host_has_files_under_all_numbers_nothing_is_recorded_any_more(ours: Home, run: Run) -> None:

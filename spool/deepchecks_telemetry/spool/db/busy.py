@@ -4,7 +4,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.machinery import BuiltinImporter
 from importlib.util import module_from_spec
 from types import ModuleType
@@ -72,6 +72,7 @@ def writing(connection: sqlite3.Connection, deadline: float, *, tries: int = MAN
         yield
         connection.execute("COMMIT")
     except BaseException:
-        if connection.in_transaction:  # a full disk has rolled it back already
-            connection.execute("ROLLBACK")
+        with suppress(sqlite3.ProgrammingError):  # it was closed meanwhile
+            if connection.in_transaction:  # a full disk has rolled it back already
+                connection.execute("ROLLBACK")
         raise

@@ -6,6 +6,7 @@ table, an expression be computed with each row, and a tree whose pages lead in c
 
 import sqlite3
 from collections.abc import Sequence
+from itertools import chain, repeat
 
 from deepchecks_telemetry.spool.errors import Damaged
 
@@ -25,8 +26,9 @@ HARMLESS = {"table": TABLE, "index": INDEX}
 
 def limit_vm_steps(connection: sqlite3.Connection, steps: int) -> None:
     """Let the statements from here on take no more than so many steps together; then SQLite says "interrupted"."""
-    left = iter(range(steps // STEPS))
-    connection.set_progress_handler(lambda: next(left, None) is None, STEPS)
+    # Written in C: in a Python function a signal handler of the host's could raise, which SQLite answers with
+    # "interrupted" as well, and its exception would be lost.
+    connection.set_progress_handler(chain(repeat(0, steps // STEPS), repeat(1)).__next__, STEPS)
 
 
 def check_shape(connection: sqlite3.Connection, known: Sequence[str]) -> None:

@@ -65,7 +65,7 @@ class Writer:
             return self.drop(BUSY)
         except (SpoolError, OSError, *FAULTS) as error:
             raise_if_hosts(error)
-            if self._is_replaced(error) or self._has_lost_files():
+            if self._is_replaced(error):
                 return self._store_again(number, now)
             self._back_off()
             return self.drop(FAILED)
@@ -194,7 +194,8 @@ class Writer:
         """Count what was dropped, and compact now and then; the event is stored by now, so nothing here fails it."""
         try:
             self._write_drops(session)
-            if last_id % COMPACT_EVERY == 0 or last_id >= self._compact_at:
+            due = last_id % COMPACT_EVERY == 0 or last_id >= self._compact_at
+            if due and session.descriptors.are_ours():  # a checkpoint writes into the database itself
                 self._compact_at = NEVER if tidy(self.home, session.raw) else last_id + COMPACT_AGAIN
         except (SpoolError, OSError, *FAULTS) as error:
             raise_if_hosts(error)
@@ -208,7 +209,9 @@ class Writer:
                 self.dropped[reason] = left
 
     def _is_replaced(self, error: Exception) -> bool:
-        """Whether another spool is in place now: another process quarantined the one that failed, or this one does."""
+        """Whether to open the spool again: the host has closed our files, or the spool that failed was quarantined."""
+        if self._has_lost_files():
+            return True  # what was read was the host's
         file = self._session.file if self._session else file_id(self.home.spool)
         if isinstance(error, FileNotFoundError) or file_id(self.home.spool) != file:
             return True
