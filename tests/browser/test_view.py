@@ -42,6 +42,7 @@ def test_the_numbers_drawn_are_the_spools(show: Show, write: Write, fill: Fill, 
         "recorded": [told["recorded"]],
         "pending": [told["pending"]],
         "delivered": [0],
+        "sealed": [told["sealed"]],
     }
     bars = page.locator(".chart g > title").evaluate_all("titles => titles.map(title => title.textContent)")
     drawn = [numbers(bar.partition(": ")[2]) for bar in bars]
