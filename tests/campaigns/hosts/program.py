@@ -56,7 +56,7 @@ class Book:
     def once(self) -> bool:
         """Record one event, and measure it; an import that comes first is not part of it."""
         self._notice_fork()
-        if "deepchecks_telemetry.spool" not in sys.modules:  # in a signal handler Python 3.10's import lock can hang
+        if not _is_loaded("deepchecks_telemetry.spool"):  # in a signal handler Python 3.10's import lock can hang
             import_module("deepchecks_telemetry.spool")
         watch = Stopwatch()
         stored = self.unmeasured()
@@ -104,6 +104,12 @@ class Book:
     def _notice_fork(self) -> None:
         if os.getpid() != self._pid:
             self._begin()
+
+
+def _is_loaded(name: str) -> bool:
+    """Whether a module is there, and no other thread is still importing it."""
+    module = sys.modules.get(name)
+    return module is not None and not getattr(module.__spec__, "_initializing", False)
 
 
 def play(main: Callable[..., None]) -> None:

@@ -10,9 +10,9 @@ from tests.campaigns.hosts.program import Book, Clock, play
 
 
 def main(book: Book, how: str, forks: str) -> None:
-    """Fork, wait, and report the median and the slowest."""
+    """Fork, wait, and report the slowest, and the quickest tenth, which another program on the machine delays least."""
     times_ms = [fork_ms(book, with_us=how == "with") for _ in range(int(forks))]
-    book.count(f"median_ms_{how}", statistics.median(times_ms))
+    book.count(f"quick_ms_{how}", statistics.quantiles(times_ms, n=10)[0])
     book.count(f"slowest_ms_{how}", max(times_ms))
 
 

@@ -22,7 +22,7 @@ def test_a_pool_of_processes_and_its_owner_count(stage: Stage, in_full: bool, ho
     totals = stage.audit()
     assert totals.facts["tasks"] == tasks
     assert totals.facts["silent_tasks"] == 0
-    assert totals.acknowledged > 0.95 * totals.attempted
+    assert totals.acknowledged > 0.5 * totals.attempted  # a worker that met a lock for 80 ms backs off for a second
     stage.check_speed(totals)
 
 
