@@ -77,3 +77,13 @@ def test_a_transaction_holds_the_write_lock_from_its_first_moment(
             retry_while_busy(lambda: other.execute("INSERT INTO t VALUES (1)"), time.monotonic())
         connection.execute("INSERT INTO t VALUES (2)")
     assert other.execute("SELECT x FROM t").fetchall() == [(2,)]
+
+
+def test_a_connection_that_was_closed_inside_a_transaction_hides_no_exception_of_the_host() -> None:
+    def interrupted(connection: sqlite3.Connection) -> None:
+        with writing(connection, time.monotonic() + 1.0):
+            connection.close()
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted(sqlite3.connect(":memory:", isolation_level=None))

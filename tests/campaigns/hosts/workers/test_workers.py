@@ -31,4 +31,4 @@ def test_a_host_with_subinterpreters_neither_crashes_nor_hangs(stage: Stage, in_
     stage.run("workers.interpreters", 20 if in_full else 4)
     totals = stage.audit()
     assert totals.facts.get("interpreters", 0) in (0, totals.facts["wanted"])
-    stage.check_speed(totals, most_ms=2000)  # 1.1 s once in 50 busy runs on 3.13: not explained
+    stage.check_speed(totals)
