@@ -1,4 +1,4 @@
-"""Hosts that fork: nothing raises or hangs, children count too, and a fork takes no longer than without us."""
+"""Hosts that fork: nothing raises or hangs, children count too, and a fork takes as long as without us."""
 
 import pytest
 from tests.campaigns.hosts.stage import Stage
@@ -15,15 +15,13 @@ def test_a_prefork_server_and_its_workers_count_every_event(stage: Stage, in_ful
     stage.check_speed(totals)
 
 
-def test_a_fork_takes_no_longer_than_without_us(stage: Stage, in_full: bool) -> None:
-    """The quickest are at most 2 to 1, the slowest at most 150 ms slower. Hosts with and without us alternate."""
-    for _ in range(5):
-        for how in ("with", "without"):
-            stage.run("forks.cost", how, 200 if in_full else 40)
+def test_a_fork_takes_as_long_as_without_us(stage: Stage, in_full: bool) -> None:
+    """A fork takes at most half as long again at the median (seen: 1.01 to 1.19)."""
+    stage.run("forks.cost", 2000 if in_full else 200, timeout_s=600 if in_full else 60)
     totals = stage.audit()
     facts = totals.facts
-    print(f"a fork with us takes {facts['quick_ms_with'] / facts['quick_ms_without']:.2f} times as long")
-    assert facts["quick_ms_with"] <= 2 * facts["quick_ms_without"]
+    print(f"a fork with us takes {facts['median_ms_with'] / facts['median_ms_without']:.2f} times as long")
+    assert facts["median_ms_with"] <= 1.5 * facts["median_ms_without"]
     assert facts["slowest_ms_with"] <= facts["slowest_ms_without"] + 150
     stage.check_speed(totals)
 
