@@ -3,6 +3,7 @@
 python control.py DATABASE REPORT
 """
 
+import os
 import signal
 import sqlite3
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 
 
 def main(database: str, report: str) -> None:
-    """Compute for 5 of each 50 ms, insert a row and make a file, until SIGTERM; then report the slowest round."""
+    """Until SIGTERM compute for 5 of each 50 ms, insert a row, make and remove a file; report the slowest round."""
     running = [True]
     signal.signal(signal.SIGTERM, lambda *_: running.clear())
     connection = sqlite3.connect(database, isolation_level=None)
@@ -24,8 +25,10 @@ def main(database: str, report: str) -> None:
         while time.thread_time() < work_until:
             pass
         connection.execute("INSERT INTO row VALUES (1)")
-        Path(f"{report}.new").write_text("1")  # a file system may keep whoever makes or removes a file for longer
-        Path(f"{report}.new").unlink()
+        with open(f"{report}.new", "wb", buffering=0) as file:
+            file.write(bytes(65536))
+            os.fdatasync(file.fileno())  # as SQLite does with the first frame of a WAL; gives the file its blocks
+        Path(f"{report}.new").unlink()  # where the file system discards blocks, this waits for the device
         slowest_s = max(slowest_s, time.perf_counter() - begun)
         time.sleep(0.045)
     Path(report).write_text(str(slowest_s * 1000))

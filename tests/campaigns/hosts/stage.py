@@ -13,9 +13,7 @@ from tests.campaigns.hosts.oracle import Totals, audit
 
 HERE = Path(__file__).parent
 CHECKOUT = HERE.parents[2]
-# A record waits at most 100 ms for others; the rest is what a machine with other work may take. The quick form allows
-# more on 3.13: single records of 350 to 450 ms were seen there right after an installation, and are not explained.
-SLOWEST_MS = 150 if "--long" in sys.argv or sys.version_info < (3, 13) else 1000
+SLOWEST_MS = 150  # a record waits at most 100 ms for others; the rest is what a machine with other work may take
 FAULTS = ("Exception ignored", "Traceback", "unclosed database")  # not even in a host that prints by itself
 WARNINGS = "ignore,default::ResourceWarning"  # not those of others: of a fork beside threads, of eventlet about itself
 

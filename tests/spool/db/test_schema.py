@@ -3,6 +3,8 @@
 import os
 import sqlite3
 import stat
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -46,6 +48,16 @@ def test_the_settings_are_those_of_the_design(ours: Home) -> None:
     with closing(connect(ours)) as connection:
         assert {name: connection.execute(f"PRAGMA {name}").fetchone()[0] for name in wanted} == wanted
         assert connection.isolation_level is None
+
+
+def test_the_first_record_removes_no_file(ours: Home, tool: Callable[[str], str], tmp_path: Path) -> None:
+    """A removal takes 100 ms and more on a file system that discards the blocks (ext4 without a journal)."""
+    calls = tmp_path / "calls"
+    program = "from deepchecks_telemetry.spool import record; assert record('run-check')"
+    strace = (tool("strace"), "-qq", "-e", "trace=unlink,unlinkat,rename", "-o", str(calls))
+    subprocess.run([*strace, sys.executable, "-c", program], check=True, timeout=60)
+    done = [line for line in calls.read_text().splitlines() if ours.state in line and "ENOENT" not in line]
+    assert [line.partition("(")[0] for line in done] == ["rename"]
 
 
 def test_to_create_it_again_changes_nothing(ours: Home) -> None:

@@ -58,12 +58,15 @@ def _build(home: Home) -> None:
         connection = sqlite3.connect(temporary, isolation_level=None)
         try:
             connection.executescript(
-                f"PRAGMA page_size = {PAGE_BYTES}; PRAGMA synchronous = OFF; "
-                f"PRAGMA journal_mode = {_journal(home)}; BEGIN IMMEDIATE;"
+                f"PRAGMA page_size = {PAGE_BYTES}; PRAGMA synchronous = OFF; PRAGMA journal_mode = MEMORY; "
+                "BEGIN IMMEDIATE;"
                 f"{TABLES} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION};"
             )
             note_origin(connection, find_origin(temporary))
             connection.execute("COMMIT")
+            # Last, so that no -journal, -wal or -shm file is made and removed: on ext4 without a journal, mounted with
+            # `discard`, each removal waits until the device has discarded the blocks (up to 156 ms seen).
+            connection.execute(f"PRAGMA journal_mode = {_journal(home)}").fetchall()
         finally:
             connection.close()
         os.rename(temporary, home.spool)
