@@ -1,4 +1,4 @@
-"""What the tests of the hosts share: where they run, and a stage for each of them."""
+"""Fixtures of the host tests: on which systems they run, and a harness for each of them."""
 
 import sys
 from collections.abc import Iterator
@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-pytest.register_assert_rewrite("tests.campaigns.hosts.oracle", "tests.campaigns.hosts.stage")
+pytest.register_assert_rewrite("tests.campaigns.hosts.oracle", "tests.campaigns.hosts.harness")
 
-from tests.campaigns.hosts.stage import Control, Stage  # noqa: E402
+from tests.campaigns.hosts.harness import Control, Harness  # noqa: E402
 
 HERE = Path(__file__).parent
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give each of our tests an hour; skip them where there is no /proc, or where the hosts are not installed."""
+    """Set a timeout of an hour; skip them where there is no /proc, or where the hosts are not installed."""
     missing = find_spec("celery") is None
     for item in items:
         if HERE in item.path.parents:
@@ -25,8 +25,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture
-def stage(home: Path, tmp_path: Path) -> Iterator[Stage]:
-    """Answer a stage with an empty spool."""
+def harness(home: Path, tmp_path: Path) -> Iterator[Harness]:
+    """A harness with an empty spool."""
     control = Control(tmp_path)
-    yield Stage(home, tmp_path, control)
+    yield Harness(home, tmp_path, control)
     control.slowest_ms()

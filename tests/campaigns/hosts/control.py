@@ -1,4 +1,4 @@
-"""A process with nothing of ours: works and writes to a SQLite file of its own, and reports how slow this machine is.
+"""A process without this package computes, writes to its own SQLite file and reports how slow the machine is.
 
 python control.py DATABASE REPORT
 """

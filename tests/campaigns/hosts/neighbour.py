@@ -1,4 +1,4 @@
-"""Another program on the same spool: it has nothing of ours, only SQLite, like a database browser.
+"""Another program on the same spool: it uses only SQLite, like a database browser.
 
     python neighbour.py SPOOL hold|flicker|read
 

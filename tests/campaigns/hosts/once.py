@@ -1,15 +1,15 @@
-"""The plainest host: it records, and ends.
+"""A host that records and ends.
 
 python -m ... TIMES
 """
 
-from tests.campaigns.hosts.program import Book, play
+from tests.campaigns.hosts.program import Journal, run_host
 
 
-def main(book: Book, times: str) -> None:
+def main(journal: Journal, times: str) -> None:
     """Record so many events."""
-    book.record(int(times))
+    journal.record(int(times))
 
 
 if __name__ == "__main__":
-    play(main)
+    run_host(main)

@@ -1,4 +1,4 @@
-"""The oracle: counts a spool with nothing but sqlite3, in a fresh process, and compares it with the hosts' own books.
+"""The oracle counts a spool with sqlite3 alone, in a fresh process, and compares it with the hosts' journals.
 
 python -m tests.campaigns.hosts.oracle SPOOL
 """
@@ -40,12 +40,12 @@ class Totals(NamedTuple):
         )
 
 
-def audit(spool: Path, books: Path, *, wiped: bool) -> Totals:
-    """Hold the spool to the books: acknowledged ⊆ stored ⊆ attempted, no failure, the file sound and in its place.
+def audit(spool: Path, journals: Path, *, wiped: bool) -> Totals:
+    """Hold the spool to the journals: acknowledged ⊆ stored ⊆ attempted, no failure, the file sound and in its place.
 
     A spool that was wiped by `disable` holds nothing.
     """
-    pages = [json.loads(path.read_text("utf-8")) for path in books.glob("*.json")]
+    pages = [json.loads(path.read_text("utf-8")) for path in journals.glob("*.json")]
     assert [failure for page in pages for failure in page["failures"]] == []
     facts: dict[str, float] = {}
     for page in pages:

@@ -1,4 +1,4 @@
-"""What the host programs share: each process counts its own records in a book, apart from the code under test."""
+"""Helpers of host programs: each process counts its records in a journal, independent of the code under test."""
 
 import json
 import os
@@ -34,8 +34,8 @@ class Stopwatch:
             return int(file.read().split()[1]) / 1e9
 
 
-class Book:
-    """The attempts, acknowledgements and slowest call of one process; a forked child starts with an empty book."""
+class Journal:
+    """The attempts, acknowledgements and slowest call of one process; a forked child starts with an empty journal."""
 
     def __init__(self) -> None:
         self._begin()
@@ -82,10 +82,10 @@ class Book:
     def write(self) -> None:
         """Write all of it to a file of this process, which replaces the one before."""
         self._notice_fork()
-        while self._write_page() < len(self.attempted):
+        while self._write_file() < len(self.attempted):
             pass  # another thread has gone on meanwhile, and perhaps written its newer page before this one
 
-    def _write_page(self) -> int:
+    def _write_file(self) -> int:
         attempted = len(self.attempted)
         page = {
             "attempted": attempted,
@@ -94,7 +94,7 @@ class Book:
             "facts": self.facts,
             "failures": self.failures,
         }
-        path = os.path.join(os.environ["HOST_BOOKS"], self._name)
+        path = os.path.join(os.environ["HOST_JOURNALS"], self._name)
         draft = f"{path}.{os.urandom(4).hex()}"
         with open(draft, "w", encoding="utf-8") as file:
             json.dump(page, file)
@@ -112,38 +112,38 @@ def _is_loaded(name: str) -> bool:
     return module is not None and not getattr(module.__spec__, "_initializing", False)
 
 
-def play(main: Callable[..., None]) -> None:
-    """Run a host program on its arguments; its book is written however it ends."""
-    book = Book()
+def run_host(main: Callable[..., None]) -> None:
+    """Run a host program on its arguments; its journal is written however it ends."""
+    journal = Journal()
     try:
-        main(book, *sys.argv[1:])
+        main(journal, *sys.argv[1:])
     except BaseException:
-        book.failures.append(traceback.format_exc())
+        journal.failures.append(traceback.format_exc())
         raise
     finally:
-        book.write()
+        journal.write()
 
 
-def fork(book: Book, child: Callable[[], object]) -> int:
-    """Fork; the child does its work, writes its book and is gone, without the cleaning up of an interpreter."""
+def fork(journal: Journal, child: Callable[[], object]) -> int:
+    """Fork; the child does its work, writes its journal and exits without finalizing the interpreter."""
     pid = os.fork()
     if pid:
         return pid
     try:
         child()
-    except BaseException:  # noqa: BLE001 - it is in the book
-        book.failures.append(traceback.format_exc())
+    except BaseException:  # noqa: BLE001 - it is in the journal
+        journal.failures.append(traceback.format_exc())
     finally:
-        book.write()
+        journal.write()
         os._exit(0)
 
 
-def wait(book: Book, pid: int, timeout_s: float = 5.0) -> None:
+def wait(journal: Journal, pid: int, timeout_s: float = 5.0) -> None:
     """Wait for a child; one that hangs is killed and counted."""
     deadline = Clock.now() + timeout_s
     while os.waitpid(pid, os.WNOHANG) == (0, 0):
         if Clock.now() > deadline:
-            book.count("hung")
+            journal.count("hung")
             os.kill(pid, 9)
             os.waitpid(pid, 0)
             return

@@ -9,29 +9,29 @@ import ctypes
 import os
 from pathlib import Path
 
-from tests.campaigns.hosts.program import Book, Clock, play
+from tests.campaigns.hosts.program import Clock, Journal, run_host
 
 PR_SET_CHILD_SUBREAPER = 36
 
 
-def main(book: Book, what: str) -> None:
+def main(journal: Journal, what: str) -> None:
     """Ask whether an upload is due, start children, and wait for all that there are."""
     assert (os.getpid() == 1) == (what == "first")
     if what == "subreaper":
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
     from deepchecks_telemetry.uploader import upload_if_due
 
-    book.record(5)
+    journal.record(5)
     upload_if_due()
-    book.record(5)
+    journal.record(5)
     own = {os.posix_spawn("/bin/true", ["true"], os.environ) for _ in range(3)}
-    reaped = set(wait_for_all(book))
-    book.count("own_children", len(own & reaped))
-    book.count("foreign_children", len(reaped - own))
-    book.count("zombies", sum(map(is_zombie, Path("/proc").glob("[0-9]*"))))
+    reaped = set(wait_for_all(journal))
+    journal.count("own_children", len(own & reaped))
+    journal.count("foreign_children", len(reaped - own))
+    journal.count("zombies", sum(map(is_zombie, Path("/proc").glob("[0-9]*"))))
 
 
-def wait_for_all(book: Book, seconds: float = 3.0) -> list[int]:
+def wait_for_all(journal: Journal, seconds: float = 3.0) -> list[int]:
     """Reap like an init, also what comes later: the uploader needs a second to start and to find nobody at its port."""
     reaped: list[int] = []
     deadline = Clock.now() + seconds
@@ -57,4 +57,4 @@ def is_zombie(process: Path) -> bool:
 
 
 if __name__ == "__main__":
-    play(main)
+    run_host(main)

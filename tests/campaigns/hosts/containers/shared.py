@@ -6,24 +6,24 @@ python -m ... TIMES
 import os
 import sys
 
-from tests.campaigns.hosts.program import Book, play
+from tests.campaigns.hosts.program import Journal, run_host
 
 
-def main(book: Book, times: str) -> None:
+def main(journal: Journal, times: str) -> None:
     """Record, and run `deepchecks telemetry local` in this process, so that its pid is 1."""
     assert os.getpid() == 1
     from deepchecks_telemetry.cli import main as deepchecks
 
-    book.record(1)
+    journal.record(1)
     sys.argv[1:] = ["telemetry", "local"]
     for _ in range(int(times)):
-        book.count("commands")
+        journal.count("commands")
         try:
             deepchecks()
         except SystemExit as end:
-            book.count("failed_commands", end.code not in (None, 0))
-        book.record(2)
+            journal.count("failed_commands", end.code not in (None, 0))
+        journal.record(2)
 
 
 if __name__ == "__main__":
-    play(main)
+    run_host(main)

@@ -11,24 +11,24 @@ import random
 import resource
 
 from tests.campaigns.hosts.descriptors.files import File, compare, work
-from tests.campaigns.hosts.program import Book, play
+from tests.campaigns.hosts.program import Journal, run_host
 
 
-def main(book: Book, mode: str, seed: str) -> None:
+def main(journal: Journal, mode: str, seed: str) -> None:
     """Record, close, open files, record again, and compare."""
-    book.record(3)
+    journal.record(3)
     files: list[File] = []
     if mode == "partial":
         chance = random.Random(int(seed))
         for _ in range(10):
             close_one(files, chance)
             files.append(File())  # it gets the number that has become free
-            work(book, files, 20)
+            work(journal, files, 20)
     else:
         os.closerange(3, resource.getrlimit(resource.RLIMIT_NOFILE)[0] if mode == "limit" else 256)
         files = [File() for _ in range(400 if mode == "many" else 8)]
-        work(book, files, 200)
-    compare(book, files)
+        work(journal, files, 200)
+    compare(journal, files)
 
 
 def close_one(files: list[File], chance: random.Random) -> None:
@@ -40,4 +40,4 @@ def close_one(files: list[File], chance: random.Random) -> None:
 
 
 if __name__ == "__main__":
-    play(main)
+    run_host(main)

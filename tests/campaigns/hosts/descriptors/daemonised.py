@@ -7,21 +7,21 @@
 
 import daemon
 from tests.campaigns.hosts.descriptors.files import File, compare, work
-from tests.campaigns.hosts.program import Book, play
+from tests.campaigns.hosts.program import Journal, run_host
 
 DETACH = {"detached": True, "in-place": False, "as-it-is": None}
 
 
-def main(book: Book, mode: str) -> None:
+def main(journal: Journal, mode: str) -> None:
     """Record, become a daemon, work with files."""
-    book.record(3)
-    book.write()  # the process that ends at the first fork
+    journal.record(3)
+    journal.write()  # the process that ends at the first fork
     with daemon.DaemonContext(detach_process=DETACH[mode]):
         files = [File() for _ in range(8)]
-        work(book, files, 200)
-        compare(book, files)
-        book.write()
+        work(journal, files, 200)
+        compare(journal, files)
+        journal.write()
 
 
 if __name__ == "__main__":
-    play(main)
+    run_host(main)

@@ -3,7 +3,7 @@
 import os
 import random
 
-from tests.campaigns.hosts.program import Book
+from tests.campaigns.hosts.program import Journal
 
 
 class File:
@@ -29,16 +29,16 @@ class File:
         return differ + abs(len(found) - len(self.content))
 
 
-def work(book: Book, files: list[File], times: int) -> None:
+def work(journal: Journal, files: list[File], times: int) -> None:
     """Record and write to files in turn."""
     for number in range(times):
-        book.record()
+        journal.record()
         files[number % len(files)].append()
 
 
-def compare(book: Book, files: list[File]) -> None:
+def compare(journal: Journal, files: list[File]) -> None:
     """Compare every file byte by byte, and remove it."""
-    book.count("files", len(files))
+    journal.count("files", len(files))
     for file in files:
-        book.count("foreign_bytes", file.foreign_bytes())
+        journal.count("foreign_bytes", file.foreign_bytes())
         os.remove(file.path)

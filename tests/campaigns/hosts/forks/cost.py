@@ -1,4 +1,4 @@
-"""Compares the forks of two hosts that take turns: one records before each fork, the other has nothing of ours.
+"""Compares the forks of two hosts that take turns: one records before each fork, the other never imports us.
 
 python -m ... FORKS               the comparison
 python -m ... host with|without   one of the hosts: a fork for each line that it reads
@@ -11,25 +11,25 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tests.campaigns.hosts.program import Book, Clock, play
+from tests.campaigns.hosts.program import Clock, Journal, run_host
 
 MEMORY_MB = 100  # a fork copies page tables: a host that has imported deepchecks holds 350 MB, a bare Python 8
 
 
-def main(book: Book, *arguments: str) -> None:
+def main(journal: Journal, *arguments: str) -> None:
     """Be one of the hosts, or compare them."""
     if arguments[0] == "host":
-        serve(book, with_us=arguments[1] == "with")
+        serve(journal, with_us=arguments[1] == "with")
     else:
-        compare(book, int(arguments[0]))
+        compare(journal, int(arguments[0]))
 
 
-def serve(book: Book, *, with_us: bool) -> None:
+def serve(journal: Journal, *, with_us: bool) -> None:
     """Fork for each line of the standard input, and print how many milliseconds it took."""
     memory = [bytearray(4096) for _ in range(MEMORY_MB * 256)]
     for _ in sys.stdin:
         if with_us:
-            book.record(3)
+            journal.record(3)
         print(fork_ms(), flush=True)
     del memory
 
@@ -44,13 +44,13 @@ def fork_ms() -> float:
     return (Clock.now() - begun) * 1000
 
 
-def compare(book: Book, forks: int) -> None:
+def compare(journal: Journal, forks: int) -> None:
     """Let the hosts take turns, and report the median and the slowest fork of each."""
     with host("with") as ours, host("without") as other:
         times_ms = [(ask(ours), ask(other)) for _ in range(forks)]
     for how, taken_ms in zip(("with", "without"), zip(*times_ms, strict=True), strict=True):
-        book.count(f"median_ms_{how}", statistics.median(taken_ms))
-        book.count(f"slowest_ms_{how}", max(taken_ms))
+        journal.count(f"median_ms_{how}", statistics.median(taken_ms))
+        journal.count(f"slowest_ms_{how}", max(taken_ms))
 
 
 @contextmanager
@@ -73,4 +73,4 @@ def ask(process: "subprocess.Popen[str]") -> float:
 
 
 if __name__ == "__main__":
-    play(main)
+    run_host(main)

@@ -22,45 +22,45 @@ def patch() -> None:
 
 if sys.argv[2] == "first":
     patch()
-from tests.campaigns.hosts.program import Book, Stopwatch, fork, play  # noqa: E402
+from tests.campaigns.hosts.program import Journal, Stopwatch, fork, run_host  # noqa: E402
 
 
-def main(book: Book, how: str, order: str, forks: str) -> None:
+def main(journal: Journal, how: str, order: str, forks: str) -> None:
     """Record in greenlets, and fork from another one."""
-    book.record(1)
+    journal.record(1)
     if order == "later":
         patch()
     running = [True]
-    greenlets = [green.spawn(stroll, book, running) for _ in range(3)]
+    greenlets = [green.spawn(stroll, journal, running) for _ in range(3)]
     for _ in range(int(forks)):
-        fork_one(book)
+        fork_one(journal)
     running.clear()
     for greenlet in greenlets:
         getattr(greenlet, "join" if how == "gevent" else "wait")()
 
 
-def fork_one(book: Book) -> None:
+def fork_one(journal: Journal) -> None:
     """Fork a child that records, and wait for it while other greenlets run."""
     watch = Stopwatch()
-    pid = fork(book, lambda: work(book))
-    book.facts["slowest_fork_ms"] = max(book.facts.get("slowest_fork_ms", 0.0), watch.ms())
+    pid = fork(journal, lambda: work(journal))
+    journal.facts["slowest_fork_ms"] = max(journal.facts.get("slowest_fork_ms", 0.0), watch.ms())
     while os.waitpid(pid, os.WNOHANG) == (0, 0):
         green.sleep(0.001)
 
 
-def stroll(book: Book, running: list[bool]) -> None:
+def stroll(journal: Journal, running: list[bool]) -> None:
     """Record, and let others run in between."""
     while running:
-        book.record(2)
+        journal.record(2)
         time.sleep(0.001)
 
 
-def work(book: Book) -> None:
+def work(journal: Journal) -> None:
     """Record in a child."""
-    stored = book.record(20)
-    book.count("children")
-    book.count("silent_children", stored == 0)
+    stored = journal.record(20)
+    journal.count("children")
+    journal.count("silent_children", stored == 0)
 
 
 if __name__ == "__main__":
-    play(main)
+    run_host(main)

@@ -8,22 +8,22 @@ import threading
 import traceback
 from concurrent.futures import ProcessPoolExecutor
 
-from tests.campaigns.hosts.program import Book, Clock, play
+from tests.campaigns.hosts.program import Clock, Journal, run_host
 
 THREADS = 2
-book = Book()
+journal = Journal()
 
 
-def main(_: Book, pools: str) -> None:
+def main(_: Journal, pools: str) -> None:
     """Start and end pools in two threads; record more than the 1,001 events after which a fold takes locks."""
-    book.record(1001)
+    journal.record(1001)
     threads = [threading.Thread(target=use_pools, args=(int(pools) // THREADS,)) for _ in range(THREADS)]
     for thread in threads:
         thread.start()
     while any(thread.is_alive() for thread in threads):
-        book.record(20)
+        journal.record(20)
         Clock.sleep(0.001)
-    book.write()
+    journal.write()
 
 
 def use_pools(count: int) -> None:
@@ -32,17 +32,17 @@ def use_pools(count: int) -> None:
         try:
             with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("fork")) as pool:
                 assert list(pool.map(work, range(4), timeout=30)) == [0, 1, 2, 3]
-            book.count("pools")
+            journal.count("pools")
         except Exception:  # noqa: BLE001 - whatever it is, the test counts it
-            book.failures.append(traceback.format_exc())
+            journal.failures.append(traceback.format_exc())
 
 
 def work(number: int) -> int:
     """Record in a worker."""
-    book.record(2)
-    book.write()
+    journal.record(2)
+    journal.write()
     return number
 
 
 if __name__ == "__main__":
-    play(main)
+    run_host(main)

@@ -3,20 +3,20 @@
 python -m ... FORKS
 """
 
-from tests.campaigns.hosts.program import Book, descriptors, fork, play, wait
+from tests.campaigns.hosts.program import Journal, descriptors, fork, run_host, wait
 
 
-def main(book: Book, forks: str) -> None:
-    """Keep three workers at work at a time, as a server with `--max-requests` does."""
-    book.record()
+def main(journal: Journal, forks: str) -> None:
+    """Keep three workers running at a time, as a server with `--max-requests` does."""
+    journal.record()
     before = descriptors()
     for _ in range(int(forks) // 3):
-        book.record(2)
-        for pid in [fork(book, lambda: book.record(5)) for _ in range(3)]:
-            wait(book, pid)
-    book.record()
-    book.count("leaked_descriptors", descriptors() - before)
+        journal.record(2)
+        for pid in [fork(journal, lambda: journal.record(5)) for _ in range(3)]:
+            wait(journal, pid)
+    journal.record()
+    journal.count("leaked_descriptors", descriptors() - before)
 
 
 if __name__ == "__main__":
-    play(main)
+    run_host(main)

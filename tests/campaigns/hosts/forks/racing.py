@@ -1,4 +1,4 @@
-"""Forks while another thread is in the middle of something of ours.
+"""Forks while another thread is inside our code.
 
     python -m ... fold|upload FORKS
 
@@ -8,48 +8,48 @@
 import random
 import threading
 
-from tests.campaigns.hosts.program import Book, Clock, Stopwatch, fork, play, wait
+from tests.campaigns.hosts.program import Clock, Journal, Stopwatch, fork, run_host, wait
 
 
-def main(book: Book, what: str, forks: str) -> None:
+def main(journal: Journal, what: str, forks: str) -> None:
     """Fork at random moments; each child records, and the parent measures its forks."""
-    book.record()
+    journal.record()
     chance, end = random.Random(1), threading.Event()
-    thread = threading.Thread(target={"fold": record, "upload": upload}[what], args=(book, end))
+    thread = threading.Thread(target={"fold": record, "upload": upload}[what], args=(journal, end))
     thread.start()
     for _ in range(int(forks)):
         Clock.sleep(chance.random() * 0.004)
         watch = Stopwatch()
-        pid = fork(book, lambda: work(book))
-        book.facts["slowest_fork_ms"] = max(book.facts.get("slowest_fork_ms", 0.0), watch.ms())
-        wait(book, pid)
-        book.count("forks")
-        if book.facts.get("hung", 0) == 3:
+        pid = fork(journal, lambda: work(journal))
+        journal.facts["slowest_fork_ms"] = max(journal.facts.get("slowest_fork_ms", 0.0), watch.ms())
+        wait(journal, pid)
+        journal.count("forks")
+        if journal.facts.get("hung", 0) == 3:
             break  # it is shown
     end.set()
     thread.join()
 
 
-def work(book: Book) -> None:
+def work(journal: Journal) -> None:
     """Record in the child; at least one of five must be stored."""
-    if book.record(5) == 0:
-        book.count("silent_children")
+    if journal.record(5) == 0:
+        journal.count("silent_children")
 
 
-def record(book: Book, end: threading.Event) -> None:
+def record(journal: Journal, end: threading.Event) -> None:
     """Record until the end."""
     while not end.is_set():
-        book.record(10)
+        journal.record(10)
 
 
-def upload(book: Book, end: threading.Event) -> None:
+def upload(journal: Journal, end: threading.Event) -> None:
     """Ask until the end; DEEPCHECKS_TELEMETRY_ENDPOINT names where to, so the spool is opened for it."""
     from deepchecks_telemetry.uploader import upload_if_due
 
     while not end.is_set():
         upload_if_due()
-        book.count("asked")
+        journal.count("asked")
 
 
 if __name__ == "__main__":
-    play(main)
+    run_host(main)

@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 
-from tests.campaigns.hosts.program import Book, descriptors, fork, play, wait
+from tests.campaigns.hosts.program import Journal, descriptors, fork, run_host, wait
 
 WRITE = """
 import sqlite3, sys
@@ -44,45 +44,45 @@ class Alarm:
         raise self.exception
 
 
-def main(book: Book, exception: str, end: str, interrupts: str) -> None:
-    """Interrupt, see that all is well, and end."""
+def main(journal: Journal, exception: str, end: str, interrupts: str) -> None:
+    """Interrupt, check that records and forks work, and end."""
     alarm = Alarm(getattr(builtins, exception, Stop))
-    book.record(1)
+    journal.record(1)
     before = descriptors()
-    arrived = sum(interrupt(book, alarm) for _ in range(int(interrupts)))
-    book.count("raised", alarm.raised)
-    book.count("swallowed", alarm.raised - arrived)
-    book.count("refused_afterwards", 20 - book.record(20))
-    wait(book, fork(book, lambda: book.record(5)))
-    book.record(1)
-    book.count("leaked_descriptors", descriptors() - before)
+    arrived = sum(interrupt(journal, alarm) for _ in range(int(interrupts)))
+    journal.count("raised", alarm.raised)
+    journal.count("swallowed", alarm.raised - arrived)
+    journal.count("refused_afterwards", 20 - journal.record(20))
+    wait(journal, fork(journal, lambda: journal.record(5)))
+    journal.record(1)
+    journal.count("leaked_descriptors", descriptors() - before)
     subprocess.run([sys.executable, "-c", WRITE, SPOOL], check=True, timeout=30)
-    book.write()
+    journal.write()
     if end == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
     done = subprocess.run(DISABLE, capture_output=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr.decode()
-    assert book.record(5) == 0, "recorded after disable"
+    assert journal.record(5) == 0, "recorded after disable"
 
 
-def interrupt(book: Book, alarm: Alarm) -> bool:
+def interrupt(journal: Journal, alarm: Alarm) -> bool:
     """Whether the exception of an alarm arrived. The next record is stored; every second time it is interrupted too."""
     try:
-        record_until(book, alarm)
+        record_until(journal, alarm)
     except alarm.exception:
         if alarm.raised % 2:
-            book.count("refused_next", not book.once())
+            journal.count("refused_next", not journal.once())
         return True
     return False
 
 
-def record_until(book: Book, alarm: Alarm) -> None:
-    """Record until the alarm rings. A function of its own: a `try` does not cover the jump of a loop that ends it."""
+def record_until(journal: Journal, alarm: Alarm) -> None:
+    """Record until the alarm rings. A separate function, because a `try` does not cover the last jump of its loop."""
     before = alarm.raised
     signal.setitimer(signal.ITIMER_REAL, random.uniform(0.0001, 0.003))
     while alarm.raised == before:
-        book.unmeasured()  # a Stopwatch opens a file, which an exception would leave to the garbage collector
+        journal.unmeasured()  # a Stopwatch opens a file, which an exception would leave to the garbage collector
 
 
 if __name__ == "__main__":
-    play(main)
+    run_host(main)

@@ -6,26 +6,26 @@ python -m ... SIGNALS
 import random
 import signal
 
-from tests.campaigns.hosts.program import Book, play
+from tests.campaigns.hosts.program import Journal, run_host
 
 
-def main(book: Book, signals: str) -> None:
+def main(journal: Journal, signals: str) -> None:
     """Record in a loop and in a handler, and measure both."""
     handled: list[bool] = []
 
     def handle(*_: object) -> None:
-        handled.append(book.once())
+        handled.append(journal.once())
         signal.setitimer(signal.ITIMER_REAL, random.uniform(0.0001, 0.001))
 
-    book.record(1)
+    journal.record(1)
     signal.signal(signal.SIGALRM, handle)
     handle()
     while len(handled) < int(signals):
-        book.once()
+        journal.once()
     signal.signal(signal.SIGALRM, signal.SIG_IGN)
-    book.count("handled", len(handled))
-    book.count("refused_afterwards", 20 - book.record(20))
+    journal.count("handled", len(handled))
+    journal.count("refused_afterwards", 20 - journal.record(20))
 
 
 if __name__ == "__main__":
-    play(main)
+    run_host(main)

@@ -1,4 +1,4 @@
-"""A host that sends a check to a worker by cloudpickle, with deepchecks by value; the worker has nothing of ours.
+"""A host that sends a check to a worker by cloudpickle, with deepchecks by value; the worker lacks this package.
 
 python -m ...
 """
@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import cloudpickle
-from tests.campaigns.hosts.program import Book, play
+from tests.campaigns.hosts.program import Journal, run_host
 
 WORKER = """
 import sys
@@ -19,8 +19,8 @@ print(pickle.load(sys.stdin.buffer).run("data"))
 """
 
 
-def main(book: Book) -> None:
-    """Run the check here and there."""
+def main(journal: Journal) -> None:
+    """Run the check in this process and in the worker."""
     sys.path.insert(0, str(Path(__file__).parent / "library"))
     from deepchecks_telemetry.hooks import attach
 
@@ -30,7 +30,7 @@ def main(book: Book) -> None:
 
     cloudpickle.register_pickle_by_value(deepchecks)
     check = SingleDatasetCheck()
-    book.attempted += [None] * 2  # the import, and the check
+    journal.attempted += [None] * 2  # the import, and the check
     check.run("data")
     sent = cloudpickle.dumps(check)
     done = subprocess.run([sys.executable, "-c", WORKER], input=sent, capture_output=True, timeout=30, check=False)
@@ -38,4 +38,4 @@ def main(book: Book) -> None:
 
 
 if __name__ == "__main__":
-    play(main)
+    run_host(main)

@@ -14,37 +14,37 @@ import sys
 from pathlib import Path
 from unittest import mock
 
-from tests.campaigns.hosts.program import Book, descriptors, fork, play, wait
+from tests.campaigns.hosts.program import Journal, descriptors, fork, run_host, wait
 
 OURS, LIBRARY = "deepchecks_telemetry", "deepchecks"
 FOLDER = Path(os.environ["HOST_FOLDER"])
 
 
-def main(book: Book, how: str, times: str) -> None:
+def main(journal: Journal, how: str, times: str) -> None:
     """Use deepchecks again and again, and count the descriptors after the first and the last time."""
     sys.path.insert(0, str(Path(__file__).parent / "library"))
-    use(book, how)
+    use(journal, how)
     before = descriptors()
     for number in range(int(times)):
         if how == "patch":
             with mock.patch.dict(sys.modules):
-                again(book, number, how)
+                again(journal, number, how)
         else:
-            again(book, number, how)
-    book.count("leaked_descriptors", descriptors() - before)
-    wait(book, fork(book, lambda: book.record(5)))  # each copy of us that is still there takes part in it
-    book.record()
-    book.count("reloads", int(times))
+            again(journal, number, how)
+    journal.count("leaked_descriptors", descriptors() - before)
+    wait(journal, fork(journal, lambda: journal.record(5)))  # each copy of us that is still there takes part in it
+    journal.record()
+    journal.count("reloads", int(times))
 
 
-def again(book: Book, number: int, how: str) -> None:
+def again(journal: Journal, number: int, how: str) -> None:
     """Remove modules, and use deepchecks again."""
     remove(LIBRARY)
     if how != "library":
         remove(OURS)
     if how == "copies":
         sys.path[:] = [copy(number % 5), *(path for path in sys.path if not path.startswith(str(FOLDER / "copy")))]
-    use(book, how)
+    use(journal, how)
 
 
 def remove(name: str) -> None:
@@ -63,7 +63,7 @@ def copy(number: int) -> str:
     return str(folder)
 
 
-def use(book: Book, how: str) -> None:
+def use(journal: Journal, how: str) -> None:
     """Attach, import deepchecks, run a check, and record."""
     if how != "record":
         from deepchecks_telemetry.hooks import attach
@@ -71,10 +71,10 @@ def use(book: Book, how: str) -> None:
         attach()
         from deepchecks.tabular.base_checks import SingleDatasetCheck
 
-        book.attempted += [None] * 2  # the import, and the check
+        journal.attempted += [None] * 2  # the import, and the check
         assert SingleDatasetCheck().run("data") == "data"
-    book.record()
+    journal.record()
 
 
 if __name__ == "__main__":
-    play(main)
+    run_host(main)

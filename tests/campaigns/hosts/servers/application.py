@@ -3,16 +3,16 @@
 import os
 from collections.abc import Callable, Iterable
 
-from tests.campaigns.hosts.program import Book
+from tests.campaigns.hosts.program import Journal
 
-book = Book()
-book.record(3)
-book.write()
+journal = Journal()
+journal.record(3)
+journal.write()
 
 
 def application(environ: dict[str, object], start: Callable[..., object]) -> Iterable[bytes]:
     """Record five events, and answer with the number of this worker."""
-    book.record(5)
-    book.write()
+    journal.record(5)
+    journal.write()
     start("200 OK", [("Content-Type", "text/plain")])
     return [str(os.getpid()).encode()]

@@ -11,7 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.campaigns.hosts.program import Book, Clock, play
+from tests.campaigns.hosts.program import Clock, Journal, run_host
 
 APPLICATION = "tests.campaigns.hosts.servers.application:application"
 GUNICORN = [sys.executable, "-m", "gunicorn", "--workers=2", "--log-level=error", "--bind=unix:{address}", APPLICATION]
@@ -39,20 +39,20 @@ class Connection(http.client.HTTPConnection):
         self.sock.connect(self.host)
 
 
-def main(book: Book, name: str) -> None:
+def main(journal: Journal, name: str) -> None:
     """Serve, ask, and end."""
     with tempfile.TemporaryDirectory() as folder:  # the name of a socket may have 107 bytes
         address = f"{folder}/socket"
         server = subprocess.Popen([part.format(address=address) for part in SERVERS[name]])
         try:
-            answers = ask_all(book, address)
+            answers = ask_all(journal, address)
         finally:
             server.send_signal(signal.SIGTERM)
-            book.facts["status"] = server.wait(timeout=30)
-    book.facts["requests"] = sum(answers.values())
+            journal.facts["status"] = server.wait(timeout=30)
+    journal.facts["requests"] = sum(answers.values())
 
 
-def ask_all(book: Book, address: str) -> dict[str, int]:
+def ask_all(journal: Journal, address: str) -> dict[str, int]:
     """Ask until two workers have answered often enough."""
     answers: dict[str, int] = {}
     deadline = Clock.now() + 40
@@ -77,4 +77,4 @@ def ask(address: str) -> str:
 
 
 if __name__ == "__main__":
-    play(main)
+    run_host(main)

@@ -9,21 +9,21 @@ import datetime as dt
 from importlib import import_module
 from typing import Any
 
-from tests.campaigns.hosts.program import Book, Stopwatch, play
+from tests.campaigns.hosts.program import Journal, Stopwatch, run_host
 
 MOMENT = dt.datetime(2031, 5, 17, 12, tzinfo=dt.timezone.utc)
 
 
-def main(book: Book, how: str, order: str, times: str) -> None:
+def main(journal: Journal, how: str, order: str, times: str) -> None:
     """Freeze, record, and go on with a clock that runs."""
     if order == "later":
-        book.record(1)
+        journal.record(1)
     library = import_module("freezegun" if how == "freezegun" else "time_machine")
     watch = Stopwatch()
     with freeze(library, how):
-        stored = book.record(int(times))
-    book.count("waited_ms", watch.ms())
-    book.count("stored", stored)
+        stored = journal.record(int(times))
+    journal.count("waited_ms", watch.ms())
+    journal.count("stored", stored)
 
 
 def freeze(library: Any, how: str) -> Any:
@@ -32,4 +32,4 @@ def freeze(library: Any, how: str) -> Any:
 
 
 if __name__ == "__main__":
-    play(main)
+    run_host(main)

@@ -7,18 +7,18 @@ It records so many events, evenly over so many seconds, and measures how long it
 
 from importlib import import_module
 
-from tests.campaigns.hosts.program import Book, Clock, Stopwatch, play
+from tests.campaigns.hosts.program import Clock, Journal, Stopwatch, run_host
 
 
-def main(book: Book, times: str, seconds: str) -> None:
+def main(journal: Journal, times: str, seconds: str) -> None:
     """Record and rest in turn."""
     import_module("deepchecks_telemetry.spool")  # so that its import is not measured
     for _ in range(int(times)):
         watch = Stopwatch()
-        book.count("stored", book.once())
-        book.count("waited_ms", watch.ms())
+        journal.count("stored", journal.once())
+        journal.count("waited_ms", watch.ms())
         Clock.sleep(float(seconds) / int(times))
 
 
 if __name__ == "__main__":
-    play(main)
+    run_host(main)

@@ -8,7 +8,7 @@ import os
 import threading
 from typing import Any
 
-from tests.campaigns.hosts.program import Book, play
+from tests.campaigns.hosts.program import Journal, run_host
 
 CODE = """
 import sys
@@ -18,30 +18,30 @@ try:
 except ImportError:
     sqlite3 = None  # this Python does not load it in a subinterpreter
 if sqlite3:
-    from tests.campaigns.hosts.program import Book
-    book = Book()
-    book.record(20)
-    book.count("interpreters")
-    book.write()
+    from tests.campaigns.hosts.program import Journal
+    journal = Journal()
+    journal.record(20)
+    journal.count("interpreters")
+    journal.write()
 """
 
 
-def main(book: Book, count: str) -> None:
+def main(journal: Journal, count: str) -> None:
     """Record in this interpreter, and in others, one after the other and two at a time."""
     import sys
 
-    book.record(5)
+    journal.record(5)
     code = CODE.format(path=[os.getcwd(), *sys.path])
     for _ in range(int(count)):
         run(code)
         threads = [threading.Thread(target=run, args=(code,)) for _ in range(2)]
         for thread in threads:
             thread.start()
-        book.record(5)
+        journal.record(5)
         for thread in threads:
             thread.join()
-    book.record(5)
-    book.count("wanted", 3 * int(count))
+    journal.record(5)
+    journal.count("wanted", 3 * int(count))
 
 
 def run(code: str) -> None:
@@ -62,4 +62,4 @@ def find() -> Any:
 
 
 if __name__ == "__main__":
-    play(main)
+    run_host(main)

@@ -7,20 +7,20 @@ import multiprocessing
 from collections.abc import Iterable
 from importlib import import_module
 
-from tests.campaigns.hosts.program import Book, Clock, play
+from tests.campaigns.hosts.program import Clock, Journal, run_host
 
 BACKOFF_S = 1.0  # of spool/recording/writer.py, which is not imported before the first record
-book = Book()
+journal = Journal()
 
 
-def main(_: Book, how: str, tasks: str) -> None:
+def main(_: Journal, how: str, tasks: str) -> None:
     """Record, let the pool record, record again."""
-    book.record(5)
+    journal.record(5)
     numbers = range(int(tasks))
     assert run(how, numbers) == [*numbers]
-    book.record(5)
-    book.facts["tasks"] = len(numbers)
-    book.write()
+    journal.record(5)
+    journal.facts["tasks"] = len(numbers)
+    journal.write()
 
 
 def run(how: str, numbers: Iterable[int]) -> list[int]:
@@ -59,14 +59,14 @@ def run_in_pool(how: str, numbers: Iterable[int]) -> list[int]:
 
 def work(number: int) -> int:
     """Record in a worker; at least one of five must be stored, or of five more after a back-off of a second."""
-    stored = book.record(5)
+    stored = journal.record(5)
     if not stored:
         Clock.sleep(BACKOFF_S + 0.1)
-        stored = book.record(5)
-    book.count("silent_tasks", stored == 0)
-    book.write()
+        stored = journal.record(5)
+    journal.count("silent_tasks", stored == 0)
+    journal.write()
     return number
 
 
 if __name__ == "__main__":
-    play(main)
+    run_host(main)

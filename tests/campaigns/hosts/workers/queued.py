@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 
-from tests.campaigns.hosts.program import Book, Clock, play
+from tests.campaigns.hosts.program import Clock, Journal, run_host
 from tests.campaigns.hosts.workers.application import FOLDER, work
 
 CELERY = [
@@ -17,7 +17,7 @@ CELERY = [
 ]
 
 
-def main(book: Book, tasks: str) -> None:
+def main(journal: Journal, tasks: str) -> None:
     """Send, wait until all tasks are done, and end the worker."""
     names = [f"done-{number}" for number in range(int(tasks))]
     for name in names:
@@ -30,9 +30,9 @@ def main(book: Book, tasks: str) -> None:
             Clock.sleep(0.05)
     finally:
         celery.send_signal(signal.SIGTERM)
-        book.facts["status"] = celery.wait(timeout=30)
-    book.facts["tasks"] = len(names)
+        journal.facts["status"] = celery.wait(timeout=30)
+    journal.facts["tasks"] = len(names)
 
 
 if __name__ == "__main__":
-    play(main)
+    run_host(main)

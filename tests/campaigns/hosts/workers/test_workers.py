@@ -1,34 +1,34 @@
 """Hosts that give work to other processes or interpreters: all of them count, and nothing raises or hangs."""
 
 import pytest
-from tests.campaigns.hosts.stage import Stage
+from tests.campaigns.hosts.harness import Harness
 
 
-def test_celery_and_its_prefork_workers_count(stage: Stage, in_full: bool) -> None:
+def test_celery_and_its_prefork_workers_count(harness: Harness, in_full: bool) -> None:
     """A Celery worker whose application recorded before it forks its processes, and replaces them after five tasks."""
     tasks = 200 if in_full else 20
-    stage.run("workers.queued", tasks, talks=True, timeout_s=120)
-    totals = stage.audit()
+    harness.run("workers.queued", tasks, talks=True, timeout_s=120)
+    totals = harness.audit()
     assert (totals.facts["tasks"], totals.facts["status"]) == (tasks, 0)
     assert totals.acknowledged > 0.95 * totals.attempted
-    stage.check_speed(totals)
+    harness.check_speed(totals)
 
 
 @pytest.mark.parametrize("how", ["loky", "dask", "spawn", "fork", "forkserver"])
-def test_a_pool_of_processes_and_its_owner_count(stage: Stage, in_full: bool, how: str) -> None:
+def test_a_pool_of_processes_and_its_owner_count(harness: Harness, in_full: bool, how: str) -> None:
     """joblib's loky, a Dask cluster, and multiprocessing's three ways to start a worker."""
     tasks = 400 if in_full else 16
-    stage.run("workers.pooled", how, tasks, timeout_s=300)
-    totals = stage.audit()
+    harness.run("workers.pooled", how, tasks, timeout_s=300)
+    totals = harness.audit()
     assert totals.facts["tasks"] == tasks
     assert totals.facts["silent_tasks"] == 0
     assert totals.acknowledged > 0.5 * totals.attempted  # a worker that met a lock for 80 ms backs off for a second
-    stage.check_speed(totals)
+    harness.check_speed(totals)
 
 
-def test_a_host_with_subinterpreters_neither_crashes_nor_hangs(stage: Stage, in_full: bool) -> None:
+def test_a_host_with_subinterpreters_neither_crashes_nor_hangs(harness: Harness, in_full: bool) -> None:
     """Interpreters record one after the other and two at a time, where this Python loads sqlite3 in them."""
-    stage.run("workers.interpreters", 20 if in_full else 4)
-    totals = stage.audit()
+    harness.run("workers.interpreters", 20 if in_full else 4)
+    totals = harness.audit()
     assert totals.facts.get("interpreters", 0) in (0, totals.facts["wanted"])
-    stage.check_speed(totals)
+    harness.check_speed(totals)

@@ -1,4 +1,4 @@
-"""The stage on which host programs run: each under a supervisor, on one spool, beside a control and other programs."""
+"""Runs host programs, each under a supervisor, on one spool, beside a control process and other programs."""
 
 import json
 import os
@@ -36,15 +36,15 @@ class Control:
         return float(self.report.read_text())
 
 
-class Stage:
+class Harness:
     """Runs host programs on one spool, each under a supervisor."""
 
     def __init__(self, home: Path, folder: Path, control: Control) -> None:
         self.spool = home / "state" / "spool.db"
         self.folder, self.control = folder, control
-        self.books = folder / "books"
-        self.books.mkdir()
-        own = {"HOST_BOOKS": str(self.books), "HOST_FOLDER": str(folder), "PYTHONFAULTHANDLER": "1"}
+        self.journals = folder / "journals"
+        self.journals.mkdir()
+        own = {"HOST_JOURNALS": str(self.journals), "HOST_FOLDER": str(folder), "PYTHONFAULTHANDLER": "1"}
         self.environ = os.environ | own | {"PYTHONWARNINGS": WARNINGS}
 
     def run(
@@ -89,7 +89,7 @@ class Stage:
     def audit(self, *, wiped: bool = False) -> Totals:
         """Ask the oracle, once all hosts have ended."""
         self.stalled_ms = self.control.slowest_ms()
-        totals = audit(self.spool, self.books, wiped=wiped)
+        totals = audit(self.spool, self.journals, wiped=wiped)
         name = os.environ["PYTEST_CURRENT_TEST"].split("::")[-1].split(" ")[0]
         print(f"\n{name}: {totals} (a control: {self.stalled_ms:.0f} ms)")
         assert totals.facts.get("hung", 0) == 0, "children hung"
