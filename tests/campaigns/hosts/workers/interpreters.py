@@ -1,4 +1,4 @@
-"""A host with subinterpreters, each of which records where this Python loads sqlite3 in it.
+"""A host that records in its main interpreter, while subinterpreters that load sqlite3 call `record()` too.
 
 python -m ... COUNT
 """
@@ -20,14 +20,14 @@ except ImportError:
 if sqlite3:
     from tests.campaigns.hosts.program import Journal
     journal = Journal()
-    journal.record(20)
+    journal.count("stored_by_subinterpreters", journal.record(20))
     journal.count("interpreters")
     journal.write()
 """
 
 
 def main(journal: Journal, count: str) -> None:
-    """Record in this interpreter, and in others, one after the other and two at a time."""
+    """Record in this interpreter; call `record()` in others, one after the other and two at a time."""
     import sys
 
     journal.record(5)
