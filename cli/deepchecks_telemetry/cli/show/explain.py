@@ -1,23 +1,23 @@
-"""Each source of the mode and of the endpoint with its answer, in the order in which they count, and unknown values."""
+"""Each source of the mode and of the endpoint with its value, in order of precedence, and the unknown values."""
 
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from deepchecks_telemetry.cli.output import plain
+from deepchecks_telemetry.cli.output import escape_control_chars
 from deepchecks_telemetry.spool.consent.decision import CHOICE, DEFAULT_CHOICE, POLICY, Decision, Source
 from deepchecks_telemetry.spool.doctor import remedy_for_source
 from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.uploader.endpoint import ATTACHED, VARIABLE, Endpoint, find_endpoint
 from deepchecks_telemetry.uploader.errors import BadEndpoint
 
-SILENT = "not set"
+NOT_SET = "not set"
 ENVIRONMENT = "the environment"
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What one source answered to one question, and where it can be looked up; None where it has no opinion."""
+    """The value (`answer`) that a source has for a setting (`question`), or None, and where it can be looked up."""
 
     question: str
     source: str
@@ -26,8 +26,8 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Unknown:
-    """A source that counts as off although it does not say so: its name, where, what is wrong, and what to do."""
+class UnknownMode:
+    """A source that counts as off because its value is not valid: its name, where it is, the problem, the remedy."""
 
     source: str
     where: str
@@ -38,14 +38,16 @@ class Unknown:
 def explain(
     home: Home, decision: Decision, attached: str | None, environ: Mapping[str, str] = os.environ
 ) -> tuple[Answer, ...]:
-    """Every source that was asked, also the silent ones."""
+    """Every source of both settings, including those that are not set."""
     return (*_modes(home, decision), *_endpoints(home, attached, environ))
 
 
-def unknown_modes(home: Home, decision: Decision) -> tuple[Unknown, ...]:
-    """Every source of the mode that counts as off although it does not say so."""
+def unknown_modes(home: Home, decision: Decision) -> tuple[UnknownMode, ...]:
+    """Every source of the mode that counts as off because its value is not valid."""
     return tuple(
-        Unknown(source.name, _where(home, source), plain(source.reason), remedy_for_source(home, source))
+        UnknownMode(
+            source.name, _where(home, source), escape_control_chars(source.reason), remedy_for_source(home, source)
+        )
         for source in decision.sources
         if source.reason
     )
@@ -53,8 +55,8 @@ def unknown_modes(home: Home, decision: Decision) -> tuple[Unknown, ...]:
 
 def _modes(home: Home, decision: Decision) -> Iterator[Answer]:
     for source in decision.sources:
-        answer = f"{source.mode} ({plain(source.reason)})" if source.reason else source.mode
-        yield Answer("mode", source.name, answer, _where(home, source))
+        mode = f"{source.mode} ({escape_control_chars(source.reason)})" if source.reason else source.mode
+        yield Answer("mode", source.name, mode, _where(home, source))
 
 
 def _where(home: Home, source: Source) -> str:
@@ -63,19 +65,19 @@ def _where(home: Home, source: Source) -> str:
 
 
 def _endpoints(home: Home, attached: str | None, environ: Mapping[str, str]) -> Iterator[Answer]:
-    nowhere = home.spool  # a file, or nothing: no directory that could hold an endpoint
+    nowhere = home.spool  # a file or nothing, so never a directory that could contain an endpoint
     neither = home._replace(policy=nowhere, config=nowhere)
     policy, choice = neither._replace(policy=home.policy), neither._replace(config=home.config)
-    asked: tuple[tuple[str, str, Callable[[], Endpoint | None]], ...] = (
+    sources: tuple[tuple[str, str, Callable[[], Endpoint | None]], ...] = (
         (POLICY, os.path.join(home.policy, "endpoint"), lambda: find_endpoint(policy, environ={})),
         (VARIABLE, ENVIRONMENT, lambda: find_endpoint(neither, environ=environ)),
         (CHOICE, os.path.join(home.config, "endpoint"), lambda: find_endpoint(choice, environ={})),
         (ATTACHED, home.spool, lambda: find_endpoint(neither, attached, {})),
     )
-    for source, where, ask in asked:
+    for source, where, find in sources:
         try:
-            endpoint = ask()
-            answer = None if endpoint is None else endpoint.url
+            endpoint = find()
+            url = None if endpoint is None else endpoint.url
         except BadEndpoint as error:
-            answer = error.problem
-        yield Answer("endpoint", source, answer, where)
+            url = error.problem
+        yield Answer("endpoint", source, url, where)

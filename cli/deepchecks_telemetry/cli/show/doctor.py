@@ -1,22 +1,31 @@
-"""`doctor`: everything that can be wrong, a line each, with the remedy; exit code 1 when something is."""
+"""`doctor`: one line for each check, with the remedy; the exit code is 1 if a problem is found."""
 
 import dataclasses
 import os
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import click
 
-from deepchecks_telemetry.cli.output import count_text, json_option, say_json, say_line
-from deepchecks_telemetry.cli.status import host_text
+from deepchecks_telemetry.cli.output import count_text, echo_json, echo_line, json_option
+from deepchecks_telemetry.cli.show.status import host_text
+from deepchecks_telemetry.hooks import (
+    TARGETS,
+    deepchecks_folder,
+    missing_targets,
+    old_user_id,
+    remove_user_id,
+    stale_file,
+)
+from deepchecks_telemetry.spool.batches.ledger import Batch, batches
 from deepchecks_telemetry.spool.db.schema import BatchState
 from deepchecks_telemetry.spool.doctor import OK, WARNING, WRONG, Finding, examine
 from deepchecks_telemetry.spool.errors import SpoolError
 from deepchecks_telemetry.spool.files.paths import Home, find_home
-
-if TYPE_CHECKING:
-    from deepchecks_telemetry.spool.batches.ledger import Batch
+from deepchecks_telemetry.uploader.plan.decision import BlockedBy, Command, plan
+from deepchecks_telemetry.uploader.plan.facts import read_facts
+from deepchecks_telemetry.uploader.plan.text import change_endpoint, sentence
+from deepchecks_telemetry.uploader.wire.causes import AUTOMATIC, remedy_for
 
 MARKS = {OK: ("ok", "green"), WARNING: ("note", "yellow"), WRONG: ("WRONG", "red")}
 
@@ -24,12 +33,12 @@ MARKS = {OK: ("ok", "green"), WARNING: ("note", "yellow"), WRONG: ("WRONG", "red
 @click.command()
 @click.option(
     "--remove-identifier",
-    "removes",
+    "remove_identifier",
     is_flag=True,
     help="First remove the identifier that deepchecks' own telemetry left.",
 )
 @json_option
-def doctor(*, removes: bool, as_json: bool) -> None:
+def doctor(*, remove_identifier: bool, as_json: bool) -> None:
     """Check for problems, and print how to fix them.
 
     Exits with 1 if a problem is found.
@@ -39,27 +48,27 @@ def doctor(*, removes: bool, as_json: bool) -> None:
       deepchecks telemetry doctor
       deepchecks telemetry doctor --json
     """
-    if removes:
-        from deepchecks_telemetry.hooks import remove_user_id
-
+    if remove_identifier:
         removed = remove_user_id()
-        say_line(f"Removed {removed}." if removed else "There is no identifier of deepchecks' own telemetry.", err=True)
+        echo_line(
+            f"Removed {removed}." if removed else "There is no identifier of deepchecks' own telemetry.", err=True
+        )
     home = find_home()
     findings = [_shortened(finding) for finding in (*examine(home), *_sending(home, time.time()), *_hooks())]
     if as_json:
-        say_json([dataclasses.asdict(finding) for finding in findings])
+        echo_json([dataclasses.asdict(finding) for finding in findings])
     else:
         for finding in findings:
             mark, colour = MARKS[finding.level]
             remedy = f" To do: {finding.remedy}." if finding.remedy else ""
             line = f"{mark:5}  {finding.name}: {finding.text}.{remedy}"
-            say_line(line, indent=7, mark=click.style(f"{mark:5}", fg=colour))
+            echo_line(line, indent=7, mark=click.style(f"{mark:5}", fg=colour))
     if any(finding.level == WRONG for finding in findings):
         click.get_current_context().exit(1)
 
 
 def _shortened(finding: Finding) -> Finding:
-    """The finding without the path of the home folder, which names a person: what doctor says is pasted elsewhere."""
+    """Replace the home directory by ~, because it names a person and the output of doctor is pasted into reports."""
     home = os.path.expanduser("~")
     if home in (os.sep, "~"):
         return finding
@@ -68,44 +77,38 @@ def _shortened(finding: Finding) -> Finding:
 
 
 def _sending(home: Home, now: float) -> Iterator[Finding]:
-    """The endpoint, what the automatic upload will do, and what became of the last tries."""
-    from deepchecks_telemetry.uploader.plan.decision import BlockedBy, Command, plan
-    from deepchecks_telemetry.uploader.plan.facts import read_facts
-    from deepchecks_telemetry.uploader.plan.text import change_endpoint, sentence
-
+    """The endpoint, what the automatic upload will do, and the outcome of the last attempts."""
     facts = read_facts(home, now)
     if facts.invalid_endpoint is not None:
-        remedy = change_endpoint(facts.endpoint_source)
-        yield Finding("endpoint", WRONG, f"{facts.invalid_endpoint} (set by {facts.endpoint_source})", remedy)
+        problem = f"{facts.invalid_endpoint} (set by {facts.endpoint_source})"
+        yield Finding("endpoint", WRONG, problem, change_endpoint(facts.endpoint_source))
     else:
         yield Finding("endpoint", OK, f"set by {facts.endpoint_source}" if facts.endpoint else "not set")
     planned = plan(facts, Command.REPORT, now)
-    waits = planned.blocked_by in (BlockedBy.NOTICE, BlockedBy.RETRY_AFTER, BlockedBy.FUTURE_DAY, BlockedBy.FENCE)
-    yield Finding("upload", WARNING if waits else OK, sentence(planned).rstrip("."), planned.remedy if waits else None)
-    yield from _tries(home)
+    blocked = planned.blocked_by in (BlockedBy.NOTICE, BlockedBy.RETRY_AFTER, BlockedBy.FUTURE_DAY, BlockedBy.FENCE)
+    level, remedy = (WARNING, planned.remedy) if blocked else (OK, None)
+    yield Finding("upload", level, sentence(planned).rstrip("."), remedy)
+    yield from _attempts(home)
 
 
-def _tries(home: Home) -> Iterator[Finding]:
-    """Parked batches by cause, and the batch whose last try failed."""
-    from deepchecks_telemetry.spool.batches.ledger import batches
-    from deepchecks_telemetry.uploader.wire.causes import AUTOMATIC, remedy_for
-
+def _attempts(home: Home) -> Iterator[Finding]:
+    """Parked batches by cause, and the batch whose last attempt failed."""
     try:
         ledger = batches(home, states=(BatchState.PARKED, BatchState.SEALED))
     except (FileNotFoundError, SpoolError):
-        return  # the spool's own findings say why
+        return  # the checks of the spool report this
     for (state, outcome, host), events in sorted(_by_cause(ledger).items()):
         text = f"{host or 'no receiver'}: {outcome}"
         if state == BatchState.PARKED:
-            many = f"{count_text(sum(events), 'event')} in {count_text(len(events), 'batch')}"
-            yield Finding("parked", WRONG, f"{many}; {text}", remedy_for(outcome))
+            number = f"{count_text(sum(events), 'event')} in {count_text(len(events), 'batch')}"
+            yield Finding("parked", WRONG, f"{number}; {text}", remedy_for(outcome))
         elif (remedy := remedy_for(outcome)) == AUTOMATIC:
             yield Finding("last upload", WARNING, f"{text}; it is retried automatically")
         else:
             yield Finding("last upload", WARNING, text, remedy)
 
 
-def _by_cause(ledger: "list[Batch]") -> dict[tuple[str, str, str], list[int]]:
+def _by_cause(ledger: list[Batch]) -> dict[tuple[str, str, str], list[int]]:
     causes: dict[tuple[str, str, str], list[int]] = {}
     for batch in ledger:
         if batch.state == BatchState.PARKED or batch.outcome:
@@ -115,9 +118,7 @@ def _by_cause(ledger: "list[Batch]") -> dict[tuple[str, str, str], list[int]]:
 
 
 def _hooks() -> Iterator[Finding]:
-    """What the installed deepchecks, if any, offers to hang on to."""
-    from deepchecks_telemetry.hooks import TARGETS, deepchecks_folder, missing_targets, old_user_id, stale_file
-
+    """The attach file, the targets in the installed deepchecks, and its old identifier."""
     if stale := stale_file():
         text = f"{stale} has no effect, because deepchecks-telemetry was reinstalled or upgraded after attach"
         yield Finding("attach file", WARNING, text, "deepchecks telemetry attach")

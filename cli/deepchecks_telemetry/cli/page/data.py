@@ -1,4 +1,4 @@
-"""Everything that the picture shows, read once: what is counted, what was sent, what goes next, and who decides."""
+"""Everything that the page shows, read once: counts, batches, the next request, and the settings."""
 
 import json
 import time
@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from deepchecks_telemetry.cli.explain import Answer
-from deepchecks_telemetry.cli.status import read_status
+from deepchecks_telemetry.cli.show.explain import Answer
+from deepchecks_telemetry.cli.show.status import read_status
 from deepchecks_telemetry.spool.batches.ledger import Batch, batches
 from deepchecks_telemetry.spool.catalogue import FIELDS, Environment
 from deepchecks_telemetry.spool.consent.decision import OFF, decide
@@ -15,15 +15,16 @@ from deepchecks_telemetry.spool.db.schema import FINAL, UNSETTLED, BatchState
 from deepchecks_telemetry.spool.errors import Damaged
 from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.spool.stats import Waiting, read_waiting
+from deepchecks_telemetry.uploader.flush import seal_next
 
 DAY_NS = 86_400 * 10**9
 STATES = (BatchState.PENDING, *UNSETTLED, *FINAL)
-FINISHED = (BatchState.EXPORTED, *FINAL)
+NOT_SENT_AGAIN = (BatchState.EXPORTED, *FINAL)
 
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """So many of one event on one UTC day in one environment, and the state that they are in."""
+    """How often an event happened on one UTC day in one environment, and the state of these events."""
 
     day: int
     event: str
@@ -34,48 +35,46 @@ class Count:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A batch of the ledger; `body` is None where its bytes are gone or are no longer those of its digest."""
+    """A batch of the ledger; `body` is None where its bytes are not stored or do not match its digest."""
 
     batch: Batch
     body: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
-    """What the page is made from; `status` is what `status --json` prints, `now` Unix seconds."""
+class PageData:
+    """The input of the page; `status` is the report of `status --json`, `now` is in Unix seconds."""
 
     now: float
     status: dict[str, Any]
     answers: tuple[Answer, ...]
     counts: tuple[Count, ...]
     ledger: tuple[Entry, ...]
-    next_up: Entry | None
+    next_request: Entry | None
 
     def sum(self, state: str) -> int:
-        """How many events are known by day in this state."""
+        """The number of events in this state whose day is known."""
         return sum(count.count for count in self.counts if count.state == state)
 
 
-def read_facts(home: Home, *, clock: Callable[[], float] = time.time) -> Facts:
-    """Read all of it; what is pending is sealed first, as `preview` does, so the next request is the one to be sent."""
-    upcoming = _seal(home)
+def read_page_data(home: Home, *, clock: Callable[[], float] = time.time) -> PageData:
+    """Read all of it; pending counts are sealed first, as `preview` does, so the next request is the one to be sent."""
+    sealed = _seal(home)
     status, answers = read_status(home)
-    waiting = read_waiting(home)
-    ledger = tuple(_open(batch) for batch in _batches(home))
-    gone = (count for entry in ledger for count in _rows(entry))
-    return Facts(
+    unsent = map(_count, read_waiting(home))
+    ledger = tuple(Entry(batch, _body(batch)) for batch in _batches(home))
+    others = (count for entry in ledger for count in _counts(entry))
+    return PageData(
         now=clock(),
         status=status,
         answers=answers,
-        counts=(*map(_count, waiting), *gone),
+        counts=(*unsent, *others),
         ledger=ledger,
-        next_up=next((entry for entry in ledger if upcoming and entry.batch.id == upcoming.id), None),
+        next_request=next((entry for entry in ledger if sealed and entry.batch.id == sealed.id), None),
     )
 
 
 def _seal(home: Home) -> Batch | None:
-    from deepchecks_telemetry.uploader.flush import seal_next
-
     return seal_next(home) if decide(home).mode != OFF and read_waiting(home) else None
 
 
@@ -90,33 +89,28 @@ def _count(row: Waiting) -> Count:
     return Count(row.day, row.event, row.environment, row.count, row.state)
 
 
-def open_body(batch: Batch) -> bytes | None:
-    """The exact bytes of a batch; None where they are gone, or damaged."""
+def _body(batch: Batch) -> bytes | None:
     try:
         return batch.body
     except Damaged:
         return None
 
 
-def _open(batch: Batch) -> Entry:
-    return Entry(batch, open_body(batch))
-
-
-def _rows(entry: Entry) -> Iterable[Count]:
-    """What was in a batch that is not to be sent any more, read from the bytes themselves, as a receiver would."""
+def _counts(entry: Entry) -> Iterable[Count]:
+    """The counts of a batch that is not sent again, read from its bytes, as a receiver reads them."""
     state = entry.batch.state
-    if state not in FINISHED or entry.body is None:
+    if state not in NOT_SENT_AGAIN or entry.body is None:
         return ()
     try:
         return tuple(_records(json.loads(entry.body), state))
     except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RuntimeError):
-        return ()  # a spool that was edited by hand: the ledger still shows the bytes
+        return ()  # a spool that was edited by hand; the page still lists the batch
 
 
 def _records(request: Any, state: str) -> Iterator[Count]:
     for resource in request["resourceLogs"]:
-        place = _values(resource["resource"]["attributes"])
-        environment = Environment(*(str(place[field.wire]) for field in FIELDS))
+        values = _values(resource["resource"]["attributes"])
+        environment = Environment(*(str(values[field.wire]) for field in FIELDS))
         for record in (record for scope in resource["scopeLogs"] for record in scope["logRecords"]):
             count = int(_values(record["attributes"])["deepchecks.event.count"])
             day = int(record["timeUnixNano"]) // DAY_NS
