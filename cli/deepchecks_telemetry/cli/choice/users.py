@@ -21,7 +21,7 @@ assert sys.platform != "win32"  # noqa: S101 - for mypy; the command fails on Wi
 
 FIRST_USER = 500 if sys.platform == "darwin" else 1000  # login.defs(5): the accounts below are services
 TIMEOUT_S = 120.0  # longer than waiting for an upload, a lock and a reader takes
-MAX_REPORT_BYTES = 2**24
+MAX_RESULT_BYTES = 2**24
 
 Act = Callable[[Home], dict[str, Any]]
 
@@ -61,7 +61,7 @@ def run_as(user: User, act: Act, *, timeout_s: float = TIMEOUT_S) -> dict[str, A
     child = os.fork()
     if child == 0:
         os.close(reading)
-        _report(writing, user, act)
+        _send_result(writing, user, act)
     os.close(writing)
     try:
         text = b"".join(_read(reading, time.monotonic() + timeout_s))
@@ -70,15 +70,15 @@ def run_as(user: User, act: Act, *, timeout_s: float = TIMEOUT_S) -> dict[str, A
         os.kill(child, signal.SIGKILL)  # it has reported, or it hangs, for example in a file system of that user
         os.waitpid(child, 0)
     try:
-        report = json.loads(text)
-        return {"facts": report["facts"], "error": report["error"]}
+        result = json.loads(text)
+        return {"facts": result["facts"], "error": result["error"]}
     except (ValueError, LookupError, TypeError):
         return {"facts": None, "error": f"the process of this user did not report within {timeout_s:.0f} s"}
 
 
 def _read(reading: int, deadline: float) -> Iterator[bytes]:
     size = 0
-    while size < MAX_REPORT_BYTES and select.select([reading], [], [], max(0.0, deadline - time.monotonic()))[0]:
+    while size < MAX_RESULT_BYTES and select.select([reading], [], [], max(0.0, deadline - time.monotonic()))[0]:
         part = os.read(reading, 65536)
         if not part:
             return
@@ -86,26 +86,26 @@ def _read(reading: int, deadline: float) -> Iterator[bytes]:
         yield part
 
 
-def _report(writing: int, user: User, act: Act) -> None:
-    """In the child: act, and write the report to the pipe; does not return."""
+def _send_result(writing: int, user: User, act: Act) -> None:
+    """In the child: act, and write the result to the pipe; does not return."""
     try:
-        report = _act_as(user, act)
+        result = _act_as(user, act)
         with open(writing, "w", encoding="utf-8") as file:
-            json.dump(report, file)
+            json.dump(result, file)
     finally:
         os._exit(0)
 
 
 def _act_as(user: User, act: Act) -> dict[str, Any]:
-    facts = None
+    report = None
     try:
         _become(user)
-        facts = act(find_home({"HOME": user.home}))
-        check_wiped(facts)
-    except Exception as error:  # noqa: BLE001 - the report names every error
+        report = act(find_home({"HOME": user.home}))
+        check_wiped(report)
+    except Exception as error:  # noqa: BLE001 - the result contains every error
         cli_error = error if isinstance(error, CliError) else to_cli_error(error)
-        return {"facts": facts, "error": cli_error.format_message() if cli_error else repr(error)}
-    return {"facts": facts, "error": None}
+        return {"facts": report, "error": cli_error.format_message() if cli_error else repr(error)}
+    return {"facts": report, "error": None}
 
 
 def _become(user: User) -> None:

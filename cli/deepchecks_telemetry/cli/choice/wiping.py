@@ -23,19 +23,19 @@ def echo_wait() -> None:
 
 def wipe_user(home: Home, *, on_wait: Callable[[], None] = lambda: None) -> dict[str, Any]:
     """Write the choice off and wipe, as the user of this process; returns the report that `disable --json` prints."""
-    erased = erase_places(home, on_wait=on_wait)
-    scanned, residue = find_residue(home, [marker for each in erased for marker in each.markers])
+    results = erase_places(home, on_wait=on_wait)
+    scanned, residue = find_residue(home, [marker for result in results for marker in result.markers])
     return {
         "sending": sending_after_disable(home),
-        "off": [each.place.mode for each in erased],
-        "wiped": [each.place.state for each in erased],
-        "removed": _count(erased),
-        "removed_files": [path for each in erased for path in each.removed],
-        "left": [path for each in erased for path in each.left],
-        "kept_settings": [path for each in erased for path in _settings(each.place)],
-        "already_delivered": sum(each.before.delivered for each in erased),
-        "delivered_to": sorted({url for each in erased for url in each.receivers}),
-        "carried_away": [path for each in erased for path in each.carried],
+        "off": [result.place.mode for result in results],
+        "wiped": [result.place.state for result in results],
+        "removed": _count(results),
+        "removed_files": [path for result in results for path in result.removed],
+        "left": [path for result in results for path in result.left],
+        "kept_settings": [path for result in results for path in _settings(result.place)],
+        "already_delivered": sum(result.before.delivered for result in results),
+        "delivered_to": sorted({url for result in results for url in result.receivers}),
+        "carried_away": [path for result in results for path in result.carried],
         "scanned": scanned,
         "residue": residue,
     }
@@ -45,14 +45,14 @@ def _settings(home: Home) -> list[str]:
     return [path for name in SETTINGS if os.path.lexists(path := os.path.join(home.config, name))]
 
 
-def _count(erased: Sequence[Erased]) -> dict[str, int]:
-    accounts = [each.before for each in erased]
+def _count(results: Sequence[Erased]) -> dict[str, int]:
+    accounts = [result.before for result in results]
     return {
         "events": sum(before.pending + before.sealed + before.parked + before.exported for before in accounts),
         "rows": sum(before.rows for before in accounts),
         "batches": sum(before.batches for before in accounts),
         "identifiers": sum(before.installation_id is not None for before in accounts),
-        "files": sum(each.files for each in erased),
+        "files": sum(result.files for result in results),
     }
 
 
@@ -75,8 +75,8 @@ def report_lines(report: dict[str, Any]) -> list[str]:
         lines.append(f"Exported files that were not removed (moved, changed or not accessible): {', '.join(exported)}.")
     if kept := report["kept_settings"]:
         lines.append(f"Settings are kept: {', '.join(kept)}. To remove them: deepchecks telemetry purge")
-    result = "recorded data was found" if report["residue"] else "no recorded data is left"
-    return [*lines, f"Scanned {count_text(report['scanned'], 'telemetry file')}: {result}."]
+    outcome = "recorded data was found" if report["residue"] else "no recorded data is left"
+    return [*lines, f"Scanned {count_text(report['scanned'], 'telemetry file')}: {outcome}."]
 
 
 def check_wiped(report: dict[str, Any]) -> None:
