@@ -14,8 +14,8 @@ from deepchecks_telemetry.spool.recovery.maintenance import kept_up
 
 TIMEOUT_S = 20.0  # a reader prevents the WAL from being truncated
 STEPS = 10_000  # of SQLite's virtual machine, some milliseconds, between two checks of the clock
-# One call of randomblob() or printf() can allocate a gigabyte before the clock is checked; a query can return any number of
-# rows.
+# One call of randomblob() or printf() can allocate a gigabyte before the clock is checked, and a query can return any
+# number of rows.
 MAX_HEAP_BYTES, MAX_RESULT_BYTES = 2**28, 2**26  # of SQLite's heap in this process, of a result
 ROW_BYTES = 256  # of a row, without its texts
 RAW_EVENTS = """
