@@ -1,4 +1,4 @@
-"""`enable` and `disable` print where counts are sent from then on, also where a policy or a variable overrides them."""
+"""`enable` and `disable` print where counts are sent, also where a policy or a variable overrides the choice."""
 
 import json
 import os
@@ -15,7 +15,7 @@ Record = Callable[..., list[bool]]
 Sql = Callable[..., list[Any]]
 
 ON = "Telemetry is on, for all environments of this user."
-OWN = "https://deepchecks.example/v1/logs"
+LIBRARY_ENDPOINT = "https://deepchecks.example/v1/logs"
 linux = pytest.mark.skipif(
     sys.platform != "linux", reason="elsewhere the environment cannot move the policy's directory"
 )
@@ -32,8 +32,8 @@ def policy() -> Callable[[str, str], None]:
 
 
 def status(deepchecks: Run) -> dict[str, Any]:
-    facts: dict[str, Any] = json.loads(deepchecks("status", "--json").stdout)
-    return facts
+    report: dict[str, Any] = json.loads(deepchecks("status", "--json").stdout)
+    return report
 
 
 def test_enable_prints_the_endpoint_that_is_in_force(deepchecks: Run) -> None:
@@ -44,30 +44,31 @@ def test_enable_prints_the_endpoint_that_is_in_force(deepchecks: Run) -> None:
         "Counts are sent to https://mine.example/v1/logs, at most once a day. Not now: nothing is pending.",
         "The endpoint is set by your choice.",
     ]
-    again = deepchecks("disable"), deepchecks("enable")
-    assert [each.returncode for each in again] == [0, 0]
-    assert "https://mine.example/v1/logs" in again[1].stdout
+    assert deepchecks("disable").returncode == 0
+    done = deepchecks("enable")
+    assert done.returncode == 0
+    assert "https://mine.example/v1/logs" in done.stdout
 
 
-def test_disable_closes_with_what_holds_from_then_on(deepchecks: Run) -> None:
-    said = "Nothing is sent: telemetry is off, decided by your choice."
-    assert said in deepchecks("disable").stdout.splitlines()
-    assert status(deepchecks)["sending"] == said
+def test_disable_prints_the_sentence_that_status_prints(deepchecks: Run) -> None:
+    sentence = "Nothing is sent: telemetry is off, decided by your choice."
+    assert sentence in deepchecks("disable").stdout.splitlines()
+    assert status(deepchecks)["sending"] == sentence
 
 
 def test_enable_is_consent_to_the_endpoint_that_it_prints_and_to_no_later_one(
     deepchecks: Run, record: Record, sql: Sql
 ) -> None:
     assert record("run-check") == [True]
-    sql("UPDATE spool SET endpoint = ?", OWN)
+    sql("UPDATE spool SET endpoint = ?", LIBRARY_ENDPOINT)
     assert status(deepchecks)["blocked_by"] == "notice"
-    assert OWN in deepchecks("enable").stdout
-    assert (status(deepchecks)["sends"], status(deepchecks)["endpoint"]) == (True, OWN)
+    assert LIBRARY_ENDPOINT in deepchecks("enable").stdout
+    assert (status(deepchecks)["sends"], status(deepchecks)["endpoint"]) == (True, LIBRARY_ENDPOINT)
     sql("UPDATE spool SET endpoint = 'https://another.example'")
     assert (status(deepchecks)["sends"], status(deepchecks)["blocked_by"]) == (False, "notice")
 
 
-def test_enable_without_an_endpoint_silences_no_later_notice(deepchecks: Run, record: Record, sql: Sql) -> None:
+def test_enable_without_an_endpoint_suppresses_no_later_notice(deepchecks: Run, record: Record, sql: Sql) -> None:
     done = deepchecks("enable")
     assert done.stdout.splitlines() == [
         ON,
@@ -75,15 +76,13 @@ def test_enable_without_an_endpoint_silences_no_later_notice(deepchecks: Run, re
         "Run: deepchecks telemetry enable --endpoint https://HOST",
     ]
     assert record("run-check") == [True]
-    sql("UPDATE spool SET endpoint = ?", OWN)
+    sql("UPDATE spool SET endpoint = ?", LIBRARY_ENDPOINT)
     assert (status(deepchecks)["sends"], status(deepchecks)["blocked_by"]) == (False, "notice")
 
 
 @linux
 @pytest.mark.parametrize("mode", ["off", "local", "maybe"])
-def test_enable_under_a_policy_that_says_no_fails_and_says_so(
-    mode: str, deepchecks: Run, policy: Callable[[str, str], None]
-) -> None:
+def test_enable_fails_where_a_policy_forbids_it(mode: str, deepchecks: Run, policy: Callable[[str, str], None]) -> None:
     policy("mode", mode)
     done = deepchecks("enable", "--endpoint", "https://mine.example")
     assert done.returncode == 1
@@ -113,12 +112,12 @@ def test_enable_with_an_endpoint_that_a_policy_overrides_fails_and_names_the_one
         f"the administrator's policy sets {other}. Only your administrator can change it.\n"
     )
     assert status(deepchecks)["endpoint"] == (other if "://" in other else None)
-    assert deepchecks("enable").returncode == 0  # on is in force, and it names the policy's endpoint
+    assert deepchecks("enable").returncode == 0  # on is in force, and the policy's endpoint is printed
 
 
 def test_a_variable_overrides_in_this_shell_only_so_enable_does_not_fail(deepchecks: Run) -> None:
-    theirs = {"DEEPCHECKS_TELEMETRY_ENDPOINT": "https://theirs.example"}
-    done = deepchecks("enable", "--endpoint", "https://mine.example", **theirs)
+    variables = {"DEEPCHECKS_TELEMETRY_ENDPOINT": "https://theirs.example"}
+    done = deepchecks("enable", "--endpoint", "https://mine.example", **variables)
     assert done.returncode == 0
     assert "Counts are sent to https://theirs.example/v1/logs" in done.stdout
     assert done.stderr == (

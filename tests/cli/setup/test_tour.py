@@ -1,4 +1,4 @@
-"""`tour`: the product's story ends well whatever its reader has chosen, cleans up, and fails when a step is broken."""
+"""`tour`: succeeds with every choice of the user, cleans up, and fails if a step fails."""
 
 import os
 import sys
@@ -13,11 +13,11 @@ Run = Callable[..., CompletedProcess[str]]
 Record = Callable[..., list[bool]]
 Files = Callable[[], dict[str, bytes]]
 
-# Each breaks one step, as a bug would.
-LOST_EVENT = "tour.THROUGH_RECORD = tour.THROUGH_RECORD.replace('{events!r}', '{events!r}[1:]')"
-OTHER_RECEIVER = """
+# Each makes one step fail, as a bug would.
+LOST_EVENT = "tour.RECORD_EVENTS = tour.RECORD_EVENTS.replace('{events!r}', '{events!r}[1:]')"
+DISCARDING_RECEIVER = """
 import contextlib, http.server, threading
-class Careless(http.server.BaseHTTPRequestHandler):
+class Discarding(http.server.BaseHTTPRequestHandler):
     def do_POST(self):
         self.rfile.read(int(self.headers['Content-Length']))
         self.send_response(200)
@@ -26,26 +26,25 @@ class Careless(http.server.BaseHTTPRequestHandler):
         self.wfile.write(b'{}')
     def log_message(self, *arguments): pass
 @contextlib.contextmanager
-def careless(store):
-    with http.server.HTTPServer(('127.0.0.1', 0), Careless) as server:
+def discarding(store):
+    with http.server.HTTPServer(('127.0.0.1', 0), Discarding) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f'http://127.0.0.1:{server.server_port}'
         server.shutdown()
-import deepchecks_telemetry.collector
-deepchecks_telemetry.collector.running = careless
+tour.running = discarding
 """
-TRACE_IS_LEFT = """
-kept = tour._disable
-def leave(walk):
-    (walk.folder / 'home' / 'copy').write_text('run-check')
-    kept(walk)
+DATA_IS_LEFT = """
+disable = tour._disable
+def leave(sandbox):
+    (sandbox.folder / 'home' / 'copy').write_text('run-check')
+    disable(sandbox)
 tour._disable = leave
 """
 
 
 @pytest.fixture
 def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the tour makes its folder."""
+    """Where the tour creates its temporary directory."""
     folder = tmp_path / "temporary"
     folder.mkdir()
     for name in ("TMPDIR", "TEMP", "TMP"):
@@ -65,9 +64,9 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             "DEEPCHECKS_TELEMETRY_ENDPOINT": "http://127.0.0.1:9",
         },
     ],
-    ids=["a new user", "who opted out", "behind a proxy"],
+    ids=["a new user", "opted out", "behind a proxy"],
 )
-def test_it_ends_well_and_leaves_nothing_behind(
+def test_the_tour_succeeds_and_leaves_no_file(
     variables: dict[str, str], program: Run, temporary: Path, home: Path
 ) -> None:
     started = time.monotonic()
@@ -82,8 +81,8 @@ def test_it_ends_well_and_leaves_nothing_behind(
     assert not home.exists()
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the policy's folder cannot be moved by the environment")
-def test_an_administrators_policy_does_not_count_inside_it(program: Run, temporary: Path) -> None:
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere no variable changes the policy's directory")
+def test_the_administrators_policy_does_not_apply_to_the_tour(program: Run, temporary: Path) -> None:
     policy = Path(os.environ["XDG_CONFIG_DIRS"], "deepchecks", "telemetry", "mode")
     policy.parent.mkdir(parents=True)
     policy.write_text("off\n")
@@ -92,38 +91,38 @@ def test_an_administrators_policy_does_not_count_inside_it(program: Run, tempora
 
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("choice", ["on", "off"])
-def test_the_users_own_choice_and_events_stay_as_they_are(
+def test_the_users_choice_and_events_are_not_changed(
     program: Run, record: Record, temporary: Path, registered: Path, choice: str
 ) -> None:
-    usual = {"DEEPCHECKS_TELEMETRY_DIR": "", "XDG_STATE_HOME": "", "XDG_CONFIG_HOME": "", "HOME": str(registered)}
-    assert record("run-check", **usual) == [True]
+    default = {"DEEPCHECKS_TELEMETRY_DIR": "", "XDG_STATE_HOME": "", "XDG_CONFIG_HOME": "", "HOME": str(registered)}
+    assert record("run-check", **default) == [True]
     (registered / ".config" / "deepchecks" / "telemetry").mkdir(parents=True, exist_ok=True)
     (registered / ".config" / "deepchecks" / "telemetry" / "mode").write_text(choice)
     before = {path: path.read_bytes() for path in registered.rglob("*") if path.is_file()}
-    assert program("tour", **usual).returncode == 0
+    assert program("tour", **default).returncode == 0
     assert {path: path.read_bytes() for path in registered.rglob("*") if path.is_file()} == before
 
 
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize(
-    ("broken", "said"),
+    ("change", "message"),
     [
         (LOST_EVENT, "pending counts is "),
-        (OTHER_RECEIVER, "'collector report "),
-        (TRACE_IS_LEFT, "files with recorded data is ['copy']"),
+        (DISCARDING_RECEIVER, "'collector report "),
+        (DATA_IS_LEFT, "files with recorded data is ['copy']"),
     ],
-    ids=["an event is lost", "the receiver stores nothing", "a trace is left"],
+    ids=["an event is lost", "the receiver stores nothing", "data is left"],
 )
-def test_it_fails_when_a_step_is_broken_and_still_cleans_up(
-    broken: str, said: str, python: Run, temporary: Path
+def test_the_tour_fails_if_a_step_fails_and_still_cleans_up(
+    change: str, message: str, python: Run, temporary: Path
 ) -> None:
     start = "from importlib import import_module\nfrom deepchecks_telemetry import cli\n"
-    start += "tour = import_module('deepchecks_telemetry.cli.tour')\n"
-    script = f"{start}{broken}\nimport sys\nsys.argv[1:] = ['telemetry', 'tour']\ncli.main()"
+    start += "tour = import_module('deepchecks_telemetry.cli.setup.tour')\n"
+    script = f"{start}{change}\nimport sys\nsys.argv[1:] = ['telemetry', 'tour']\ncli.main()"
     done = python("-c", script)
     assert done.returncode == 1
     assert done.stderr.startswith("Error: The tour stopped: ")
-    assert said in done.stderr
+    assert message in done.stderr
     assert done.stderr.count("\n") == 1
     assert "Done:" not in done.stdout
     assert list(temporary.iterdir()) == []

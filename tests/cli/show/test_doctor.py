@@ -1,4 +1,4 @@
-"""`doctor`: a line for each thing that was looked at, the remedy, and exit 1 only when something is wrong."""
+"""`doctor`: one line for each check, with a remedy; the exit code is 1 only if there is a problem."""
 
 import json
 import os
@@ -18,12 +18,12 @@ posix = pytest.mark.skipif(os.name != "posix", reason="Windows has no such permi
 
 
 def findings(done: CompletedProcess[str]) -> dict[str, dict[str, Any]]:
-    told: list[dict[str, Any]] = json.loads(done.stdout)
-    assert all(set(finding) == {"name", "level", "text", "remedy"} for finding in told)
-    return {finding["name"]: finding for finding in told}
+    output: list[dict[str, Any]] = json.loads(done.stdout)
+    assert all(set(finding) == {"name", "level", "text", "remedy"} for finding in output)
+    return {finding["name"]: finding for finding in output}
 
 
-def test_on_a_new_machine_nothing_is_wrong_and_nothing_is_made(program: Run, files: Files) -> None:
+def test_without_a_spool_there_is_no_problem_and_nothing_is_created(program: Run, files: Files) -> None:
     done = program("doctor")
     assert (done.returncode, done.stderr) == (0, "")
     assert "WRONG" not in done.stdout
@@ -31,40 +31,40 @@ def test_on_a_new_machine_nothing_is_wrong_and_nothing_is_made(program: Run, fil
     assert files() == {}
 
 
-def test_a_sound_spool_is_told_line_by_line(deepchecks: Run, record: Record) -> None:
+def test_doctor_prints_a_line_for_each_check(deepchecks: Run, record: Record) -> None:
     assert record("run-check", "run-suite") == [True, True]
     done = deepchecks("doctor")
     assert done.returncode == 0
     assert "ok     conservation: all 2 recorded events are accounted for.\n" in done.stdout
     assert all(line[:5].strip() in {"ok", "note"} for line in done.stdout.splitlines())
-    told = findings(deepchecks("doctor", "--json"))
+    found = findings(deepchecks("doctor", "--json"))
     assert {"directory", "permissions", "lock", "file system", "integrity", "conservation", "version", "wal"} <= set(
-        told
+        found
     )
 
 
-def test_a_wal_that_a_kill_has_left_does_not_change_the_exit(deepchecks: Run, record: Record, home: Path) -> None:
-    assert record("run-check") == [True]  # a host leaves its WAL behind, as a killed one does
+def test_a_wal_left_by_a_killed_process_is_not_a_problem(deepchecks: Run, record: Record, home: Path) -> None:
+    assert record("run-check") == [True]  # a host does not delete its WAL, and neither does a killed process
     assert (home / "state" / "spool.db-wal").stat().st_size
     done = deepchecks("doctor", "--json")
     assert done.returncode == 0
     assert findings(done)["wal"]["level"] == "ok"
 
 
-def test_a_loss_is_told_with_its_number(deepchecks: Run, record: Record, sql: Sql) -> None:
+def test_dropped_events_are_reported_with_their_number(deepchecks: Run, record: Record, sql: Sql) -> None:
     assert record("run-check") == [True]
     sql("INSERT INTO tallies VALUES ('recovered', 5), ('dropped:damage', 5)")
     done = deepchecks("doctor", "--json")
     assert done.returncode == 0
-    told = findings(done)
-    assert (told["dropped"]["level"], told["dropped"]["text"]) == (
+    found = findings(done)
+    assert (found["dropped"]["level"], found["dropped"]["text"]) == (
         "warning",
         "5 damage (could not be read from a damaged spool)",
     )
-    assert told["conservation"]["level"] == "ok"
+    assert found["conservation"]["level"] == "ok"
 
 
-def test_books_that_do_not_balance_are_wrong(deepchecks: Run, record: Record, sql: Sql) -> None:
+def test_counts_that_do_not_add_up_are_a_problem(deepchecks: Run, record: Record, sql: Sql) -> None:
     assert record("run-check") == [True]
     sql("INSERT INTO tallies VALUES ('delivered', 3)")
     done = deepchecks("doctor")
@@ -74,18 +74,20 @@ def test_books_that_do_not_balance_are_wrong(deepchecks: Run, record: Record, sq
 
 
 @posix
-def test_permissions_that_are_too_wide_are_wrong_and_the_remedy_works(
+def test_permissions_that_are_too_wide_are_a_problem_and_the_remedy_works(
     deepchecks: Run, record: Record, home: Path
 ) -> None:
     assert record("run-check") == [True]
     (home / "state" / "spool.db").chmod(0o644)
-    told = findings(deepchecks("doctor", "--json"))
-    assert told["permissions"]["level"] == "wrong"
-    assert os.system(told["permissions"]["remedy"]) == 0
+    found = findings(deepchecks("doctor", "--json"))
+    assert found["permissions"]["level"] == "wrong"
+    assert os.system(found["permissions"]["remedy"]) == 0
     assert deepchecks("doctor").returncode == 0
 
 
-def test_a_file_that_is_no_spool_is_told_and_the_remedy_works(deepchecks: Run, record: Record, home: Path) -> None:
+def test_a_file_that_is_not_a_spool_is_a_problem_and_the_remedy_works(
+    deepchecks: Run, record: Record, home: Path
+) -> None:
     assert record("run-check") == [True]
     (home / "state" / "spool.db-wal").unlink()
     (home / "state" / "spool.db").write_text("Dear diary")
@@ -97,7 +99,7 @@ def test_a_file_that_is_no_spool_is_told_and_the_remedy_works(deepchecks: Run, r
     assert findings(after)["unreadable file"]["level"] == "warning"
 
 
-def test_a_spool_of_a_newer_version_is_wrong_and_stays(deepchecks: Run, record: Record, sql: Sql) -> None:
+def test_a_spool_of_a_newer_version_is_a_problem_and_is_kept(deepchecks: Run, record: Record, sql: Sql) -> None:
     assert record("run-check") == [True]
     sql("PRAGMA user_version = 9000")
     done = deepchecks("doctor", "--json")
@@ -106,17 +108,19 @@ def test_a_spool_of_a_newer_version_is_wrong_and_stays(deepchecks: Run, record: 
     assert sql("SELECT count(*) FROM events") == [(1,)]
 
 
-def test_an_endpoint_that_is_no_url_is_wrong(deepchecks: Run) -> None:
+def test_an_invalid_endpoint_is_a_problem(deepchecks: Run) -> None:
     done = deepchecks("doctor", "--json", DEEPCHECKS_TELEMETRY_ENDPOINT="collector.example.org")
     assert done.returncode == 1
-    told = findings(done)["endpoint"]
-    assert (told["level"], told["remedy"]) == ("wrong", "correct or unset DEEPCHECKS_TELEMETRY_ENDPOINT")
-    named = findings(deepchecks("doctor", "--json", DEEPCHECKS_TELEMETRY_ENDPOINT="https://collector.example.org"))
-    assert named["endpoint"]["text"] == "set by DEEPCHECKS_TELEMETRY_ENDPOINT"
+    finding = findings(done)["endpoint"]
+    assert (finding["level"], finding["remedy"]) == ("wrong", "correct or unset DEEPCHECKS_TELEMETRY_ENDPOINT")
+    valid = findings(deepchecks("doctor", "--json", DEEPCHECKS_TELEMETRY_ENDPOINT="https://collector.example.org"))
+    assert valid["endpoint"]["text"] == "set by DEEPCHECKS_TELEMETRY_ENDPOINT"
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give a folder away")
-def test_a_folder_that_belongs_to_another_user_is_wrong(deepchecks: Run, record: Record, home: Path) -> None:
+@pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can change the owner of a directory"
+)
+def test_a_directory_of_another_user_is_a_problem(deepchecks: Run, record: Record, home: Path) -> None:
     assert record("run-check") == [True]
     os.chown(home / "state", 65_534, 65_534)
     done = deepchecks("doctor", "--json")
@@ -124,54 +128,55 @@ def test_a_folder_that_belongs_to_another_user_is_wrong(deepchecks: Run, record:
     assert findings(done)["directory"]["text"] == f"the state directory {home / 'state'} belongs to another user"
 
 
-def test_left_over_files_are_a_note(deepchecks: Run, record: Record, home: Path) -> None:
+def test_leftover_files_are_a_note(deepchecks: Run, record: Record, home: Path) -> None:
     assert record("run-check") == [True]
     (home / "state" / "spool.db.new").touch(mode=0o600)
     done = deepchecks("doctor", "--json")
     assert (done.returncode, findings(done)["leftover files"]["level"]) == (0, "warning")
 
 
-def test_doctor_answers_in_every_mode(deepchecks: Run) -> None:
+def test_doctor_works_in_every_mode(deepchecks: Run) -> None:
     assert deepchecks("doctor", DEEPCHECKS_TELEMETRY="off").returncode == 0
     assert deepchecks("doctor", DO_NOT_TRACK="1").returncode == 0
 
 
-def test_the_identifier_that_deepchecks_own_call_left_is_named_and_removed(program: Run, tmp_path: Path) -> None:
-    left = tmp_path / "site" / "deepchecks" / ".user_id"
-    left.parent.mkdir(parents=True)
-    (left.parent / "__init__.py").touch()
-    left.write_text("a-uuid")
+def test_the_identifier_of_deepchecks_own_telemetry_is_named_and_removed(program: Run, tmp_path: Path) -> None:
+    identifier = tmp_path / "site" / "deepchecks" / ".user_id"
+    identifier.parent.mkdir(parents=True)
+    (identifier.parent / "__init__.py").touch()
+    identifier.write_text("a-uuid")
     environ = {"PYTHONPATH": f"{tmp_path / 'site'}{os.pathsep}{MACHINE}"}
-    assert json.loads(program("status", "--json", **environ).stdout)["old_identifier"] == str(left)
-    assert f"{left} (see deepchecks telemetry doctor)" in program("status", **environ).stdout
+    assert json.loads(program("status", "--json", **environ).stdout)["old_identifier"] == str(identifier)
+    assert f"{identifier} (see deepchecks telemetry doctor)" in program("status", **environ).stdout
     assert "doctor --remove-identifier" in program("doctor", **environ).stdout
 
     done = program("doctor", "--remove-identifier", **environ)
-    assert (done.returncode, done.stderr) == (0, f"Removed {left}.\n")
+    assert (done.returncode, done.stderr) == (0, f"Removed {identifier}.\n")
     assert "old identifier" not in done.stdout
-    assert not left.exists()
+    assert not identifier.exists()
     assert (
         program("doctor", "--remove-identifier", **environ).stderr
         == "There is no identifier of deepchecks' own telemetry.\n"
     )
 
 
-def test_the_endpoint_that_a_library_sets_is_known_here_as_it_is_to_status(
-    deepchecks: Run, record: Record, sql: Sql, home: Path
-) -> None:
+def test_doctor_reports_an_endpoint_that_a_library_sets(deepchecks: Run, record: Record, sql: Sql, home: Path) -> None:
     assert record("run-check") == [True]
     sql("UPDATE spool SET endpoint = 'https://deepchecks.example'")
-    told = findings(deepchecks("doctor", "--json"))
-    assert told["endpoint"]["text"] == "set by deepchecks itself"
-    assert (told["upload"]["level"], "its notice has not been shown yet" in told["upload"]["text"]) == ("warning", True)
+    found = findings(deepchecks("doctor", "--json"))
+    assert found["endpoint"]["text"] == "set by deepchecks itself"
+    assert (found["upload"]["level"], "its notice has not been shown yet" in found["upload"]["text"]) == (
+        "warning",
+        True,
+    )
     (home / "config").mkdir()
     (home / "config" / "notice").write_text("https://deepchecks.example/v1/logs\n")
-    sent = findings(deepchecks("doctor", "--json"))["upload"]
-    assert (sent["level"], sent["remedy"]) == ("ok", None)
-    assert sent["text"] == "Counts are sent to https://deepchecks.example/v1/logs, at most once a day"
+    upload = findings(deepchecks("doctor", "--json"))["upload"]
+    assert (upload["level"], upload["remedy"]) == ("ok", None)
+    assert upload["text"] == "Counts are sent to https://deepchecks.example/v1/logs, at most once a day"
 
 
-def test_batches_that_were_refused_are_wrong_with_cause_host_and_remedy(
+def test_parked_batches_are_a_problem_with_cause_host_and_remedy(
     deepchecks: Run, record: Record, receiver: Any
 ) -> None:
     host = receiver.url.removeprefix("http://")
@@ -193,7 +198,7 @@ def test_batches_that_were_refused_are_wrong_with_cause_host_and_remedy(
     ("status", "cause"),
     [(429, "too many requests"), (302, "redirects are not followed"), (503, "the receiver is not available")],
 )
-def test_a_try_that_failed_is_a_note_with_its_cause_and_remedy(
+def test_a_failed_upload_is_a_note_with_cause_and_remedy(
     status: int, cause: str, deepchecks: Run, record: Record, receiver: Any
 ) -> None:
     deepchecks("enable", "--endpoint", receiver.url)
@@ -204,12 +209,12 @@ def test_a_try_that_failed_is_a_note_with_its_cause_and_remedy(
     failed = findings(done)["last upload"]
     assert (done.returncode, failed["level"]) == (0, "warning")
     text = f"{receiver.url.removeprefix('http://')}: HTTP {status}: {cause}"
-    again = f"{text}; it is retried automatically"
-    assert (failed["text"], bool(failed["remedy"])) == ((text, True) if status == 302 else (again, False))
+    retried = f"{text}; it is retried automatically"
+    assert (failed["text"], bool(failed["remedy"])) == ((text, True) if status == 302 else (retried, False))
 
 
 @pytest.mark.parametrize("value", ["true", "1", "yes"])
-def test_a_variable_that_is_not_understood_is_wrong(value: str, deepchecks: Run) -> None:
+def test_an_unknown_value_of_a_variable_is_a_problem(value: str, deepchecks: Run) -> None:
     done = deepchecks("doctor", "--json", DEEPCHECKS_TELEMETRY=value)
     assert (done.returncode, findings(done)["DEEPCHECKS_TELEMETRY"]["remedy"]) == (
         *(1, "set DEEPCHECKS_TELEMETRY to on, local or off, or unset it"),

@@ -1,4 +1,4 @@
-"""`inspect --events` and `--sql`: raw events, and a query of one's own that can read all and change nothing."""
+"""`inspect --events` and `--sql`: raw events, and queries that can read everything and change nothing."""
 
 import json
 from collections.abc import Callable
@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from deepchecks_telemetry.cli.errors import Failure
-from deepchecks_telemetry.cli.query import ask
+from deepchecks_telemetry.cli.errors import CliError
+from deepchecks_telemetry.cli.show.query import run_query
 from deepchecks_telemetry.spool.catalogue import FIELDS
 from deepchecks_telemetry.spool.files.paths import find_home
 
@@ -39,7 +39,7 @@ CHANGES = [
 ]
 
 
-def test_events_are_shown_one_by_one_as_they_were_stored(deepchecks: Run, record: Record) -> None:
+def test_raw_events_are_listed_as_stored(deepchecks: Run, record: Record) -> None:
     assert deepchecks("inspect", "--events", "--json").stdout == "[]\n"
     assert record("run-suite", "run-check") == [True] * 2
     events = json.loads(deepchecks("inspect", "--events", "--json").stdout)
@@ -50,51 +50,51 @@ def test_events_are_shown_one_by_one_as_they_were_stored(deepchecks: Run, record
     assert deepchecks("inspect", "--events").stdout.startswith("There are no raw events; ")
 
 
-def test_a_query_of_ones_own_is_answered(deepchecks: Run, record: Record) -> None:
+def test_a_query_returns_its_rows(deepchecks: Run, record: Record) -> None:
     assert record("run-check", "run-check", "run-suite") == [True] * 3
-    query = "SELECT name, count(*) AS n FROM events JOIN catalogue ON number = event GROUP BY 1 ORDER BY 1"
-    assert json.loads(deepchecks("inspect", "--json", "--sql", query).stdout) == [
+    sql = "SELECT name, count(*) AS n FROM events JOIN catalogue ON number = event GROUP BY 1 ORDER BY 1"
+    assert json.loads(deepchecks("inspect", "--json", "--sql", sql).stdout) == [
         {"name": "run-check", "n": 2},
         {"name": "run-suite", "n": 1},
     ]
-    assert deepchecks("inspect", "--sql", query).stdout.splitlines()[2].split() == ["run-check", "2"]
+    assert deepchecks("inspect", "--sql", sql).stdout.splitlines()[2].split() == ["run-check", "2"]
     assert "uid" in deepchecks("inspect", "--sql", "PRAGMA table_info(rows)").stdout
     assert deepchecks("inspect", "--sql", "SELECT 1 WHERE 0").stdout == "No rows.\n"
 
 
-@pytest.mark.parametrize("query", CHANGES)
-def test_a_query_that_would_change_anything_is_one_line_and_changes_nothing(
-    query: str, deepchecks: Run, record: Record, files: Files
+@pytest.mark.parametrize("sql", CHANGES)
+def test_a_query_that_would_change_anything_is_refused_in_one_line(
+    sql: str, deepchecks: Run, record: Record, files: Files
 ) -> None:
     assert record("run-check") == [True]
-    deepchecks("status")  # the last one to close may put the write-ahead log into the database
+    deepchecks("status")  # the last process to close the spool may checkpoint the WAL
     before = files()
-    done = deepchecks("inspect", "--sql", query)
+    done = deepchecks("inspect", "--sql", sql)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == "Error: Only read-only queries are allowed. Start the query with SELECT, WITH or VALUES.\n"
     assert files() == before
 
 
-@pytest.mark.parametrize("query", ["SELEC 1", "SELECT nope FROM events", "SELECT json('x')", "SELECT 1; SELECT 2"])
-def test_a_mistake_in_a_query_is_one_line_and_no_damage(
-    query: str, deepchecks: Run, record: Record, home: Path
+@pytest.mark.parametrize("sql", ["SELEC 1", "SELECT nope FROM events", "SELECT json('x')", "SELECT 1; SELECT 2"])
+def test_an_error_in_a_query_is_one_line_and_not_taken_for_damage(
+    sql: str, deepchecks: Run, record: Record, home: Path
 ) -> None:
     assert record("run-check") == [True]
-    done = deepchecks("inspect", "--sql", query)
+    done = deepchecks("inspect", "--sql", sql)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
     assert done.stderr.startswith("Error: SQLite error: ")
     assert json.loads(deepchecks("status", "--json").stdout)["recorded"] == 1
     assert list((home / "state").glob("*damaged*")) == []
 
 
-def test_a_query_that_never_ends_is_ended(record: Record) -> None:
+def test_an_endless_query_is_interrupted(record: Record) -> None:
     assert record("run-check") == [True]
     endless = "WITH RECURSIVE a(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM a) SELECT count(*) FROM a"
-    with pytest.raises(Failure, match="took longer"):
-        ask(find_home(), endless, timeout_s=0.05)
+    with pytest.raises(CliError, match="took longer"):
+        run_query(find_home(), endless, timeout_s=0.05)
 
 
-def test_what_a_query_finds_is_text(deepchecks: Run, record: Record) -> None:
+def test_the_result_of_a_query_is_escaped(deepchecks: Run, record: Record) -> None:
     assert record("run-check") == [True]
     done = deepchecks("inspect", "--sql", "SELECT char(27) || '[2J' AS \"a\x1b[2Jb\", x'1b5b' AS b")
     assert done.returncode == 0
@@ -102,7 +102,7 @@ def test_what_a_query_finds_is_text(deepchecks: Run, record: Record) -> None:
     assert "[2J" in done.stdout
 
 
-def test_without_a_spool_a_query_says_so_and_makes_none(deepchecks: Run, files: Files) -> None:
+def test_a_query_without_a_spool_fails_and_creates_none(deepchecks: Run, files: Files) -> None:
     done = deepchecks("inspect", "--sql", "SELECT 1")
     assert (done.returncode, done.stderr.startswith("Error: There is no spool yet. ")) == (1, True)
     assert files() == {}

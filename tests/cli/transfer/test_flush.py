@@ -1,4 +1,4 @@
-"""`flush`: 0 only when nothing is left; whatever a receiver does, nothing is lost, and one line says what to do."""
+"""`flush`: exits with 0 only if nothing is left; no failure loses counts, and each is one line with a remedy."""
 
 import json
 import os
@@ -17,18 +17,15 @@ import pytest
 from deepchecks_telemetry.cli.errors import instruction
 from deepchecks_telemetry.uploader.wire.causes import remedy_for
 
+from .conftest import read_counts
+
 Run = Callable[..., CompletedProcess[str]]
 Record = Callable[..., list[bool]]
 
 SENDING = "Sending to {url}/v1/logs (set by {source}).\n"
 
 
-def books(deepchecks: Run, *names: str) -> list[Any]:
-    facts = json.loads(deepchecks("status", "--json").stdout)
-    return [facts[name] for name in names]
-
-
-def test_flush_sends_what_waits_and_says_so(deepchecks: Run, record: Record, receiver: Any) -> None:
+def test_flush_sends_pending_counts_and_prints_each_batch(deepchecks: Run, record: Record, receiver: Any) -> None:
     assert record("run-check", "run-suite") == [True, True]
     deepchecks("enable", "--endpoint", receiver.url)
     done = deepchecks("flush")
@@ -36,24 +33,24 @@ def test_flush_sends_what_waits_and_says_so(deepchecks: Run, record: Record, rec
         *(0, "batch 1: 2 events, delivered\n"),
         SENDING.format(url=receiver.url, source="your choice"),
     )
-    assert books(deepchecks, "delivered", "pending", "sealed") == [2, 0, 0]
+    assert read_counts(deepchecks, "delivered", "pending", "sealed") == [2, 0, 0]
     again = deepchecks("flush")
     assert (again.returncode, again.stdout, again.stderr) == (0, "Nothing is pending.\n", "")
     assert len(receiver.bodies) == 1
 
 
-def test_flush_has_a_documented_shape_for_a_script(deepchecks: Run, record: Record, receiver: Any) -> None:
+def test_the_json_of_flush_has_the_documented_keys(deepchecks: Run, record: Record, receiver: Any) -> None:
     assert record("run-check") == [True]
     deepchecks("enable", "--endpoint", receiver.url)
-    told = json.loads(deepchecks("flush", "--json").stdout)
-    (batch,) = told.pop("batches")
-    assert told == {"endpoint": f"{receiver.url}/v1/logs", "left": 0}
+    output = json.loads(deepchecks("flush", "--json").stdout)
+    (batch,) = output.pop("batches")
+    assert output == {"endpoint": f"{receiver.url}/v1/logs", "left": 0}
     assert set(batch) == {"batch", "events", "outcome", "reason", "sha256"}
     assert (batch["batch"], batch["events"], batch["outcome"]) == (1, 1, "delivered")
 
 
 @pytest.mark.parametrize(
-    ("status", "answer", "said"),
+    ("status", "answer", "result"),
     [
         (200, b"<html>Welcome to the hotel</html>", "not delivered: HTTP 200: not an OTLP response"),
         (503, b"", "not delivered: HTTP 503: the receiver is not available"),
@@ -61,29 +58,29 @@ def test_flush_has_a_documented_shape_for_a_script(deepchecks: Run, record: Reco
         (302, b"", "not delivered: HTTP 302: redirects are not followed"),
     ],
 )
-def test_an_answer_that_is_no_success_keeps_everything(
-    status: int, answer: bytes, said: str, deepchecks: Run, record: Record, receiver: Any
+def test_a_response_that_is_not_a_success_keeps_all_counts(
+    status: int, answer: bytes, result: str, deepchecks: Run, record: Record, receiver: Any
 ) -> None:
     receiver.status, receiver.answer = status, answer
     assert record("run-check", "run-suite") == [True, True]
     deepchecks("enable", "--endpoint", receiver.url)
     done = deepchecks("flush")
-    assert (done.returncode, done.stdout) == (1, f"batch 1: 2 events, {said}\n")
-    state, _, reason = said.replace("not delivered", "sealed").partition(": ")
+    assert (done.returncode, done.stdout) == (1, f"batch 1: 2 events, {result}\n")
+    state, _, reason = result.replace("not delivered", "sealed").partition(": ")
     host = receiver.url.removeprefix("http://")
     error = f"Error: Events not sent: 2 {state}. {host}: {reason}. {instruction(remedy_for(reason))} Nothing is lost.\n"
     assert done.stderr.splitlines(keepends=True)[1:] == [error]
-    assert books(deepchecks, "recorded", state) == [2, 2]
+    assert read_counts(deepchecks, "recorded", state) == [2, 2]
     receiver.status, receiver.answer = 200, b"{}"
     assert deepchecks("flush").returncode == 0
-    assert books(deepchecks, "recorded", "sealed", "delivered") == [2, 0, 2]
+    assert read_counts(deepchecks, "recorded", "sealed", "delivered") == [2, 0, 2]
 
 
 @pytest.mark.parametrize("arguments", [["flush"], ["flush", "--json"]])
-def test_a_refused_connection_keeps_everything(arguments: list[str], program: Run, record: Record) -> None:
-    with socket.socket() as taken:  # bound, but nobody listens
-        taken.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{taken.getsockname()[1]}"
+def test_a_refused_connection_keeps_all_counts(arguments: list[str], program: Run, record: Record) -> None:
+    with socket.socket() as bound:  # but not listening
+        bound.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{bound.getsockname()[1]}"
         assert record("run-check", "run-suite") == [True, True]
         done = program(*arguments, DEEPCHECKS_TELEMETRY_ENDPOINT=url)
     refused = f"{url.removeprefix('http://')}: connection refused. Check that the receiver is running"
@@ -92,10 +89,10 @@ def test_a_refused_connection_keeps_everything(arguments: list[str], program: Ru
         assert json.loads(done.stdout)["left"] == 2
     else:
         assert done.stdout == "batch 1: 2 events, not delivered: connection refused\n"
-    assert books(program, "recorded", "sealed") == [2, 2]
+    assert read_counts(program, "recorded", "sealed") == [2, 2]
 
 
-def test_a_receiver_that_asks_for_patience_gets_it_unless_told_otherwise(
+def test_retry_after_is_respected_unless_now_is_given(
     deepchecks: Run, record: Record, receiver: Any, sql: Callable[..., Any]
 ) -> None:
     assert record("run-check", "run-suite") == [True, True]
@@ -112,7 +109,7 @@ def test_a_receiver_that_asks_for_patience_gets_it_unless_told_otherwise(
 
 
 @pytest.mark.parametrize(
-    ("variables", "said"),
+    ("variables", "message"),
     [
         ({}, "no endpoint is set. Run: deepchecks telemetry enable --endpoint https://HOST"),
         (
@@ -122,16 +119,16 @@ def test_a_receiver_that_asks_for_patience_gets_it_unless_told_otherwise(
         ({"DO_NOT_TRACK": "1"}, "telemetry is off, decided by DO_NOT_TRACK. Unset DO_NOT_TRACK."),
     ],
 )
-def test_what_forbids_to_send_is_one_line_and_no_request(
-    variables: dict[str, str], said: str, deepchecks: Run, record: Record
+def test_where_sending_is_not_allowed_flush_prints_one_line_and_makes_no_request(
+    variables: dict[str, str], message: str, deepchecks: Run, record: Record
 ) -> None:
     assert record("run-check") == [True]
     done = deepchecks("flush", **variables)
-    assert (done.returncode, done.stdout, done.stderr) == (1, "", f"Error: Nothing was sent: {said}\n")
-    assert books(deepchecks, "recorded", "pending") == [1, 1]
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", f"Error: Nothing was sent: {message}\n")
+    assert read_counts(deepchecks, "recorded", "pending") == [1, 1]
 
 
-def test_an_endpoint_in_the_environment_that_is_no_url_is_one_line(deepchecks: Run, record: Record) -> None:
+def test_an_invalid_endpoint_in_the_environment_is_one_line(deepchecks: Run, record: Record) -> None:
     assert record("run-check") == [True]
     done = deepchecks("flush", DEEPCHECKS_TELEMETRY_ENDPOINT="collector.example.org")
     assert (done.returncode, done.stdout) == (1, "")
@@ -142,14 +139,14 @@ def test_an_endpoint_in_the_environment_that_is_no_url_is_one_line(deepchecks: R
     assert done.stderr.count("\n") == 1
 
 
-def test_where_nothing_was_recorded_nothing_waits(deepchecks: Run, home: Path) -> None:
+def test_flush_without_a_spool_sends_nothing_and_creates_none(deepchecks: Run, home: Path) -> None:
     done = deepchecks("flush", DEEPCHECKS_TELEMETRY_ENDPOINT="http://127.0.0.1:9")
     assert (done.returncode, done.stdout, done.stderr) == (0, "Nothing is pending.\n", "")
     assert not home.exists()
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no pseudo-terminals")
-def test_a_person_sees_how_far_a_long_flush_is_and_a_script_does_not(
+def test_a_long_flush_shows_progress_only_on_a_terminal(
     deepchecks: Run, record: Record, receiver: Any, sql: Callable[..., list[Any]]
 ) -> None:
     record("run-check")
@@ -157,20 +154,20 @@ def test_a_person_sees_how_far_a_long_flush_is_and_a_script_does_not(
     days = "WITH RECURSIVE d(n) AS (SELECT 16000 UNION ALL SELECT n + 1 FROM d WHERE n < 17499)"
     for on_a_terminal in (True, False):
         sql(f"{days} INSERT INTO folded SELECT n, 2, 1, 1 FROM d")
-        ours, theirs = os.openpty()
+        controller, terminal = os.openpty()
         command = [sys.executable, "-m", "deepchecks_telemetry.cli", "telemetry", "flush"]
-        told = theirs if on_a_terminal else subprocess.PIPE
-        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=told, text=True, timeout=60)
-        os.close(theirs)
-        shown = os.read(ours, 65536).decode() if on_a_terminal else done.stderr
-        os.close(ours)
+        stderr = terminal if on_a_terminal else subprocess.PIPE
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=stderr, text=True, timeout=60)
+        os.close(terminal)
+        shown = os.read(controller, 65536).decode() if on_a_terminal else done.stderr
+        os.close(controller)
         assert done.returncode == 0
         assert len(done.stdout.splitlines()) == 2
         assert ("Sending  [" in shown, "100%" in shown) == (on_a_terminal, on_a_terminal)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows sends no SIGINT to one process")
-def test_ctrl_c_says_that_nothing_is_lost_and_the_try_has_no_older_outcome(
+def test_ctrl_c_reports_that_nothing_is_lost_and_the_attempt_has_no_earlier_outcome(
     deepchecks: Run, program: Run, record: Record, receiver: Any
 ) -> None:
     assert record("run-check", "run-suite") == [True, True]
@@ -184,7 +181,7 @@ def test_ctrl_c_says_that_nothing_is_lost_and_the_try_has_no_older_outcome(
     child.send_signal(signal.SIGINT)
     try:
         out, err = child.communicate(timeout=8)
-    except subprocess.TimeoutExpired:  # Python passes over one that strikes in a destructor: a person types it again
+    except subprocess.TimeoutExpired:  # Python ignores a KeyboardInterrupt in a destructor; a person would try again
         child.send_signal(signal.SIGINT)
         out, err = child.communicate(timeout=60)
     receiver.hold.set()

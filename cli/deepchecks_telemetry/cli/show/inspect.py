@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from deepchecks_telemetry.cli.output import day_text, echo_json, echo_table, escape_control_chars, json_option
-from deepchecks_telemetry.cli.show.query import query, read_events
+from deepchecks_telemetry.cli.show.query import read_events, run_query
 from deepchecks_telemetry.spool.catalogue import FIELDS, Environment
 from deepchecks_telemetry.spool.files.paths import find_home
 from deepchecks_telemetry.spool.stats import Waiting, read_waiting
@@ -35,7 +35,7 @@ def inspect(*, raw: bool, sql: str | None, as_json: bool) -> None:
     if raw:
         _echo_events(read_events(home), as_json=as_json)
     elif sql is not None:
-        _echo_rows(query(home, sql), as_json=as_json)
+        _echo_rows(run_query(home, sql), as_json=as_json)
     else:
         _echo_counts(read_waiting(home), as_json=as_json)
 

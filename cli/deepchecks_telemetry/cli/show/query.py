@@ -31,12 +31,12 @@ _RUN_CODE = {"load_extension", "fts3_tokenizer"}  # the second takes an address 
 _READ_PRAGMAS = {"table_info", "table_list", "table_xinfo"}
 
 
-def query(home: Home, sql: str, *, timeout_s: float = TIMEOUT_S) -> list[dict[str, Any]]:
+def run_query(home: Home, sql: str, *, timeout_s: float = TIMEOUT_S) -> list[dict[str, Any]]:
     """The rows of one query, with the table `catalogue` (number, name) beside the spool's; raises `CliError`."""
 
     def read() -> list[dict[str, Any]]:
         with opened(home) as connection:
-            return _query(connection, sql, time.monotonic() + timeout_s)
+            return _run_query(connection, sql, time.monotonic() + timeout_s)
 
     try:
         return kept_up(home, read)
@@ -46,10 +46,10 @@ def query(home: Home, sql: str, *, timeout_s: float = TIMEOUT_S) -> list[dict[st
 
 def read_events(home: Home) -> list[dict[str, Any]]:
     """Every event that is not aggregated yet, oldest first; empty where there is no spool."""
-    return query(home, RAW_EVENTS) if os.path.exists(home.spool) else []
+    return run_query(home, RAW_EVENTS) if os.path.exists(home.spool) else []
 
 
-def _query(connection: sqlite3.Connection, sql: str, deadline: float) -> list[dict[str, Any]]:
+def _run_query(connection: sqlite3.Connection, sql: str, deadline: float) -> list[dict[str, Any]]:
     from sqlite_utils import Database  # takes 200 ms, which `inspect` without a query saves
 
     # The connection is the standard library's, and plugins are other people's code: see spool/recovery/migrations.py.
