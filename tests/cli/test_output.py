@@ -10,7 +10,7 @@ from subprocess import CompletedProcess
 import click
 import pytest
 
-from deepchecks_telemetry.cli.output import escape_control_chars
+from deepchecks_telemetry.cli.output import escape_control_chars, fit_widths
 
 Run = Callable[..., CompletedProcess[str]]
 Record = Callable[..., list[bool]]

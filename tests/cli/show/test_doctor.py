@@ -117,9 +117,7 @@ def test_an_invalid_endpoint_is_a_problem(deepchecks: Run) -> None:
     assert valid["endpoint"]["text"] == "set by DEEPCHECKS_TELEMETRY_ENDPOINT"
 
 
-@pytest.mark.skipif(
-    not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can change the owner of a directory"
-)
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can change an owner")
 def test_a_directory_of_another_user_is_a_problem(deepchecks: Run, record: Record, home: Path) -> None:
     assert record("run-check") == [True]
     os.chown(home / "state", 65_534, 65_534)

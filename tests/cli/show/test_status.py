@@ -246,7 +246,7 @@ def test_an_unknown_value_counts_as_off_and_is_reported(value: str, shown: str, 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere no variable changes the policy's directory")
 @pytest.mark.parametrize("file", ["policy", "choice"])
-def test_an_unknown_value_in_a_file_is_reported_with_a_remedy(place: str, deepchecks: Run, home: Path) -> None:
+def test_an_unknown_value_in_a_file_is_reported_with_a_remedy(file: str, deepchecks: Run, home: Path) -> None:
     policy = Path(os.environ["XDG_CONFIG_DIRS"], "deepchecks", "telemetry")
     folder = policy if file == "policy" else home / "config"
     folder.mkdir(parents=True)
