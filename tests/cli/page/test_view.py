@@ -193,7 +193,7 @@ def test_without_a_browser_view_fails_with_a_remedy(
     assert record("run-check") == [True]
     done = deepchecks("view")
     assert done.returncode == 1
-    assert done.stderr.startswith("Error: No browser was parsed. ")
+    assert done.stderr.startswith("Error: No browser was found. ")
 
 
 def test_a_file_that_cannot_be_written_is_one_line(deepchecks: Run, tmp_path: Path) -> None:
