@@ -37,9 +37,9 @@ def test_doctor_prints_a_line_for_each_check(deepchecks: Run, record: Record) ->
     assert done.returncode == 0
     assert "ok     conservation: all 2 recorded events are accounted for.\n" in done.stdout
     assert all(line[:5].strip() in {"ok", "note"} for line in done.stdout.splitlines())
-    found = findings(deepchecks("doctor", "--json"))
+    by_name = findings(deepchecks("doctor", "--json"))
     assert {"directory", "permissions", "lock", "file system", "integrity", "conservation", "version", "wal"} <= set(
-        found
+        by_name
     )
 
 
@@ -56,12 +56,12 @@ def test_dropped_events_are_reported_with_their_number(deepchecks: Run, record: 
     sql("INSERT INTO tallies VALUES ('recovered', 5), ('dropped:damage', 5)")
     done = deepchecks("doctor", "--json")
     assert done.returncode == 0
-    found = findings(done)
-    assert (found["dropped"]["level"], found["dropped"]["text"]) == (
+    by_name = findings(done)
+    assert (by_name["dropped"]["level"], by_name["dropped"]["text"]) == (
         "warning",
         "5 damage (could not be read from a damaged spool)",
     )
-    assert found["conservation"]["level"] == "ok"
+    assert by_name["conservation"]["level"] == "ok"
 
 
 def test_counts_that_do_not_add_up_are_a_problem(deepchecks: Run, record: Record, sql: Sql) -> None:
@@ -79,9 +79,9 @@ def test_permissions_that_are_too_wide_are_a_problem_and_the_remedy_works(
 ) -> None:
     assert record("run-check") == [True]
     (home / "state" / "spool.db").chmod(0o644)
-    found = findings(deepchecks("doctor", "--json"))
-    assert found["permissions"]["level"] == "wrong"
-    assert os.system(found["permissions"]["remedy"]) == 0
+    by_name = findings(deepchecks("doctor", "--json"))
+    assert by_name["permissions"]["level"] == "wrong"
+    assert os.system(by_name["permissions"]["remedy"]) == 0
     assert deepchecks("doctor").returncode == 0
 
 
@@ -161,9 +161,9 @@ def test_the_identifier_of_deepchecks_own_telemetry_is_named_and_removed(program
 def test_doctor_reports_an_endpoint_that_a_library_sets(deepchecks: Run, record: Record, sql: Sql, home: Path) -> None:
     assert record("run-check") == [True]
     sql("UPDATE spool SET endpoint = 'https://deepchecks.example'")
-    found = findings(deepchecks("doctor", "--json"))
-    assert found["endpoint"]["text"] == "set by deepchecks itself"
-    assert (found["upload"]["level"], "its notice has not been shown yet" in found["upload"]["text"]) == (
+    by_name = findings(deepchecks("doctor", "--json"))
+    assert by_name["endpoint"]["text"] == "set by deepchecks itself"
+    assert (by_name["upload"]["level"], "its notice has not been shown yet" in by_name["upload"]["text"]) == (
         "warning",
         True,
     )

@@ -4,7 +4,9 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from deepchecks_telemetry.cli.output import escape_control_chars
+import click
+
+from deepchecks_telemetry.cli.output import echo_line, echo_table, escape_control_chars
 from deepchecks_telemetry.spool.consent.decision import CHOICE, DEFAULT_CHOICE, POLICY, Decision, Source
 from deepchecks_telemetry.spool.doctor import remedy_for_source
 from deepchecks_telemetry.spool.files.paths import Home
@@ -13,6 +15,10 @@ from deepchecks_telemetry.uploader.errors import BadEndpoint
 
 NOT_SET = "not set"
 ENVIRONMENT = "the environment"
+RULES = {
+    "mode": "Sources of the mode; the most restrictive one wins (off, then local, then on):",
+    "endpoint": "Sources of the endpoint; the first one that is set wins:",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,3 +87,14 @@ def _endpoints(home: Home, attached: str | None, environ: Mapping[str, str]) -> 
         except BadEndpoint as error:
             url = error.problem
         yield Answer("endpoint", source, url, where)
+
+
+def echo_answers(answers: tuple[Answer, ...]) -> None:
+    """Print a table for each setting."""
+    for question, rule in RULES.items():
+        click.echo()
+        echo_line(rule)
+        rows = [
+            (answer.source, answer.answer or NOT_SET, answer.where) for answer in answers if answer.question == question
+        ]
+        echo_table(("source", "answer", "where"), rows)

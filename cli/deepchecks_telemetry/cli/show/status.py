@@ -12,12 +12,11 @@ from deepchecks_telemetry.cli.output import (
     count_text,
     echo_json,
     echo_line,
-    echo_table,
     json_option,
     number_text,
     time_text,
 )
-from deepchecks_telemetry.cli.show.explain import NOT_SET, Answer, explain, unknown_modes
+from deepchecks_telemetry.cli.show.explain import Answer, echo_answers, explain, unknown_modes
 from deepchecks_telemetry.hooks import installed_file, old_user_id
 from deepchecks_telemetry.spool.batches.ledger import Batch, batches
 from deepchecks_telemetry.spool.consent.decision import LOCAL, ON, decide
@@ -33,10 +32,6 @@ from deepchecks_telemetry.uploader.plan.text import sentence
 from deepchecks_telemetry.uploader.wire.causes import remedy_for
 
 INDENT = 16  # columns before the value of a labelled line
-RULES = {
-    "mode": "Sources of the mode; the most restrictive one wins (off, then local, then on):",
-    "endpoint": "Sources of the endpoint; the first one that is set wins:",
-}
 COUNTS = ("recorded", "pending", "sealed", "parked", "delivered", "exported", "rejected")
 
 
@@ -62,7 +57,7 @@ def status(*, explained: bool, as_json: bool) -> None:
         for line in _lines(report):
             echo_line(line, indent=INDENT if line.startswith(" ") else 0)
         if explained:
-            _echo_answers(answers)
+            echo_answers(answers)
     if report["problem"]:
         raise CliError(report["problem"])
 
@@ -215,13 +210,3 @@ def _advice(report: dict[str, Any]) -> list[str]:
     failed = [f"The last upload:      {last}"] if last else []
     send = [f"Send the counts:      {report['remedy']}"] if report["remedy"] else []
     return [*failed, *send, *commands]
-
-
-def _echo_answers(answers: tuple[Answer, ...]) -> None:
-    for question, rule in RULES.items():
-        click.echo()
-        echo_line(rule)
-        rows = [
-            (answer.source, answer.answer or NOT_SET, answer.where) for answer in answers if answer.question == question
-        ]
-        echo_table(("source", "answer", "where"), rows)
