@@ -94,6 +94,9 @@ def test_help_and_status_load_only_light_modules(arguments: str, python: Run, re
     done = python("-c", f"{script}try: main()\nfinally: {print_modules}")
     loaded = set(done.stderr.split()) - set(without)
     assert {"click", "deepchecks_telemetry.cli"} <= loaded
+    if "--help" in arguments:
+        modules = {name for name in loaded if name.startswith("deepchecks_telemetry.cli.")}
+        assert modules == {f"deepchecks_telemetry.cli.{name}" for name in ("errors", "lazy", "output")}
     foreign = {name.partition(".")[0] for name in loaded if not name.startswith("_sysconfigdata")}
     assert foreign - sys.stdlib_module_names <= LIGHT
     assert loaded & {"asyncio", "http", "multiprocessing", "ssl"} == set()

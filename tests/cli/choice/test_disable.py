@@ -22,6 +22,41 @@ Sql = Callable[..., list[Any]]
 NAMES = [event.name for event in EVENTS]
 
 
+def installation_id(deepchecks: Run) -> Any:
+    return json.loads(deepchecks("status", "--json").stdout)["installation_id"]
+
+
+def test_disable_leaves_no_byte_of_an_event_and_enable_starts_empty(
+    program: Run, record: Record, sql: Sql, files: Files
+) -> None:
+    assert record(*NAMES) == [True] * len(NAMES)
+    body = program("preview").stdout
+    assert record(*NAMES) == [True] * len(NAMES)
+    before = installation_id(program)
+    uids = [uid for (uid,) in sql("SELECT uid FROM rows")]
+    (digest,) = [digest for (digest,) in sql("SELECT sha256 FROM batches")]
+    secrets = [name.encode() for name in (*NAMES, before, *uids, digest)]
+    assert len(uids) == len(NAMES)
+    assert [secret for secret in (before, *uids) if secret not in body] == []
+    assert [secret for secret in secrets if any(secret in content for content in files().values())] != []
+
+    done = program("disable")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Removed: 14 events, 14 rows, 1 batch, 1 identifier and 0 files.\n" in done.stdout
+    assert done.stdout.endswith(": no recorded data is left.\n")
+    assert {path for path, content in files().items() if any(secret in content for secret in secrets)} == set()
+    assert record("run-check") == [False]
+    assert installation_id(program) is None
+
+    assert program("enable").stdout == (
+        "Telemetry is on, for all environments of this user.\nNothing is sent: no endpoint is set.\n"
+        "Run: deepchecks telemetry enable --endpoint https://HOST\n"
+    )
+    assert record("run-check") == [True]
+    assert json.loads(program("status", "--json").stdout)["recorded"] == 1
+    assert installation_id(program) not in (None, before)
+
+
 def test_disable_keeps_the_settings_and_enable_prints_the_endpoint_again(
     deepchecks: Run, home: Path, receiver: Any
 ) -> None:
@@ -125,41 +160,6 @@ def test_disable_names_a_file_that_cannot_be_removed(
     done = deepchecks("disable")
     assert done.returncode == 1
     assert done.stderr == f"Error: Could not remove {kept}. Remove it by hand, or run disable again.\n"
-
-
-def installation_id(deepchecks: Run) -> Any:
-    return json.loads(deepchecks("status", "--json").stdout)["installation_id"]
-
-
-def test_disable_leaves_no_byte_of_an_event_and_enable_starts_empty(
-    program: Run, record: Record, sql: Sql, files: Files
-) -> None:
-    assert record(*NAMES) == [True] * len(NAMES)
-    body = program("preview").stdout
-    assert record(*NAMES) == [True] * len(NAMES)
-    before = installation_id(program)
-    uids = [uid for (uid,) in sql("SELECT uid FROM rows")]
-    (digest,) = [digest for (digest,) in sql("SELECT sha256 FROM batches")]
-    secrets = [name.encode() for name in (*NAMES, before, *uids, digest)]
-    assert len(uids) == len(NAMES)
-    assert [secret for secret in (before, *uids) if secret not in body] == []
-    assert [secret for secret in secrets if any(secret in content for content in files().values())] != []
-
-    done = program("disable")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "Removed: 14 events, 14 rows, 1 batch, 1 identifier and 0 files.\n" in done.stdout
-    assert done.stdout.endswith(": no recorded data is left.\n")
-    assert {path for path, content in files().items() if any(secret in content for secret in secrets)} == set()
-    assert record("run-check") == [False]
-    assert installation_id(program) is None
-
-    assert program("enable").stdout == (
-        "Telemetry is on, for all environments of this user.\nNothing is sent: no endpoint is set.\n"
-        "Run: deepchecks telemetry enable --endpoint https://HOST\n"
-    )
-    assert record("run-check") == [True]
-    assert json.loads(program("status", "--json").stdout)["recorded"] == 1
-    assert installation_id(program) not in (None, before)
 
 
 def test_disable_reports_what_was_already_delivered_and_to_which_receiver(

@@ -5,13 +5,10 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
-from typing import Any
 
 import pytest
 
 Run = Callable[..., CompletedProcess[str]]
-Record = Callable[..., list[bool]]
-Sql = Callable[..., list[Any]]
 Files = Callable[[], dict[str, bytes]]
 
 

@@ -17,7 +17,6 @@ import pytest
 from deepchecks_telemetry.spool.files.paths import Home
 
 Run = Callable[..., CompletedProcess[str]]
-Files = Callable[[], dict[str, bytes]]
 
 root = pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can become other users")
 # Two users without an entry in the user database; all of their variables have the default.

@@ -11,7 +11,6 @@ import pytest
 
 Run = Callable[..., CompletedProcess[str]]
 Record = Callable[..., list[bool]]
-Files = Callable[[], dict[str, bytes]]
 
 # Each makes one step fail, as a bug would.
 LOST_EVENT = "tour.RECORD_EVENTS = tour.RECORD_EVENTS.replace('{events!r}', '{events!r}[1:]')"

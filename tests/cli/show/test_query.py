@@ -4,7 +4,6 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
-from typing import Any
 
 import pytest
 
@@ -15,7 +14,6 @@ from deepchecks_telemetry.spool.files.paths import find_home
 
 Run = Callable[..., CompletedProcess[str]]
 Record = Callable[..., list[bool]]
-Sql = Callable[..., list[Any]]
 Files = Callable[[], dict[str, bytes]]
 
 CHANGES = [

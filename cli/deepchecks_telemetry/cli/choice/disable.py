@@ -16,7 +16,7 @@ USERS = "Default: every user of this machine that has a home directory."
 
 
 @click.command()
-@click.option("--all-users", "all_users", is_flag=True, help=f"As root, disable for the owner of each HOME. {USERS}")
+@click.option("--all-users", is_flag=True, help=f"As root, disable for the owner of each HOME. {USERS}")
 @click.argument("homes", metavar="[HOME]...", nargs=-1, type=click.Path(exists=True, file_okay=False))
 @json_option
 def disable(*, all_users: bool, homes: Sequence[str], as_json: bool) -> None:

@@ -89,8 +89,8 @@ def load(*, paths: tuple[Path, ...], store: Path) -> None:
 @collector.command()
 @STORE
 @json_option
-@click.option("--csv", "csv", is_flag=True, help="Print CSV.")
-@click.option("--html", "html", is_flag=True, help="Print an HTML page.")
+@click.option("--csv", is_flag=True, help="Print CSV.")
+@click.option("--html", is_flag=True, help="Print an HTML page.")
 @click.option(
     "--min-cell",
     type=click.IntRange(min=1),

@@ -32,10 +32,7 @@ MARKS = {OK: ("ok", "green"), WARNING: ("note", "yellow"), WRONG: ("WRONG", "red
 
 @click.command()
 @click.option(
-    "--remove-identifier",
-    "remove_identifier",
-    is_flag=True,
-    help="First remove the identifier that deepchecks' own telemetry left.",
+    "--remove-identifier", is_flag=True, help="First remove the identifier that deepchecks' own telemetry left."
 )
 @json_option
 def doctor(*, remove_identifier: bool, as_json: bool) -> None:
