@@ -155,7 +155,7 @@ def wheel(session: nox.Session) -> None:
     fronts = (
         "hooks spool/recording/test_harmless.py spool/test_init.py uploader/test_background.py collector/test_serve.py"
     )
-    commands = "cli/test_package.py cli/test_view.py cli/test_attach.py cli/test_completion.py"
+    commands = "cli/test_package.py cli/page/test_view.py cli/setup/test_attach.py cli/test_completion.py"
     chosen = (f"tests/{path}" for path in f"{fronts} {commands}".split())
     session.run("pytest", "-m", "not real", *PARALLEL, *chosen, *session.posargs)
 

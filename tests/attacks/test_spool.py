@@ -19,8 +19,8 @@ from typing import Any
 
 import pytest
 
-from deepchecks_telemetry.cli.errors import Failure
-from deepchecks_telemetry.cli.look import _say_body
+from deepchecks_telemetry.cli.errors import CliError
+from deepchecks_telemetry.cli.show.sent import echo_body
 from deepchecks_telemetry.spool.batches.ledger import batches, mark_attempt
 from deepchecks_telemetry.spool.batches.seal import YEAR, seal
 from deepchecks_telemetry.spool.consent import resource as environment
@@ -306,8 +306,8 @@ def test_bytes_that_a_terminal_would_obey_are_not_shown(
 ) -> None:
     sealed(ours)
     sql("UPDATE batches SET packed = ?, sha256 = ?", gzip.compress(body), hashlib.sha256(body).hexdigest())
-    with pytest.raises(Failure, match="not a valid request"):
-        _say_body(batches(ours)[0])
+    with pytest.raises(CliError, match="not a valid request"):
+        echo_body(batches(ours)[0])
     assert capsys.readouterr().out == ""
 
 

@@ -1,6 +1,6 @@
 """Queries of one's own that would take memory, read other files or run code: each ends in one line.
 
-What would write, attach or set is in tests/cli/test_query.py, with what never ends.
+What would write, attach or set is in tests/cli/show/test_query.py, with what never ends.
 """
 
 import subprocess
@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from deepchecks_telemetry.cli import query
-from deepchecks_telemetry.cli.errors import Failure
+from deepchecks_telemetry.cli.errors import CliError
+from deepchecks_telemetry.cli.show import query
 from deepchecks_telemetry.spool.files.paths import find_home
 from deepchecks_telemetry.spool.recording import record as recording
 
@@ -26,14 +26,14 @@ MEMORY = [
 ]
 BOUNDED = """
 import resource, sys
-from deepchecks_telemetry.cli import query
-from deepchecks_telemetry.cli.errors import Failure
+from deepchecks_telemetry.cli.show import query
+from deepchecks_telemetry.cli.errors import CliError
 from deepchecks_telemetry.spool.files.paths import find_home
 import sqlite_utils, tabulate
 for statement in sys.argv[1:]:
     try:
-        query.ask(find_home(), statement)
-    except Failure as error:
+        query.run_query(find_home(), statement)
+    except CliError as error:
         print(error.format_message())
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
@@ -70,11 +70,11 @@ def spool(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize("statement", OTHERS)
 def test_a_query_sees_the_spool_and_nothing_else(statement: str, spool: Path, tmp_path: Path) -> None:
     before = sorted(path for path in tmp_path.rglob("*") if path.suffix not in {".db-wal", ".db-shm"})
-    with pytest.raises(Failure) as told:
-        query.ask(find_home(), statement)
+    with pytest.raises(CliError) as told:
+        query.run_query(find_home(), statement)
     assert told.value.format_message().count("\n") == 0
     assert sorted(path for path in tmp_path.rglob("*") if path.suffix not in {".db-wal", ".db-shm"}) == before
-    assert query.ask(find_home(), "SELECT count(*) AS n FROM events") == [{"n": 1}]
+    assert query.run_query(find_home(), "SELECT count(*) AS n FROM events") == [{"n": 1}]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows tells the memory of a process otherwise")
@@ -87,5 +87,5 @@ def test_a_query_takes_no_more_memory_than_it_may(spool: Path) -> None:
 
 
 def test_a_large_answer_that_fits_is_given(spool: Path) -> None:
-    (row,) = query.ask(find_home(), "SELECT hex(zeroblob(1000000)) AS a, zeroblob(1000000) AS b")
+    (row,) = query.run_query(find_home(), "SELECT hex(zeroblob(1000000)) AS a, zeroblob(1000000) AS b")
     assert (len(row["a"]), len(row["b"])) == (2_000_000, 1_000_000)

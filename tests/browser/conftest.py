@@ -1,4 +1,4 @@
-"""A real browser, Debian's Chromium, on pages that the real command wrote; without it they are skipped."""
+"""Fixtures: a browser (Debian's Chromium) and pages that the command wrote; without a browser, tests are skipped."""
 
 import json
 import os
@@ -31,15 +31,15 @@ def deepchecks(*arguments: str) -> str:
 
 @pytest.fixture
 def status() -> Callable[[], dict[str, Any]]:
-    """What `status --json` says of the spool that the page was made from."""
+    """The report of `status --json`."""
     return lambda: dict(json.loads(deepchecks("status", "--json")))
 
 
 @pytest.fixture
 def fill(home: Path) -> Callable[[int], None]:
-    """Give the spool so many days of counts, as years of use would have left them."""
+    """Fill the spool with this many days of counts."""
 
-    def days(number: int) -> None:
+    def fill_days(number: int) -> None:
         script = "from deepchecks_telemetry.spool import record; assert record('run-check')"
         subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
         with closing(sqlite3.connect(home / "state" / "spool.db", isolation_level=None)) as connection:
@@ -51,12 +51,12 @@ def fill(home: Path) -> Callable[[int], None]:
             connection.execute("INSERT INTO tallies VALUES ('recovered', ?)", (total,))
             connection.execute("COMMIT")
 
-    return days
+    return fill_days
 
 
 @pytest.fixture
 def write(tmp_path: Path) -> Write:
-    """Write the page, as a person does."""
+    """Write the page with `view`."""
 
     def page() -> Path:
         path = tmp_path / "view.html"
@@ -68,43 +68,43 @@ def write(tmp_path: Path) -> Write:
 
 @pytest.fixture
 def browser(tool: Tool) -> Iterator["Browser"]:
-    """The browser, which draws what a person would see."""
+    """The browser."""
     if os.environ.get("GATE") is None:
         pytest.importorskip("playwright", reason="playwright is not installed here; the session `browser` installs it")
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=tool("chromium"), args=SWITCHES)
-        yield found
-        found.close()
+        chromium = playwright.chromium.launch(executable_path=tool("chromium"), args=SWITCHES)
+        yield chromium
+        chromium.close()
 
 
 @pytest.fixture
 def show(browser: "Browser") -> Iterator[Show]:
-    """Open a page; whatever it asks for beside itself fails the test."""
-    asked: list[str] = []
-    said: list[str] = []
+    """Open a page; any request besides the page, and any message, fails the test."""
+    requested: list[str] = []
+    messages: list[str] = []
 
     def open_page(path: Path, *, watched: bool = True, **context: Any) -> "Page":
         page = browser.new_context(**context).new_page()
         if watched:
-            page.on("request", lambda request: asked.append(request.url))
-            page.on("console", lambda message: said.append(message.text))
-            page.on("pageerror", lambda error: said.append(str(error)))
+            page.on("request", lambda request: requested.append(request.url))
+            page.on("console", lambda message: messages.append(message.text))
+            page.on("pageerror", lambda error: messages.append(str(error)))
         page.goto(path.as_uri())
         return page
 
     yield open_page
-    assert {url.partition("#")[0].rpartition("/")[2] for url in asked} <= {"view.html", "notebook.html", "srcdoc"}
-    assert [text for text in said if "axe" not in text] == []
+    assert {url.partition("#")[0].rpartition("/")[2] for url in requested} <= {"view.html", "notebook.html", "srcdoc"}
+    assert [text for text in messages if "axe" not in text] == []
 
 
 @pytest.fixture
 def axe(tool: Tool) -> str:
-    """The source of axe-core, from npm's global folder."""
+    """The source of axe-core, from npm's global directory."""
     root = subprocess.run([tool("npm"), "root", "--global"], capture_output=True, text=True, timeout=60, check=True)
     path = Path(root.stdout.strip(), "axe-core", "axe.min.js")
     if not path.is_file():
-        reason = "axe-core is not installed here; npm install --global axe-core brings it"
+        reason = "axe-core is not installed here; install it with npm install --global axe-core"
         (pytest.fail if os.environ.get("GATE") else pytest.skip)(reason)
     return path.read_text("utf-8")

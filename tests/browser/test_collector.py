@@ -1,4 +1,4 @@
-"""A page whose name was made to mean this machine (DNS rebinding) posts to a collector here, and nothing is counted."""
+"""DNS rebinding: a page whose host name resolves to this machine posts to a collector on it; nothing is stored."""
 
 import json
 import os
@@ -14,8 +14,8 @@ from deepchecks_telemetry.uploader.flush import seal_next
 
 from .conftest import SWITCHES
 
-# Newer browsers also ask a person before any page reaches this machine; here nobody is asked.
-UNASKED = "LocalNetworkAccessChecks,BlockInsecurePrivateNetworkRequests"
+# Newer browsers also ask the user before a page reaches this machine; this turns the question off.
+DISABLED_FEATURES = "LocalNetworkAccessChecks,BlockInsecurePrivateNetworkRequests"
 POST = {
     "fetch": "body => fetch('/v1/logs', {method: 'POST', headers: {'content-type': 'application/json'}, body})"
     ".then(answer => answer.status)",
@@ -23,10 +23,8 @@ POST = {
 }
 
 
-@pytest.mark.parametrize("way", POST)
-def test_a_page_by_another_name_of_this_machine_adds_no_count(
-    way: str, tool: Callable[[str], str], tmp_path: Path
-) -> None:
+@pytest.mark.parametrize("method", POST)
+def test_dns_rebinding_adds_no_count(method: str, tool: Callable[[str], str], tmp_path: Path) -> None:
     if os.environ.get("GATE") is None:
         pytest.importorskip("playwright", reason="playwright is not installed here; the session `browser` installs it")
     from playwright.sync_api import sync_playwright
@@ -34,15 +32,15 @@ def test_a_page_by_another_name_of_this_machine_adds_no_count(
     assert record("run-check")
     batch = seal_next(find_home())
     assert batch is not None
-    rules = ["--host-resolver-rules=MAP evil.example 127.0.0.1", f"--disable-features={UNASKED}"]
+    rules = ["--host-resolver-rules=MAP evil.example 127.0.0.1", f"--disable-features={DISABLED_FEATURES}"]
     with running(tmp_path / "store.db") as url, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=tool("chromium"), args=[*SWITCHES, *rules])
         page = browser.new_page()
         health = f"http://evil.example:{url.rpartition(':')[2]}/healthz"
         page.goto(health)
-        assert json.loads(page.inner_text("body")) == {"status": "ok"}  # it does reach the collector
-        told = page.evaluate(POST[way], batch.body.decode())
-        page.goto(health)  # what was sent before it has arrived
+        assert json.loads(page.inner_text("body")) == {"status": "ok"}  # the page does reach the collector
+        result = page.evaluate(POST[method], batch.body.decode())
+        page.goto(health)  # when it has loaded, the beacon has arrived
         browser.close()
-        assert told == {"fetch": 403, "beacon": True}[way]
+        assert result == {"fetch": 403, "beacon": True}[method]
         assert report(tmp_path / "store.db").rows == 0

@@ -1,4 +1,4 @@
-"""The picture as a person meets it: its numbers are the spool's, it works by keyboard, and it asks for nothing."""
+"""The page in a browser: its numbers are those of the spool, it works by keyboard, and it makes no request."""
 
 import json
 import re
@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from deepchecks_telemetry.cli import view
 
 from .conftest import deepchecks
 
@@ -26,32 +28,32 @@ LIGHT = {"color_scheme": "light", "viewport": {"width": 1100, "height": 900}}
 DARK = {"color_scheme": "dark", "viewport": {"width": 1100, "height": 900}}
 PHONE = {"color_scheme": "light", "viewport": {"width": 360, "height": 740}, "has_touch": True}
 MONTH, FIVE_YEARS, LONGEST = 30, 1826, 10_000
-DRAWN_MS = 1000
+MAX_RENDER_MS = 1000
 
 
 def numbers(text: str) -> list[int]:
     return [int(number.replace(",", "")) for number in re.findall(r"\d[\d,]*", text)]
 
 
-def test_the_numbers_drawn_are_the_spools(show: Show, write: Write, fill: Fill, status: Status) -> None:
+def test_the_numbers_on_the_page_are_those_of_the_spool(show: Show, write: Write, fill: Fill, status: Status) -> None:
     fill(45)
     page = show(write(), **LIGHT)
-    told = status()
+    report = status()
     names, values = (page.locator(f".figures {kind}").all_inner_texts() for kind in ("dt", "dd"))
     assert {name: numbers(value) for name, value in zip(names, values, strict=True)} == {
-        "recorded": [told["recorded"]],
-        "pending": [told["pending"]],
+        "recorded": [report["recorded"]],
+        "pending": [report["pending"]],
         "delivered": [0],
-        "sealed": [told["sealed"]],
+        "sealed": [report["sealed"]],
     }
     bars = page.locator(".chart g > title").evaluate_all("titles => titles.map(title => title.textContent)")
-    drawn = [numbers(bar.partition(": ")[2]) for bar in bars]
-    assert (len(bars), sum(map(sum, drawn))) == (45, told["recorded"])
-    highs = page.locator(".chart g").evaluate_all(
+    counts = [numbers(bar.partition(": ")[2]) for bar in bars]
+    assert (len(bars), sum(map(sum, counts))) == (45, report["recorded"])
+    heights = page.locator(".chart g").evaluate_all(
         "bars => bars.map(bar => Number(bar.querySelector('.sealed').getAttribute('height')))"
     )
-    assert {round(high / count[0], 1) for high, count in zip(highs, drawn, strict=True)} == {
-        round(highs[0] / drawn[0][0], 1)
+    assert {round(height / count[0], 1) for height, count in zip(heights, counts, strict=True)} == {
+        round(heights[0] / counts[0][0], 1)
     }
     rows = json.loads(deepchecks("inspect", "--json"))
     page.get_by_text("Table of 45 days").click()
@@ -68,26 +70,26 @@ def test_the_body_shown_is_the_one_that_preview_prints(show: Show, write: Write,
     assert page.locator("pre code").text_content() == deepchecks("preview")
 
 
-def test_all_of_it_is_reached_by_keyboard(show: Show, write: Write, fill: Fill) -> None:
+def test_everything_is_reachable_by_keyboard(show: Show, write: Write, fill: Fill) -> None:
     fill(3)
     page = show(write(), **LIGHT)
-    reached: list[str] = []
+    focused: list[str] = []
     while True:
         page.keyboard.press("Tab")
         name = page.evaluate(
             "(({tagName, ariaLabel, innerText}) => tagName + ': ' + (ariaLabel || innerText))(document.activeElement)"
         )
-        if name.startswith("BODY") or name in reached:
+        if name.startswith("BODY") or name in focused:
             break
-        reached.append(name)
+        focused.append(name)
         assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid", name
         if name.startswith("SUMMARY"):
             page.keyboard.press("Enter")
             assert page.evaluate("document.activeElement.parentElement.open"), name
-    assert {"SUMMARY: Table of 3 days", "REGION: Events by day and state"} & set(reached)
-    assert any(name.startswith("SUMMARY: Body (") for name in reached)
-    assert "PRE: The body of batch 1" in reached
-    assert sum(name.startswith("DIV: ") for name in reached) == page.locator(".wide").count()
+    assert {"SUMMARY: Table of 3 days", "REGION: Events by day and state"} & set(focused)
+    assert any(name.startswith("SUMMARY: Body (") for name in focused)
+    assert "PRE: The body of batch 1" in focused
+    assert sum(name.startswith("DIV: ") for name in focused) == page.locator(".wide").count()
 
 
 @pytest.mark.parametrize("days", [0, MONTH, FIVE_YEARS], ids=["empty", "a month", "five years"])
@@ -96,17 +98,17 @@ def test_axe_finds_no_violation(days: int, show: Show, write: Write, fill: Fill,
         fill(days)
     path = write()
     for context in (LIGHT, DARK, PHONE):
-        page = show(path, **context, bypass_csp=True)  # the page's own policy lets no script run, axe's neither
-        for summary in page.locator("summary").all()[-1 if days > MONTH else 0 :]:  # a table of years takes axe long
+        page = show(path, **context, bypass_csp=True)  # the page's own policy would block axe's script too
+        for summary in page.locator("summary").all()[-1 if days > MONTH else 0 :]:  # axe takes long on a table of years
             summary.click()
         page.add_script_tag(content=axe)
-        found = page.evaluate("axe.run(document, {resultTypes: ['violations', 'passes']})")
-        assert len(found["passes"]) > 15
-        assert [(each["id"], [node["html"][:200] for node in each["nodes"]]) for each in found["violations"]] == []
+        result = page.evaluate("axe.run(document, {resultTypes: ['violations', 'passes']})")
+        assert len(result["passes"]) > 15
+        assert [(rule["id"], [node["html"][:200] for node in rule["nodes"]]) for rule in result["violations"]] == []
 
 
 @pytest.mark.parametrize("days", [0, FIVE_YEARS])
-def test_a_phone_shows_the_page_without_scrolling_sideways(days: int, show: Show, write: Write, fill: Fill) -> None:
+def test_a_phone_shows_the_page_without_horizontal_scrolling(days: int, show: Show, write: Write, fill: Fill) -> None:
     if days:
         fill(days)
     page = show(write(), **PHONE)
@@ -115,16 +117,16 @@ def test_a_phone_shows_the_page_without_scrolling_sideways(days: int, show: Show
     assert min(sizes) >= 12
 
 
-def test_ten_thousand_days_draw_in_less_than_a_second(show: Show, write: Write, fill: Fill) -> None:
+def test_ten_thousand_days_are_rendered_in_less_than_a_second(show: Show, write: Write, fill: Fill) -> None:
     fill(LONGEST)
     page = show(write(), **LIGHT)
     timing = page.evaluate("performance.getEntriesByType('navigation')[0].toJSON()")
     painted = page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
-    assert max(timing["domComplete"], painted) - timing["fetchStart"] < DRAWN_MS
+    assert max(timing["domComplete"], painted) - timing["fetchStart"] < MAX_RENDER_MS
     assert len(page.locator(".chart g").all()) < 130
 
 
-def test_the_policy_lets_nothing_run_and_nothing_load(show: Show, write: Write, fill: Fill) -> None:
+def test_the_policy_blocks_scripts_and_requests(show: Show, write: Write, fill: Fill) -> None:
     fill(3)
     path = write()
     with socket.create_server(("127.0.0.1", 0)) as server:
@@ -146,22 +148,18 @@ def test_the_policy_lets_nothing_run_and_nothing_load(show: Show, write: Write, 
             server.accept()
 
 
-def test_a_notebook_shows_it_in_a_frame_that_may_run_nothing(
-    show: Show, fill: Fill, status: Status, tmp_path: Path
-) -> None:
-    from deepchecks_telemetry.cli import view
-
+def test_a_notebook_shows_the_page_in_a_sandboxed_frame(show: Show, fill: Fill, status: Status, tmp_path: Path) -> None:
     fill(3)
     path = tmp_path / "notebook.html"
     path.write_text(f"<!doctype html><title>notebook</title>{view._repr_html_()}", "utf-8")
     page = show(path, **LIGHT)
-    inside = page.frame_locator("iframe")
-    assert numbers(inside.locator(".figures dd").first.inner_text()) == [status()["recorded"]]
-    assert inside.locator("main").evaluate("one => getComputedStyle(one).maxWidth") == "1024px"
-    assert inside.locator("body").evaluate("() => self.origin") == "null"
+    frame = page.frame_locator("iframe")
+    assert numbers(frame.locator(".figures dd").first.inner_text()) == [status()["recorded"]]
+    assert frame.locator("main").evaluate("one => getComputedStyle(one).maxWidth") == "1024px"
+    assert frame.locator("body").evaluate("() => self.origin") == "null"
 
 
-def test_hostile_texts_are_texts(show: Show, write: Write, fill: Fill, home: Path) -> None:
+def test_hostile_texts_are_escaped(show: Show, write: Write, fill: Fill, home: Path) -> None:
     fill(3)
     write()
     hostile = "<img src=http://127.0.0.1:9/x onerror=alert(1)>\"'></td></table><script>alert(1)</script>\u202e\x1b[2J"

@@ -1,4 +1,4 @@
-"""The command line as a person or a script meets it: real processes, a spool of the test's own, a receiver."""
+"""Fixtures: the command line in a process of its own or in this one, a spool for each test, and a receiver."""
 
 import json
 import os
@@ -26,7 +26,7 @@ Run = Callable[..., Done]
 @pytest.fixture
 def python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run a Python with these arguments."""
-    # What decides here is the default, as with a new user; the child is no test run.
+    # The default decides, as for a new user; the child process is not detected as a test run.
     monkeypatch.delenv("DEEPCHECKS_TELEMETRY", raising=False)
 
     def run(*arguments: str, python: str = sys.executable, **variables: str) -> Done:
@@ -40,7 +40,7 @@ def python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 
 @pytest.fixture
 def program(python: Run) -> Run:
-    """Run `deepchecks telemetry …` as a process of its own."""
+    """Run `deepchecks telemetry …` in a process of its own."""
 
     def run(*arguments: str, **variables: str) -> Done:
         return python("-m", "deepchecks_telemetry.cli", "telemetry", *arguments, **variables)
@@ -50,9 +50,9 @@ def program(python: Run) -> Run:
 
 @pytest.fixture
 def deepchecks(monkeypatch: pytest.MonkeyPatch) -> Run:
-    """The same within the test's process, where nothing depends on that: a tenth of the time."""
+    """Run `deepchecks telemetry …` in the test's process, which takes a tenth of the time."""
     monkeypatch.delenv("DEEPCHECKS_TELEMETRY", raising=False)
-    monkeypatch.setattr(consent, "is_test_run", lambda *_: False)  # what decides is what a person's would
+    monkeypatch.setattr(consent, "is_test_run", lambda *_: False)  # otherwise the mode would be off in a test
 
     def run(*arguments: str, **variables: str) -> Done:
         done = CliRunner().invoke(cli.deepchecks, ["telemetry", *arguments], prog_name="deepchecks", env=variables)
@@ -65,21 +65,21 @@ def deepchecks(monkeypatch: pytest.MonkeyPatch) -> Run:
 
 @pytest.fixture
 def record(python: Run) -> Callable[..., list[bool]]:
-    """Record these events in a process of their own, and answer what it was told of each."""
+    """Record these events in a process of their own; returns the result of each."""
 
     def run(*names: str, **variables: str) -> list[bool]:
         script = f"import json\nfrom deepchecks_telemetry.spool import record\nprint([*map(record, {names!r})])"
         done = python("-c", script, **variables)
         assert (done.returncode, done.stderr) == (0, "")
-        told: list[bool] = json.loads(done.stdout.lower())
-        return told
+        results: list[bool] = json.loads(done.stdout.lower())
+        return results
 
     return run
 
 
 @pytest.fixture
 def sql(home: Path) -> Callable[..., list[Any]]:
-    """Do what a person with an SQLite shell could do to the spool."""
+    """Execute a statement on the spool, as with an SQLite shell."""
 
     def execute(statement: str, *values: object) -> list[Any]:
         with closing(sqlite3.connect(home / "state" / "spool.db", isolation_level=None, timeout=10)) as connection:
@@ -89,24 +89,24 @@ def sql(home: Path) -> Callable[..., list[Any]]:
 
 
 class Receiver(ThreadingHTTPServer):
-    """Answers every POST with `status` and `answer`, and keeps what it was sent."""
+    """Responds to every POST with `status` and `answer`, and keeps the bodies."""
 
     daemon_threads = True
 
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Answering)
+        super().__init__(("127.0.0.1", 0), Handler)
         self.status = 200
         self.answer = b"{}"
         self.bodies: list[bytes] = []
         self.arrived, self.hold = threading.Event(), threading.Event()
-        self.hold.set()  # a test that clears it lets no answer go out
+        self.hold.set()  # a test that clears it holds back the responses
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_port}"
 
 
-class Answering(BaseHTTPRequestHandler):
+class Handler(BaseHTTPRequestHandler):
     server: Receiver
 
     def do_POST(self) -> None:
@@ -120,12 +120,12 @@ class Answering(BaseHTTPRequestHandler):
         self.wfile.write(self.server.answer)
 
     def log_message(self, *arguments: object) -> None:
-        """Keep the test's output clean."""
+        """Print nothing."""
 
 
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
-    """A receiver on a free port of loopback."""
+    """A receiver on a free port of the loopback interface."""
     with Receiver() as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
@@ -136,20 +136,20 @@ def receiver() -> Iterator[Receiver]:
 
 @pytest.fixture
 def environment(tmp_path: Path) -> str:
-    """The interpreter of a virtual environment that sees what this one sees, but whose site-packages is the test's."""
+    """The interpreter of a virtual environment with access to our packages and site-packages of its own."""
     folder = tmp_path / "environment"
     venv.create(folder, with_pip=False, symlinks=os.name == "posix")
     (packages,) = [*folder.glob("lib/python*/site-packages"), *folder.glob("Lib/site-packages")]
-    (packages / "what_the_tests_see.pth").write_text("\n".join(filter(os.path.isabs, sys.path)))
+    (packages / "packages.pth").write_text("\n".join(filter(os.path.isabs, sys.path)))
     return str(folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python"))
 
 
 @pytest.fixture
 def files(tmp_path: Path) -> Callable[[], dict[str, bytes]]:
-    """Every file below the test's folder, read in a process that has no connection open."""
+    """Read every file below the test's directory, in a process that has no connection open."""
 
     def read() -> dict[str, bytes]:
-        found = (path for path in tmp_path.rglob("*") if path.is_file())
-        return {path.relative_to(tmp_path).as_posix(): path.read_bytes() for path in found}
+        paths = (path for path in tmp_path.rglob("*") if path.is_file())
+        return {path.relative_to(tmp_path).as_posix(): path.read_bytes() for path in paths}
 
     return read

@@ -1,4 +1,4 @@
-"""Completion: the script that each shell is given works in the real shell."""
+"""Completion: the script for each shell works in the real shell."""
 
 import os
 import sys
@@ -9,14 +9,14 @@ from subprocess import run
 import pytest
 
 Tool = Callable[[str], str]
-MEANT = {"status", "settle", "sent"}
+EXPECTED = {"status", "settle", "sent"}
 
 BASH = """
 eval "$(_DEEPCHECKS_COMPLETE=bash_source deepchecks)"
 COMP_WORDS=(deepchecks telemetry s); COMP_CWORD=2
 _deepchecks_completion deepchecks s telemetry; printf '%s\\n' "${COMPREPLY[@]}"
 """
-# Outside a line editor zsh's own `compadd` and `_describe` cannot be called; these print what they are given.
+# Outside the line editor, zsh's own `compadd` and `_describe` cannot be called; these print their arguments.
 ZSH = """
 compdef() { : }
 compadd() { print -l -- "$@" }
@@ -30,7 +30,7 @@ complete --do-complete 'deepchecks telemetry s'
 """
 
 
-@pytest.mark.skipif(os.name == "nt", reason="these shells are at home elsewhere")
+@pytest.mark.skipif(os.name == "nt", reason="Windows has other shells")
 @pytest.mark.parametrize(("shell", "script"), [("bash", BASH), ("zsh", ZSH), ("fish", FISH)])
 def test_a_shell_completes_the_commands(shell: str, script: str, tool: Tool, tmp_path: Path) -> None:
     program = tmp_path / "deepchecks"
@@ -39,6 +39,6 @@ def test_a_shell_completes_the_commands(shell: str, script: str, tool: Tool, tmp
     environ = {**os.environ, "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
     done = run([tool(shell), "-c", script], env=environ, capture_output=True, text=True, timeout=60)
     assert done.stderr == ""
-    found = {line.split("\t")[0].split(":")[0].strip() for line in done.stdout.splitlines()}
-    assert found >= MEANT, done.stdout
-    assert not any(line.startswith(("disable", "view")) for line in found)
+    completions = {line.split("\t")[0].split(":")[0].strip() for line in done.stdout.splitlines()}
+    assert completions >= EXPECTED, done.stdout
+    assert not any(line.startswith(("disable", "view")) for line in completions)

@@ -1,4 +1,4 @@
-"""A spool that somebody edited: whatever stands in any column, each command shows text, or says in one line why not."""
+"""A spool that was edited: for any value in any column, each command prints escaped text or one line with the error."""
 
 import json
 import sqlite3
@@ -9,10 +9,12 @@ from subprocess import CompletedProcess
 
 import pytest
 
+from deepchecks_telemetry.spool.db.schema import TABLES
+
 Run = Callable[..., CompletedProcess[str]]
 Record = Callable[..., list[bool]]
 
-LOOKS = [
+COMMANDS = [
     *(["status", "--explain"], ["status", "--json"], ["inspect"], ["inspect", "--events"], ["sent"], ["sent", "1"]),
     *(["catalogue"], ["doctor"], ["preview"], ["view", "--output", "-"], ["disable"]),
 ]
@@ -21,8 +23,6 @@ VALUES = ["<b>\x1b[2J\x1b]0;owned\x07\u202e\r\nno\x00", b"\xff\x1b[2J"]
 
 def columns() -> list[tuple[str, str]]:
     """Every column of the spool's tables."""
-    from deepchecks_telemetry.spool.db.schema import TABLES
-
     with closing(sqlite3.connect(":memory:")) as connection:
         connection.executescript(TABLES)
         tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
@@ -31,7 +31,7 @@ def columns() -> list[tuple[str, str]]:
 
 @pytest.fixture
 def spool(deepchecks: Run, record: Record, home: Path) -> bytes:
-    """A spool with something in most of its tables."""
+    """A spool with rows in most of its tables."""
     assert record("run-check", "run-suite") == [True] * 2
     deepchecks("preview")
     assert record("run-check") == [True]
@@ -44,7 +44,7 @@ def spool(deepchecks: Run, record: Record, home: Path) -> bytes:
 
 
 @pytest.mark.parametrize("table", sorted({table for table, _ in columns()}))
-def test_no_value_in_any_column_moves_a_cursor_or_ends_in_a_traceback(
+def test_any_value_in_any_column_is_escaped_or_reported_in_one_line(
     table: str, spool: bytes, deepchecks: Run, home: Path
 ) -> None:
     for column, value in [(column, value) for named, column in columns() if named == table for value in VALUES]:
@@ -59,20 +59,20 @@ def test_no_value_in_any_column_moves_a_cursor_or_ends_in_a_traceback(
             except sqlite3.IntegrityError:
                 continue
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        for look in LOOKS:
-            done = deepchecks(*look)
-            said = (table, column, value, look, done.stdout, done.stderr)
-            assert done.returncode in (0, 1), said
-            assert (done.stdout + done.stderr).replace("\n", "").isprintable(), said
-            assert done.returncode == 0 or look == ["doctor"] or done.stderr.startswith("Error: "), said
+        for command in COMMANDS:
+            done = deepchecks(*command)
+            context = (table, column, value, command, done.stdout, done.stderr)
+            assert done.returncode in (0, 1), context
+            assert (done.stdout + done.stderr).replace("\n", "").isprintable(), context
+            assert done.returncode == 0 or command == ["doctor"] or done.stderr.startswith("Error: "), context
 
 
-def test_a_hostile_choice_policy_and_endpoint_are_text(deepchecks: Run, home: Path) -> None:
+def test_hostile_text_in_the_choice_and_the_endpoint_is_escaped(deepchecks: Run, home: Path) -> None:
     (home / "config").mkdir(parents=True)
     (home / "config" / "mode").write_text("on\x1b[2J\n")
     (home / "config" / "endpoint").write_text("https://x.example/\x1b[2J<b>\n")
-    for look in (["status", "--explain"], ["view", "--output", "-"], ["doctor"]):
-        done = deepchecks(*look)
+    for command in (["status", "--explain"], ["view", "--output", "-"], ["doctor"]):
+        done = deepchecks(*command)
         assert "\x1b" not in done.stdout + done.stderr
         assert "<b>" not in done.stdout
     assert json.loads(deepchecks("status", "--json").stdout)["mode"] == "off"

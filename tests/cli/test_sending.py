@@ -1,7 +1,7 @@
-"""Each sentence about sending against what then happens: a real receiver counts what arrives.
+"""Each printed sentence about sending is compared with what happens next: a real receiver counts the requests.
 
-Every scenario is set up twice. Once an import that is due and its child run by themselves, once a person types `flush`.
-Before that, every command that reports says what will happen, and none of them sends.
+Every scenario is set up twice, once for the automatic upload and once for `flush`. Before that, every reporting command
+must print the same sentence about sending, and none of them may send.
 """
 
 import json
@@ -27,7 +27,7 @@ DAY_S = 86_400
 
 
 class World:
-    """What a scenario can arrange."""
+    """What a scenario can set up."""
 
     def __init__(self, deepchecks: Run, sql: Sql, home: Path, receiver: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         self.deepchecks, self.sql, self.home, self.receiver = deepchecks, sql, home, receiver
@@ -52,7 +52,7 @@ class World:
         self.patch.setenv(name, value)
 
     def attach(self) -> None:
-        """The library brings the endpoint, as its import has noted."""
+        """The library sets the endpoint, as its import records it."""
         self.attached = self.receiver.url
         upload_if_due(self.attached)
 
@@ -65,80 +65,80 @@ class World:
         self.receiver.status = 200
         self.sql("UPDATE batches SET tried_at = tried_at - ?", days_ago * DAY_S)
 
-    def ask_for_a_pause(self, host: str) -> None:
+    def request_retry_after(self, host: str) -> None:
         self.sql("INSERT INTO retry_after VALUES (?, unixepoch() + 3600)", host)
 
-    def be_due(self) -> None:
+    def make_due(self) -> None:
         if (self.home / "state" / "spool.db").is_file():
             self.sql("UPDATE spool SET next_upload = unixepoch() - 1")
 
 
 class Scenario(NamedTuple):
-    """How it is arranged; what holds up the automatic upload; how many requests it, and `flush`, then makes."""
+    """How it is set up; what blocks the automatic upload; how many requests the upload, and `flush`, then make."""
 
     arrange: Callable[[World], object]
     blocked_by: str | None
     automatic: int
     flushed: int
-    left: bool = True  # whether `flush` fails, because something is left
+    left: bool = True  # whether `flush` fails because events are left
 
 
-def steps(*each: Callable[[World], object]) -> Callable[[World], object]:
-    """One after the other."""
+def steps(*all_steps: Callable[[World], object]) -> Callable[[World], object]:
+    """Run these steps in order."""
 
     def arrange(world: World) -> None:
-        for step in each:
+        for step in all_steps:
             step(world)
 
     return arrange
 
 
-def pending(*each: Callable[[World], object]) -> Callable[[World], object]:
-    """Three events are pending, then these steps."""
-    return steps(lambda world: world.record("run-check", "run-check", "run-suite"), *each)
+def pending(*all_steps: Callable[[World], object]) -> Callable[[World], object]:
+    """Record three events, then run these steps."""
+    return steps(lambda world: world.record("run-check", "run-check", "run-suite"), *all_steps)
 
 
-def mine(world: World) -> None:
+def set_endpoint(world: World) -> None:
     world.config("endpoint", world.receiver.url)
 
 
-def elsewhere(world: World) -> None:
+def set_other_endpoint(world: World) -> None:
     world.config("endpoint", "http://127.0.0.1:9")
 
 
-def fence(world: World) -> None:
-    mine(world)
+def close_fence(world: World) -> None:
+    set_endpoint(world)
     world.sql("UPDATE spool SET epoch = epoch + 1")
     world.config("mode", "on")
 
 
-def future(world: World) -> None:
-    mine(world)
+def date_tomorrow(world: World) -> None:
+    set_endpoint(world)
     world.sql("UPDATE events SET day = day + 1 WHERE event > 0")
 
 
-def damage(world: World) -> None:
+def damage_batches(world: World) -> None:
     world.sql("UPDATE batches SET packed = x'00', tried_at = NULL")
-    assert world.deepchecks("flush").returncode == 1  # it is noted
+    assert world.deepchecks("flush").returncode == 1  # it is recorded as the outcome
 
 
-def spoil(world: World) -> None:
-    mine(world)
+def replace_spool(world: World) -> None:
+    set_endpoint(world)
     for path in (world.home / "state").glob("spool.db*"):
         path.unlink()
     (world.home / "state" / "spool.db").mkdir()
 
 
 SCENARIOS = {
-    "nothing set": Scenario(pending(), "no-endpoint", 0, 0),
-    "never used": Scenario(mine, "nothing-pending", 0, 0, left=False),
-    "the user's endpoint": Scenario(pending(mine), None, 1, 1, left=False),
+    "no endpoint": Scenario(pending(), "no-endpoint", 0, 0),
+    "never used": Scenario(set_endpoint, "nothing-pending", 0, 0, left=False),
+    "the user's endpoint": Scenario(pending(set_endpoint), None, 1, 1, left=False),
     "the environment's endpoint": Scenario(
-        pending(elsewhere, lambda world: world.variable(VARIABLE, world.receiver.url)), None, 1, 1, left=False
+        pending(set_other_endpoint, lambda world: world.variable(VARIABLE, world.receiver.url)), None, 1, 1, left=False
     ),
     "the policy's endpoint": Scenario(
         pending(
-            elsewhere,
+            set_other_endpoint,
             lambda world: world.variable(VARIABLE, "http://127.0.0.1:9"),
             lambda world: world.policy("endpoint", world.receiver.url),
         ),
@@ -146,80 +146,83 @@ SCENARIOS = {
         left=False,
     ),
     "deepchecks' endpoint before its notice": Scenario(pending(World.attach), "notice", 0, 1, left=False),
-    "and on, chosen before": Scenario(
+    "deepchecks' endpoint, and on chosen before": Scenario(
         pending(lambda world: world.deepchecks("enable"), World.attach), "notice", 0, 1, left=False
     ),
-    "and on, chosen with it in force": Scenario(
+    "deepchecks' endpoint, and on chosen with it in force": Scenario(
         pending(World.attach, lambda world: world.deepchecks("enable")), None, 1, 1, left=False
     ),
     "deepchecks' endpoint after its notice": Scenario(
         pending(lambda world: world.config("notice", world.url), World.attach), None, 1, 1, left=False
     ),
-    "and the administrator's on": Scenario(
+    "deepchecks' endpoint, and the administrator's on": Scenario(
         pending(lambda world: world.policy("mode", "on"), World.attach), None, 1, 1, left=False
     ),
-    "off by the policy": Scenario(pending(mine, lambda world: world.policy("mode", "off")), "mode", 0, 0),
-    "local by the policy": Scenario(pending(mine, lambda world: world.policy("mode", "local")), "mode", 0, 0),
-    "off by a variable": Scenario(pending(mine, lambda world: world.variable("DO_NOT_TRACK", "1")), "mode", 0, 0),
-    "local by choice": Scenario(pending(mine, lambda world: world.deepchecks("local")), "mode", 0, 0),
+    "off by the policy": Scenario(pending(set_endpoint, lambda world: world.policy("mode", "off")), "mode", 0, 0),
+    "local by the policy": Scenario(pending(set_endpoint, lambda world: world.policy("mode", "local")), "mode", 0, 0),
+    "off by a variable": Scenario(
+        pending(set_endpoint, lambda world: world.variable("DO_NOT_TRACK", "1")), "mode", 0, 0
+    ),
+    "local by choice": Scenario(pending(set_endpoint, lambda world: world.deepchecks("local")), "mode", 0, 0),
     "an unknown value": Scenario(
-        pending(mine, lambda world: world.variable("DEEPCHECKS_TELEMETRY", "true")), "mode", 0, 0
+        pending(set_endpoint, lambda world: world.variable("DEEPCHECKS_TELEMETRY", "true")), "mode", 0, 0
     ),
     "an unknown value in the policy": Scenario(
-        pending(mine, lambda world: world.policy("mode", "maybe")), "mode", 0, 0
+        pending(set_endpoint, lambda world: world.policy("mode", "maybe")), "mode", 0, 0
     ),
     "an invalid endpoint of the policy": Scenario(
-        pending(mine, lambda world: world.policy("endpoint", "collector")), "invalid-endpoint", 0, 0
+        pending(set_endpoint, lambda world: world.policy("endpoint", "collector")), "invalid-endpoint", 0, 0
     ),
     "an invalid endpoint of the environment": Scenario(
-        pending(mine, lambda world: world.variable(VARIABLE, "collector")), "invalid-endpoint", 0, 0
+        pending(set_endpoint, lambda world: world.variable(VARIABLE, "collector")), "invalid-endpoint", 0, 0
     ),
     "an invalid endpoint of the user": Scenario(
         pending(lambda world: world.config("endpoint", "http://8.8.8.8")), "invalid-endpoint", 0, 0
     ),
-    "a closed fence": Scenario(pending(fence), "fence", 0, 0),
-    "a spool that cannot be read": Scenario(pending(spoil), "spool", 0, 0),
-    "the receiver asked for a pause": Scenario(
-        pending(mine, lambda world: world.ask_for_a_pause(world.host)), "retry-after", 0, 0
+    "a closed fence": Scenario(pending(close_fence), "fence", 0, 0),
+    "a spool that cannot be read": Scenario(pending(replace_spool), "spool", 0, 0),
+    "Retry-After of this receiver": Scenario(
+        pending(set_endpoint, lambda world: world.request_retry_after(world.host)), "retry-after", 0, 0
     ),
-    "another receiver asked for a pause": Scenario(
-        pending(mine, lambda world: world.ask_for_a_pause("b.example")), None, 1, 1, left=False
+    "Retry-After of another receiver": Scenario(
+        pending(set_endpoint, lambda world: world.request_retry_after("b.example")), None, 1, 1, left=False
     ),
-    "parked lately": Scenario(lambda world: world.park(2), "parked", 0, 2, left=False),
+    "parked recently": Scenario(lambda world: world.park(2), "parked", 0, 2, left=False),
     "parked a week ago": Scenario(lambda world: world.park(2, days_ago=8), None, 2, 2, left=False),
-    "parked, and something pending": Scenario(steps(World.park, World.record), None, 1, 2, left=False),
-    "as many parked as there may be": Scenario(
+    "parked, and an event pending": Scenario(steps(World.park, World.record), None, 1, 2, left=False),
+    "the maximum of parked batches": Scenario(
         steps(lambda world: world.park(8), World.record), "parked", 0, 9, left=False
     ),
-    "parked and damaged": Scenario(steps(World.park, damage), "parked", 0, 0),
-    "dated tomorrow": Scenario(pending(future), "future-day", 0, 0),
+    "parked and damaged": Scenario(steps(World.park, damage_batches), "parked", 0, 0),
+    "dated tomorrow": Scenario(pending(date_tomorrow), "future-day", 0, 0),
     "all delivered": Scenario(
-        pending(mine, lambda world: world.deepchecks("flush")), "nothing-pending", 0, 0, left=False
+        pending(set_endpoint, lambda world: world.deepchecks("flush")), "nothing-pending", 0, 0, left=False
     ),
 }
 
 
 @pytest.fixture
 def world(deepchecks: Run, sql: Sql, home: Path, receiver: Any, monkeypatch: pytest.MonkeyPatch) -> World:
-    monkeypatch.setattr(background, "_start", run_child)
+    monkeypatch.setattr(background, "_start", run_uploader)
     return World(deepchecks, sql, home, receiver, monkeypatch)
 
 
-def run_child(_: str, attached: str | None) -> None:
-    """The child as the host starts it, but waited for."""
+def run_uploader(_: str, attached: str | None) -> None:
+    """Run the uploader process as the host starts it, and wait for it."""
     command = [sys.executable, "-m", "deepchecks_telemetry.uploader", *([attached] if attached else [])]
     done = subprocess.run(command, capture_output=True, timeout=60)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
 
-def said_by(world: World, scenario: Scenario) -> dict[str, Any]:
-    """What all of them say, once it is seen to be the same and that none of them sends."""
+def reported(world: World, scenario: Scenario) -> dict[str, Any]:
+    """The report of `status`, after a check that all commands print its sentence and that none of them sends."""
     before = len(world.receiver.bodies)
     status: dict[str, Any] = json.loads(world.deepchecks("status", "--json").stdout)
     sentence: str = status["sending"]
     assert (status["blocked_by"], sentence) != (None, "")
     assert sentence in world.deepchecks("status").stdout
-    (upload,) = [each for each in json.loads(world.deepchecks("doctor", "--json").stdout) if each["name"] == "upload"]
+    findings = json.loads(world.deepchecks("doctor", "--json").stdout)
+    (upload,) = [finding for finding in findings if finding["name"] == "upload"]
     assert f"{upload['text']}." == sentence
     if status["recorded"] is not None:
         assert status["mode"] == "off" or sentence in world.deepchecks("preview").stderr
@@ -233,12 +236,12 @@ def said_by(world: World, scenario: Scenario) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_what_is_said_of_the_automatic_upload_is_what_it_does(name: str, world: World) -> None:
+def test_the_sentence_about_the_automatic_upload_is_true(name: str, world: World) -> None:
     scenario = SCENARIOS[name]
     scenario.arrange(world)
     before = len(world.receiver.bodies)
-    status = said_by(world, scenario)
-    world.be_due()
+    status = reported(world, scenario)
+    world.make_due()
     upload_if_due(world.attached)
     sent = len(world.receiver.bodies) - before
     assert sent == scenario.automatic
@@ -249,11 +252,11 @@ def test_what_is_said_of_the_automatic_upload_is_what_it_does(name: str, world: 
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_what_is_said_of_flush_is_what_it_does(name: str, world: World) -> None:
+def test_the_sentence_about_flush_is_true(name: str, world: World) -> None:
     scenario = SCENARIOS[name]
     scenario.arrange(world)
     before = len(world.receiver.bodies)
-    status = said_by(world, scenario)
+    status = reported(world, scenario)
     done = world.deepchecks("flush")
     sent = len(world.receiver.bodies) - before
     assert sent == scenario.flushed
@@ -264,12 +267,12 @@ def test_what_is_said_of_flush_is_what_it_does(name: str, world: World) -> None:
         assert done.stderr.startswith("Error: ")
         assert done.stderr.count("\n") == 1
     after = json.loads(world.deepchecks("status", "--json").stdout)
-    if sent:  # it was printed, so `status` agrees
+    if sent:  # flush has printed the endpoint, which counts as its notice
         assert (after["sends"], after["blocked_by"]) == (True, "nothing-pending")
 
 
-def test_flush_now_is_the_way_around_a_pause_that_it_says_it_is(world: World) -> None:
-    SCENARIOS["the receiver asked for a pause"].arrange(world)
+def test_flush_now_sends_despite_retry_after(world: World) -> None:
+    SCENARIOS["Retry-After of this receiver"].arrange(world)
     refused = world.deepchecks("flush")
     assert "Run: deepchecks telemetry flush --now" in refused.stderr
     assert world.receiver.bodies == []
@@ -277,11 +280,11 @@ def test_flush_now_is_the_way_around_a_pause_that_it_says_it_is(world: World) ->
     assert len(world.receiver.bodies) == 1
 
 
-def test_an_import_that_is_not_due_starts_nothing(world: World) -> None:
+def test_an_import_before_the_upload_is_due_starts_nothing(world: World) -> None:
     SCENARIOS["the user's endpoint"].arrange(world)
-    upload_if_due()  # the first one plans
-    planned = json.loads(world.deepchecks("status", "--json").stdout)["next_upload"]
-    assert planned > time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + DAY_S))
+    upload_if_due()  # the first one schedules the upload
+    scheduled = json.loads(world.deepchecks("status", "--json").stdout)["next_upload"]
+    assert scheduled > time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + DAY_S))
     upload_if_due()
     assert world.receiver.bodies == []
-    assert planned in world.deepchecks("status").stdout
+    assert scheduled in world.deepchecks("status").stdout

@@ -1,4 +1,9 @@
-"""The command line: `deepchecks telemetry …`; a command's module is imported when the command runs."""
+"""The command line `deepchecks telemetry …`; the module of a command is imported when the command runs.
+
+choice    enable, local, disable, purge            show      status, inspect, preview, sent, catalogue, doctor
+transfer  flush, export, deliver, settle           setup     attach, detach, collector, tour
+page      view, and the HTML page that it writes
+"""
 
 import io
 import os
@@ -16,27 +21,27 @@ if TYPE_CHECKING:
 __all__ = ["deepchecks", "main", "telemetry", "view"]
 
 CONTEXT = {"help_option_names": ["-h", "--help"]}
-# In the order in which a new user needs them: the module of each, and its line in the list.
+# The module of each command and its line in the list, in the order in which a new user needs them.
 COMMANDS = {
-    "status": ("status", "Show whether telemetry is on, why, and what is pending."),
+    "status": ("show.status", "Show whether telemetry is on, why, and what is pending."),
     "view": ("page.view", "Show all data and settings as an HTML page in the browser."),
-    "inspect": ("look", "List counts that are not sent yet, by day, event, environment."),
-    "preview": ("look", "Print the exact body of the next request, byte for byte."),
-    "sent": ("look", "List all batches and their outcome, or print the body of one."),
-    "catalogue": ("catalogue", "List every event and field that can be recorded, and why."),
-    "doctor": ("doctor", "Check for problems, and print how to fix them."),
-    "enable": ("choose", "Record, and send if an endpoint is set."),
-    "local": ("choose", "Record on this machine, and never send."),
-    "disable": ("disable", "Stop recording, and wipe what was recorded."),
-    "purge": ("purge", "Turn telemetry off, and remove all of its files for this user."),
-    "attach": ("attach", "Record the events of deepchecks in this environment."),
-    "detach": ("attach", "Undo attach: stop recording in this environment."),
-    "flush": ("send", "Send pending counts now."),
-    "export": ("courier", "Write pending counts to a file that another machine can send."),
-    "deliver": ("courier", "Send exported files, and write a receipt."),
-    "settle": ("courier", "Mark batches as delivered from a receipt."),
-    "collector": ("collect", "Receive counts on one machine or network, and report them."),
-    "tour": ("tour", "Demonstrate every step in a temporary directory."),
+    "inspect": ("show.inspect", "List counts that are not sent yet, by day, event, environment."),
+    "preview": ("show.preview", "Print the exact body of the next request, byte for byte."),
+    "sent": ("show.sent", "List all batches and their outcome, or print the body of one."),
+    "catalogue": ("show.catalogue", "List every event and field that can be recorded, and why."),
+    "doctor": ("show.doctor", "Check for problems, and print how to fix them."),
+    "enable": ("choice.enable", "Record, and send if an endpoint is set."),
+    "local": ("choice.local", "Record on this machine, and never send."),
+    "disable": ("choice.disable", "Stop recording, and wipe what was recorded."),
+    "purge": ("choice.purge", "Turn telemetry off, and remove all of its files for this user."),
+    "attach": ("setup.attach", "Record the events of deepchecks in this environment."),
+    "detach": ("setup.detach", "Undo attach: stop recording in this environment."),
+    "flush": ("transfer.flush", "Send pending counts now."),
+    "export": ("transfer.export", "Write pending counts to a file that another machine can send."),
+    "deliver": ("transfer.deliver", "Send exported files, and write a receipt."),
+    "settle": ("transfer.settle", "Mark batches as delivered from a receipt."),
+    "collector": ("setup.collector", "Receive counts on one machine or network, and report them."),
+    "tour": ("setup.tour", "Demonstrate every step in a temporary directory."),
 }
 
 
@@ -63,7 +68,7 @@ def telemetry() -> None:
 
 
 def __getattr__(name: str) -> object:
-    """In a notebook `from deepchecks_telemetry.cli import view` gives the page."""
+    """Import `view` on first use, so that no other command imports the page."""
     if name == "view":
         from deepchecks_telemetry.cli.page.view import view
 
@@ -72,8 +77,8 @@ def __getattr__(name: str) -> object:
 
 
 def main() -> None:
-    """The console script; exits 0 when done, 1 when it could not, 2 for a usage error."""
+    """The console script; exits with 0 when done, 1 on failure, 2 on a usage error."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a terminal without UTF-8 shows less, but it shows
+            stream.reconfigure(errors="backslashreplace")  # a character that the terminal's encoding lacks is escaped
     deepchecks.main(prog_name="deepchecks", color=False if os.environ.get("NO_COLOR") else None)

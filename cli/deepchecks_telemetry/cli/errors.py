@@ -1,4 +1,4 @@
-"""Every foreign error becomes one line here: what happened, then what to do; the exit code is 1."""
+"""Errors of our packages and of the system become one line: what happened, then what to do; the exit code is 1."""
 
 import errno
 from difflib import get_close_matches
@@ -6,7 +6,7 @@ from typing import IO, Any
 
 import click
 
-from deepchecks_telemetry.cli.output import plain, say_line
+from deepchecks_telemetry.cli.output import echo_line, escape_control_chars
 
 REMEDIES = {  # of the spool's errors
     "Busy": "Try again in a moment.",
@@ -16,36 +16,36 @@ REMEDIES = {  # of the spool's errors
 }
 
 
-class Failure(click.ClickException):
-    """Something that could not be done: shown as `Error: what happened. What to do.`"""
+class CliError(click.ClickException):
+    """A command failed: printed as `Error: what happened. What to do.`"""
 
     def format_message(self) -> str:
-        """One line, whatever a path or a file put into it."""
-        return plain(self.message)
+        """The message as one line, with control characters escaped, because it can contain a path or text of a file."""
+        return escape_control_chars(self.message)
 
     def show(self, file: IO[str] | None = None) -> None:
-        """On a terminal folded between words; elsewhere it is one line."""
+        """Print the message: wrapped between words on a terminal, otherwise on one line."""
         if file is None:
-            say_line(f"Error: {self.format_message()}", err=True)
+            echo_line(f"Error: {self.format_message()}", err=True)
         else:
             super().show(file)
 
 
-def tell(error: Exception) -> Failure | None:
-    """The failure to show for an error of one of the rooms or of the system; None for one that is a bug."""
-    from deepchecks_telemetry.spool.errors import SpoolError  # the package loads SQLite, which no help needs
+def to_cli_error(error: Exception) -> CliError | None:
+    """Translate an error of our packages or of the system; None for any other error, which is a bug."""
+    from deepchecks_telemetry.spool.errors import SpoolError  # loads SQLite, which `--help` does not need
 
     if isinstance(error, SpoolError):
-        return Failure(f"{sentence(error)} {REMEDIES.get(type(error).__name__, '')}".strip())
+        return CliError(f"{sentence(error)} {REMEDIES.get(type(error).__name__, '')}".strip())
     if isinstance(error, OSError) and error.filename is not None and error.errno != errno.EPIPE:
-        return Failure(f"{error.strerror}: {error.filename}. Check its owner, its permissions and the disk.")
+        return CliError(f"{error.strerror}: {error.filename}. Check its owner, its permissions and the disk.")
     if type(error).__module__.startswith("deepchecks_telemetry."):
-        return Failure(_advise(error))
+        return CliError(_with_remedy(error))
     return None
 
 
-def _advise(error: Exception) -> str:
-    from deepchecks_telemetry.uploader.errors import BadEndpoint, NotAllowed
+def _with_remedy(error: Exception) -> str:
+    from deepchecks_telemetry.uploader.errors import BadEndpoint, NotAllowed  # these load SQLite too
     from deepchecks_telemetry.uploader.plan.text import change_endpoint
 
     if isinstance(error, BadEndpoint):
@@ -56,28 +56,29 @@ def _advise(error: Exception) -> str:
 
 
 def sentence(text: object) -> str:
-    """An error's text, or any other clause, as a sentence."""
+    """Format the text of an error, or another clause, as a sentence."""
     clause = str(text)
     return f"{clause[:1].upper()}{clause[1:]}."
 
 
 def instruction(remedy: str | None) -> str:
-    """What to do, after an error's sentence: a command stays as it is typed."""
+    """Format a remedy to follow an error's sentence: a command after `Run:`, without a full stop."""
     if remedy is None:
         return ""
     return f"Run: {remedy}" if remedy.startswith("deepchecks ") else sentence(remedy)
 
 
-def _plain(error: click.UsageError) -> click.UsageError:
-    """The error itself unless what it repeats would move a cursor: a word can be a file's name, "--\\x1b[2J.jsonl"."""
-    said = error.format_message()
-    if isinstance(error, click.exceptions.NoArgsIsHelpError):  # it holds the help, whose lines are ours
+def _escaped(error: click.UsageError) -> click.UsageError:
+    """Escape control characters in a usage error: it repeats an argument, which can be a file's name "--\\x1b[2J"."""
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):  # its message is the help text, with our own line ends
         return error
-    return error if plain(said) == said else click.UsageError(plain(said), error.ctx)
+    message = error.format_message()
+    escaped = escape_control_chars(message)
+    return error if escaped == message else click.UsageError(escaped, error.ctx)
 
 
 class Group(click.Group):
-    """A group whose commands fail in one line, and are listed in the order in which they were added."""
+    """A click group whose commands fail with one line, and are listed in the order in which they were added."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - the signature is click's
         """The names, unsorted."""
@@ -86,33 +87,33 @@ class Group(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command; for a mistyped one, name those that may have been meant (older clicks do not)."""
+        """Find the command; for a mistyped name, suggest similar ones, which older versions of click do not."""
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
-            meant = get_close_matches(args[0], self.list_commands(ctx))
-            if not meant or "Did you mean" in error.format_message():
+            similar = get_close_matches(args[0], self.list_commands(ctx))
+            if not similar or "Did you mean" in error.format_message():
                 raise
-            said = f"{error.format_message()} Did you mean {' or '.join(map(repr, meant))}?"
-            raise click.UsageError(said, ctx) from error
+            message = f"{error.format_message()} Did you mean {' or '.join(map(repr, similar))}?"
+            raise click.UsageError(message, ctx) from error
 
-    def make_context(self, *args: Any, **named: Any) -> click.Context:
-        """Read the words."""
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        """Parse the arguments."""
         try:
-            return super().make_context(*args, **named)
+            return super().make_context(*args, **kwargs)
         except click.UsageError as error:
-            raise _plain(error) from None
+            raise _escaped(error) from None
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; an error of a room becomes a `Failure`, anything else stays as it is."""
+        """Run the command; a known error becomes a `CliError`, any other is raised unchanged."""
         try:
             return super().invoke(ctx)
         except click.UsageError as error:
-            raise _plain(error) from None
+            raise _escaped(error) from None
         except click.ClickException:
             raise
         except Exception as error:
-            told = tell(error)
-            if told is None:
+            cli_error = to_cli_error(error)
+            if cli_error is None:
                 raise
-            raise told from error
+            raise cli_error from error

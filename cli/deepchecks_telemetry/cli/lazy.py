@@ -1,4 +1,4 @@
-"""A group that imports a command when it runs: `--help` and a mistyped name import none of them."""
+"""A click group that imports a command when it runs: `--help` and a mistyped name import none of them."""
 
 from collections.abc import Mapping
 from importlib import import_module
@@ -12,10 +12,10 @@ PACKAGE = "deepchecks_telemetry.cli"
 
 
 class LazyGroup(Group):
-    """`table` has the module of each command, which has the command under its own name, and its line in the list."""
+    """`table` maps a command's name to its module, which defines the command under that name, and its short help."""
 
-    def __init__(self, *arguments: Any, table: Mapping[str, tuple[str, str]], **named: Any) -> None:
-        super().__init__(*arguments, **named)
+    def __init__(self, *args: Any, table: Mapping[str, tuple[str, str]], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
         self.table = table
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - the signature is click's

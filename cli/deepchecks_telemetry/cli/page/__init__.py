@@ -1,6 +1,6 @@
-"""The picture that `view` shows: facts are read once, drawn by small pure functions, and every text is escaped.
+"""The command `view` and its HTML page: data is read once, rendered by pure functions, and every text is escaped.
 
-facts   what is read          chart    counts over time          counts    by day, event, environment
-html    what is escaped       way      where data goes           requests  the next one, and the ledger
+data    what is read          chart    counts over time          counts    by day, event, environment
+html    escaping              sending  where counts are sent     requests  the next request, and the batches
 page    the document, with the policy that lets it load nothing
 """

@@ -1,4 +1,4 @@
-"""Counts over time as one inline SVG: at most some hundred bars, whatever the years, each with its numbers as text."""
+"""Counts over time as one inline SVG: at most about a hundred bars for any number of years, each with its numbers."""
 
 import math
 from collections import Counter
@@ -6,20 +6,20 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from deepchecks_telemetry.cli.page.facts import STATES, Count
+from deepchecks_telemetry.cli.page.data import STATES, Count
 from deepchecks_telemetry.cli.page.html import Html, join, tag
 
 EPOCH = date(1970, 1, 1)
 LAST_DAY = (date.max - EPOCH).days
-ANY_DAY = range(LAST_DAY + 1)  # a spool that was edited by hand can hold a day that is none, or a text
-MOST_BARS = 120
-FEWEST_DAYS = 14  # a first day alone would be one bar as wide as the page
-WIDE, HIGH = 720, 180
+VALID_DAYS = range(LAST_DAY + 1)  # a spool that was edited by hand can hold any other number, or a text
+MAX_BARS = 120
+MIN_DAYS = 14  # a single day would be one bar as wide as the page
+WIDTH, HEIGHT = 720, 180
 
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """What a bar stands for: `floor` gives the first day of the bar that a day is in, `step_days` reaches the next."""
+    """The time that a bar covers: `floor` is the first day of a day's bar; the next bar begins within `step_days`."""
 
     name: str
     step_days: int
@@ -37,35 +37,35 @@ UNITS = (
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A stretch of time and how many events of each state are in it."""
+    """The number of events in each state, in the time from `start` on."""
 
     start: date
     sums: Counter[str]
 
     @property
     def total(self) -> int:
-        """All states together."""
+        """The number of events in all states."""
         return sum(self.sums.values())
 
 
 def by_day(counts: Iterable[Count]) -> dict[int, Counter[str]]:
-    """Sums by day and state, oldest first; days that no calendar has are left to the caller's totals."""
+    """Sums by day and state, oldest first; invalid days are left out."""
     sums: dict[int, Counter[str]] = {}
     for count in counts:
-        if count.day in ANY_DAY:
+        if count.day in VALID_DAYS:
             sums.setdefault(count.day, Counter())[count.state] += count.count
     return dict(sorted(sums.items()))
 
 
 def bars(days: dict[int, Counter[str]], today: int) -> tuple[Unit, list[Bar]]:
-    """The bars from the first day to today, in the smallest unit of which there are not too many."""
-    first, last = min([*days, today - FEWEST_DAYS + 1]), max([*days, today])
+    """The bars from the first day to today, in the smallest unit that needs less than `MAX_BARS`."""
+    first, last = min([*days, today - MIN_DAYS + 1]), max([*days, today])
     start, end = EPOCH + timedelta(max(first, 0)), EPOCH + timedelta(min(last, LAST_DAY))
-    unit = next((unit for unit in UNITS if (end - start).days / unit.step_days < MOST_BARS), UNITS[-1])
-    made = {begin: Bar(begin, Counter()) for begin in _starts(unit, start, end)}
+    unit = next((unit for unit in UNITS if (end - start).days / unit.step_days < MAX_BARS), UNITS[-1])
+    by_start = {begin: Bar(begin, Counter()) for begin in _starts(unit, start, end)}
     for day, sums in days.items():
-        made[unit.floor(EPOCH + timedelta(day))].sums.update(sums)
-    return unit, list(made.values())
+        by_start[unit.floor(EPOCH + timedelta(day))].sums.update(sums)
+    return unit, list(by_start.values())
 
 
 def _starts(unit: Unit, start: date, end: date) -> Iterator[date]:
@@ -78,51 +78,51 @@ def _starts(unit: Unit, start: date, end: date) -> Iterator[date]:
 
 
 def ceiling(largest: int) -> int:
-    """The top of the axis: 1, 2 or 5 and zeros, and even, so that its half is a number of events too."""
+    """The top of the axis: a round even number, because its half is labelled too."""
     if largest <= 2:
         return 2
     power: int = 10 ** int(math.log10(largest))
     return next(top for top in (power, 2 * power, 4 * power, 6 * power, 8 * power, 10 * power) if top >= largest)
 
 
-def chart(unit: Unit, drawn: Sequence[Bar], *, label: str) -> Html:
-    """The picture; its axes are HTML, so that their letters keep their size on a phone."""
-    top = ceiling(max(bar.total for bar in drawn))
-    wide = WIDE / len(drawn)
-    body = join(*(_stack(bar, unit, index * wide, wide, top) for index, bar in enumerate(drawn)))
-    lines = join(*(_line(y) for y in (0, HIGH / 2, HIGH)))
-    picture = tag(
+def chart(unit: Unit, all_bars: Sequence[Bar], *, label: str) -> Html:
+    """The chart; its axes are HTML, so that their text keeps its size on a phone."""
+    top = ceiling(max(bar.total for bar in all_bars))
+    width = WIDTH / len(all_bars)
+    body = join(*(_stack(bar, unit, index * width, width, top) for index, bar in enumerate(all_bars)))
+    lines = join(*(_line(y) for y in (0, HEIGHT / 2, HEIGHT)))
+    svg = tag(
         "svg", tag("title", label), _hatching(), lines, body,
-        viewBox=f"0 0 {WIDE} {HIGH}", preserveAspectRatio="none", role="img", aria_label=label,
+        viewBox=f"0 0 {WIDTH} {HEIGHT}", preserveAspectRatio="none", role="img", aria_label=label,
     )  # fmt: skip
     rule = tag("div", *(tag("span", f"{value:,}") for value in (top, top // 2, 0)), class_="rule", aria_hidden="true")
-    marks = (drawn[0], drawn[len(drawn) // 2], drawn[-1])
+    marks = (all_bars[0], all_bars[len(all_bars) // 2], all_bars[-1])
     scale = tag("div", *(tag("span", _name(bar.start, unit)) for bar in marks), class_="scale", aria_hidden="true")
-    return tag("div", rule, picture, scale, class_="chart")
+    return tag("div", rule, svg, scale, class_="chart")
 
 
-def _stack(bar: Bar, unit: Unit, x: float, wide: float, top: int) -> Html:
-    said = ", ".join(f"{bar.sums[state]:,} {state}" for state in STATES if bar.sums[state]) or "nothing"
-    parts, y = [tag("title", f"{unit.name} {_name(bar.start, unit)}: {said}")], float(HIGH)
-    parts.append(_rect("hit", x, 0, wide, HIGH))
+def _stack(bar: Bar, unit: Unit, x: float, width: float, top: int) -> Html:
+    numbers = ", ".join(f"{bar.sums[state]:,} {state}" for state in STATES if bar.sums[state]) or "nothing"
+    parts, y = [tag("title", f"{unit.name} {_name(bar.start, unit)}: {numbers}")], float(HEIGHT)
+    parts.append(_rect("hit", x, 0, width, HEIGHT))
     for state in STATES:
         if bar.sums[state] > 0:
-            high = HIGH * bar.sums[state] / top
-            y -= high
-            parts.append(_rect(state, x + wide * 0.1, y, wide * 0.8, high))
+            height = HEIGHT * bar.sums[state] / top
+            y -= height
+            parts.append(_rect(state, x + width * 0.1, y, width * 0.8, height))
     return tag("g", *parts)
 
 
-def _rect(kind: str, x: float, y: float, wide: float, high: float) -> Html:
-    return tag("rect", class_=kind, x=f"{x:.2f}", y=f"{y:.2f}", width=f"{wide:.2f}", height=f"{high:.2f}")
+def _rect(class_: str, x: float, y: float, width: float, height: float) -> Html:
+    return tag("rect", class_=class_, x=f"{x:.2f}", y=f"{y:.2f}", width=f"{width:.2f}", height=f"{height:.2f}")
 
 
 def _line(y: float) -> Html:
-    return tag("line", x1="0", x2=WIDE, y1=y, y2=y)
+    return tag("line", x1="0", x2=WIDTH, y1=y, y2=y)
 
 
 def _hatching() -> Html:
-    """What tells waiting from sent where there is no colour."""
+    """The pattern that distinguishes unsent from sent events without colour."""
     path = tag("path", d="M-1,1 l2,-2 M0,6 l6,-6 M5,7 l2,-2")
     box = tag("rect", width="6", height="6")
     return tag("defs", tag("pattern", box, path, id="hatch", width="6", height="6", patternUnits="userSpaceOnUse"))

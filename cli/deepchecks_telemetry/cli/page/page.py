@@ -1,4 +1,4 @@
-"""The picture as one HTML file: the answer first, then the numbers, the way they take, the bytes, and who decides."""
+"""The page as one HTML file: mode and sending first, then the counts, the requests, and the settings."""
 
 import base64
 import hashlib
@@ -9,27 +9,27 @@ from importlib.metadata import version
 from importlib.resources import files
 
 from deepchecks_telemetry.cli.output import number_text, time_text
-from deepchecks_telemetry.cli.page import counts, requests, way
-from deepchecks_telemetry.cli.page.facts import Facts
+from deepchecks_telemetry.cli.page import counts, requests, sending
+from deepchecks_telemetry.cli.page.data import PageData
 from deepchecks_telemetry.cli.page.html import Html, tag
 from deepchecks_telemetry.spool.stats import explain_dropped
 
 TITLE = "Deepchecks usage counts on this machine"
-FRAME_HIGH = 720
-HIDDEN = "not shown here, because a notebook keeps its output"
+FRAME_HEIGHT = 720
+NOT_SHOWN = "not shown here, because a notebook keeps its output"
 
 
-def page(facts: Facts, *, kept: bool = False) -> str:
-    """The document; its policy allows one style sheet, by its digest, and nothing else.
+def page(data: PageData, *, notebook: bool = False) -> str:
+    """The document; its content security policy allows one style sheet, by its digest, and nothing else.
 
-    `kept` is for a notebook, which keeps what it shows: without identifiers, digests, bytes of requests and paths.
+    For a `notebook`, which keeps its output, identifiers, digests, bytes of requests and paths are left out.
     """
-    if kept:
-        facts = _without_names(facts)
+    if notebook:
+        data = _redacted(data)
     style = files(__package__).joinpath("page.css").read_text("utf-8")
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
-    body = tag("body", tag("main", _head(facts), *_sections(facts, kept=kept)), _foot(facts))
+    body = tag("body", tag("main", _head(data), *_sections(data, notebook=notebook)), _foot(data))
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
@@ -39,14 +39,14 @@ def page(facts: Facts, *, kept: bool = False) -> str:
 
 
 def frame(document: str) -> str:
-    """The document for a notebook: in a frame of its own that may run nothing and reach nothing."""
+    """The document for a notebook, in a sandboxed frame, which runs and loads nothing."""
     source = escape(document, quote=True)
-    size = f'width="100%" height="{FRAME_HIGH}" style="border: 0"'
+    size = f'width="100%" height="{FRAME_HEIGHT}" style="border: 0"'
     return f'<iframe title="{TITLE}" sandbox srcdoc="{source}" {size}></iframe>'
 
 
-def _head(facts: Facts) -> Html:
-    status = facts.status
+def _head(data: PageData) -> Html:
+    status = data.status
     mode = tag("strong", status["mode"], class_=f"mode {status['mode']}")
     return tag(
         "header",
@@ -54,58 +54,58 @@ def _head(facts: Facts) -> Html:
         tag("p", "Telemetry is ", mode, f" decided by {status['decided_by']}.", class_="answer"),
         tag("p", status["sending"], class_="answer"),
         tag("p", status["problem"], class_="problem") if status["problem"] else "",
-        tag("dl", *_figures(facts), class_="figures"),
+        tag("dl", *_figures(data), class_="figures"),
         tag("p", f"Dropped: {explain_dropped(status['dropped_by_reason'])}.", class_="note")
         if status["dropped"]
         else "",
     )
 
 
-def _figures(facts: Facts) -> Iterator[Html]:
-    status = facts.status
-    shown = {name: status[name] for name in ("recorded", "pending", "delivered")}
-    shown |= {name: status[name] for name in ("sealed", "parked", "exported", "rejected", "dropped") if status[name]}
-    for name, value in shown.items():
+def _figures(data: PageData) -> Iterator[Html]:
+    status = data.status
+    figures = {name: status[name] for name in ("recorded", "pending", "delivered")}
+    figures |= {name: status[name] for name in ("sealed", "parked", "exported", "rejected", "dropped") if status[name]}
+    for name, value in figures.items():
         yield tag("div", tag("dt", name), tag("dd", number_text(value)))
 
 
-def _without_names(facts: Facts) -> Facts:
-    problem = facts.status["problem"] and "There is a problem. To see it, run deepchecks telemetry status."
-    sending = _without_problems(facts, facts.status["sending"])
-    status = {**facts.status, "installation_id": HIDDEN, "spool": HIDDEN, "problem": problem, "sending": sending}
+def _redacted(data: PageData) -> PageData:
+    problem = data.status["problem"] and "There is a problem. To see it, run deepchecks telemetry status."
+    sentence = _without_problems(data, data.status["sending"])
+    status = {**data.status, "installation_id": NOT_SHOWN, "spool": NOT_SHOWN, "problem": problem, "sending": sentence}
     answers = (
-        replace(each, where=HIDDEN, answer=each.answer and _without_problems(facts, each.answer))
-        for each in facts.answers
+        replace(answer, where=NOT_SHOWN, answer=answer.answer and _without_problems(data, answer.answer))
+        for answer in data.answers
     )
-    return replace(facts, status=status, answers=tuple(answers))
+    return replace(data, status=status, answers=tuple(answers))
 
 
-def _without_problems(facts: Facts, text: str) -> str:
-    """The text without what is wrong with a source of the mode, which names a path."""
-    for unknown in facts.status["not_understood"]:
+def _without_problems(data: PageData, text: str) -> str:
+    """Remove the problem of a source of the mode from the text, because it contains a path."""
+    for unknown in data.status["not_understood"]:
         text = text.replace(f" ({unknown['problem']})", "")
     return text
 
 
-def _sections(facts: Facts, *, kept: bool) -> Iterator[Html]:
-    hidden = tag("p", f"{HIDDEN[:1].upper()}{HIDDEN[1:]}. To see it, run deepchecks telemetry view.")
+def _sections(data: PageData, *, notebook: bool) -> Iterator[Html]:
+    not_shown = tag("p", f"{NOT_SHOWN[:1].upper()}{NOT_SHOWN[1:]}. To see it, run deepchecks telemetry view.")
     for title, *parts in (
-        ("Events by day", *counts.days(facts)),
-        ("Where counts are sent", *way.way(facts)),
-        ("What was recorded", counts.events(facts), counts.environments(facts)),
-        ("Next request", *((hidden,) if kept else requests.upcoming(facts))),
-        ("Batches", hidden if kept else requests.ledger(facts)),
-        ("Settings", *way.answers(facts)),
-        ("Commands", way.commands()),
+        ("Events by day", *counts.days(data)),
+        ("Where counts are sent", *sending.stations(data)),
+        ("What was recorded", counts.events(data), counts.environments(data)),
+        ("Next request", *((not_shown,) if notebook else requests.next_request(data))),
+        ("Batches", not_shown if notebook else requests.ledger(data)),
+        ("Settings", *sending.settings(data)),
+        ("Commands", sending.commands()),
     ):
         yield tag("section", tag("h2", title), *parts)
 
 
-def _foot(facts: Facts) -> Html:
-    made = f"Made {time_text(int(facts.now))} by deepchecks-telemetry {version('deepchecks-telemetry')}."
-    installation = facts.status["installation_id"] or "none"
+def _foot(data: PageData) -> Html:
+    origin = f"Made {time_text(int(data.now))} by deepchecks-telemetry {version('deepchecks-telemetry')}."
+    installation = data.status["installation_id"] or "none"
     return tag(
         "footer",
-        tag("p", f"{made} This page is a file: it loads nothing, runs nothing and sends nothing."),
+        tag("p", f"{origin} This page is a file: it loads nothing, runs nothing and sends nothing."),
         tag("p", "Random identifier of this installation: ", tag("code", installation), "."),
     )

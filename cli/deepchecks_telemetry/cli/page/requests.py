@@ -1,28 +1,28 @@
-"""The exact bytes of the next request, and what became of those before it."""
+"""The exact bytes of the next request, and the outcome of earlier batches."""
 
 from collections.abc import Iterator
 
 from deepchecks_telemetry.cli.output import count_text, digest_text, time_text
-from deepchecks_telemetry.cli.page.facts import Entry, Facts
+from deepchecks_telemetry.cli.page.data import Entry, PageData
 from deepchecks_telemetry.cli.page.html import Html, table, tag
 from deepchecks_telemetry.spool.consent.decision import OFF
 
 
-def upcoming(facts: Facts) -> Iterator[Html]:
-    """The next request's body, folded, as it would be sent."""
-    entry = facts.next_up
+def next_request(data: PageData) -> Iterator[Html]:
+    """The exact body of the next request, in a collapsed block."""
+    entry = data.next_request
     if entry is None:
-        yield tag("p", f"No request: {_reason(facts)}.")
+        yield tag("p", f"No request: {_reason(data)}.")
         return
     batch = entry.batch
-    yield tag("p", f"Batch {batch.id}: {count_text(batch.events, 'event')}. {facts.status['sending']}")
+    yield tag("p", f"Batch {batch.id}: {count_text(batch.events, 'event')}. {data.status['sending']}")
     yield _bytes(entry)
 
 
-def _reason(facts: Facts) -> str:
-    if facts.status["mode"] == OFF:
-        return str(facts.status["reason"])
-    return "only parked batches are left (see Batches)" if facts.status["parked"] else "nothing is pending"
+def _reason(data: PageData) -> str:
+    if data.status["mode"] == OFF:
+        return str(data.status["reason"])
+    return "only parked batches are left (see Batches)" if data.status["parked"] else "nothing is pending"
 
 
 def _bytes(entry: Entry) -> Html:
@@ -31,22 +31,30 @@ def _bytes(entry: Entry) -> Html:
         return tag("p", f"The bytes of batch {batch.id} do not match its SHA-256.", class_="problem")
     summary = tag("summary", f"Body ({count_text(len(entry.body), 'byte')})")
     digest = tag("p", "sha256 ", tag("code", batch.sha256), f", compressed {count_text(len(batch.packed), 'byte')}")
-    shown = tag("code", entry.body.decode("utf-8", "backslashreplace"))
+    body = tag("code", entry.body.decode("utf-8", "backslashreplace"))
     label = f"The body of batch {batch.id}"
-    return tag("details", summary, digest, tag("pre", shown, tabindex="0", role="region", aria_label=label))
+    return tag("details", summary, digest, tag("pre", body, tabindex="0", role="region", aria_label=label))
 
 
-def ledger(facts: Facts) -> Html:
-    """All batches that are still known, the newest first."""
-    if not facts.ledger:
+def ledger(data: PageData) -> Html:
+    """All batches that are still stored, the newest first."""
+    if not data.ledger:
         return tag("p", "There are no batches yet.")
-    heads = ("batch", "state", "events", "rows", "attempts", "last attempt (UTC)", "endpoint", "outcome", "sha256")
-    lines = [_line(entry) for entry in reversed(facts.ledger)]
-    return table(heads, lines, caption="Batches that are not finished, and the last finished ones")
+    headers = ("batch", "state", "events", "rows", "attempts", "last attempt (UTC)", "endpoint", "outcome", "sha256")
+    rows = [_row(entry) for entry in reversed(data.ledger)]
+    return table(headers, rows, caption="Batches that are not finished, and the last finished ones")
 
 
-def _line(entry: Entry) -> tuple[object, ...]:
+def _row(entry: Entry) -> tuple[object, ...]:
     batch = entry.batch
-    tried = (time_text(batch.tried_at) or "never").replace("T", " ")
-    told = (batch.id, batch.state, batch.events, batch.rows, batch.attempts, tried)
-    return (*told, batch.endpoint or "", batch.outcome or "", tag("code", digest_text(batch.sha256)))
+    return (
+        batch.id,
+        batch.state,
+        batch.events,
+        batch.rows,
+        batch.attempts,
+        (time_text(batch.tried_at) or "never").replace("T", " "),
+        batch.endpoint or "",
+        batch.outcome or "",
+        tag("code", digest_text(batch.sha256)),
+    )

@@ -1,4 +1,4 @@
-"""`view`: all of it as one picture, in a browser or a notebook; the page loads nothing, runs nothing, sends nothing."""
+"""`view`: all data and settings as an HTML page, in a browser or a notebook; it loads, runs and sends nothing."""
 
 import os
 from pathlib import Path
@@ -6,28 +6,28 @@ from typing import Any
 
 import click
 
-from deepchecks_telemetry.cli.errors import Failure, tell
-from deepchecks_telemetry.cli.output import plain
+from deepchecks_telemetry.cli.errors import CliError, to_cli_error
+from deepchecks_telemetry.cli.output import escape_control_chars
+from deepchecks_telemetry.cli.page.data import read_page_data
+from deepchecks_telemetry.cli.page.page import frame, page
 from deepchecks_telemetry.spool.files.paths import Home, find_home
 from deepchecks_telemetry.spool.files.residue import PAGE, make_page_folder
 
 
 class View(click.Command):
-    """The command; and in a notebook, as `view` alone on a line, the picture itself."""
+    """The command; in a notebook, `view` alone on a line shows the page."""
 
-    def __call__(self, *arguments: Any, **keywords: Any) -> Any:
-        """Answer `view()` in a notebook too; with arguments it is the command, as with every other."""
-        return super().__call__(*arguments, **keywords) if arguments or keywords else self
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the command itself for `view()` in a notebook; with arguments, run it as any other command."""
+        return super().__call__(*args, **kwargs) if args or kwargs else self
 
     def _repr_html_(self) -> str:
-        from deepchecks_telemetry.cli.page.page import frame
-
         try:
-            return frame(draw(find_home(), kept=True))
+            return frame(render(find_home(), notebook=True))
         except Exception as error:
-            if tell(error) is None:
+            if to_cli_error(error) is None:
                 raise
-            # What went wrong names paths, and a notebook keeps its output.
+            # The error contains paths, and a notebook keeps its output.
             return frame("The page cannot be created. Run deepchecks telemetry view to see why.")
 
 
@@ -45,37 +45,34 @@ def view(*, output: str | None) -> None:
       deepchecks telemetry view --output counts.html
     """
     home = find_home()
-    page = draw(home)
+    document = render(home)
     if output is not None:
         with click.open_file(output, "w", encoding="utf-8", atomic=output != "-") as file:
-            file.write(page)
+            file.write(document)
         return
-    path = _write(home, page)
-    click.echo(f"Wrote the page to {plain(path)}")
+    path = _write(home, document)
+    click.echo(f"Wrote the page to {escape_control_chars(path)}")
     if not _open(path):
-        raise Failure("No browser was found. To write the page where your browser can read it: --output FILE")
+        raise CliError("No browser was found. To write the page where your browser can read it: --output FILE")
 
 
-def draw(home: Home, *, kept: bool = False) -> str:
-    """The whole page for what is there now; one that is `kept` by others, as a notebook's output is, names no batch."""
-    from deepchecks_telemetry.cli.page.facts import read_facts
-    from deepchecks_telemetry.cli.page.page import page
-
-    return page(read_facts(home), kept=kept)
+def render(home: Home, *, notebook: bool = False) -> str:
+    """The page of the current data; for a `notebook`, which keeps its output, without identifiers and paths."""
+    return page(read_page_data(home), notebook=notebook)
 
 
-def _write(home: Home, page: str) -> str:
-    # Beside the spool, so that `disable` finds it; where nothing was ever recorded, looking makes no folder of ours.
+def _write(home: Home, document: str) -> str:
+    # Beside the spool, so that `disable` finds it; without a spool, in a temporary directory, so that none is created.
     folder = home.state if os.path.isdir(home.state) else make_page_folder()
     path = os.path.join(folder, PAGE)
     if os.path.lexists(path):
         os.unlink(path)
     with open(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="utf-8") as file:
-        file.write(page)
+        file.write(document)
     return path
 
 
 def _open(path: str) -> bool:
-    import webbrowser
+    import webbrowser  # heavy, and not needed with --output
 
     return webbrowser.open(Path(path).as_uri())

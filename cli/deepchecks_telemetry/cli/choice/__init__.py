@@ -1,0 +1,1 @@
+"""The commands that turn telemetry on or off: `enable`, `local`, `disable`, `purge`."""

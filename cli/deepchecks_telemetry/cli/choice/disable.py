@@ -1,0 +1,79 @@
+"""`disable`: turn telemetry off and wipe it, for every environment of this user, or for all users of a machine."""
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import click
+
+from deepchecks_telemetry.cli.choice.wiping import check_wiped, echo_wait, report_lines, wipe_user
+from deepchecks_telemetry.cli.errors import CliError
+from deepchecks_telemetry.cli.output import echo_json, echo_line, json_option
+from deepchecks_telemetry.spool.files.paths import find_home
+
+USERS = "Default: every user of this machine that has a home directory."
+
+
+@click.command()
+@click.option("--all-users", is_flag=True, help=f"As root, disable for the owner of each HOME. {USERS}")
+@click.argument("homes", metavar="[HOME]...", nargs=-1, type=click.Path(exists=True, file_okay=False))
+@json_option
+def disable(*, all_users: bool, homes: Sequence[str], as_json: bool) -> None:
+    """Stop recording, and wipe what was recorded.
+
+    This applies to all virtual environments of this user, including running processes, and also wipes the installation
+    identifier. Settings (the endpoint and its headers) are kept; to remove them too, use purge. With --all-users, a
+    process runs as each user, so that root leaves no files in their directories.
+
+    \b
+    Examples:
+      deepchecks telemetry disable
+      deepchecks telemetry disable --all-users
+      deepchecks telemetry disable --all-users /home/jane /srv/home/john
+    """
+    if homes and not all_users:
+        raise click.UsageError("HOME arguments need --all-users.")
+    if all_users:
+        _disable_all(homes, as_json=as_json)
+        return
+    report = wipe_user(find_home(), on_wait=echo_wait)
+    if as_json:
+        echo_json(report)
+    else:
+        for line in report_lines(report):
+            echo_line(line)
+    check_wiped(report)
+
+
+def _disable_all(homes: Sequence[str], *, as_json: bool) -> None:
+    results = []
+    for result in _wipe_users(homes):
+        results.append(result)
+        if not as_json:
+            _echo_result(result)
+    if as_json:
+        echo_json(results)
+    if failed := [result["home"] for result in results if result["error"]]:
+        raise CliError(f"Not wiped for {', '.join(failed)}. See the errors above.")
+
+
+def _wipe_users(homes: Sequence[str]) -> Iterator[dict[str, Any]]:
+    if sys.platform != "win32":
+        from deepchecks_telemetry.cli.choice.users import find_users, run_as  # imports pwd, which Windows lacks
+
+        if os.geteuid() != 0:
+            raise CliError("--all-users needs root, because it runs as each user. Run it with sudo.")
+        for user in find_users(homes):
+            yield {"user": user.name, "home": user.home, **run_as(user, wipe_user)}
+    else:
+        raise CliError("--all-users is not available on Windows. Run disable as each user.")
+
+
+def _echo_result(result: dict[str, Any]) -> None:
+    title = f"{result['user']} ({result['home']})"
+    if result["facts"]:
+        for line in report_lines(result["facts"]):
+            echo_line(f"{title}: {line}", indent=2)
+    if result["error"]:
+        echo_line(f"{title}: Error: {result['error']}", indent=2, err=True)

@@ -1,0 +1,1 @@
+"""`attach` and `detach` of an environment, the `collector`, and the demonstration `tour`."""

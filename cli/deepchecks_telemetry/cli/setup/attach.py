@@ -1,0 +1,25 @@
+"""`attach`: record the events of the released deepchecks in this environment."""
+
+import click
+
+from deepchecks_telemetry.cli.output import echo_line
+from deepchecks_telemetry.hooks import deepchecks_folder, install_file, missing_targets
+
+
+@click.command()
+def attach() -> None:
+    """Record the events of deepchecks in this environment.
+
+    Writes one file to the site-packages of this environment, which applies to each Python process that is started from
+    then on. A process that does not import deepchecks imports nothing of this package.
+
+    \b
+    Example:
+      deepchecks telemetry attach
+    """
+    echo_line(f"Attached this environment; wrote {install_file()}")
+    if deepchecks_folder() is None:
+        echo_line("deepchecks is not installed in this environment; its events are recorded once it is.", err=True)
+    elif missed := sorted({target.event for target in missing_targets() if target.event}):
+        difference = "The installed deepchecks differs from the supported version"
+        echo_line(f"{difference}; some events are missed: {', '.join(missed)}.", err=True)

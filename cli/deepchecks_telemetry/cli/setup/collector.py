@@ -1,0 +1,140 @@
+"""`collector serve`, `load` and `report`: run the embedded receiver, load files, report what it stored."""
+
+from pathlib import Path
+
+import click
+
+from deepchecks_telemetry.cli.errors import CliError, Group
+from deepchecks_telemetry.cli.output import (
+    count_text,
+    echo_json,
+    echo_line,
+    echo_table,
+    escape_control_chars,
+    json_option,
+)
+from deepchecks_telemetry.collector import MIN_CELL, Report, as_csv, as_html
+from deepchecks_telemetry.collector import load as load_paths
+from deepchecks_telemetry.collector import report as read_report
+from deepchecks_telemetry.collector import serve as run_server
+
+FILE = click.Path(dir_okay=False, path_type=Path)
+STORE = click.option(
+    "--store", type=FILE, default=Path("collector.db"), show_default=True, help="The collector's SQLite file."
+)
+MAX_PROBLEMS_SHOWN = 10
+TITLES = {
+    "event": "event",
+    "version": "deepchecks",
+    "os": "system",
+    "python": "Python",
+    "runtime": "runtime",
+    "lateness": "received after",
+    "day": "day (UTC)",
+}
+
+
+@click.group(cls=Group)
+def collector() -> None:
+    """Receive counts on one machine or network, and report them.
+
+    \b
+    Examples:
+      deepchecks telemetry collector serve
+      deepchecks telemetry collector report
+    """
+
+
+@collector.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--port", default=4318, show_default=True, help="The port to listen on; 0 picks a free one.")
+@STORE
+@click.option(
+    "--token",
+    envvar="DEEPCHECKS_COLLECTOR_TOKEN",
+    show_envvar=True,
+    help="Accept only requests with this bearer token. Prefer the variable, which other users cannot read.",
+)
+def serve(*, host: str, port: int, store: Path, token: str | None) -> None:
+    """Receive OTLP/HTTP logs until stopped, and store each row once.
+
+    \b
+    Example:
+      deepchecks telemetry collector serve --store counts.db
+    """
+    run_server(store, host=host, port=port, token=token, announce=lambda url: click.echo(f"Listening on {url}"))
+
+
+@collector.command()
+@click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path), metavar="PATH...")
+@STORE
+def load(*, paths: tuple[Path, ...], store: Path) -> None:
+    """Load exported files, or directories of them; each row once.
+
+    A line that is not a valid request is reported and skipped; the exit code is then 1.
+
+    \b
+    Example:
+      deepchecks telemetry collector load /media/usb --store counts.db
+    """
+    loaded = load_paths(store, paths)
+    rows = f"{count_text(loaded.new, 'new row')}, {loaded.repeated:,} already stored, {loaded.refused:,} rejected"
+    click.echo(f"{count_text(loaded.files, 'file')}: {rows}")
+    for problem in loaded.problems[:MAX_PROBLEMS_SHOWN]:
+        click.echo(escape_control_chars(problem), err=True)
+    if loaded.wrong_lines:
+        raise CliError(f"{count_text(loaded.wrong_lines, 'line')} contained data that was not stored. See above.")
+
+
+@collector.command()
+@STORE
+@json_option
+@click.option("--csv", is_flag=True, help="Print CSV.")
+@click.option("--html", is_flag=True, help="Print an HTML page.")
+@click.option(
+    "--min-cell",
+    type=click.IntRange(min=1),
+    help=f"Merge values with fewer installations than this into 'other'. [default: {MIN_CELL} with --csv and --html]",
+)
+def report(*, store: Path, as_json: bool, csv: bool, html: bool, min_cell: int | None) -> None:
+    """Report the received events and installations by each field.
+
+    \b
+    Examples:
+      deepchecks telemetry collector report --store counts.db
+      deepchecks telemetry collector report --html > report.html
+    """
+    if as_json + csv + html > 1:
+        raise click.UsageError("Choose one of --json, --csv and --html.")
+    published = csv or html  # JSON is for the scripts of the store's owner
+    result = read_report(store, min_cell=min_cell or (MIN_CELL if published else 1))
+    if as_json:
+        echo_json(result.as_dict())
+    elif published:
+        click.echo(as_csv(result) if csv else as_html(result), nl=False)
+    else:
+        _echo_report(result)
+
+
+def _echo_report(result: Report) -> None:
+    total = result.total
+    events, stored = count_text(total.events, "event"), count_text(total.rows, "row")
+    echo_line(f"{events} in {stored} from {count_text(total.installations, 'installation')}")
+    for name, title in TITLES.items():
+        if cells := result.by[name]:
+            click.echo()
+            rows = [(value, cell.events, cell.installations) for value, cell in cells.items()]
+            echo_table((title, "events", "installations"), rows)
+    if result.retention:
+        _echo_retention(result.retention)
+
+
+def _echo_retention(cohorts: dict[str, list[int | None]]) -> None:
+    click.echo()
+    echo_line("Installations by the week they were first seen, and how many were seen +N weeks later")
+    weeks = max(map(len, cohorts.values()))
+    rows = [
+        (cohort, *("" if number is None else number for number in row), *[""] * (weeks - len(row)))
+        for cohort, row in cohorts.items()
+    ]
+    echo_table(("week of", *(f"+{week}" for week in range(weeks))), rows)

@@ -1,0 +1,1 @@
+"""The commands that only read: `status`, `inspect`, `preview`, `sent`, `catalogue`, `doctor`."""

@@ -1,0 +1,42 @@
+"""`preview`: the exact body of the next request, and whether and where it is sent."""
+
+import time
+
+import click
+
+from deepchecks_telemetry.cli.errors import CliError, instruction
+from deepchecks_telemetry.cli.output import escape_control_chars
+from deepchecks_telemetry.cli.show.sent import echo_body
+from deepchecks_telemetry.spool.consent.decision import OFF, decide
+from deepchecks_telemetry.spool.files.paths import find_home
+from deepchecks_telemetry.spool.stats import read_waiting
+from deepchecks_telemetry.uploader.flush import seal_next
+from deepchecks_telemetry.uploader.plan.decision import Command
+from deepchecks_telemetry.uploader.plan.facts import plan_upload
+from deepchecks_telemetry.uploader.plan.text import change_mode, sentence
+
+
+@click.command()
+def preview() -> None:
+    """Print the exact body of the next request, byte for byte.
+
+    Standard output has only the body; standard error has its SHA-256, and whether and where it is sent. Pending counts
+    are sealed first, so the bytes are those that will be sent.
+
+    \b
+    Examples:
+      deepchecks telemetry preview
+      deepchecks telemetry preview | python -m json.tool
+    """
+    home = find_home()
+    decision = decide(home)
+    if decision.mode == OFF:
+        remedy = instruction(change_mode(decision.decided_by))
+        raise CliError(f"Telemetry is off, decided by {decision.decided_by}. {remedy}")
+    unsent = read_waiting(home)
+    batch = seal_next(home) if unsent else None
+    if batch is not None:
+        echo_body(batch)
+    elif not unsent:
+        click.echo("Nothing is pending.", err=True)
+    click.echo(escape_control_chars(sentence(plan_upload(home, Command.REPORT, time.time()))), err=True)

@@ -1,0 +1,94 @@
+"""`sent`: all batches with their outcome, or the exact body of one."""
+
+import hashlib
+import sys
+
+import click
+
+from deepchecks_telemetry.cli.errors import CliError
+from deepchecks_telemetry.cli.output import digest_text, echo_json, echo_table, json_option, time_text
+from deepchecks_telemetry.spool.batches.ledger import Batch, batches
+from deepchecks_telemetry.spool.errors import Damaged
+from deepchecks_telemetry.spool.files.paths import Home, find_home
+
+LIST_ALL = "To list all batches, run: deepchecks telemetry sent"
+
+
+@click.command()
+@click.argument("batch", type=int, required=False)
+@json_option
+def sent(*, batch: int | None, as_json: bool) -> None:
+    """List all batches and their outcome, or print the body of one.
+
+    With BATCH, standard output has only the exact bytes, as with preview. The last finished batches are kept.
+
+    \b
+    Examples:
+      deepchecks telemetry sent
+      deepchecks telemetry sent 1
+    """
+    ledger = _read_ledger(find_home())
+    if batch is not None:
+        chosen = [entry for entry in ledger if entry.id == batch]
+        if not chosen:
+            raise CliError(f"There is no batch {batch}. {LIST_ALL}")
+        echo_body(chosen[0])
+    elif as_json:
+        echo_json([_as_dict(entry) for entry in ledger])
+    elif not ledger:
+        click.echo("There are no batches yet.")
+    else:
+        headers = ("batch", "state", "events", "attempts", "last attempt (UTC)", "outcome", "sha256")
+        echo_table(headers, [_row(entry) for entry in ledger])
+
+
+def _read_ledger(home: Home) -> list[Batch]:
+    try:
+        return batches(home)
+    except FileNotFoundError:
+        return []
+
+
+def echo_body(batch: Batch) -> None:
+    """Print the exact bytes of a batch, and its digests on stderr."""
+    try:
+        body = batch.body
+    except Damaged as error:
+        raise CliError(f"The bytes of batch {batch.id} do not match its SHA-256. {LIST_ALL}") from error
+    if not (body.isascii() and body.decode().isprintable()):
+        # Our JSON is printable ASCII; other bytes were edited into the spool, and could control the terminal.
+        raise CliError(f"The bytes of batch {batch.id} are not a valid request. {LIST_ALL}")
+    click.echo(body, nl=False)
+    if sys.stdout.isatty():
+        click.echo(err=True)  # not part of the body, which does not end with a newline
+    click.echo(f"batch {batch.id}: {len(body)} bytes, sha256 {batch.sha256}", err=True)
+    compressed_digest = hashlib.sha256(batch.packed).hexdigest()
+    click.echo(f"as sent (gzip): {len(batch.packed)} bytes, sha256 {compressed_digest}", err=True)
+
+
+def _row(entry: Batch) -> tuple[object, ...]:
+    return (
+        entry.id,
+        entry.state,
+        entry.events,
+        entry.attempts,
+        (time_text(entry.tried_at) or "never").replace("T", " "),
+        entry.outcome or ("outcome unknown" if entry.attempts else ""),
+        digest_text(entry.sha256),
+    )
+
+
+def _as_dict(entry: Batch) -> dict[str, object]:
+    return {
+        "batch": entry.id,
+        "state": entry.state,
+        "events": entry.events,
+        "rejected": entry.rejected,
+        "rows": entry.rows,
+        "attempts": entry.attempts,
+        "sealed_at": time_text(entry.sealed_at),
+        "tried_at": time_text(entry.tried_at),
+        "outcome": entry.outcome,
+        "endpoint": entry.endpoint,
+        "sha256": entry.sha256,
+    }

@@ -1,0 +1,58 @@
+"""`export`: write pending counts to files that another machine can send."""
+
+import click
+
+from deepchecks_telemetry.cli.output import count_text, echo_json, escape_control_chars, json_option
+from deepchecks_telemetry.cli.transfer.files import file_errors
+from deepchecks_telemetry.spool.files.paths import find_home
+from deepchecks_telemetry.uploader.offline.export import Exported
+from deepchecks_telemetry.uploader.offline.export import export as write_files
+
+UNITS = {"": 1, "K": 1024, "M": 1024**2}
+
+
+def size(text: str) -> int:
+    """Parse a number of bytes; a usage error for any other text."""
+    digits, unit = (text[:-1], text[-1:].upper()) if text[-1:].isalpha() else (text, "")
+    if not (digits.isascii() and digits.isdigit() and int(digits) and unit in UNITS):
+        raise click.BadParameter(f'"{text}" is not a size: expected a number of bytes, or for example 500K or 5M')
+    return int(digits) * UNITS[unit]
+
+
+@click.command()
+@click.argument("path", type=click.Path())
+@click.option("--split", type=size, metavar="SIZE", help="Start a new file at this size, for example 500K or 5M.")
+@click.option("--again", is_flag=True, help="Also write batches that were exported before and are not settled.")
+@json_option
+def export(*, path: str, split: int | None, again: bool, as_json: bool) -> None:
+    """Write pending counts to a file that another machine can send.
+
+    PATH is an existing directory, where each file is named after its SHA-256, or a new file whose name ends in .jsonl.
+    On a connected machine, `deliver` sends the file and writes a receipt, which `settle` reads on this machine.
+
+    \b
+    Examples:
+      deepchecks telemetry export /media/stick
+      deepchecks telemetry export counts.jsonl --split 5M
+    """
+    files = []
+    with file_errors():
+        for file in write_files(find_home(), path, split_bytes=split, again=again, lock_s=1.0):
+            files.append(file)
+            if not as_json:
+                batches = count_text(len(file.batches), "batch")
+                click.echo(f"{escape_control_chars(file.path)}: {count_text(file.events, 'event')} in {batches}")
+    if as_json:
+        echo_json(list(map(_as_dict, files)))
+    elif not files:
+        click.echo("Nothing is pending.")
+
+
+def _as_dict(file: Exported) -> dict[str, object]:
+    return {
+        "path": file.path,
+        "sha256": file.sha256,
+        "bytes": file.size_bytes,
+        "batches": list(file.batches),
+        "events": file.events,
+    }

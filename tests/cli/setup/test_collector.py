@@ -1,0 +1,94 @@
+"""`collector load` and `collector report`: every form of the report, and small counts merged in reports for others."""
+
+import csv
+import io
+import json
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from deepchecks_telemetry import cli
+from deepchecks_telemetry.spool.catalogue import FIELDS
+
+VALUES = ("0.19.1", "linux", "debian", "12", "cpython", "3.11", "script")
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def collector(tmp_path: Path) -> Run:
+    """Run `collector …` on one store."""
+
+    def run(command: str, *arguments: str) -> Result:
+        words = ["telemetry", "collector", command, "--store", str(tmp_path / "store.db"), *arguments]
+        return CliRunner().invoke(cli.deepchecks, words)
+
+    return run
+
+
+def attribute(key: str, value: str) -> object:
+    return {"key": key, "value": {"stringValue": value}}
+
+
+def request(installation: int, event: str = "run-check") -> str:
+    record = {
+        "timeUnixNano": str(int(time.time()) // 86_400 * 86_400 * 10**9),
+        "eventName": f"deepchecks.{event}",
+        "attributes": [
+            attribute("log.record.uid", str(uuid.uuid4())),
+            {"key": "deepchecks.event.count", "value": {"intValue": "3"}},
+        ],
+    }
+    fields = [attribute(field.wire, value) for field, value in zip(FIELDS, VALUES, strict=True)]
+    common = [
+        attribute("service.name", "deepchecks"),
+        attribute("app.installation.id", str(uuid.UUID(int=installation))),
+    ]
+    groups = [{"resource": {"attributes": [*common, *fields]}, "scopeLogs": [{"logRecords": [record]}]}]
+    return json.dumps({"resourceLogs": groups}) + "\n"
+
+
+@pytest.fixture
+def loaded(tmp_path: Path, collector: Run) -> None:
+    file = tmp_path / "counts.jsonl"
+    file.write_text("".join(request(n) for n in range(6)) + request(0, "run-suite"))
+    done = collector("load", str(file))
+    assert (done.exit_code, done.stdout) == (0, "1 file: 7 new rows, 0 already stored, 0 rejected\n")
+
+
+def test_loading_a_file_again_stores_no_row_twice(loaded: None, tmp_path: Path, collector: Run) -> None:
+    assert collector("load", str(tmp_path)).stdout == "1 file: 0 new rows, 7 already stored, 0 rejected\n"
+
+
+def test_rejected_lines_are_reported_on_stderr(tmp_path: Path, collector: Run) -> None:
+    (tmp_path / "counts.jsonl").write_text("<html>\n" + request(1))
+    done = collector("load", str(tmp_path / "counts.jsonl"))
+    assert (done.exit_code, done.stdout) == (1, "1 file: 1 new row, 0 already stored, 0 rejected\n")
+    assert "counts.jsonl, line 1: The body is not JSON" in done.stderr
+    assert "Error: 1 line contained data that was not stored." in done.stderr
+
+
+def test_small_counts_are_merged_only_in_reports_for_others(loaded: None, collector: Run) -> None:
+    merged = json.loads(collector("report", "--json", "--min-cell", "5").stdout)
+    assert (merged["events"], merged["rows"], merged["installations"], merged["by_event"]) == (21, 7, 6, {"other": 21})
+    assert list(merged["by_day"].values()) == [21]
+    full = json.loads(collector("report", "--json").stdout)
+    assert full["by_event"] == {"run-check": 18, "run-suite": 3}
+    table = collector("report").stdout
+    assert table.startswith("21 events in 7 rows from 6 installations\n")
+    assert "run-suite" in table
+    assert "run-suite" not in collector("report", "--min-cell", "5").stdout
+    assert "run-suite" not in collector("report", "--html").stdout
+
+
+def test_the_csv_report_is_valid_csv(loaded: None, collector: Run) -> None:
+    lines = list(csv.DictReader(io.StringIO(collector("report", "--csv").stdout)))
+    assert [(line["value"], line["events"]) for line in lines if line["by"] == "version"] == [("0.19.1", "21")]
+
+
+@pytest.mark.parametrize("arguments", ["--json --csv", "--html --csv", "--min-cell 0"])
+def test_contradictory_options_are_a_usage_error(loaded: None, collector: Run, arguments: str) -> None:
+    assert collector("report", *arguments.split()).exit_code == 2

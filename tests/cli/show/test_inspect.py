@@ -1,0 +1,72 @@
+"""`inspect`: unsent counts in a documented form; stored text is escaped."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import CompletedProcess
+from typing import Any
+
+import pytest
+
+from deepchecks_telemetry.spool.catalogue import FIELDS
+
+Run = Callable[..., CompletedProcess[str]]
+Record = Callable[..., list[bool]]
+Sql = Callable[..., list[Any]]
+
+# Clears the screen, sets the window title, reverses the text direction, begins a colour, and breaks the line.
+HOSTILE = "\x1b[2J\x1b]0;owned\x07\u202e\x9b31m\r\nTelemetry is off\x00"
+
+
+def test_inspect_lists_unsent_counts_by_day_event_and_environment(deepchecks: Run, record: Record) -> None:
+    assert deepchecks("inspect").stdout == "Nothing is pending.\n"
+    assert json.loads(deepchecks("inspect", "--json").stdout) == []
+    assert record("run-suite", "run-check", "run-check") == [True] * 3
+    rows = json.loads(deepchecks("inspect", "--json").stdout)
+    assert {(row["event"], row["count"], row["state"]) for row in rows} == {
+        ("run-check", 2, "pending"),
+        ("run-suite", 1, "pending"),
+    }
+    assert {tuple(row) for row in rows} == {("day", "event", *(field.name for field in FIELDS), "count", "state")}
+    lines = deepchecks("inspect").stdout.splitlines()
+    assert [line.split()[:3] for line in lines[2:]] == [[row["day"], row["event"], str(row["count"])] for row in rows]
+
+
+@pytest.mark.parametrize("command", [["inspect"], ["inspect", "--json"]])
+def test_inspect_escapes_control_characters_in_the_spool(
+    command: list[str], deepchecks: Run, record: Record, sql: Sql
+) -> None:
+    assert record("run-check") == [True]
+    sql("UPDATE environments SET os_name = ?, runtime = ?, python_version = x'1b5b324a'", HOSTILE, HOSTILE)
+    done = deepchecks(*command)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.replace("\n", "").isprintable()
+    assert "[2J" in done.stdout
+    assert len(done.stdout.splitlines()) == (3 if len(command) == 1 else 15)
+
+
+@pytest.mark.parametrize("day", ["9223372036854775807", "'tomorrow'", "x'1b'", "-1"])
+def test_an_invalid_day_or_time_is_shown_unchanged(day: str, deepchecks: Run, record: Record, sql: Sql) -> None:
+    assert record("run-check") == [True]
+    deepchecks("preview")
+    sql(f"UPDATE rows SET day = {day}")
+    sql(f"UPDATE batches SET tried_at = {day}, sealed_at = {day}")
+    for command in ("inspect", "sent", "status"):
+        done = deepchecks(command)
+        assert (done.returncode, done.stderr) == (0, ""), command
+
+
+def test_a_spool_that_is_not_a_database_is_quarantined_and_recording_continues(
+    deepchecks: Run, record: Record, home: Path
+) -> None:
+    (home / "state").mkdir(parents=True, mode=0o700)
+    (home / "state" / "spool.db").write_bytes(b"nothing that SQLite would read\n" * 100)
+    for command, output in (
+        ("inspect", "Nothing is pending.\n"),
+        ("sent", "There are no batches yet.\n"),
+        ("preview", ""),
+    ):
+        done = deepchecks(command)
+        assert (done.returncode, done.stdout) == (0, output)
+    assert record("run-check") == [True]
+    assert "run-check" in deepchecks("inspect").stdout

@@ -1,0 +1,49 @@
+"""`sent`: the batches and their exact bodies; stored text is escaped."""
+
+from collections.abc import Callable
+from subprocess import CompletedProcess
+from typing import Any
+
+import pytest
+
+Run = Callable[..., CompletedProcess[str]]
+Record = Callable[..., list[bool]]
+Sql = Callable[..., list[Any]]
+
+# Clears the screen, sets the window title, reverses the text direction, begins a colour, and breaks the line.
+HOSTILE = "\x1b[2J\x1b]0;owned\x07\u202e\x9b31m\r\nTelemetry is off\x00"
+
+
+@pytest.mark.parametrize("command", [["status"], ["status", "--json"], ["sent"], ["sent", "--json"]])
+def test_status_and_sent_escape_control_characters_in_the_ledger(
+    command: list[str], deepchecks: Run, record: Record, sql: Sql
+) -> None:
+    assert record("run-check") == [True]
+    deepchecks("preview")
+    sql(
+        "UPDATE batches SET outcome = ?, endpoint = ?, sha256 = ?, attempts = 1, tried_at = 1",
+        HOSTILE,
+        HOSTILE,
+        HOSTILE,
+    )
+    sql("UPDATE spool SET installation = ?", HOSTILE)
+    done = deepchecks(*command)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.replace("\n", "").isprintable()
+    assert "[2J" in done.stdout
+
+
+def test_an_unknown_or_damaged_batch_is_one_line(deepchecks: Run, record: Record, sql: Sql) -> None:
+    assert record("run-check") == [True]
+    done = deepchecks("sent", "1")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "Error: There is no batch 1. To list all batches, run: deepchecks telemetry sent\n"
+    deepchecks("preview")
+    for damaged in ("x'1f8b'", "'text'", "NULL", "substr(packed, 1, 40)"):
+        sql(f"UPDATE batches SET packed = {damaged}")
+        done = deepchecks("sent", "1")
+        assert (done.returncode, done.stdout) == (1, ""), damaged
+        assert done.stderr == (
+            "Error: The bytes of batch 1 do not match its SHA-256. "
+            "To list all batches, run: deepchecks telemetry sent\n"
+        )
