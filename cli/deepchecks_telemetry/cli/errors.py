@@ -110,7 +110,7 @@ class Group(click.Group):
             return super().invoke(ctx)
         except click.UsageError as error:
             raise _escaped(error) from None
-        except click.ClickException:
+        except (click.ClickException, click.Abort, click.exceptions.Exit):
             raise
         except Exception as error:
             cli_error = to_cli_error(error)
