@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from deepchecks_telemetry import cli
 from deepchecks_telemetry.collector import report, running
 from deepchecks_telemetry.spool import record
-from deepchecks_telemetry.spool.catalogue import MOST_OF_ONE
+from deepchecks_telemetry.spool.catalogue import MAX_COUNT
 from deepchecks_telemetry.spool.files.paths import find_home
 from deepchecks_telemetry.uploader.errors import BadFile
 from deepchecks_telemetry.uploader.offline.bundle import read_file
@@ -263,7 +263,7 @@ def poisons(content: bytes) -> dict[str, bytes]:
         "no number": content.replace(count, b'"intValue":NaN', 1),
         "a count of many digits": content.replace(count, b'"intValue":"' + b"9" * 4_000 + b'"', 1),
         "a count of too many digits": content.replace(count, b'"intValue":"' + b"9" * 5_000 + b'"', 1),
-        "more than can have been": content.replace(count, b'"intValue":"%d"' % MOST_OF_ONE, 1),
+        "more than can have been": content.replace(count, b'"intValue":"%d"' % MAX_COUNT, 1),
         "a count of none": content.replace(count, b'"intValue":"0"', 1),
         "a day before all days": content.replace(b'"' + day + b'"', b'"-86400000000000"'),
         "a day after all days": content.replace(b'"' + day + b'"', b'"%d"' % (10**30 * 86_400)),

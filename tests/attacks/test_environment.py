@@ -89,7 +89,7 @@ def test_a_relative_place_makes_nothing_where_the_program_works(
         monkeypatch.setenv(each, str(tmp_path / "user")) if each != name else monkeypatch.delenv(each)
     monkeypatch.setenv(name, "here")
     found = find_home()
-    folders = [folder for place in found.places for folder in place[:3]]
+    folders = [folder for place in found.with_default for folder in place[:3]]
     assert all(map(os.path.isabs, folders))
     assert not any(str(elsewhere) in folder for folder in folders)
 

@@ -20,7 +20,7 @@ from click.testing import CliRunner
 
 from deepchecks_telemetry import cli
 from deepchecks_telemetry.spool.choice import choose
-from deepchecks_telemetry.spool.db.schema import LARGEST
+from deepchecks_telemetry.spool.db.schema import MAX_SPOOL_BYTES
 from deepchecks_telemetry.spool.doctor import examine
 from deepchecks_telemetry.spool.errors import Unusable
 from deepchecks_telemetry.spool.files.lock import hold
@@ -199,7 +199,7 @@ def test_an_export_of_ours_is_still_removed(world: World) -> None:
 
 
 def test_a_file_that_is_too_large_to_be_a_spool_is_not_read(world: World) -> None:
-    os.truncate(world.home.spool, LARGEST + 1)
+    os.truncate(world.home.spool, MAX_SPOOL_BYTES + 1)
     assert recording.record("run-check")  # into a new one
     assert len(list(Path(world.home.state).glob("spool.db.damaged-*"))) >= 1
 

@@ -16,7 +16,7 @@ import pytest
 from deepchecks_telemetry.spool.consent.decision import decide
 from deepchecks_telemetry.spool.doctor import examine
 from deepchecks_telemetry.spool.errors import Unusable
-from deepchecks_telemetry.spool.files.directory import make_folder
+from deepchecks_telemetry.spool.files.directory import make_directory
 from deepchecks_telemetry.spool.files.paths import Home, find_home
 from deepchecks_telemetry.spool.stats import read_accounts
 
@@ -107,7 +107,7 @@ def test_nothing_is_made_in_a_folder_that_another_user_has_made_for_us(tmp_path:
     trap.chmod(0o777)
     os.chown(trap, JANE, JANE)
     with pytest.raises(Unusable, match="belongs to another user"):
-        make_folder(str(trap / "deepchecks" / "state"))
+        make_directory(str(trap / "deepchecks" / "state"))
     assert list(trap.iterdir()) == []
 
 

@@ -29,7 +29,7 @@ from deepchecks_telemetry.spool.db import connection as open_
 from deepchecks_telemetry.spool.db.create import PAGE_BYTES as PAGE
 from deepchecks_telemetry.spool.errors import Damaged
 from deepchecks_telemetry.spool.files.paths import Home, find_home
-from deepchecks_telemetry.spool.files.regular import JOURNAL
+from deepchecks_telemetry.spool.files.regular import JOURNAL_MAGIC
 from deepchecks_telemetry.spool.recording import record as recording
 from deepchecks_telemetry.spool.recording.watch import FIRST_DAY, today
 from deepchecks_telemetry.spool.recovery import damaged_copy as remains_
@@ -132,8 +132,8 @@ def test_a_journal_cannot_make_sqlite_delete_a_file(where: str, ours: Home, tmp_
     victim = tmp_path / "victim"
     victim.write_text("somebody's thesis")
     name = os.fsencode(victim)
-    first = JOURNAL + struct.pack(">IIIII", 0, 0, os.path.getsize(ours.spool) // PAGE, 512, PAGE)
-    last = struct.pack(">I", 2**30 // PAGE + 1) + name + struct.pack(">II", len(name), sum(name)) + JOURNAL
+    first = JOURNAL_MAGIC + struct.pack(">IIIII", 0, 0, os.path.getsize(ours.spool) // PAGE, 512, PAGE)
+    last = struct.pack(">I", 2**30 // PAGE + 1) + name + struct.pack(">II", len(name), sum(name)) + JOURNAL_MAGIC
     path = ours.spool if where == "spool" else ours.spool + ".damaged-1"
     if where == "copy":
         shutil.move(ours.spool, path)
@@ -339,7 +339,7 @@ def test_what_was_sealed_before_keeps_its_identifier_and_its_bytes(ours: Home, s
     (before,) = batches(ours)
     assert recording.record("run-check")
     sql("UPDATE spool SET installed_day = ?", today() - YEAR)
-    assert seal(ours, render, behind=True)
+    assert seal(ours, render, while_unsent=True)
     older, newer = batches(ours)
     assert older == before
     assert installation(json.loads(newer.body)["resourceLogs"]) != first
@@ -358,7 +358,7 @@ def test_a_disable_takes_the_second_identifier_too(ours: Home, sql: Sql) -> None
     first = installation(sealed(ours))
     assert recording.record("run-check")
     sql("UPDATE spool SET installed_day = ?", today() - YEAR)
-    assert seal(ours, render, behind=True)
+    assert seal(ours, render, while_unsent=True)
     second = read_accounts(ours).installation_id
     let_go()
     erase(ours)

@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 import requests
 
 from deepchecks_telemetry.spool.batches.seal import Row
-from deepchecks_telemetry.spool.catalogue import FIELDS, NUMBERS, Environment
-from deepchecks_telemetry.spool.consent.decision import LONGEST, decide
+from deepchecks_telemetry.spool.catalogue import EVENT_NUMBERS, FIELDS, Environment
+from deepchecks_telemetry.spool.consent.decision import MAX_MODE_BYTES, decide
 from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.uploader.endpoint import Endpoint, find_endpoint
 from deepchecks_telemetry.uploader.errors import BadEndpoint, BadFile
@@ -38,7 +38,7 @@ NAMED = {
     *("stringValue", "intValue", "eventName", "timeUnixNano", "log.record.uid", "deepchecks.event.count"),
     *("service.name", "app.installation.id", "deepchecks", "deepchecks_telemetry"),
     *(field.wire for field in FIELDS),
-    *(f"deepchecks.{name}" for name in NUMBERS),
+    *(f"deepchecks.{name}" for name in EVENT_NUMBERS),
 }
 
 
@@ -64,7 +64,7 @@ def settings(folder: Path, data: bytes) -> str:
 
 def _word(content: bytes) -> str:
     """The word in a mode file; in one that is so long that it is not read to its end, none that we know."""
-    return content.decode("ascii", "replace").strip().lower() if len(content) <= LONGEST else "too long"
+    return content.decode("ascii", "replace").strip().lower() if len(content) <= MAX_MODE_BYTES else "too long"
 
 
 def _check_sentence(said: str) -> None:

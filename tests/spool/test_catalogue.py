@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deepchecks_telemetry.spool.catalogue import (
+    EVENT_NAMES,
+    EVENT_NUMBERS,
     EVENTS,
     FIELDS,
-    NAMES,
-    NUMBERS,
     OS_NAMES,
     OS_TYPES,
     PYTHON_NAMES,
@@ -45,14 +45,14 @@ def test_the_sample_is_allowed() -> None:
 
 
 def test_a_number_and_a_name_are_given_once_and_lead_to_each_other() -> None:
-    assert len(NUMBERS) == len(NAMES) == len(EVENTS) == 7
-    assert all(NAMES[NUMBERS[event.name]] == event.name for event in EVENTS)
-    assert 0 not in NAMES  # an emptied row carries it
+    assert len(EVENT_NUMBERS) == len(EVENT_NAMES) == len(EVENTS) == 7
+    assert all(EVENT_NAMES[EVENT_NUMBERS[event.name]] == event.name for event in EVENTS)
+    assert 0 not in EVENT_NAMES  # an emptied row carries it
 
 
 def test_a_number_once_given_stays() -> None:
     names = "package-import run-check run-suite check-to-html suite-to-html suite-to-json suite-to-wandb"
-    assert [NAMES[number] for number in range(1, 8)] == names.split()
+    assert [EVENT_NAMES[number] for number in range(1, 8)] == names.split()
 
 
 def test_fields_and_environment_are_in_one_order_and_each_field_has_a_reason() -> None:

@@ -19,14 +19,14 @@ from deepchecks_telemetry.spool.batches.queue import DAYS_AHEAD
 from deepchecks_telemetry.spool.batches.seal import Row, seal
 from deepchecks_telemetry.spool.catalogue import EVENTS, LAST_DAY
 from deepchecks_telemetry.spool.choice import choose
-from deepchecks_telemetry.spool.db.compaction import tidy
+from deepchecks_telemetry.spool.db.compaction import compact
 from deepchecks_telemetry.spool.db.connection import connect
 from deepchecks_telemetry.spool.db.schema import UNSETTLED, BatchState
 from deepchecks_telemetry.spool.files.paths import find_home
 from deepchecks_telemetry.spool.recording import record as recording
 from deepchecks_telemetry.spool.recording import watch
 from deepchecks_telemetry.spool.recording.watch import FIRST_DAY
-from deepchecks_telemetry.spool.stats import read_accounts, read_waiting
+from deepchecks_telemetry.spool.stats import read_accounts, read_unsent
 from deepchecks_telemetry.spool.wipe import erase
 
 NAMES = st.sampled_from([event.name for event in EVENTS])
@@ -105,7 +105,7 @@ class Spool(RuleBasedStateMachine):
     @rule()
     def fold(self) -> None:
         with closing(connect(self.home)) as connection:
-            tidy(self.home, connection)
+            compact(self.home, connection)
 
     @precondition(there)
     @rule(now=st.sampled_from([0.0, 1.7e9, 4e9]))
@@ -215,7 +215,7 @@ class Spool(RuleBasedStateMachine):
 
     @invariant()
     def what_waits_is_what_the_model_says(self) -> None:
-        loose = {(at.day, at.event): at.count for at in read_waiting(self.home) if at.state == "pending"}
+        loose = {(at.day, at.event): at.count for at in read_unsent(self.home) if at.state == "pending"}
         assert loose == {key: count for key, count in self.pending.items() if count}
 
 

@@ -15,7 +15,7 @@ from deepchecks_telemetry.spool.consent import decision as consent
 from deepchecks_telemetry.spool.consent.decision import decide
 from deepchecks_telemetry.spool.files.paths import Home, find_home
 from deepchecks_telemetry.spool.stats import Accounts, read_accounts
-from deepchecks_telemetry.spool.wipe import erase_places, find_residue
+from deepchecks_telemetry.spool.wipe import erase_all, find_residue
 
 Run = Callable[..., str]
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there no variable but ours moves a folder")
@@ -94,7 +94,7 @@ def test_a_program_that_runs_with_other_folders_stops_once_disable_has_returned(
             return host.stdout.readline()
 
         assert ask() == "True\n"
-        erase_places(find_home())
+        erase_all(find_home())
         assert ask() == "False\n"
         host.communicate()
 
@@ -102,7 +102,7 @@ def test_a_program_that_runs_with_other_folders_stops_once_disable_has_returned(
 def test_disable_where_a_variable_is_set_holds_and_wipes_in_both_places(moved: dict[str, str], run: Run) -> None:
     assert run(RECORD) == run(RECORD, **moved) == "True\n"
     home = find_home(os.environ | moved)
-    erased = erase_places(home)
+    erased = erase_all(home)
     assert [each.place.mode for each in erased] == [home.mode, find_home().mode]
     # With the configuration moved alone, the spool is one and the same.
     assert sum(each.before.recorded for each in erased) == 2
@@ -115,7 +115,7 @@ def test_disable_where_a_variable_is_set_holds_and_wipes_in_both_places(moved: d
 def test_in_the_default_place_itself_there_is_no_other(registered: Path) -> None:
     home = find_home()
     assert home.default is None
-    assert home.places == (home,)
+    assert home.with_default == (home,)
     assert home.watched == (home.mode, home.policy_mode)
     assert home.config == str(registered / ".config" / "deepchecks" / "telemetry")
 
@@ -128,7 +128,7 @@ def test_all_that_can_change_the_decision_is_watched(moved: dict[str, str]) -> N
 
 def test_a_home_that_is_named_through_a_link_is_one_place(tmp_path: Path, registered: Path) -> None:
     (tmp_path / "link").symlink_to(registered)
-    assert len(erase_places(find_home({"HOME": str(tmp_path / "link")}))) == 1
+    assert len(erase_all(find_home({"HOME": str(tmp_path / "link")}))) == 1
 
 
 def test_a_user_without_an_entry_has_no_default_place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -146,7 +146,7 @@ def test_in_a_place_that_is_another_users_the_default_one_is_still_wiped(
     (tmp_path / "moved" / "state").mkdir(parents=True, mode=0o700)
     os.chown(tmp_path / "moved" / "state", 12_345, 12_345)
     with pytest.raises(Exception, match="belongs to another user"):
-        erase_places(find_home({"DEEPCHECKS_TELEMETRY_DIR": str(tmp_path / "moved")}))
+        erase_all(find_home({"DEEPCHECKS_TELEMETRY_DIR": str(tmp_path / "moved")}))
     assert read_accounts(find_home()) == Accounts(closed=True)
     assert decide(find_home(), {}).mode == "off"
 

@@ -130,7 +130,7 @@ def test_on_a_full_disk_the_choice_is_off_before_anything_is_removed(
     choose(ours, "on")
     Path(ours.state).mkdir(mode=0o700)
     fill(home)
-    monkeypatch.setattr(wipe, "is_shared", die)
+    monkeypatch.setattr(wipe, "is_hard_linked_database", die)
     with pytest.raises(KeyboardInterrupt):
         erase(ours)
     assert read_mode(ours.mode) == "off"

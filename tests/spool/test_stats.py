@@ -10,14 +10,14 @@ from deepchecks_telemetry.spool.batches.seal import Row, seal
 from deepchecks_telemetry.spool.consent.resource import current
 from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.spool.recording.watch import today
-from deepchecks_telemetry.spool.stats import Accounts, read_accounts, read_waiting
+from deepchecks_telemetry.spool.stats import Accounts, read_accounts, read_unsent
 
 Sql = Callable[..., list[Any]]
 
 
 def test_without_a_spool_everything_is_zero_and_nothing_is_made(ours: Home) -> None:
     assert read_accounts(ours) == Accounts()
-    assert read_waiting(ours) == []
+    assert read_unsent(ours) == []
     assert Accounts().balance == 0
 
 
@@ -28,10 +28,10 @@ def test_what_waits_is_shown_by_day_event_and_environment(
         assert record(name)
     assert seal(ours, render)
     assert record("run-check")
-    found = [(waiting.event, waiting.count, waiting.state) for waiting in read_waiting(ours)]
+    found = [(waiting.event, waiting.count, waiting.state) for waiting in read_unsent(ours)]
     assert sorted(found) == [("run-check", 1, "pending"), ("run-check", 2, "sealed"), ("run-suite", 1, "sealed")]
-    assert {waiting.environment for waiting in read_waiting(ours)} == {current()}
-    assert {waiting.day for waiting in read_waiting(ours)} <= {today(), today() - 1}
+    assert {waiting.environment for waiting in read_unsent(ours)} == {current()}
+    assert {waiting.day for waiting in read_unsent(ours)} <= {today(), today() - 1}
     assert read_accounts(ours).rows == 3
 
 

@@ -7,11 +7,11 @@ import pytest
 
 from deepchecks_telemetry.spool.batches.ledger import Batch, Disposition, ScheduleState
 from deepchecks_telemetry.spool.batches.seal import Row
-from deepchecks_telemetry.spool.stats import Accounts, Waiting
+from deepchecks_telemetry.spool.stats import Accounts, UnsentCount
 from deepchecks_telemetry.spool.wipe import Erased
 from deepchecks_telemetry.uploader.wire.outcome import Answer, Outcome
 
-VALUES = [Accounts, Answer, Batch, Erased, Outcome, Row, ScheduleState, Disposition, Waiting]
+VALUES = [Accounts, Answer, Batch, Erased, Outcome, Row, ScheduleState, Disposition, UnsentCount]
 
 
 @pytest.mark.parametrize("kind", VALUES, ids=lambda kind: kind.__name__)

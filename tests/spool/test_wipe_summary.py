@@ -72,7 +72,7 @@ def test_files_inside_and_outside_are_counted_together(ours: Home, render: Rende
     for name in ("spool.db.new", "spool.db.damaged-1"):
         Path(ours.state, name).write_bytes(b"run-check")
     erased = erase(ours)
-    assert (erased.files, erased.carried) == (3, (str(tmp_path / "carried"),))
+    assert (erased.files, erased.exports_left) == (3, (str(tmp_path / "carried"),))
 
 
 def test_where_no_spool_is_left_its_copies_go_and_nothing_else(ours: Home) -> None:

@@ -56,9 +56,9 @@ def _say_wait() -> None:
 def disable_user(home: Home, *, on_wait: Callable[[], None] = lambda: None) -> dict[str, Any]:
     """Choose off and wipe, as the user that this process is; what `disable --json` prints."""
     from deepchecks_telemetry.cli.effect import say_off
-    from deepchecks_telemetry.spool.wipe import erase_places, find_residue
+    from deepchecks_telemetry.spool.wipe import erase_all, find_residue
 
-    erased = erase_places(home, on_wait=on_wait)
+    erased = erase_all(home, on_wait=on_wait)
     scanned, residue = find_residue(home, [marker for each in erased for marker in each.markers])
     return {
         "sending": say_off(home),
@@ -70,7 +70,7 @@ def disable_user(home: Home, *, on_wait: Callable[[], None] = lambda: None) -> d
         "kept_settings": [path for each in erased for path in _settings(each.place)],
         "already_delivered": sum(each.before.delivered for each in erased),
         "delivered_to": sorted({url for each in erased for url in each.receivers}),
-        "carried_away": [path for each in erased for path in each.carried],
+        "carried_away": [path for each in erased for path in each.exports_left],
         "scanned": scanned,
         "residue": residue,
     }

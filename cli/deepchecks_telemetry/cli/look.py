@@ -16,7 +16,7 @@ from deepchecks_telemetry.spool.batches.ledger import Batch, batches
 from deepchecks_telemetry.spool.consent.decision import OFF, decide
 from deepchecks_telemetry.spool.errors import Damaged
 from deepchecks_telemetry.spool.files.paths import Home, find_home
-from deepchecks_telemetry.spool.stats import Waiting, read_waiting
+from deepchecks_telemetry.spool.stats import UnsentCount, read_unsent
 
 LIST_ALL = "To list all batches, run: deepchecks telemetry sent"
 
@@ -44,10 +44,10 @@ def inspect(*, raw: bool, sql: str | None, as_json: bool) -> None:
     elif sql is not None:
         _say_rows(ask(home, sql), as_json=as_json)
     else:
-        _say_waiting(read_waiting(home), as_json=as_json)
+        _say_waiting(read_unsent(home), as_json=as_json)
 
 
-def _say_waiting(waiting: list[Waiting], *, as_json: bool) -> None:
+def _say_waiting(waiting: list[UnsentCount], *, as_json: bool) -> None:
     if as_json:
         say_json([_waiting_dict(row) for row in waiting])
         return
@@ -56,7 +56,7 @@ def _say_waiting(waiting: list[Waiting], *, as_json: bool) -> None:
     _say_lines(heads, lines, "Nothing is pending.")
 
 
-def _waiting_dict(row: Waiting) -> dict[str, object]:
+def _waiting_dict(row: UnsentCount) -> dict[str, object]:
     place = row.environment._asdict()
     return {"day": day_text(row.day), "event": row.event, **place, "count": row.count, "state": row.state}
 
@@ -108,7 +108,7 @@ def preview() -> None:
     if decision.mode == OFF:
         remedy = instruction(change_mode(decision.decided_by))
         raise Failure(f"Telemetry is off, decided by {decision.decided_by}. {remedy}")
-    waiting = read_waiting(home)
+    waiting = read_unsent(home)
     batch = seal_next(home) if waiting else None
     if batch is not None:
         _say_body(batch)

@@ -61,9 +61,9 @@ def _say(facts: dict[str, Any]) -> None:
 def _remove(home: Home) -> tuple[list[str], list[str]]:
     from deepchecks_telemetry.spool.wipe import remove_files
 
-    paths = [path for place in home.places for path in (*_state(place), *_config(place), *_ledger(place))]
+    paths = [path for place in home.with_default for path in (*_state(place), *_config(place), *_ledger(place))]
     removed, left = remove_files(paths)
-    for place in home.places:
+    for place in home.with_default:
         for folder in (place.state, os.path.dirname(_ledger(place)[0])):
             with suppress(OSError):  # something of somebody else's is in it
                 os.rmdir(folder)

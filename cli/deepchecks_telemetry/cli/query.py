@@ -10,7 +10,7 @@ from deepchecks_telemetry.cli.errors import Failure
 from deepchecks_telemetry.spool.catalogue import EVENTS
 from deepchecks_telemetry.spool.db.connection import opened
 from deepchecks_telemetry.spool.files.paths import Home
-from deepchecks_telemetry.spool.recovery.maintenance import kept_up
+from deepchecks_telemetry.spool.recovery.maintenance import with_maintenance
 
 LONGEST_S = 20.0  # a reader keeps the WAL from being cut
 STEPS = 10_000  # of SQLite's machine, some milliseconds, between two looks at the clock
@@ -38,7 +38,7 @@ def ask(home: Home, sql: str, *, timeout_s: float = LONGEST_S) -> list[dict[str,
             return _ask(connection, sql, time.monotonic() + timeout_s)
 
     try:
-        return kept_up(home, read)
+        return with_maintenance(home, read)
     except FileNotFoundError as error:
         raise Failure("There is no spool yet. It is created when the first event is recorded.") from error
 

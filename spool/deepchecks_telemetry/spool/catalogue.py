@@ -49,11 +49,11 @@ EVENTS = (
     Event(6, "suite-to-json", "a suite's result was converted to JSON"),
     Event(7, "suite-to-wandb", "a suite's result was sent to Weights & Biases"),
 )
-NUMBERS = {event.name: event.number for event in EVENTS}
-NAMES = {event.number: event.name for event in EVENTS}
+EVENT_NUMBERS = {event.name: event.number for event in EVENTS}
+EVENT_NAMES = {event.number: event.name for event in EVENTS}
 
 LAST_DAY = 2**16
-MOST_OF_ONE = 10**10  # a larger count of one event on one day is a flipped bit, or a text that somebody hid in it
+MAX_COUNT = 10**10  # a larger count of one event on one day is a flipped bit, or a text that somebody hid in it
 
 OS_TYPES = ("linux", "darwin", "windows", "freebsd", "other")
 # The ID of os-release(5); anything else is told as "other": a home-made distribution could carry a company's name.
@@ -70,11 +70,11 @@ RUNTIMES = (
 
 UNKNOWN = "unknown"
 # A release, pre-release, post- or dev-release of PEP 440. A local part ("+acme.7") is free text and has no way in.
-VERSION = rf"\d{{1,4}}(\.\d{{1,5}}){{0,3}}((a|b|rc)\d{{1,3}})?(\.post\d{{1,3}})?(\.dev\d{{1,6}})?|{UNKNOWN}"
+VERSION_PATTERN = rf"\d{{1,4}}(\.\d{{1,5}}){{0,3}}((a|b|rc)\d{{1,3}})?(\.post\d{{1,3}})?(\.dev\d{{1,6}})?|{UNKNOWN}"
 
 
 def is_version(text: str) -> bool:
-    """Whether `VERSION` describes all of the text."""
+    """Whether `VERSION_PATTERN` describes all of the text."""
     for mark, digits in ((".dev", 6), (".post", 3)):
         before, found, number = text.rpartition(mark)
         if found:
@@ -103,7 +103,13 @@ def _one_of(name: str, wire: str, values: Iterable[str], why: str) -> Field:
 
 
 FIELDS = (
-    Field("deepchecks_version", "service.version", VERSION, is_version, "which releases are in use and need support"),
+    Field(
+        "deepchecks_version",
+        "service.version",
+        VERSION_PATTERN,
+        is_version,
+        "which releases are in use and need support",
+    ),
     _one_of("os_type", "os.type", OS_TYPES, "which systems to build and test for"),
     _one_of("os_name", "os.name", OS_NAMES, "which distributions to test on"),
     Field(
@@ -132,7 +138,7 @@ def is_day(value: object) -> bool:
 
 def is_count(value: object) -> bool:
     """Whether a value can be how often something happened in one day."""
-    return type(value) is int and 0 < value < MOST_OF_ONE
+    return type(value) is int and 0 < value < MAX_COUNT
 
 
 def is_allowed(environment: "tuple[object, ...]") -> bool:

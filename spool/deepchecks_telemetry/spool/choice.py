@@ -8,7 +8,7 @@ from deepchecks_telemetry.spool.db.busy import monotonic, writing
 from deepchecks_telemetry.spool.db.connection import BUSY_TIMEOUT_S, opened
 from deepchecks_telemetry.spool.errors import Unusable
 from deepchecks_telemetry.spool.files.atomic import PRIVATE, replace_file
-from deepchecks_telemetry.spool.files.directory import make_folder, tighten, untrusted_reason
+from deepchecks_telemetry.spool.files.directory import make_directory, tighten, untrusted_reason
 from deepchecks_telemetry.spool.files.lock import hold
 from deepchecks_telemetry.spool.files.paths import Home
 
@@ -26,7 +26,7 @@ def choose(home: Home, mode: str) -> None:
 def choose_off(home: Home) -> bool:
     """Write `off`; False where, on a full disk, the old choice could only be cut to nothing, which means off too.
 
-    It is written as well into a folder of this user's that others can write, where no other choice counts.
+    It is written as well into a directory of this user's that others can write, where no other choice counts.
     """
     try:
         write_private(home.mode, OFF + "\n", shared=True)
@@ -39,13 +39,13 @@ def choose_off(home: Home) -> bool:
 
 def write_private(path: str, text: str, *, shared: bool = False) -> None:
     """Put `text` at `path` for this user alone (0600): a new file, fsynced, then renamed over the old one."""
-    folder = os.path.dirname(path)
+    directory = os.path.dirname(path)
     try:
-        make_folder(folder)
-        found = tighten(folder, os.stat(folder))  # which may be a link: people keep their configuration elsewhere
+        make_directory(directory)
+        found = tighten(directory, os.stat(directory))  # which may be a link: people keep their configuration elsewhere
         reason = untrusted_reason(found, writable=shared)
         if reason:
-            raise Unusable(f"your choice cannot be written: the directory {folder} {reason}")
+            raise Unusable(f"your choice cannot be written: the directory {directory} {reason}")
         replace_file(path, text.encode())
     except OSError as error:
         raise Unusable(f"your choice cannot be written to {path} ({error.strerror or type(error).__name__})") from error

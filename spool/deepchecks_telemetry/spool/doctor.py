@@ -14,15 +14,15 @@ from dataclasses import dataclass
 
 from deepchecks_telemetry.spool.consent.decision import CHOICE, OFF, POLICY, SWITCHES, Source, decide
 from deepchecks_telemetry.spool.db.connection import opened
-from deepchecks_telemetry.spool.db.schema import VERSION
+from deepchecks_telemetry.spool.db.schema import SCHEMA_VERSION
 from deepchecks_telemetry.spool.errors import Damaged, Outdated, SpoolError
-from deepchecks_telemetry.spool.files.directory import check_ground, is_remote
+from deepchecks_telemetry.spool.files.directory import check_state_dir, is_remote
 from deepchecks_telemetry.spool.files.lock import hold
 from deepchecks_telemetry.spool.files.paths import Home, without_variables
-from deepchecks_telemetry.spool.files.quarantine import find_asides, quarantined
-from deepchecks_telemetry.spool.files.regular import is_lockable, is_shared
-from deepchecks_telemetry.spool.recovery.second_name import separate
-from deepchecks_telemetry.spool.stats import explain_dropped, read_books
+from deepchecks_telemetry.spool.files.quarantine import find_set_aside, quarantined
+from deepchecks_telemetry.spool.files.regular import is_hard_linked_database, is_lockable
+from deepchecks_telemetry.spool.recovery.hard_links import separate
+from deepchecks_telemetry.spool.stats import explain_dropped, query_accounts
 from deepchecks_telemetry.spool.trial import try_first_record
 
 OK, WARNING, WRONG = "ok", "warning", "wrong"
@@ -64,7 +64,7 @@ def examine(home: Home, *, clock: Callable[[], float] = time.time) -> list[Findi
         return [*_choices(home), _no_spool(home), _sqlite()]
     return [
         *_choices(home),
-        _folder(home),
+        _directory(home),
         *_second_name(home),
         *_files(home),
         _file_system(home),
@@ -74,9 +74,9 @@ def examine(home: Home, *, clock: Callable[[], float] = time.time) -> list[Findi
     ]
 
 
-def _folder(home: Home) -> Finding:
+def _directory(home: Home) -> Finding:
     try:
-        check_ground(home)
+        check_state_dir(home)
     except (SpoolError, OSError) as error:
         return Finding("directory", WRONG, str(error), f"make sure that you own it, and run chmod 700 {home.state}")
     return Finding("directory", OK, "owned by you, and not writable by other users")
@@ -104,7 +104,7 @@ def remedy_for_source(home: Home, source: Source) -> str:
 
 
 def _no_spool(home: Home) -> Finding:
-    """What a first record would do: it is tried in a folder beside, which is removed again."""
+    """What a first record would do: it is tried in a directory beside, which is removed again."""
     if decide(home).mode == OFF:
         return Finding("spool", OK, "none, because telemetry is off")
     try:
@@ -116,7 +116,7 @@ def _no_spool(home: Home) -> Finding:
 
 def _second_name(home: Home) -> Iterator[Finding]:
     try:
-        if is_shared(home.spool) or find_asides(home):
+        if is_hard_linked_database(home.spool) or find_set_aside(home):
             separate(home, LOCK_S)
             text = "a backup had hard-linked the spool; it was moved to a file of its own, and the backup is unchanged"
             yield Finding("hard link", WARNING, text)
@@ -203,7 +203,7 @@ def _integrity(connection: sqlite3.Connection) -> Iterator[Finding]:
 
 
 def _books(connection: sqlite3.Connection, now: float) -> Iterator[Finding]:
-    books = read_books(connection)
+    books = query_accounts(connection)
     if books.balance:
         what = f"{books.balance} are unaccounted for" if books.balance > 0 else f"{-books.balance} more are stored"
         yield Finding("conservation", WRONG, f"{books.recorded} recorded, but {what}", START_EMPTY)
@@ -222,7 +222,7 @@ def _books(connection: sqlite3.Connection, now: float) -> Iterator[Finding]:
 
 def _version(connection: sqlite3.Connection) -> Finding:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
-    later = " (migrated at the next flush)" if version < VERSION else ""
+    later = " (migrated at the next flush)" if version < SCHEMA_VERSION else ""
     return Finding("version", OK, f"schema {version}{later}")
 
 

@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from deepchecks_telemetry.spool.catalogue import NAMES, Environment
+from deepchecks_telemetry.spool.catalogue import EVENT_NAMES, Environment
 from deepchecks_telemetry.spool.db.connection import opened
 from deepchecks_telemetry.spool.db.schema import UNSETTLED, BatchState, in_states
 from deepchecks_telemetry.spool.files.paths import Home
-from deepchecks_telemetry.spool.recovery.maintenance import kept_up
+from deepchecks_telemetry.spool.recovery.maintenance import with_maintenance
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Accounts:
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class UnsentCount:
     """What waits of one UTC day, event and environment, and the state that it is in."""
 
     day: int
@@ -95,7 +95,7 @@ SELECT day, event, deepchecks_version, os_type, os_name, os_version, python_name
 def read_accounts(home: Home) -> Accounts:
     """The books as they are at one moment; all zero where there is no spool."""
     try:
-        return kept_up(home, lambda: _read(home))
+        return with_maintenance(home, lambda: _read(home))
     except FileNotFoundError:
         return Accounts()
 
@@ -103,10 +103,10 @@ def read_accounts(home: Home) -> Accounts:
 def _read(home: Home) -> Accounts:
     with opened(home) as connection:
         connection.execute("BEGIN")  # one snapshot for all the sums
-        return read_books(connection)
+        return query_accounts(connection)
 
 
-def read_books(connection: sqlite3.Connection) -> Accounts:
+def query_accounts(connection: sqlite3.Connection) -> Accounts:
     """The books through a connection that is open already."""
     columns = ", ".join(f"{query} AS {name}" for name, query in _SUM.items())
     cursor = connection.execute(f"SELECT {columns} FROM spool")  # noqa: S608
@@ -127,14 +127,14 @@ def read_books(connection: sqlite3.Connection) -> Accounts:
     )
 
 
-def read_waiting(home: Home) -> list[Waiting]:
+def read_unsent(home: Home) -> list[UnsentCount]:
     """What waits, oldest day first; empty where there is no spool."""
     try:
-        found = kept_up(home, lambda: _read_rows(home))
+        found = with_maintenance(home, lambda: _read_rows(home))
     except FileNotFoundError:
         return []
     return [
-        Waiting(day, NAMES.get(event, "unknown"), Environment(*place), count, state)
+        UnsentCount(day, EVENT_NAMES.get(event, "unknown"), Environment(*place), count, state)
         for day, event, *place, count, state in found
     ]
 

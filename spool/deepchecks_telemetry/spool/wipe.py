@@ -21,13 +21,13 @@ from deepchecks_telemetry.spool.errors import Busy, Damaged, Outdated, Unusable
 from deepchecks_telemetry.spool.files.directory import check_owner
 from deepchecks_telemetry.spool.files.lock import hold
 from deepchecks_telemetry.spool.files.paths import Home
-from deepchecks_telemetry.spool.files.quarantine import LEASE_S, find_asides
-from deepchecks_telemetry.spool.files.regular import is_lockable, is_plain, is_shared
-from deepchecks_telemetry.spool.files.residue import find_page_folders, find_residue
-from deepchecks_telemetry.spool.recovery.second_name import separate
-from deepchecks_telemetry.spool.stats import Accounts, read_books
+from deepchecks_telemetry.spool.files.quarantine import LEASE_S, find_set_aside
+from deepchecks_telemetry.spool.files.regular import is_hard_linked_database, is_lockable, is_plain
+from deepchecks_telemetry.spool.files.residue import find_page_directories, find_residue
+from deepchecks_telemetry.spool.recovery.hard_links import separate
+from deepchecks_telemetry.spool.stats import Accounts, query_accounts
 
-__all__ = ["Erased", "erase", "erase_places", "find_residue", "remove_files"]
+__all__ = ["Erased", "erase", "erase_all", "find_residue", "remove_files"]
 
 UPLOAD_WAIT_S = 45.0  # more than an upload's own total deadline
 UNWIPEABLE = (FileNotFoundError, Damaged, Outdated, Unusable)
@@ -37,8 +37,8 @@ UNWIPEABLE = (FileNotFoundError, Damaged, Outdated, Unusable)
 class Erased:
     """What `disable` took away in one place, and byte strings that must be found nowhere any more.
 
-    `removed` are the paths of files that are gone, `left` of those that could not be removed, `carried` of exports that
-    were not ours any more, or not there: carried away, or edited. `receivers` are endpoints that had received batches.
+    `removed` are the paths of files that are gone, `left` of those that could not be removed, `exports_left` of exports that
+    were not ours any more, or not there: exports_left away, or edited. `receivers` are endpoints that had received batches.
     """
 
     place: Home
@@ -47,7 +47,7 @@ class Erased:
     left: tuple[str, ...] = ()
     markers: tuple[bytes, ...] = ()
     receivers: tuple[str, ...] = ()
-    carried: tuple[str, ...] = ()
+    exports_left: tuple[str, ...] = ()
 
     @property
     def files(self) -> int:
@@ -64,23 +64,23 @@ class _Contents:
     receivers: tuple[str, ...] = ()
 
 
-def erase_places(home: Home, *, on_wait: Callable[[], None] = lambda: None) -> list[Erased]:
-    """Choose off and wipe in the folders in force and in the default ones; each is done before an error leaves."""
+def erase_all(home: Home, *, on_wait: Callable[[], None] = lambda: None) -> list[Erased]:
+    """Choose off and wipe in the directories in force and in the default ones; each is done before an error leaves."""
     erased: list[Erased] = []
     errors: list[Exception] = []
-    for place in _distinct(home.places):
+    for place in _distinct(home.with_default):
         try:
             erased.append(erase(place, on_wait=on_wait))
         except (Busy, Unusable) as error:
             errors.append(error)
-    time.sleep(2 * LEASE_S)  # by then each process with other folders has seen the choice in the default one
+    time.sleep(2 * LEASE_S)  # by then each process with other directories has seen the choice in the default one
     if errors:
         raise errors[0]
     return erased
 
 
 def _distinct(places: Iterable[Home]) -> list[Home]:
-    """The places, one of each: HOME may name the registered home folder through a link."""
+    """The places, one of each: HOME may name the registered home directory through a link."""
     return list({os.path.realpath(place.config): place for place in reversed([*places])}.values())[::-1]
 
 
@@ -113,7 +113,7 @@ def _wipe(home: Home, on_wait: Callable[[], None]) -> Erased:
         exports = remove_exports(home)
         return Erased(home, removed=(*exports.removed, *pages[0]), left=(*exports.left, *pages[1]))
     check_owner(home.state, "the state directory")
-    if is_shared(home.spool) or find_asides(home):
+    if is_hard_linked_database(home.spool) or find_set_aside(home):
         separate(home, BUSY_TIMEOUT_S)  # its exports must be known; what the backup has is not ours
     _unplant(home)
     fenced = _is_done(close_fence, home, locked=False)
@@ -160,7 +160,7 @@ def _paths(exports: Removed) -> tuple[bytes, ...]:
 
 
 def _unplant(home: Home) -> None:
-    """Take away the links, FIFOs and second names in our folder: none is ours, and what they lead to stays."""
+    """Take away the links, FIFOs and second names in our directory: none is ours, and what they lead to stays."""
     for entry in os.scandir(home.state):
         fine = is_lockable if entry.path in (home.lock, home.upload_lock) else is_plain
         if not (entry.is_dir(follow_symlinks=False) or fine(entry.path)):
@@ -170,7 +170,7 @@ def _unplant(home: Home) -> None:
 def _read_contents(home: Home) -> _Contents | None:
     with suppress(*UNWIPEABLE), opened(home, locked=True) as connection:
         return _Contents(
-            read_books(connection),
+            query_accounts(connection),
             read_markers(connection),
             read_receivers(connection),
         )
@@ -192,11 +192,11 @@ def _remove(home: Home, belongs: Callable[[str], bool]) -> tuple[tuple[str, ...]
 
 
 def _remove_pages() -> tuple[tuple[str, ...], tuple[str, ...]]:
-    folders = find_page_folders()
-    done = remove_files(os.path.join(folder, name) for folder in folders for name in os.listdir(folder))
-    for folder in folders:
+    directories = find_page_directories()
+    done = remove_files(os.path.join(directory, name) for directory in directories for name in os.listdir(directory))
+    for directory in directories:
         with suppress(OSError):
-            os.rmdir(folder)
+            os.rmdir(directory)
     return done
 
 

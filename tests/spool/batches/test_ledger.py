@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from deepchecks_telemetry.spool import record
-from deepchecks_telemetry.spool.batches.ledger import KEPT, Batch, Disposition, batches, mark_attempt, settle
+from deepchecks_telemetry.spool.batches.ledger import KEPT_BATCHES, Batch, Disposition, batches, mark_attempt, settle
 from deepchecks_telemetry.spool.batches.seal import Row, seal
 from deepchecks_telemetry.spool.choice import choose
 from deepchecks_telemetry.spool.db.schema import BatchState
@@ -139,9 +139,9 @@ def test_a_verdict_on_a_batch_that_was_wiped_does_not_meet_the_next_of_its_numbe
 
 
 def test_finished_batches_are_kept_to_be_looked_at_up_to_a_bound(ours: Home, sealed: Seal) -> None:
-    for _ in range(KEPT + 3):
+    for _ in range(KEPT_BATCHES + 3):
         assert settle(ours, sealed(["run-check"]), Disposition(BatchState.DELIVERED, "delivered"))
-    assert len(batches(ours)) == KEPT
-    assert batches(ours)[-1].id == KEPT + 3
-    assert read_accounts(ours).delivered == KEPT + 3
+    assert len(batches(ours)) == KEPT_BATCHES
+    assert batches(ours)[-1].id == KEPT_BATCHES + 3
+    assert read_accounts(ours).delivered == KEPT_BATCHES + 3
     assert read_accounts(ours).balance == 0

@@ -94,7 +94,7 @@ def test_at_eight_parked_batches_nothing_more_is_sealed(ours: Home, render: Rend
         assert settle(ours, batches(ours, states=("sealed",))[0], Disposition(BatchState.PARKED, "HTTP 403"))
     assert record("run-check")
     assert seal(ours, render) is False
-    assert seal(ours, render, behind=True) is True  # but for a file that is carried away
+    assert seal(ours, render, while_unsent=True) is True  # but for a file that is carried away
     assert settle(ours, batches(ours)[-1], Disposition(BatchState.PARKED, "HTTP 403"))
     assert record("run-check")
     assert seal(ours, render) is False
@@ -122,7 +122,7 @@ def add(sql: Sql, *days: object) -> None:
 def sealed_days(ours: Home, sql: Sql, render: Render, day: int) -> list[tuple[int, int]]:
     """Seal on `day`, and answer which days were sealed then, with their counts."""
     before = sql("SELECT coalesce(max(id), 0) FROM batches")[0][0]
-    seal(ours, render, behind=True, clock=lambda: day * 86_400.0)
+    seal(ours, render, while_unsent=True, clock=lambda: day * 86_400.0)
     return sql("SELECT day, sum(count) FROM rows WHERE batch > ? GROUP BY day ORDER BY day", before)
 
 
@@ -219,10 +219,10 @@ def test_right_after_another_batch_the_rows_that_wait_are_not_looked_through_onc
         seen.append(list(reads))
         return act()
 
-    monkeypatch.setattr(sealing, "kept_up", note)
+    monkeypatch.setattr(sealing, "with_maintenance", note)
     assert record("run-check")
     assert seal(ours, render)
-    assert seal(ours, render, looked=True) is False
+    assert seal(ours, render, already_checked=True) is False
     assert seen == [["events", "folded", "rows", "batches", "tallies"], ["batches"]]
 
 

@@ -8,8 +8,8 @@ import pytest
 
 from deepchecks_telemetry.spool import record
 from deepchecks_telemetry.spool.batches.ledger import (
-    KEPT,
-    LARGEST_BODY,
+    KEPT_BATCHES,
+    MAX_BODY_BYTES,
     Batch,
     Disposition,
     batches,
@@ -35,7 +35,7 @@ def sealed(ours: Home, render: Callable[[str, list[Row]], bytes]) -> Seal:
 
     def make(*names: str) -> Batch:
         assert all(map(record, names))
-        assert seal(ours, render, behind=True)
+        assert seal(ours, render, while_unsent=True)
         return batches(ours, states=("sealed",))[-1]
 
     return make
@@ -55,12 +55,12 @@ def test_of_a_batch_whose_rows_are_gone_each_refused_row_counts_as_one_event_at_
 
 
 def test_what_waits_pushes_nothing_that_is_finished_out_of_the_ledger(ours: Home, sealed: Seal) -> None:
-    for state in ["delivered", "rejected"] * (KEPT // 2):
+    for state in ["delivered", "rejected"] * (KEPT_BATCHES // 2):
         assert settle(ours, sealed("run-check"), Disposition(BatchState(state), "told"))
     for state in ("parked", "exported", "delivered", "delivered"):
         assert settle(ours, sealed("run-check"), Disposition(BatchState(state), "told"))
     finished = [batch.id for batch in batches(ours, states=("delivered", "rejected"))]
-    assert finished == [*range(3, KEPT + 1), KEPT + 3, KEPT + 4]
+    assert finished == [*range(3, KEPT_BATCHES + 1), KEPT_BATCHES + 3, KEPT_BATCHES + 4]
     assert [batch.state for batch in batches(ours, states=("parked", "exported"))] == ["parked", "exported"]
 
 
@@ -123,7 +123,7 @@ def test_bytes_that_have_another_digest_are_damage_whichever_of_the_two_is_large
 
 
 def test_the_largest_body_that_is_unpacked_is_some_megabytes() -> None:
-    assert 2**20 < LARGEST_BODY <= 2**23
+    assert 2**20 < MAX_BODY_BYTES <= 2**23
 
 
 def test_a_state_is_its_value_for_sql_json_and_people(sql: Sql, ours: Home) -> None:

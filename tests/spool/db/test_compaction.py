@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from deepchecks_telemetry.spool import record
-from deepchecks_telemetry.spool.db.compaction import checkpoint, fold, tidy
+from deepchecks_telemetry.spool.db.compaction import checkpoint, compact, fold
 from deepchecks_telemetry.spool.db.connection import connect
 from deepchecks_telemetry.spool.files.lock import hold
 from deepchecks_telemetry.spool.files.paths import Home
@@ -102,9 +102,9 @@ def test_a_checkpoint_cuts_the_wal_and_says_so_where_a_reader_is_in_its_way(ours
 def test_tidying_is_left_to_whoever_holds_the_lock(ours: Home, sql: Sql) -> None:
     assert record("run-check")
     with hold(ours.lock, 1):
-        do(ours, lambda connection: tidy(ours, connection))
+        do(ours, lambda connection: compact(ours, connection))
         assert sql("SELECT count(*) FROM folded") == [(0,)]
-    do(ours, lambda connection: tidy(ours, connection))
+    do(ours, lambda connection: compact(ours, connection))
     assert sql("SELECT count(*) FROM folded") == [(1,)]
 
 
@@ -112,6 +112,6 @@ def test_tidying_gives_up_where_somebody_writes_for_long(ours: Home, sql: Sql) -
     assert record("run-check")
     with closing(sqlite3.connect(ours.spool, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        do(ours, lambda connection: tidy(ours, connection))
+        do(ours, lambda connection: compact(ours, connection))
         other.execute("ROLLBACK")
     assert sql("SELECT count(*) FROM folded") == [(0,)]

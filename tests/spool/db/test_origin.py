@@ -90,7 +90,7 @@ def test_what_was_sealed_or_refused_or_exported_is_the_originals_to_send_and_his
 ) -> None:
     for state in ("delivered", "exported", "parked", "sealed"):
         run(RECORD, "2")
-        assert seal(ours, render, behind=True)
+        assert seal(ours, render, while_unsent=True)
         sql("UPDATE batches SET state = ?, attempts = 1 WHERE state = 'sealed'", state)
     sql("INSERT INTO tallies VALUES ('delivered', 2)")
     sql("UPDATE spool SET next_upload = 1, failures = 3, endpoint = 'https://example.org'")

@@ -16,7 +16,7 @@ from deepchecks_telemetry.spool.batches.seal import Row, seal
 from deepchecks_telemetry.spool.db import create as creation
 from deepchecks_telemetry.spool.db.connection import connect
 from deepchecks_telemetry.spool.db.create import create
-from deepchecks_telemetry.spool.db.schema import BREAKING, VERSION, BatchState
+from deepchecks_telemetry.spool.db.schema import BREAKING, SCHEMA_VERSION, BatchState
 from deepchecks_telemetry.spool.db.sqlite_errors import translate
 from deepchecks_telemetry.spool.errors import Busy, Damaged, Outdated, Unusable
 from deepchecks_telemetry.spool.files.lock import hold_in_host
@@ -123,8 +123,8 @@ def test_somebody_elses_database_is_damaged_and_not_written(ours: Home) -> None:
 
 def test_a_spool_that_a_newer_version_changed_beyond_us_is_left_alone(ours: Home, sql: Sql) -> None:
     create(ours, 1.0)
-    sql(f"PRAGMA user_version = {VERSION + BREAKING}")
-    with pytest.raises(Outdated, match=str(VERSION + BREAKING)):
+    sql(f"PRAGMA user_version = {SCHEMA_VERSION + BREAKING}")
+    with pytest.raises(Outdated, match=str(SCHEMA_VERSION + BREAKING)):
         connect(ours)
     assert not record("run-check")
 
@@ -133,7 +133,7 @@ def test_what_a_newer_version_added_is_in_nobodys_way(
     ours: Home, sql: Sql, render: Callable[[str, list[Row]], bytes]
 ) -> None:
     assert record("run-check")
-    sql(f"PRAGMA user_version = {VERSION + 1}")
+    sql(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
     sql("CREATE TABLE later (x TEXT)")
     sql("INSERT INTO later VALUES ('run-check')")
     for (table,) in sql("SELECT name FROM sqlite_master WHERE type = 'table'"):

@@ -16,7 +16,7 @@ from deepchecks_telemetry.spool.db.schema import BREAKING
 from deepchecks_telemetry.spool.doctor import OK, WARNING, WRONG, examine
 from deepchecks_telemetry.spool.errors import SpoolError, Unusable
 from deepchecks_telemetry.spool.files import directory as ground_
-from deepchecks_telemetry.spool.files.directory import LOCAL, check_ground, is_remote, read_mount
+from deepchecks_telemetry.spool.files.directory import LOCAL, check_state_dir, is_remote, read_mount
 from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.spool.recording import record as recording
 from deepchecks_telemetry.spool.recording import writer
@@ -51,7 +51,7 @@ def test_a_home_that_cannot_be_made_is_refused(ours: Home) -> None:
     assert refuses()
     assert Path(os.path.dirname(ours.state)).is_file()
     with pytest.raises(SpoolError):
-        check_ground(ours)
+        check_state_dir(ours)
 
 
 @pytest.fixture
@@ -334,8 +334,8 @@ def test_where_the_list_of_mounts_cannot_be_read_the_ground_is_local(
 
 def test_a_missing_folder_is_no_bad_ground(ours: Home) -> None:
     with pytest.raises(FileNotFoundError):
-        check_ground(ours)
+        check_state_dir(ours)
     Path(os.path.dirname(ours.state)).mkdir()
     Path(ours.state).write_text("")
     with pytest.raises(Unusable):
-        check_ground(ours)
+        check_state_dir(ours)

@@ -10,7 +10,7 @@ import pytest
 from deepchecks_telemetry.spool import record
 from deepchecks_telemetry.spool.choice import choose, write_private
 from deepchecks_telemetry.spool.errors import Unusable
-from deepchecks_telemetry.spool.files.atomic import sync_folder
+from deepchecks_telemetry.spool.files.atomic import sync_directory
 from deepchecks_telemetry.spool.files.paths import Home
 
 Run = Callable[..., str]
@@ -76,7 +76,7 @@ def test_in_a_folder_that_others_can_write_to_no_choice_is_put(ours: Home) -> No
 def test_where_a_folder_cannot_be_synced_it_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as windows:
         windows.setattr(os, "name", "nt")
-        sync_folder(str(tmp_path / "missing"))
+        sync_directory(str(tmp_path / "missing"))
 
 
 def test_to_choose_off_alone_leaves_the_fence_to_disable(ours: Home, sql: Callable[..., list[object]]) -> None:

@@ -16,7 +16,7 @@ from deepchecks_telemetry.spool.db.schema import BatchState
 from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.spool.recording import session, watch
 from deepchecks_telemetry.spool.recording.watch import FIRST_DAY, today
-from deepchecks_telemetry.spool.stats import read_accounts, read_waiting
+from deepchecks_telemetry.spool.stats import read_accounts, read_unsent
 from deepchecks_telemetry.uploader.schedule import is_sane, next_due
 
 Sql = Callable[..., list[Any]]
@@ -88,7 +88,7 @@ def test_events_of_one_day_that_comes_twice_are_two_batches_with_uids_of_their_o
 def test_days_out_of_order_are_counted_each_on_its_own(ours: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     for now in (NOW, 0.0, NOW + 3650 * DAY_S, NOW):
         count_at(monkeypatch, now)
-    found = {waiting.day: waiting.count for waiting in read_waiting(ours)}
+    found = {waiting.day: waiting.count for waiting in read_unsent(ours)}
     assert found == {FIRST_DAY: 1, int(NOW // DAY_S): 2, int(NOW // DAY_S) + 3650: 1}
 
 

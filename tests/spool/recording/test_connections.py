@@ -37,15 +37,15 @@ from deepchecks_telemetry.spool.recording import connections, descriptors
 assert record("run-check")
 from deepchecks_telemetry.spool.recording.record import close
 close()
-mark, close_left, seen, held = descriptors.mark, connections.close_left, [], []
+mark, close_leftovers, seen, held = descriptors.mark, connections.close_leftovers, [], []
 def strike(*_):
-    connections.close_left = strike
+    connections.close_leftovers = strike
     raise KeyboardInterrupt
 descriptors.mark = strike
 try: record("run-check")
 except KeyboardInterrupt as error: held.append(error)
 assert held and held[0].__context__
-descriptors.mark, connections.close_left = mark, close_left
+descriptors.mark, connections.close_leftovers = mark, close_leftovers
 assert record("run-check")
 print(len([n for n in os.listdir("/dev/fd") if "spool.db" in os.path.realpath(f"/dev/fd/{n}")]))
 """

@@ -53,14 +53,14 @@ import os, sys, tempfile
 from deepchecks_telemetry.spool import record
 from deepchecks_telemetry.spool.recording import record as recording
 assert all([record("run-check") for _ in range(999)])
-recording._writer._watch.next_look = float("inf")
+recording._writer._watch.next_check = float("inf")
 os.close(recording._writer._session.descriptors.database)
 path = tempfile.mkdtemp() + "/own"
 open(path, "wb").write(b"pattern!" * 1024)
 own = os.open(path, os.O_RDWR)
 os.dup2(own, recording._writer._session.descriptors.database)
 assert record("run-check")
-recording._writer._watch.next_look = 0.0
+recording._writer._watch.next_check = 0.0
 assert not record("run-check")  # the number is the host's now
 assert open(path, "rb").read() == b"pattern!" * 1024
 """

@@ -35,7 +35,7 @@ URL = "https://collector.example.org/v1/logs"
 
 ACTS: dict[str, Callable[[Home, Batch], object]] = {
     "choose": lambda home, _: choose(home, "on"),
-    "seal": lambda home, _: seal(home, lambda *_: b"body", behind=True),
+    "seal": lambda home, _: seal(home, lambda *_: b"body", while_unsent=True),
     "begin": lambda home, batch: mark_attempt(home, batch, URL),
     "settle": lambda home, batch: settle(home, batch, Disposition(BatchState.DELIVERED, "told")),
     "erase": lambda home, _: erase(home),
@@ -137,7 +137,7 @@ def test_where_the_rows_cannot_all_be_wiped_the_file_is_removed(
     ours: Home, batch: Batch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """SQLite lets nobody empty its own list of tables."""
-    monkeypatch.setattr(emptying, "TABLES", "SELECT column1 FROM (VALUES ('rows'), ('sqlite_master'))")
+    monkeypatch.setattr(emptying, "SELECT_TABLES", "SELECT column1 FROM (VALUES ('rows'), ('sqlite_master'))")
     erase(ours)
     assert not os.path.exists(ours.spool)
 

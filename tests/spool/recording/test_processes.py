@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from deepchecks_telemetry.spool.files.paths import Home
-from deepchecks_telemetry.spool.stats import read_accounts, read_waiting
+from deepchecks_telemetry.spool.stats import read_accounts, read_unsent
 
 Run = Callable[..., str]
 RECORD = "from deepchecks_telemetry.spool import record; assert record('run-check')\n"
@@ -146,7 +146,7 @@ print([os.waitpid(pid, 0)[1] for pid in pids].count(0))
 
 
 def counts(home: Home) -> dict[str, int]:
-    return {waiting.event: waiting.count for waiting in read_waiting(home)}
+    return {waiting.event: waiting.count for waiting in read_unsent(home)}
 
 
 @forks
@@ -205,7 +205,7 @@ def test_interpreters_of_several_versions_share_one_spool(
         pytest.skip("only one Python of ours is found here")
     for python in pythons * 2:
         run(RECORD, python=python, PYTHONPATH=sources)
-    found = {waiting.environment.python_version: waiting.count for waiting in read_waiting(ours)}
+    found = {waiting.environment.python_version: waiting.count for waiting in read_unsent(ours)}
     assert set(found.values()) == {2}
     assert len(found) == len(pythons)
 

@@ -14,13 +14,13 @@ from typing import Any
 import pytest
 
 from deepchecks_telemetry.spool import record
-from deepchecks_telemetry.spool.catalogue import NAMES
+from deepchecks_telemetry.spool.catalogue import EVENT_NAMES
 from deepchecks_telemetry.spool.choice import choose
 from deepchecks_telemetry.spool.consent.resource import current
 from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.spool.recording import watch, writer
 from deepchecks_telemetry.spool.recording.watch import today
-from deepchecks_telemetry.spool.stats import read_accounts, read_waiting
+from deepchecks_telemetry.spool.stats import read_accounts, read_unsent
 from deepchecks_telemetry.spool.wipe import erase
 
 Sql = Callable[..., list[Any]]
@@ -47,12 +47,12 @@ def attentive(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_what_is_recorded_stands_in_the_spool_by_number_day_and_environment(ours: Home, sql: Sql) -> None:
     day = today()
-    for name in NAMES.values():
+    for name in EVENT_NAMES.values():
         assert record(name) is True
     found = sql("SELECT day, event FROM events ORDER BY id")
-    assert [event for _, event in found] == list(NAMES)
+    assert [event for _, event in found] == list(EVENT_NAMES)
     assert {seen for seen, _ in found} <= {day, today()}
-    assert {waiting.environment for waiting in read_waiting(ours)} == {current()}
+    assert {waiting.environment for waiting in read_unsent(ours)} == {current()}
 
 
 def test_the_first_record_gives_the_installation_its_name_and_no_later_one_changes_it(ours: Home) -> None:
@@ -157,7 +157,7 @@ def test_a_disable_that_was_undone_before_the_next_record_starts_from_nothing(ou
     choose(ours, "on")
     assert record("run-check")
     assert read_accounts(ours).recorded == 1
-    assert [waiting.environment for waiting in read_waiting(ours)] == [current()]
+    assert [waiting.environment for waiting in read_unsent(ours)] == [current()]
 
 
 def test_the_fence_alone_keeps_an_open_connection_out(ours: Home, sql: Sql, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -211,7 +211,7 @@ def test_a_folder_that_is_removed_while_it_is_open_is_made_again(ours: Home) -> 
     assert record("run-check")
     shutil.rmtree(ours.state)
     assert record("run-suite")
-    assert [waiting.event for waiting in read_waiting(ours)] == ["run-suite"]
+    assert [waiting.event for waiting in read_unsent(ours)] == ["run-suite"]
 
 
 def test_a_lock_that_is_held_too_long_drops_the_event_and_counts_it_later(ours: Home) -> None:
@@ -294,6 +294,6 @@ def test_an_opening_that_was_cut_short_by_a_lock_is_begun_anew(ours: Home, run: 
         assert not record("run-suite")
         other.execute("ROLLBACK")
     assert record("run-suite")
-    assert current() in [waiting.environment for waiting in read_waiting(ours)]
+    assert current() in [waiting.environment for waiting in read_unsent(ours)]
     assert sql("SELECT count(*) FROM events WHERE environment NOT IN (SELECT id FROM environments)") == [(0,)]
     assert (read_accounts(ours).dropped, read_accounts(ours).balance) == ({"busy": 1}, 0)

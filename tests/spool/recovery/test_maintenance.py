@@ -15,8 +15,8 @@ from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.spool.files.quarantine import SETTLED_S, quarantine, quarantined
 from deepchecks_telemetry.spool.files.regular import file_id
 from deepchecks_telemetry.spool.recovery import maintenance as upkeep
-from deepchecks_telemetry.spool.recovery.maintenance import kept_up
-from deepchecks_telemetry.spool.stats import read_accounts, read_waiting
+from deepchecks_telemetry.spool.recovery.maintenance import with_maintenance
+from deepchecks_telemetry.spool.stats import read_accounts, read_unsent
 
 Run = Callable[..., str]
 Sql = Callable[..., list[Any]]
@@ -40,7 +40,7 @@ class Clock:
 
 
 def test_nothing_is_made_where_there_is_nothing(ours: Home) -> None:
-    assert kept_up(ours, lambda: "told") == "told"
+    assert with_maintenance(ours, lambda: "told") == "told"
     assert not os.path.exists(ours.state)
 
 
@@ -86,14 +86,14 @@ def test_damage_that_the_act_itself_meets_is_mended_once(ours: Home) -> None:
             raise Damaged("for once")
         return "told"
 
-    assert kept_up(ours, act) == "told"
+    assert with_maintenance(ours, act) == "told"
 
     def hopeless() -> None:
         met.append(1)
         raise Damaged("again")
 
     with pytest.raises(Damaged):
-        kept_up(ours, hopeless)
+        with_maintenance(ours, hopeless)
     assert len(met) == 4
 
 
@@ -115,7 +115,7 @@ def test_a_page_of_another_table_is_damage_though_no_tree_is_broken(ours: Home, 
     books = read_accounts(ours)
     assert (books.pending, books.balance) == (1, 0)
     assert sql("SELECT count(*) FROM salvaged") == [(1,)]
-    assert sum(waiting.count for waiting in read_waiting(ours)) == 1
+    assert sum(waiting.count for waiting in read_unsent(ours)) == 1
 
 
 def test_the_host_neither_migrates_nor_salvages(ours: Home, run: Run, sql: Sql) -> None:

@@ -12,7 +12,7 @@ import sqlite_utils
 from deepchecks_telemetry.spool import record
 from deepchecks_telemetry.spool.batches.seal import Row, seal
 from deepchecks_telemetry.spool.db.connection import opened
-from deepchecks_telemetry.spool.db.schema import BREAKING, VERSION
+from deepchecks_telemetry.spool.db.schema import BREAKING, SCHEMA_VERSION
 from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.spool.recovery import migrations
 from deepchecks_telemetry.spool.recovery.migrations import migrate
@@ -48,7 +48,7 @@ def shape(sql: Sql) -> set[tuple[str, str, int, int]]:
 
 def test_an_old_spool_becomes_what_a_new_one_is(old: Home, sql: Sql) -> None:
     assert read_accounts(old).recorded == 1
-    assert sql("PRAGMA user_version") == [(VERSION,)]
+    assert sql("PRAGMA user_version") == [(SCHEMA_VERSION,)]
     migrated = shape(sql)
     os.unlink(old.spool)
     assert record("run-check")

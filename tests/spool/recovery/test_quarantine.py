@@ -18,7 +18,7 @@ from deepchecks_telemetry.spool.db.create import create
 from deepchecks_telemetry.spool.errors import Damaged, Unusable
 from deepchecks_telemetry.spool.files.lock import hold
 from deepchecks_telemetry.spool.files.paths import Home
-from deepchecks_telemetry.spool.files.quarantine import MOST, SETTLED_S, quarantine, quarantined
+from deepchecks_telemetry.spool.files.quarantine import MAX_QUARANTINED, SETTLED_S, quarantine, quarantined
 from deepchecks_telemetry.spool.files.regular import file_id
 from deepchecks_telemetry.spool.recording import writer
 from deepchecks_telemetry.spool.stats import read_accounts
@@ -88,13 +88,13 @@ def test_only_the_file_that_was_found_damaged_is_put_aside(ours: Home) -> None:
 
 
 def test_a_disk_that_damages_every_new_spool_is_not_filled_with_copies(ours: Home) -> None:
-    for _ in range(MOST):
+    for _ in range(MAX_QUARANTINED):
         create(ours, 1.0)
         quarantine(ours, file_id(ours.spool))
     create(ours, 1.0)
     with pytest.raises(Unusable, match="damaged repeatedly"):
         quarantine(ours, file_id(ours.spool))
-    assert len(quarantined(ours)) == MOST
+    assert len(quarantined(ours)) == MAX_QUARANTINED
     ruin(ours)
     assert not record("run-check")
 
@@ -151,7 +151,7 @@ from deepchecks_telemetry.spool import record
 from deepchecks_telemetry.spool.recording import record as recording
 assert record("run-check")
 watch = recording._writer._watch
-look_at = watch.next_look = time.monotonic() + float(sys.argv[1])
+look_at = watch.next_check = time.monotonic() + float(sys.argv[1])
 session = recording._writer._session
 class Stopped:
     def execute(self, statement, values):

@@ -21,9 +21,9 @@ from deepchecks_telemetry.spool.files.quarantine import quarantine, quarantined
 from deepchecks_telemetry.spool.files.regular import file_id
 from deepchecks_telemetry.spool.recovery import damaged_copy
 from deepchecks_telemetry.spool.recovery import maintenance as upkeep
-from deepchecks_telemetry.spool.recovery.damaged_copy import NOWHERE, last_credible
+from deepchecks_telemetry.spool.recovery.damaged_copy import UNKNOWN_ENVIRONMENT, last_credible
 from deepchecks_telemetry.spool.recovery.recover import salvage
-from deepchecks_telemetry.spool.stats import read_accounts, read_waiting
+from deepchecks_telemetry.spool.stats import read_accounts, read_unsent
 
 Run = Callable[..., str]
 Sql = Callable[..., list[Any]]
@@ -34,11 +34,11 @@ FILL = """
 import os
 from deepchecks_telemetry.spool.files.paths import find_home
 from deepchecks_telemetry.spool import record
-from deepchecks_telemetry.spool.db.compaction import tidy
+from deepchecks_telemetry.spool.db.compaction import compact
 from deepchecks_telemetry.spool.db.connection import opened
 assert all(record("run-check") for _ in range(50))
 with opened(find_home()) as connection:
-    tidy(find_home(), connection)
+    compact(find_home(), connection)
 assert all(record("run-suite") for _ in range(30))
 os._exit(0)
 """
@@ -73,7 +73,7 @@ def put_all_aside(ours: Home) -> None:
 
 def counts(ours: Home) -> dict[str, int]:
     found: Counter[str] = Counter()
-    for waiting in read_waiting(ours):
+    for waiting in read_unsent(ours):
         found[waiting.event] += waiting.count
     return dict(found)
 
@@ -86,12 +86,12 @@ def test_of_a_whole_spool_that_was_put_aside_everything_comes_back(ours: Home, s
         settle(ours, batch, Disposition(BatchState({"run-check": "delivered"}.get(name, "parked")), "told"))
     assert all(record("run-check") for _ in range(5))
     sql("INSERT INTO tallies VALUES ('dropped:busy', 3)")
-    before, ledger, waiting = read_accounts(ours), batches(ours), read_waiting(ours)
+    before, ledger, waiting = read_accounts(ours), batches(ours), read_unsent(ours)
     assert before.balance == 0
     put_all_aside(ours)
     assert read_accounts(ours) == before
     assert batches(ours) == ledger
-    assert read_waiting(ours) == waiting
+    assert read_unsent(ours) == waiting
     assert sql("SELECT saved, lost FROM salvaged") == [(11, 0)]
     assert quarantined(ours) == []
 
@@ -130,9 +130,9 @@ def test_an_event_whose_environment_is_lost_is_counted_as_from_anywhere(filled: 
     sql("PRAGMA wal_checkpoint(TRUNCATE)")
     overwrite(filled.spool, root_of(sql, "environments"), bytes(PAGE_BYTES))
     put_all_aside(filled)
-    found = read_waiting(filled)
+    found = read_unsent(filled)
     assert sum(waiting.count for waiting in found) == 80
-    assert {tuple(waiting.environment) for waiting in found} == {tuple(NOWHERE)}
+    assert {tuple(waiting.environment) for waiting in found} == {tuple(UNKNOWN_ENVIRONMENT)}
     assert read_accounts(filled).balance == 0
 
 
@@ -207,7 +207,7 @@ def test_free_text_has_no_way_back_in(ours: Home, sql: Sql) -> None:
     books = read_accounts(ours)
     assert books.dropped == {"busy": 1}
     assert books.installation_id != "Jane Doe"
-    assert not [waiting for waiting in read_waiting(ours) if "Jane Doe" in waiting.environment]
+    assert not [waiting for waiting in read_unsent(ours) if "Jane Doe" in waiting.environment]
 
 
 def test_a_full_disk_is_not_a_reason_to_give_a_row_up(filled: Home, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from deepchecks_telemetry.spool.consent.decision import OFF, decide
 from deepchecks_telemetry.spool.db.schema import FINAL, UNSETTLED, BatchState
 from deepchecks_telemetry.spool.errors import Damaged
 from deepchecks_telemetry.spool.files.paths import Home
-from deepchecks_telemetry.spool.stats import Waiting, read_waiting
+from deepchecks_telemetry.spool.stats import UnsentCount, read_unsent
 
 DAY_NS = 86_400 * 10**9
 STATES = (BatchState.PENDING, *UNSETTLED, *FINAL)
@@ -60,7 +60,7 @@ def read_facts(home: Home, *, clock: Callable[[], float] = time.time) -> Facts:
     """Read all of it; what is pending is sealed first, as `preview` does, so the next request is the one to be sent."""
     upcoming = _seal(home)
     status, answers = read_status(home)
-    waiting = read_waiting(home)
+    waiting = read_unsent(home)
     ledger = tuple(_open(batch) for batch in _batches(home))
     gone = (count for entry in ledger for count in _rows(entry))
     return Facts(
@@ -76,7 +76,7 @@ def read_facts(home: Home, *, clock: Callable[[], float] = time.time) -> Facts:
 def _seal(home: Home) -> Batch | None:
     from deepchecks_telemetry.uploader.flush import seal_next
 
-    return seal_next(home) if decide(home).mode != OFF and read_waiting(home) else None
+    return seal_next(home) if decide(home).mode != OFF and read_unsent(home) else None
 
 
 def _batches(home: Home) -> list[Batch]:
@@ -86,7 +86,7 @@ def _batches(home: Home) -> list[Batch]:
         return []
 
 
-def _count(row: Waiting) -> Count:
+def _count(row: UnsentCount) -> Count:
     return Count(row.day, row.event, row.environment, row.count, row.state)
 
 

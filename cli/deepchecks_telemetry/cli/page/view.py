@@ -9,7 +9,7 @@ import click
 from deepchecks_telemetry.cli.errors import Failure, tell
 from deepchecks_telemetry.cli.output import plain
 from deepchecks_telemetry.spool.files.paths import Home, find_home
-from deepchecks_telemetry.spool.files.residue import PAGE, make_page_folder
+from deepchecks_telemetry.spool.files.residue import PAGE, make_page_directory
 
 
 class View(click.Command):
@@ -66,7 +66,7 @@ def draw(home: Home, *, kept: bool = False) -> str:
 
 def _write(home: Home, page: str) -> str:
     # Beside the spool, so that `disable` finds it; where nothing was ever recorded, looking makes no folder of ours.
-    folder = home.state if os.path.isdir(home.state) else make_page_folder()
+    folder = home.state if os.path.isdir(home.state) else make_page_directory()
     path = os.path.join(folder, PAGE)
     if os.path.lexists(path):
         os.unlink(path)

@@ -17,7 +17,7 @@ from deepchecks_telemetry.spool.choice import write_private
 from deepchecks_telemetry.spool.errors import SpoolError, Unusable
 from deepchecks_telemetry.spool.files.lock import hold
 from deepchecks_telemetry.spool.files.paths import Home
-from deepchecks_telemetry.spool.files.regular import BESIDE, read_plain
+from deepchecks_telemetry.spool.files.regular import SIDE_SUFFIXES, read_plain
 
 LIST = "exports.jsonl"
 REMOVED, LEFT, MISSING = "removed", "left", "missing"
@@ -154,7 +154,7 @@ def _unlink(path: str) -> str:
 
 def _remove_ledger(ledger: str) -> dict[str, str]:
     """The ledger of `deliver`, unless one is running; its empty lock file stays, as those of the spool do."""
-    paths = [ledger + suffix for suffix in ("", *BESIDE) if os.path.lexists(ledger + suffix)]
+    paths = [ledger + suffix for suffix in ("", *SIDE_SUFFIXES) if os.path.lexists(ledger + suffix)]
     if not paths:
         return {}
     try:

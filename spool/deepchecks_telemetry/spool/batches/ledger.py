@@ -14,12 +14,12 @@ from deepchecks_telemetry.spool.db.connection import BUSY_TIMEOUT_S, opened
 from deepchecks_telemetry.spool.db.schema import FINAL, STATES, UNSETTLED, BatchState, in_states
 from deepchecks_telemetry.spool.errors import Damaged
 from deepchecks_telemetry.spool.files.paths import Home
-from deepchecks_telemetry.spool.recovery.maintenance import kept_up
+from deepchecks_telemetry.spool.recovery.maintenance import with_maintenance
 
-LARGEST_BODY = 2**22  # bytes; 1,000 rows of 1,000 environments take 1 MB, and a few KB of gzip can be gigabytes
+MAX_BODY_BYTES = 2**22  # bytes; 1,000 rows of 1,000 environments take 1 MB, and a few KB of gzip can be gigabytes
 GZIP = 31  # zlib's word for that format
 UNSETTLED_TALLY = "dropped:unsettled"
-KEPT = 20  # some 30 KB each at most: finished batches whose bytes stay to be looked at
+KEPT_BATCHES = 20  # some 30 KB each at most: finished batches whose bytes stay to be looked at
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Batch:
     def body(self) -> bytes:
         """The request's body before compression; `Damaged` where it is not what `sha256` is the digest of."""
         try:
-            body = zlib.decompressobj(GZIP).decompress(self.packed, LARGEST_BODY)
+            body = zlib.decompressobj(GZIP).decompress(self.packed, MAX_BODY_BYTES)
         except (zlib.error, TypeError):
             body = b""
         if hashlib.sha256(body).hexdigest() != self.sha256:
@@ -89,7 +89,7 @@ def batches(home: Home, *, states: tuple[str, ...] = STATES) -> list[Batch]:
         with opened(home) as connection:
             return [Batch(id_, BatchState(state), *rest) for id_, state, *rest in connection.execute(query, states)]
 
-    return kept_up(home, read, reads=["batches"])
+    return with_maintenance(home, read, check_tables=["batches"])
 
 
 def read_schedule(home: Home) -> ScheduleState:
@@ -201,5 +201,5 @@ def _close(connection: sqlite3.Connection, batch: Batch, rejected: int) -> None:
     connection.execute(
         f"DELETE FROM batches WHERE state IN {final} AND id NOT IN "  # noqa: S608
         f"(SELECT id FROM batches WHERE state IN {final} ORDER BY id DESC LIMIT ?)",
-        (KEPT,),
+        (KEPT_BATCHES,),
     )

@@ -12,16 +12,16 @@ from dataclasses import dataclass
 from uuid import uuid4
 
 from deepchecks_telemetry.spool.batches.queue import DAY_S, DAYS_AHEAD, MAX_PARKED
-from deepchecks_telemetry.spool.catalogue import LAST_DAY, NAMES, Environment, is_allowed, is_count, is_day
+from deepchecks_telemetry.spool.catalogue import EVENT_NAMES, LAST_DAY, Environment, is_allowed, is_count, is_day
 from deepchecks_telemetry.spool.db.busy import monotonic, writing
 from deepchecks_telemetry.spool.db.compaction import add_tally, checkpoint, fold
 from deepchecks_telemetry.spool.db.connection import opened
-from deepchecks_telemetry.spool.db.schema import PLACE, SELECT_STATE, BatchState, in_states, parse_state
+from deepchecks_telemetry.spool.db.schema import ENVIRONMENT_COLUMNS, SELECT_STATE, BatchState, in_states, parse_state
 from deepchecks_telemetry.spool.files.lock import hold
 from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.spool.identity import is_uuid
 from deepchecks_telemetry.spool.recording.watch import today
-from deepchecks_telemetry.spool.recovery.maintenance import NUMBERS, kept_up
+from deepchecks_telemetry.spool.recovery.maintenance import INTEGER_COLUMNS, with_maintenance
 
 MAX_ROWS = 1000  # of some 300 bytes each: far below the 1 MiB that receivers commonly take
 LOCK_S = 5.0
@@ -47,26 +47,28 @@ def seal(
     home: Home,
     render: Render,
     *,
-    behind: bool = False,
-    looked: bool = False,
+    while_unsent: bool = False,
+    already_checked: bool = False,
     clock: Callable[[], float] = time.time,
 ) -> bool:
     """Seal up to `MAX_ROWS` of the oldest counts, unless a batch still waits; True when a batch was made.
 
     `render(installation_id, rows)` gives the body that is stored with the batch; a retry sends the same bytes. With
-    `behind`, also where a batch waits: a file takes many. With `looked`, right after another batch, the rows that wait
-    are not looked through once more.
+    `while_unsent`, also where a batch waits: a file takes many. With `already_checked`, right after another batch, the rows that wait
+    are not already_checked through once more.
     """
-    reads = ["batches"] if looked else NUMBERS
-    return kept_up(home, lambda: _seal_under_lock(home, render, clock, behind=behind), reads=reads)
+    reads = ["batches"] if already_checked else INTEGER_COLUMNS
+    return with_maintenance(
+        home, lambda: _seal_under_lock(home, render, clock, while_unsent=while_unsent), check_tables=reads
+    )
 
 
-def _seal_under_lock(home: Home, render: Render, clock: Callable[[], float], *, behind: bool) -> bool:
+def _seal_under_lock(home: Home, render: Render, clock: Callable[[], float], *, while_unsent: bool) -> bool:
     with hold(home.lock, LOCK_S), opened(home, locked=True) as connection:
         with writing(connection, monotonic() + LOCK_S):
             fold(connection)
             _book_far_future(connection, int(clock()))
-            made = (behind or not _waiting(connection)) and _seal(connection, render, int(clock()))
+            made = (while_unsent or not _waiting(connection)) and _seal(connection, render, int(clock()))
         checkpoint(connection)
     return made
 
@@ -86,14 +88,16 @@ def _seal(connection: sqlite3.Connection, render: Render, now: int) -> bool:
         known = [key for key in keys if _is_known(key, places)]
         _discard(connection, (key for key in keys if not _is_known(key, places)))
         if known:
-            rows = [Row(str(uuid4()), day, NAMES[event], places[place], count) for day, event, place, count in known]
+            rows = [
+                Row(str(uuid4()), day, EVENT_NAMES[event], places[place], count) for day, event, place, count in known
+            ]
             _store(connection, rows, known, render(_identify(connection, installation, now), rows), now)
             return True
     return False
 
 
 def _read_places(connection: sqlite3.Connection) -> dict[int, Environment]:
-    found = connection.execute(f"SELECT id, {PLACE} FROM environments")  # noqa: S608
+    found = connection.execute(f"SELECT id, {ENVIRONMENT_COLUMNS} FROM environments")  # noqa: S608
     return {place: Environment(*values) for place, *values in found if is_allowed(tuple(values))}
 
 
@@ -130,7 +134,7 @@ def _take_oldest(connection: sqlite3.Connection, day: int) -> list[Key]:
 def _is_known(key: Key, places: Container[int]) -> bool:
     """Whether the catalogue names all of it; a day or a count that is none could be the bytes of a text."""
     day, event, place, count = key
-    return is_day(day) and event in NAMES and place in places and is_count(count)
+    return is_day(day) and event in EVENT_NAMES and place in places and is_count(count)
 
 
 def _discard(connection: sqlite3.Connection, keys: Iterable[Key]) -> None:

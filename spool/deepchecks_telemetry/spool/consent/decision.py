@@ -16,8 +16,8 @@ from deepchecks_telemetry.spool.files.regular import read_plain
 
 ON, LOCAL, OFF = "on", "local", "off"
 MODES = (ON, LOCAL, OFF)  # from the most open to the most restrictive
-LONGEST = 64  # bytes of a file that holds one word
-SHOWN = 20  # characters of a value that is not a mode
+MAX_MODE_BYTES = 64  # bytes of a file that holds one word
+MAX_SHOWN = 20  # characters of a value that is not a mode
 
 MODE_VARIABLE = "DEEPCHECKS_TELEMETRY"
 # deepchecks 0.19.1 reads these two itself: any text in them, "0" and "false" too, is true to it.
@@ -80,7 +80,7 @@ def parse_source(name: str, text: str) -> Source:
     mode, word = parse_mode(text), text.strip()
     understood = not word or word.lower() in MODES
     return Source(
-        name, mode, None if understood else f"{word[:SHOWN]!r} is not a valid mode: expected on, local or off"
+        name, mode, None if understood else f"{word[:MAX_SHOWN]!r} is not a valid mode: expected on, local or off"
     )
 
 
@@ -92,7 +92,7 @@ def read_mode(path: str) -> str | None:
 def read_source(name: str, path: str) -> Source:
     """What a file says: no opinion where there is none, off with the reason where it cannot be read."""
     try:
-        return parse_source(name, read_plain(path, LONGEST).decode("ascii", "replace"))
+        return parse_source(name, read_plain(path, MAX_MODE_BYTES).decode("ascii", "replace"))
     except (FileNotFoundError, NotADirectoryError):
         if os.path.islink(path):  # a choice was made, and what it is cannot be read
             return Source(name, OFF, f"{path} is a broken link")
@@ -109,24 +109,24 @@ def read_choice(home: Home, name: str = CHOICE) -> Source:
         reason = untrusted_reason(found, ROOT) or _planted_reason(home.mode, found)
     except OSError as error:
         raise_if_hosts(error)
-        reason = None  # there is no folder, or the file cannot be read either
+        reason = None  # there is no directory, or the file cannot be read either
     return Source(name, OFF, f"{home.config} {reason}") if reason else read_source(name, home.mode)
 
 
-def _planted_reason(path: str, folder: os.stat_result) -> str | None:
-    """What is wrong with the file itself, which may have come into the folder before it was this user's alone."""
+def _planted_reason(path: str, directory: os.stat_result) -> str | None:
+    """What is wrong with the file itself, which may have come into the directory before it was this user's alone."""
     try:
         found = os.stat(path)
     except OSError as error:
         raise_if_hosts(error)
         return None
-    if sys.platform != "win32" and found.st_mode & 0o002 and folder.st_mode & 0o001:
+    if sys.platform != "win32" and found.st_mode & 0o002 and directory.st_mode & 0o001:
         return "contains a mode file that is writable by other users"
     return "contains a mode file that belongs to another user" if untrusted_reason(found, ROOT, writable=True) else None
 
 
 def read_default_choice(home: Home) -> list[Source]:
-    """The choice in the user's default folders, where a variable names others: `on` there decides nothing here."""
+    """The choice in the user's default directories, where a variable names others: `on` there decides nothing here."""
     if home.default is None:
         return []
     source = read_choice(home.default, DEFAULT_CHOICE)

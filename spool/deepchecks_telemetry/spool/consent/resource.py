@@ -145,7 +145,7 @@ def system_of(platform: str, release: str) -> tuple[str, str, str]:
 
 
 def version_of(listings: Iterable[Iterable[str]]) -> str:
-    """Say what `importlib.metadata` would of deepchecks, from the names in each folder of `sys.path`.
+    """Say what `importlib.metadata` would of deepchecks, from the names in each directory of `sys.path`.
 
     A name is read in 0.4 ms where importing that module takes 35. The local part of a version is free text: left out.
     """
@@ -188,10 +188,10 @@ def _listings(path: Iterable[object]) -> Iterable[list[str]]:
     return (_listing(entry) for entry in path if isinstance(entry, str))
 
 
-def _listing(folder: str) -> list[str]:
+def _listing(directory: str) -> list[str]:
     try:
-        return os.listdir(folder or ".")
-    except (OSError, ValueError) as error:  # a zip file, a folder that is gone, a name with a NUL in it
+        return os.listdir(directory or ".")
+    except (OSError, ValueError) as error:  # a zip file, a directory that is gone, a name with a NUL in it
         raise_if_hosts(error)
         return []
 

@@ -11,8 +11,8 @@ from deepchecks_telemetry.spool.files.paths import Home
 
 # SQLite waits for readers with the write lock held: without, it finds one among writers in tight loops nearly every
 # time and the WAL grows; with the patience of a command, a forgotten reader would make all hosts wait.
-STANDSTILL_MS = 10
-TIDY_DEADLINE_S = 0.05  # in the host; whoever comes by a thousand events later tries again
+CHECKPOINT_WAIT_MS = 10
+COMPACT_DEADLINE_S = 0.05  # in the host; whoever comes by a thousand events later tries again
 
 
 def fold(connection: sqlite3.Connection) -> None:
@@ -36,7 +36,7 @@ def fold(connection: sqlite3.Connection) -> None:
 def checkpoint(connection: sqlite3.Connection) -> bool:
     """Move the WAL into the database and cut it to nothing; False (no error) where a reader was in the way."""
     (patience_ms,) = connection.execute("PRAGMA busy_timeout").fetchone()
-    connection.execute(f"PRAGMA busy_timeout = {STANDSTILL_MS}")
+    connection.execute(f"PRAGMA busy_timeout = {CHECKPOINT_WAIT_MS}")
     try:
         (busy, _, _) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     finally:
@@ -44,9 +44,9 @@ def checkpoint(connection: sqlite3.Connection) -> bool:
     return not busy
 
 
-def tidy(home: Home, connection: sqlite3.Connection) -> bool:
+def compact(home: Home, connection: sqlite3.Connection) -> bool:
     """Fold and checkpoint now; False (never an error) where somebody else is at it, or a lock in the way."""
-    deadline = monotonic() + TIDY_DEADLINE_S
+    deadline = monotonic() + COMPACT_DEADLINE_S
     limit_vm_steps(connection, HOST_VM_STEPS)
     with suppress(Busy), hold_in_host(home.lock):
         with writing(connection, deadline, tries=HOST_TRIES):

@@ -8,22 +8,22 @@ from contextlib import closing, contextmanager, nullcontext
 from deepchecks_telemetry.spool.db.schema import (
     APPLICATION_ID,
     BREAKING,
-    KNOWN,
-    LARGEST,
+    MAX_SPOOL_BYTES,
+    SCHEMA_VERSION,
     SELECT_STATE,
-    VERSION,
+    STATEMENTS,
     parse_state,
 )
 from deepchecks_telemetry.spool.db.schema_guard import COMMAND_VM_STEPS, HOST_VM_STEPS, check_shape, limit_vm_steps
 from deepchecks_telemetry.spool.db.sqlite_errors import FAULTS, translate
 from deepchecks_telemetry.spool.errors import Busy, Damaged, Outdated, Unusable
-from deepchecks_telemetry.spool.files.directory import check_ground, is_remote
+from deepchecks_telemetry.spool.files.directory import check_state_dir, is_remote
 from deepchecks_telemetry.spool.files.lock import hold
 from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.spool.files.quarantine import quarantine
 from deepchecks_telemetry.spool.files.regular import (
     file_id,
-    has_second_name,
+    is_hard_linked,
     is_plain,
     is_plain_database,
     leads_elsewhere,
@@ -62,7 +62,7 @@ def connect(
     `timeout_s` is SQLite's own busy handler: 0 in the host, where it makes the tail 5 to 15 times worse than our waits.
     On a network file system the caller holds the file lock, here and for every statement.
     """
-    check_ground(home)
+    check_state_dir(home)
     before = os.lstat(home.spool)
     if not is_plain(home.spool):  # a second name is a link too: sqlite.org/howtocorrupt.html, 2.5 and 2.6
         raise Unusable(_why_not_plain(home.spool))
@@ -72,7 +72,7 @@ def connect(
         raise Damaged("the spool's journal names another file")
     if before.st_size == 0:  # SQLite would take its WAL away, with what others have just put there
         raise Damaged("the spool file is empty")
-    if before.st_size > LARGEST:
+    if before.st_size > MAX_SPOOL_BYTES:
         raise Damaged("the spool file is too large to be a spool")
     try:
         connection = sqlite3.connect(
@@ -95,7 +95,7 @@ def connect(
 
 
 def _why_not_plain(path: str) -> str:
-    if has_second_name(path):
+    if is_hard_linked(path):
         return f"{path} has a second hard link; any deepchecks telemetry command moves it to a file of its own"
     return f"{path} is a link, is not a regular file, or belongs to another user"
 
@@ -116,11 +116,11 @@ def _configure(connection: sqlite3.Connection, home: Home) -> None:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if application != APPLICATION_ID:
         raise Damaged("the spool file is not a spool")
-    if version // BREAKING != VERSION // BREAKING:
+    if version // BREAKING != SCHEMA_VERSION // BREAKING:
         raise Outdated(
-            f"the spool has schema version {version}, which this package (schema version {VERSION}) cannot read"
+            f"the spool has schema version {version}, which this package (schema version {SCHEMA_VERSION}) cannot read"
         )
-    check_shape(connection, KNOWN)
+    check_shape(connection, STATEMENTS)
     if is_remote(home.state):
         connection.execute("PRAGMA journal_mode = DELETE")  # it may have been made on a local disk, and moved
 

@@ -5,13 +5,13 @@ import sqlite3
 
 from deepchecks_telemetry.spool.db.busy import monotonic, pause
 from deepchecks_telemetry.spool.db.origin import find_origin, note_origin
-from deepchecks_telemetry.spool.db.schema import APPLICATION_ID, TABLES, VERSION
+from deepchecks_telemetry.spool.db.schema import APPLICATION_ID, SCHEMA_VERSION, TABLES
 from deepchecks_telemetry.spool.errors import Busy, Unusable, raise_if_hosts
-from deepchecks_telemetry.spool.files.directory import check_ground, is_remote, make_folder
+from deepchecks_telemetry.spool.files.directory import check_state_dir, is_remote, make_directory
 from deepchecks_telemetry.spool.files.lock import hold_in_host
 from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.spool.files.quarantine import remove_orphan_wal
-from deepchecks_telemetry.spool.files.regular import clear, exists
+from deepchecks_telemetry.spool.files.regular import exists, remove_database
 
 PAGE_BYTES = 512
 MANY_TRIES = 500  # some 2 s, where the clock stands still
@@ -21,8 +21,8 @@ def create(home: Home, timeout_s: float) -> None:
     """Create directory and spool if they are missing; of many processes one does it, the others find it done."""
     deadline = monotonic() + timeout_s
     try:
-        make_folder(home.state)
-        check_ground(home)
+        make_directory(home.state)
+        check_state_dir(home)
     except OSError as error:
         raise_if_hosts(error)
         raise Unusable(f"the state directory cannot be created ({type(error).__name__})") from error
@@ -52,7 +52,7 @@ def _build(home: Home) -> None:
     temporary = home.spool + ".new"
     try:
         remove_orphan_wal(home)
-        clear(temporary)
+        remove_database(temporary)
         os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
         os.chmod(temporary, 0o600)  # a umask of 0777 leaves a file that its owner cannot open again
         connection = sqlite3.connect(temporary, isolation_level=None)
@@ -60,7 +60,7 @@ def _build(home: Home) -> None:
             connection.executescript(
                 f"PRAGMA page_size = {PAGE_BYTES}; PRAGMA synchronous = OFF; "
                 f"PRAGMA journal_mode = {_journal(home)}; BEGIN IMMEDIATE;"
-                f"{TABLES} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION};"
+                f"{TABLES} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SCHEMA_VERSION};"
             )
             note_origin(connection, find_origin(temporary))
             connection.execute("COMMIT")

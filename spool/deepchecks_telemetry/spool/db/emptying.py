@@ -11,7 +11,7 @@ from deepchecks_telemetry.spool.errors import Busy
 
 READERS_WAIT_S = 10.0  # a reader in another process keeps the WAL from being cut
 # Whatever a newer version has added is wiped too; `_…` is sqlite-utils' note of the migrations done.
-TABLES = "SELECT name FROM sqlite_master WHERE type = 'table' AND name != 'spool' AND name NOT GLOB '[_]*'"
+SELECT_TABLES = "SELECT name FROM sqlite_master WHERE type = 'table' AND name != 'spool' AND name NOT GLOB '[_]*'"
 # Always another odd number: a host that has read the fence before can then never open it again.
 CLOSE = "UPDATE spool SET epoch = epoch + 1 + epoch % 2"
 
@@ -27,7 +27,7 @@ def empty_tables(connection: sqlite3.Connection) -> None:
     for pragma in ("secure_delete = ON", "temp_store = MEMORY"):
         connection.execute(f"PRAGMA {pragma}")
     with writing(connection, monotonic() + BUSY_TIMEOUT_S):
-        for (table,) in connection.execute(TABLES).fetchall():
+        for (table,) in connection.execute(SELECT_TABLES).fetchall():
             connection.execute(f"DELETE FROM {table}")  # noqa: S608
         forget_installation(connection)
     connection.execute("VACUUM")

@@ -6,8 +6,8 @@ from deepchecks_telemetry.spool.errors import Damaged
 
 # PRAGMA user_version is 1000 × a change that older clients cannot live with + additions that they need not know.
 BREAKING = 1000
-VERSION = 1003
-LARGEST = 2**26  # bytes; a spool stays within 2 MB, so a larger file is not a spool
+SCHEMA_VERSION = 1003
+MAX_SPOOL_BYTES = 2**26  # bytes; a spool stays within 2 MB, so a larger file is not a spool
 APPLICATION_ID = 0x64637470  # "dctp", for file(1) and for us: any other database is quarantined, never written
 
 
@@ -35,7 +35,7 @@ def in_states(*states: BatchState) -> str:
     return "(" + ", ".join(f"'{state}'" for state in states) + ")"
 
 
-PLACE = "deepchecks_version, os_type, os_name, os_version, python_name, python_version, runtime"
+ENVIRONMENT_COLUMNS = "deepchecks_version, os_type, os_name, os_version, python_name, python_version, runtime"
 # `spool.epoch` is the fence: even is open, odd is closed, and it only ever grows, so a process that read an older
 # number can no longer write. `events` keeps one row with event 0 after folding: the next id goes on from it, and the
 # largest id is a count of all that was recorded which no later step touches. `retry_after` has a row for each receiver
@@ -73,7 +73,7 @@ CREATE TABLE origin (
 );
 INSERT INTO spool (id, epoch) VALUES (1, 0);
 """
-KNOWN = [statement.strip() for statement in TABLES.split(";") if "CREATE" in statement]
+STATEMENTS = [statement.strip() for statement in TABLES.split(";") if "CREATE" in statement]
 
 SELECT_STATE = "SELECT epoch, installation FROM spool"
 

@@ -25,7 +25,7 @@ def replace_file(path: str, content: bytes, *, permissions: int | None = PRIVATE
     except (OSError, KeyboardInterrupt):
         _remove(temporary)
         raise
-    sync_folder(os.path.dirname(os.path.abspath(path)))
+    sync_directory(os.path.dirname(os.path.abspath(path)))
 
 
 def _write_new(path: str, content: bytes, permissions: int | None) -> None:
@@ -46,12 +46,12 @@ def _remove(path: str) -> None:
         pass
 
 
-def sync_folder(folder: str) -> None:
-    """Make a rename in `folder` outlive a power cut (POSIX; Windows has no such call)."""
+def sync_directory(directory: str) -> None:
+    """Make a rename in `directory` outlive a power cut (POSIX; Windows has no such call)."""
     if os.name != "posix":
         return
     try:
-        descriptor = os.open(folder, os.O_RDONLY)
+        descriptor = os.open(directory, os.O_RDONLY)
         try:
             os.fsync(descriptor)
         finally:

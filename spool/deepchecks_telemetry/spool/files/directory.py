@@ -1,4 +1,4 @@
-"""What the spool stands on: a folder that is this user's alone, and a file system that may not be fit for a WAL."""
+"""What the spool stands on: a directory that is this user's alone, and a file system that may not be fit for a WAL."""
 
 import os
 import stat
@@ -23,20 +23,20 @@ LOCAL = frozenset(
 ROOT = 0  # who can do everything anyway
 
 
-def check_ground(home: Home) -> None:
-    """Refuse a state folder that is not this user's alone: a link, another owner (sudo), writable by others."""
-    check_folder(home.state, "the state directory")
+def check_state_dir(home: Home) -> None:
+    """Refuse a state directory that is not this user's alone: a link, another owner (sudo), writable by others."""
+    check_directory(home.state, "the state directory")
 
 
-def check_folder(path: str, name: str) -> None:
-    """Refuse a folder that cannot be made this user's alone; a missing one raises `FileNotFoundError`."""
+def check_directory(path: str, name: str) -> None:
+    """Refuse a directory that cannot be made this user's alone; a missing one raises `FileNotFoundError`."""
     reason = untrusted_reason(tighten(path, _look_at(path, name), anybody=True))
     if reason:
         raise Unusable(f"{name} {path} {reason}")
 
 
 def check_owner(path: str, name: str) -> None:
-    """Refuse a folder of another user; from one of this user's own, whoever can write it, files may be removed."""
+    """Refuse a directory of another user; from one of this user's own, whoever can write it, files may be removed."""
     reason = untrusted_reason(tighten(path, _look_at(path, name), anybody=True), writable=True)
     if reason:
         raise Unusable(f"{name} {path} {reason}")
@@ -56,7 +56,7 @@ def _look_at(path: str, name: str) -> os.stat_result:
 
 
 def tighten(path: str, found: os.stat_result, *, anybody: bool = False) -> os.stat_result:
-    """Take from other users what they may do in a folder of this user's; `found` is what it was, the answer what it is.
+    """Take from other users what they may do in a directory of this user's; `found` is what it was, the answer what it is.
 
     Kubernetes gives the group of a volume `rwx` on all that is in it each time a container starts (fsGroup). Where
     everybody may write, somebody may have, so a choice is not believed: only with `anybody` that is taken away too.
@@ -82,8 +82,8 @@ def _is_loose(found: os.stat_result) -> bool:
     return bool(found.st_mode & 0o022) or found.st_mode & 0o700 != 0o700
 
 
-def _tighten_files(folder: str) -> None:
-    for entry in os.scandir(folder):
+def _tighten_files(directory: str) -> None:
+    for entry in os.scandir(directory):
         found = entry.stat(follow_symlinks=False)
         if stat.S_ISREG(found.st_mode) and _is_mine(found) and found.st_nlink == 1 and not found.st_mode & 0o002:
             os.chmod(entry.path, 0o600)
@@ -98,30 +98,30 @@ def untrusted_reason(found: os.stat_result, *trusted: int, writable: bool = Fals
     return None
 
 
-def make_folder(path: str) -> bool:
-    """Make the folder, and what is missing above it, for this user alone; True when this call made it.
+def make_directory(path: str) -> bool:
+    """Make the directory, and what is missing above it, for this user alone; True when this call made it.
 
-    Beneath another user's folder nothing is made: with `sudo` and that user's HOME it would be root's, and lock its
-    owner out; and whoever owns the folder above can put another one in our place.
+    Beneath another user's directory nothing is made: with `sudo` and that user's HOME it would be root's, and lock its
+    owner out; and whoever owns the directory above can put another one in our place.
     """
     try:
         check_above(os.path.dirname(path))
         os.mkdir(path, 0o700)
-        os.chmod(path, 0o700)  # a umask of 0777 leaves a folder that its owner cannot enter
+        os.chmod(path, 0o700)  # a umask of 0777 leaves a directory that its owner cannot enter
     except FileNotFoundError as error:
         if exists(os.path.dirname(path)):  # /proc, or a drive that is not there: it says so of anything
             raise Unusable(f"the directory {path} cannot be created ({error.strerror})") from error
-        make_folder(os.path.dirname(path))
-        return make_folder(path)
+        make_directory(os.path.dirname(path))
+        return make_directory(path)
     except FileExistsError:
         return False
     return True
 
 
-def check_above(folder: str) -> None:
-    """Refuse to make anything in a folder of another user, root excepted."""
-    if sys.platform != "win32" and os.stat(folder).st_uid not in (ROOT, os.geteuid()):
-        raise Unusable(f"the directory {folder} belongs to another user, so nothing is created in it")
+def check_above(directory: str) -> None:
+    """Refuse to make anything in a directory of another user, root excepted."""
+    if sys.platform != "win32" and os.stat(directory).st_uid not in (ROOT, os.geteuid()):
+        raise Unusable(f"the directory {directory} belongs to another user, so nothing is created in it")
 
 
 def is_remote(path: str) -> bool:

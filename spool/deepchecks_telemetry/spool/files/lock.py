@@ -62,12 +62,12 @@ def hold_in_host(path: str) -> Iterator[None]:
 
 
 def _check(path: str) -> None:
-    folder = os.path.dirname(path)
-    if not exists(folder):
-        raise FileNotFoundError(folder)  # filelock would make it, readable for others
+    directory = os.path.dirname(path)
+    if not exists(directory):
+        raise FileNotFoundError(directory)  # filelock would make it, readable for others
     if not is_lockable(path):
         raise Unusable("the lock file is a link or not a regular file")
-    if sys.platform != "win32" and os.geteuid() == 0 != os.stat(folder).st_uid:
+    if sys.platform != "win32" and os.geteuid() == 0 != os.stat(directory).st_uid:
         raise Unusable("the lock file would belong to root, in a directory of another user, who could then not lock it")
 
 

@@ -14,9 +14,9 @@ USUAL = MACOS if sys.platform == "darwin" else (".local/state", ".config", "/etc
 
 
 class Home(NamedTuple):
-    """Three folders: `state` (what is recorded), `config` (the user's choice), `policy` (the administrator's).
+    """Three directories: `state` (what is recorded), `config` (the user's choice), `policy` (the administrator's).
 
-    `default` are the folders that this user has without any variable, by the user database; None where these are they,
+    `default` are the directories that this user has without any variable, by the user database; None where these are they,
     or where the user has no entry there. A choice of `off` or `local` in them holds whatever the variables say.
     """
 
@@ -26,14 +26,14 @@ class Home(NamedTuple):
     default: "Home | None" = None
 
     @property
-    def places(self) -> "tuple[Home, ...]":
-        """These folders, and the default ones where they are others."""
+    def with_default(self) -> "tuple[Home, ...]":
+        """These directories, and the default ones where they are others."""
         return (self,) if self.default is None else (self, self.default)
 
     @property
     def watched(self) -> tuple[str, ...]:
         """Every file whose change can change the decision: the choices, and the administrator's policy."""
-        return (*(place.mode for place in self.places), self.policy_mode)
+        return (*(place.mode for place in self.with_default), self.policy_mode)
 
     @property
     def spool(self) -> str:
@@ -62,11 +62,11 @@ class Home(NamedTuple):
 
 
 def find_home(environ: Mapping[str, str] = os.environ) -> Home:
-    """The folders of this user, or all under ``DEEPCHECKS_TELEMETRY_DIR``; the policy is the machine's in any case.
+    """The directories of this user, or all under ``DEEPCHECKS_TELEMETRY_DIR``; the policy is the machine's in any case.
 
-    Raises `Unusable` where the system knows no home folder of this user.
+    Raises `Unusable` where the system knows no home directory of this user.
     """
-    policy = find_policy(_policy_folders(environ))
+    policy = find_policy(_policy_directories(environ))
     home, default = _named(environ, policy), find_default(policy)
     return home if default is None or default == home else home._replace(default=default)
 
@@ -84,7 +84,7 @@ def _below(state: str, config: str, policy: str) -> Home:
 
 
 def find_default(policy: str) -> Home | None:
-    """The folders that no variable moves, so that `off` holds for a program with other variables too."""
+    """The directories that no variable moves, so that `off` holds for a program with other variables too."""
     if sys.platform == "win32":
         bases: tuple[str, str] | None = _ask_platformdirs()[:2]
     else:
@@ -121,7 +121,7 @@ def _xdg(environ: Mapping[str, str]) -> tuple[str, str]:
 
 
 def registered_home() -> str | None:
-    """The home folder by the user database (`/etc/passwd` and its kin), whatever HOME says; None without an entry.
+    """The home directory by the user database (`/etc/passwd` and its kin), whatever HOME says; None without an entry.
 
     Some 30 µs, once in a process; a directory service is asked only where the user is not in the file.
     """
@@ -136,21 +136,21 @@ def registered_home() -> str | None:
     return home if os.path.isabs(home) else None
 
 
-def _policy_folders(environ: Mapping[str, str]) -> list[str]:
+def _policy_directories(environ: Mapping[str, str]) -> list[str]:
     # The machine's own first: a variable must not take away what its administrator decided.
     more = filter(os.path.isabs, environ.get("XDG_CONFIG_DIRS", "").split(os.pathsep))
     return [_ask_platformdirs()[2]] if sys.platform == "win32" else [USUAL[2], *more]
 
 
-def find_policy(folders: list[str]) -> str:
+def find_policy(directories: list[str]) -> str:
     """The first that is there, also where it cannot be entered (then its mode cannot be read, which means off)."""
-    candidates = [os.path.join(folder, APP, "telemetry") for folder in folders]
-    return next((folder for folder in candidates if not _is_missing(folder)), candidates[-1])
+    candidates = [os.path.join(directory, APP, "telemetry") for directory in directories]
+    return next((directory for directory in candidates if not _is_missing(directory)), candidates[-1])
 
 
-def _is_missing(folder: str) -> bool:
+def _is_missing(directory: str) -> bool:
     try:
-        os.stat(os.path.join(folder, ""))
+        os.stat(os.path.join(directory, ""))
     except (FileNotFoundError, NotADirectoryError):
         return True
     except OSError as error:
@@ -160,7 +160,7 @@ def _is_missing(folder: str) -> bool:
 
 
 def without_variables() -> str:
-    """The prefix with which a command uses the default folders."""
+    """The prefix with which a command uses the default directories."""
     moving = [name for name in (DIR_VARIABLE, "XDG_STATE_HOME", "XDG_CONFIG_HOME") if os.environ.get(name)]
     home = registered_home()
     moving += ["HOME"] if home and os.environ.get("HOME") != home else []

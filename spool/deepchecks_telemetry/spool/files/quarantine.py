@@ -10,20 +10,26 @@ import time
 
 from deepchecks_telemetry.spool.errors import Unusable, raise_if_hosts
 from deepchecks_telemetry.spool.files.paths import Home
-from deepchecks_telemetry.spool.files.regular import BESIDE, exists, file_id, is_plain_database, is_shared
+from deepchecks_telemetry.spool.files.regular import (
+    SIDE_SUFFIXES,
+    exists,
+    file_id,
+    is_hard_linked_database,
+    is_plain_database,
+)
 
 LEASE_S = 0.01
 SETTLED_S = 1.0  # a copy is salvaged only so long after its rename: a hundred leases
-ASIDE = ".linked-"
-MOST_ASIDE = 64  # two months of nightly backups
-MOST = 4  # copies kept apart at once; a disk that damages every new spool must not be filled with them
+SET_ASIDE = ".linked-"
+MAX_SET_ASIDE = 64  # two months of nightly backups
+MAX_QUARANTINED = 4  # copies kept apart at once; a disk that damages every new spool must not be filled with them
 
 
 def quarantine(home: Home, damaged: tuple[int, int] | None) -> None:
     """Rename the spool that was found damaged, unless another process was faster; the caller holds the file lock."""
     if damaged is None or file_id(home.spool) != damaged:
         return
-    if len(quarantined(home)) >= MOST:
+    if len(quarantined(home)) >= MAX_QUARANTINED:
         raise Unusable("the spool was damaged repeatedly")
     _rename(home.spool, f"{home.spool}.damaged-{time.time_ns():x}")
 
@@ -31,17 +37,17 @@ def quarantine(home: Home, damaged: tuple[int, int] | None) -> None:
 def set_aside(home: Home) -> None:
     """Rename a spool that has a second name, so that a new one can be made; the caller holds the file lock.
 
-    `recovery/second_name.py` copies it back. After `MOST_ASIDE` backups without a command nothing is recorded.
+    `recovery/hard_links.py` copies it back. After `MAX_SET_ASIDE` backups without a command nothing is recorded.
     """
-    if is_shared(home.spool) and len(find_asides(home)) < MOST_ASIDE:
-        _rename(home.spool, f"{home.spool}{ASIDE}{time.time_ns():x}")
+    if is_hard_linked_database(home.spool) and len(find_set_aside(home)) < MAX_SET_ASIDE:
+        _rename(home.spool, f"{home.spool}{SET_ASIDE}{time.time_ns():x}")
 
 
-def find_asides(home: Home) -> list[str]:
+def find_set_aside(home: Home) -> list[str]:
     """The spools that were set aside and are not copied back yet, oldest first."""
-    beginning = os.path.basename(home.spool) + ASIDE
+    beginning = os.path.basename(home.spool) + SET_ASIDE
     names = [name for name in sorted(os.listdir(home.state)) if name.startswith(beginning)]
-    return [os.path.join(home.state, name) for name in names if not name.endswith(BESIDE)]
+    return [os.path.join(home.state, name) for name in names if not name.endswith(SIDE_SUFFIXES)]
 
 
 def quarantined(home: Home) -> list[str]:
@@ -51,14 +57,14 @@ def quarantined(home: Home) -> list[str]:
     except OSError as error:
         raise_if_hosts(error)
         return []
-    marks = [name for name in names if name.startswith("spool.db.damaged-") and not name.endswith(BESIDE)]
+    marks = [name for name in names if name.startswith("spool.db.damaged-") and not name.endswith(SIDE_SUFFIXES)]
     copies = [os.path.join(home.state, name) for name in sorted(marks)]
     return list(filter(is_plain_database, copies))  # a link was put there by somebody else
 
 
 def _rename(path: str, aside: str) -> None:
     # The database first: whoever comes now finds none, and waits for the lock to make one.
-    for suffix in ("", *BESIDE):
+    for suffix in ("", *SIDE_SUFFIXES):
         if exists(path + suffix):
             os.rename(path + suffix, aside + suffix)
 
@@ -69,7 +75,7 @@ def discard(home: Home, copy: str, *, saved: bool) -> None:
     It may be somebody else's file, that was put in our place by mistake. `disable` removes it all the same.
     """
     kept = home.spool + ".unreadable"
-    for suffix in ("", *BESIDE):
+    for suffix in ("", *SIDE_SUFFIXES):
         if exists(copy + suffix):
             os.unlink(copy + suffix) if saved else os.replace(copy + suffix, kept + suffix)
 
@@ -80,7 +86,7 @@ def remove_orphan_wal(home: Home) -> None:
     One that is left belongs to the copy whose renaming was cut short.
     """
     copies = quarantined(home)
-    for suffix in BESIDE:
+    for suffix in SIDE_SUFFIXES:
         stray = home.spool + suffix
         if exists(stray):
             if copies and not exists(copies[-1] + suffix):

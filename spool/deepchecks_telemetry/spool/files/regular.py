@@ -12,8 +12,8 @@ import sys
 from deepchecks_telemetry.spool.errors import raise_if_hosts
 
 # What SQLite keeps beside a database; it opens each of them by its name, and follows links there.
-BESIDE = ("-journal", "-wal", "-shm")
-JOURNAL = bytes.fromhex("d9d505f920a163d7")  # begins each part of one, and ends one that names another
+SIDE_SUFFIXES = ("-journal", "-wal", "-shm")
+JOURNAL_MAGIC = bytes.fromhex("d9d505f920a163d7")  # begins each part of one, and ends one that names another
 
 
 def is_plain(path: str) -> bool:
@@ -26,11 +26,11 @@ def is_plain(path: str) -> bool:
 
 
 def _is_mine(found: os.stat_result) -> bool:
-    """Another user can have put a file of theirs here while they could write to the folder."""
+    """Another user can have put a file of theirs here while they could write to the directory."""
     return sys.platform == "win32" or found.st_uid == os.geteuid()
 
 
-def has_second_name(path: str) -> bool:
+def is_hard_linked(path: str) -> bool:
     """Whether a plain file of this user's has another name, as a backup by hard links (`cp -al`) gives to each."""
     try:
         found = os.lstat(path)
@@ -40,9 +40,9 @@ def has_second_name(path: str) -> bool:
     return stat.S_ISREG(found.st_mode) and found.st_nlink > 1 and _is_mine(found)
 
 
-def is_shared(database: str) -> bool:
+def is_hard_linked_database(database: str) -> bool:
     """The same for a database and all that SQLite keeps beside it."""
-    return any(has_second_name(database + suffix) for suffix in ("", *BESIDE))
+    return any(is_hard_linked(database + suffix) for suffix in ("", *SIDE_SUFFIXES))
 
 
 def is_lockable(path: str) -> bool:
@@ -50,12 +50,12 @@ def is_lockable(path: str) -> bool:
 
     Taking a lock cuts its file to nothing.
     """
-    return is_plain(path) or (has_second_name(path) and os.lstat(path).st_size == 0)
+    return is_plain(path) or (is_hard_linked(path) and os.lstat(path).st_size == 0)
 
 
 def is_plain_database(path: str) -> bool:
     """The same for a database and all that SQLite keeps beside it."""
-    return all(is_plain(path + suffix) for suffix in ("", *BESIDE))
+    return all(is_plain(path + suffix) for suffix in ("", *SIDE_SUFFIXES))
 
 
 def leads_elsewhere(database: str) -> bool:
@@ -65,16 +65,16 @@ def leads_elsewhere(database: str) -> bool:
     """
     journal = database + "-journal"
     # SQLite holds no lock on a journal, so it may be read by other means.
-    if not exists(journal) or os.path.getsize(journal) < len(JOURNAL):
+    if not exists(journal) or os.path.getsize(journal) < len(JOURNAL_MAGIC):
         return False
     with open(journal, "rb") as file:
-        file.seek(-len(JOURNAL), os.SEEK_END)
-        return file.read() == JOURNAL
+        file.seek(-len(JOURNAL_MAGIC), os.SEEK_END)
+        return file.read() == JOURNAL_MAGIC
 
 
-def clear(path: str) -> None:
+def remove_database(path: str) -> None:
     """Make room for a new database: whatever stands there goes, and what it leads to stays."""
-    for suffix in ("", *BESIDE):
+    for suffix in ("", *SIDE_SUFFIXES):
         try:
             os.unlink(path + suffix)
         except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""What is still found of what was recorded: in the files of this user's folders, and in pages that `view` has made."""
+"""What is still found of what was recorded: in the files of this user's directories, and in pages that `view` has made."""
 
 import os
 import stat
@@ -9,7 +9,7 @@ from deepchecks_telemetry.spool.catalogue import EVENTS
 from deepchecks_telemetry.spool.files.paths import Home
 
 PAGE = "spool.db.view.html"  # begins as all that `disable` takes away with the spool
-PAGES = "deepchecks-telemetry-view-"  # folders under the temporary one, for a page where there is no state folder
+PAGES = "deepchecks-telemetry-view-"  # directories under the temporary one, for a page where there is no state directory
 
 
 def find_residue(home: Home, markers: Iterable[bytes] = ()) -> tuple[int, list[str]]:
@@ -19,29 +19,29 @@ def find_residue(home: Home, markers: Iterable[bytes] = ()) -> tuple[int, list[s
     process's acknowledged row is lost.
     """
     wanted = (*markers, *(event.name.encode() for event in EVENTS))
-    tops = [folder for place in home.places for folder in (place.state, place.config)]
-    files = dict.fromkeys(path for top in (*tops, *find_page_folders()) for path in _files(top))
+    tops = [directory for place in home.with_default for directory in (place.state, place.config)]
+    files = dict.fromkeys(path for top in (*tops, *find_page_directories()) for path in _files(top))
     return len(files), [path for path in files if _holds(path, wanted)]
 
 
-def make_page_folder() -> str:
+def make_page_directory() -> str:
     """The one that this user has already, or a new one under a random name."""
     import tempfile
 
-    return next(iter(find_page_folders()), None) or tempfile.mkdtemp(prefix=PAGES)
+    return next(iter(find_page_directories()), None) or tempfile.mkdtemp(prefix=PAGES)
 
 
-def find_page_folders() -> list[str]:
-    """The folders of this user that `view` has made under the temporary one."""
+def find_page_directories() -> list[str]:
+    """The directories of this user that `view` has made under the temporary one."""
     import tempfile
 
     top = tempfile.gettempdir()
     paths = [os.path.join(top, name) for name in sorted(os.listdir(top)) if name.startswith(PAGES)]
-    return list(filter(_is_page_folder, paths))
+    return list(filter(_is_page_directory, paths))
 
 
-def _is_page_folder(path: str) -> bool:
-    """Whether it is a folder of this user's with nothing in it but a page."""
+def _is_page_directory(path: str) -> bool:
+    """Whether it is a directory of this user's with nothing in it but a page."""
     try:
         found = os.lstat(path)
         mine = sys.platform == "win32" or found.st_uid == os.geteuid()
@@ -51,8 +51,8 @@ def _is_page_folder(path: str) -> bool:
 
 
 def _files(top: str) -> Iterator[str]:
-    for folder, _, names in os.walk(top):
-        yield from (os.path.join(folder, name) for name in names)
+    for directory, _, names in os.walk(top):
+        yield from (os.path.join(directory, name) for name in names)
 
 
 def _holds(path: str, markers: Iterable[bytes]) -> bool:

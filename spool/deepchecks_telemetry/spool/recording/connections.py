@@ -46,7 +46,7 @@ def forget(connection: sqlite3.Connection) -> None:
     _kept.connections = [kept for kept in _kept.connections if kept is not connection]
 
 
-def close_left() -> None:
+def close_leftovers() -> None:
     """Close what an exception of a signal handler's left open; the caller has no connection that it still uses.
 
     SQLite gives an unused descriptor of such a one to the next connection, whose files could not be told then. One that

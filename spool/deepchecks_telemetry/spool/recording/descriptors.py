@@ -16,14 +16,14 @@ from itertools import repeat
 from typing import NamedTuple
 
 from deepchecks_telemetry.spool.errors import Unusable, raise_if_hosts
-from deepchecks_telemetry.spool.files.regular import BESIDE
+from deepchecks_telemetry.spool.files.regular import SIDE_SUFFIXES
 
-FIRST = 256  # SQLite's numbers begin here: after a host has closed everything, its next files get low numbers
+FIRST_NUMBER = 256  # SQLite's numbers begin here: after a host has closed everything, its next files get low numbers
 LISTING = "/dev/fd"
-MOST = 3  # the database, its WAL and its shared memory; with a rollback journal only the first stays open
+MAX_FILES = 3  # the database, its WAL and its shared memory; with a rollback journal only the first stays open
 UNLISTED = range(3, 1024)  # where that directory is missing
 
-ROOM = 16  # left below the limit of open files, for SQLite and for other threads
+SPARE_NUMBERS = 16  # left below the limit of open files, for SQLite and for other threads
 
 _fillers: list[int] = []
 _replaced: set[int] = set()  # the numbers of the connection that is being closed at which /dev/null is by now
@@ -52,7 +52,7 @@ class Descriptors(NamedTuple):
 
 @contextmanager
 def high_numbers() -> Iterator[None]:
-    """Occupy the descriptors below `FIRST` for a moment, so that files opened meanwhile get higher ones."""
+    """Occupy the descriptors below `FIRST_NUMBER` for a moment, so that files opened meanwhile get higher ones."""
     _close_left_fillers()
     try:
         _fill()
@@ -160,7 +160,7 @@ def _stat_path(path: str) -> os.stat_result | None:
 
 
 def _names(database: str) -> Iterator[str]:
-    return (database + suffix for suffix in ("", *BESIDE))
+    return (database + suffix for suffix in ("", *SIDE_SUFFIXES))
 
 
 def _is_one_of(number: int, files: list[os.stat_result]) -> bool:
@@ -187,18 +187,20 @@ else:
         try:
             _fillers.append(os.open(os.devnull, os.O_RDONLY))
             # In one call, in which no signal handler can raise: each of them is in the list.
-            _fillers.extend(map(os.dup, repeat(_fillers[0], FIRST - _fillers[0])))
-            _fillers.append(fcntl.fcntl(_fillers[0], fcntl.F_DUPFD_CLOEXEC, FIRST + ROOM))  # is there room above?
+            _fillers.extend(map(os.dup, repeat(_fillers[0], FIRST_NUMBER - _fillers[0])))
+            _fillers.append(
+                fcntl.fcntl(_fillers[0], fcntl.F_DUPFD_CLOEXEC, FIRST_NUMBER + SPARE_NUMBERS)
+            )  # is there room above?
         except OSError as error:  # the limit of this process is lower: the numbers are as high as they get
             raise_if_hosts(error)
-            for _ in range(min(ROOM, len(_fillers))):
+            for _ in range(min(SPARE_NUMBERS, len(_fillers))):
                 os.close(_fillers.pop())
 
     def _find(database: str, before: frozenset[int]) -> list[int]:
         files = [found for found in map(_stat_path, _names(database)) if found]
         numbers = sorted(open_numbers() - before, key=lambda number: _is_one_of(number, files[:1]), reverse=True)
         numbers = [number for number in numbers if _is_one_of(number, files)]
-        if len(numbers) > MOST or not any(_is_one_of(number, files[:1]) for number in numbers):
+        if len(numbers) > MAX_FILES or not any(_is_one_of(number, files[:1]) for number in numbers):
             raise Unusable("the spool's file descriptors cannot be distinguished from the host's")
         return numbers
 

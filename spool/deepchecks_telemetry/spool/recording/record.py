@@ -5,7 +5,7 @@ from collections.abc import Callable
 from os import getpid
 from typing import TYPE_CHECKING
 
-from deepchecks_telemetry.spool.catalogue import NUMBERS
+from deepchecks_telemetry.spool.catalogue import EVENT_NUMBERS
 from deepchecks_telemetry.spool.consent.decision import SWITCHES
 from deepchecks_telemetry.spool.errors import is_host_exception
 from deepchecks_telemetry.spool.files.paths import DIR_VARIABLE, find_home
@@ -33,7 +33,7 @@ def record(name: str) -> bool:
     it, it returns False.
     """
     try:
-        number = NUMBERS[name]
+        number = EVENT_NUMBERS[name]
     except Exception:  # noqa: BLE001 - a name can be any object, whose hash raises anything
         return False
     lock: RLock | None = _guard.lock  # as `take`, without a call

@@ -13,7 +13,7 @@ from deepchecks_telemetry.spool.consent.decision import OFF, decide
 from deepchecks_telemetry.spool.db.busy import HOST_TRIES, retry_while_busy
 from deepchecks_telemetry.spool.db.connection import connect
 from deepchecks_telemetry.spool.db.origin import settle_origin
-from deepchecks_telemetry.spool.db.schema import PLACE, SELECT_STATE, parse_state
+from deepchecks_telemetry.spool.db.schema import ENVIRONMENT_COLUMNS, SELECT_STATE, parse_state
 from deepchecks_telemetry.spool.files.directory import is_remote
 from deepchecks_telemetry.spool.files.lock import hold_in_host
 from deepchecks_telemetry.spool.files.paths import Home
@@ -24,10 +24,12 @@ from deepchecks_telemetry.spool.recording.watch import today
 
 # With the day, the environment and the fence written out: to bind them costs 0.3 of 8 µs, and they seldom change.
 APPEND = "INSERT INTO events (day, event, environment) SELECT %d, ?, %d FROM spool WHERE epoch = %d"
-IDENTIFY = "UPDATE spool SET installation = ?, installed_day = ? WHERE installation IS NULL AND epoch = ?"
-REOPEN = "UPDATE spool SET epoch = epoch + 1 WHERE epoch = ?"
-KNOWN = f"SELECT id FROM environments WHERE ({PLACE}) = (?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
-REGISTER = f"INSERT OR IGNORE INTO environments ({PLACE}) SELECT ?, ?, ?, ?, ?, ?, ? FROM spool WHERE epoch = ?"  # noqa: S608
+SET_INSTALLATION = "UPDATE spool SET installation = ?, installed_day = ? WHERE installation IS NULL AND epoch = ?"
+OPEN_FENCE = "UPDATE spool SET epoch = epoch + 1 WHERE epoch = ?"
+SELECT_ENVIRONMENT = f"SELECT id FROM environments WHERE ({ENVIRONMENT_COLUMNS}) = (?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
+INSERT_ENVIRONMENT = (
+    f"INSERT OR IGNORE INTO environments ({ENVIRONMENT_COLUMNS}) SELECT ?, ?, ?, ?, ?, ?, ? FROM spool WHERE epoch = ?"  # noqa: S608
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,7 @@ def open_connection(home: Home, deadline: float, adopt: Callable[[Connection], N
 
 
 def _connect(home: Home, lock: str | None, adopt: Callable[[Connection], None]) -> Connection:
-    connections.close_left()
+    connections.close_leftovers()
     file, before = file_id(home.spool), descriptors.open_numbers()
     try:
         with descriptors.high_numbers():
@@ -96,7 +98,7 @@ def _connect(home: Home, lock: str | None, adopt: Callable[[Connection], None]) 
         connection = Connection(raw, raw.cursor(), descriptors.mark(home.spool, before), file, lock)
         adopt(connection)
     except BaseException:
-        connections.close_left()
+        connections.close_leftovers()
         raise
     return connection
 
@@ -116,15 +118,15 @@ def open_session(
     if decide(home, environ, closed=lambda: closed).mode == OFF or not is_allowed(here) or (closed and not reopen):
         return None
     if closed:  # and yet the choice is open: a person has changed it by hand since that disable
-        connection.execute(REOPEN, (epoch,), deadline)
+        connection.execute(OPEN_FENCE, (epoch,), deadline)
         epoch += 1
     if installation is None:
-        connection.execute(IDENTIFY, (str(uuid4()), today(), epoch), deadline)
+        connection.execute(SET_INSTALLATION, (str(uuid4()), today(), epoch), deadline)
     for _ in range(2):
-        found = connection.execute(KNOWN, tuple(here), deadline).fetchone()
+        found = connection.execute(SELECT_ENVIRONMENT, tuple(here), deadline).fetchone()
         if found:
             return Session(**_fields(connection), epoch=epoch, environment_id=found[0])
-        connection.execute(REGISTER, (*here, epoch), deadline)
+        connection.execute(INSERT_ENVIRONMENT, (*here, epoch), deadline)
     return None  # the fence has moved meanwhile
 
 

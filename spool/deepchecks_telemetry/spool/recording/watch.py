@@ -39,12 +39,12 @@ class Watch:
     def __init__(self, home: Home) -> None:
         self._home = home
         self._settings = self._read_settings()
-        self.next_look = 0.0  # of `monotonic`
+        self.next_check = 0.0  # of `monotonic`
         self.day = 0
 
-    def look(self, now: float, file: tuple[int, int] | None) -> Change:
+    def check(self, now: float, file: tuple[int, int] | None) -> Change:
         """What has changed; `file` is the one that the session has open, None without a session."""
-        self.next_look = now + LEASE_S
+        self.next_check = now + LEASE_S
         self.day = today()
         settings = self._read_settings()
         if settings != self._settings:
@@ -58,7 +58,7 @@ class Watch:
         if size > WAL_LIMIT_BYTES:
             raise Busy("a reader prevents the spool's WAL from being truncated")
         if size > WAL_HIGH_WATER_BYTES:
-            self.next_look = 0.0
+            self.next_check = 0.0
             sleep(THROTTLE_S)
             return True
         return False

@@ -12,14 +12,14 @@ from typing import TypeVar
 
 from deepchecks_telemetry.spool.consent.decision import OFF, decide
 from deepchecks_telemetry.spool.db.busy import HOST_TRIES, monotonic, retry_while_busy
-from deepchecks_telemetry.spool.db.compaction import tidy
+from deepchecks_telemetry.spool.db.compaction import compact
 from deepchecks_telemetry.spool.db.create import create
 from deepchecks_telemetry.spool.db.sqlite_errors import FAULTS, is_busy, is_damage
 from deepchecks_telemetry.spool.errors import Busy, SpoolError, raise_if_hosts
 from deepchecks_telemetry.spool.files.lock import hold_in_host
 from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.spool.files.quarantine import quarantine, set_aside
-from deepchecks_telemetry.spool.files.regular import exists, file_id, is_shared
+from deepchecks_telemetry.spool.files.regular import exists, file_id, is_hard_linked_database
 from deepchecks_telemetry.spool.recording.process import Process
 from deepchecks_telemetry.spool.recording.session import Connection, Session, open_connection, open_session
 from deepchecks_telemetry.spool.recording.watch import Change, Watch
@@ -74,7 +74,7 @@ class Writer:
         """Run `act` with statements on the open session; None where there is none, or where they failed."""
         now = monotonic()
         try:
-            self._look(now)
+            self._refresh(now)
             session = self._session or self._open(now, make=False)
             if session is None:
                 return None
@@ -99,8 +99,8 @@ class Writer:
 
     def _store(self, number: int, now: float) -> bool:
         """Append; the few calls in here are the price of each event: one more costs 0.1 of 10 µs."""
-        if self._session is None or now >= self._watch.next_look:
-            self._look(now)
+        if self._session is None or now >= self._watch.next_check:
+            self._refresh(now)
         for _ in (1, 2, 3):  # `range` would cost 0.06 µs
             session = self._session or self._open(now)
             if session is None:
@@ -120,7 +120,7 @@ class Writer:
                     last_id = stored.lastrowid or 0
                     if last_id % COMPACT_EVERY == 0 or last_id >= self._compact_at or self.dropped:
                         self._maintain(session, last_id)
-                    return monotonic() < self._watch.next_look or self._is_in_place(session)
+                    return monotonic() < self._watch.next_check or self._is_in_place(session)
             self._discard()  # the host has closed its files, or the fence has moved: all that was read is out of date
         return False
 
@@ -146,8 +146,8 @@ class Writer:
     def _deadline(self, now: float) -> float:
         return now if now < self._no_wait_until else max(now + DEADLINE_S, self._patient_until)
 
-    def _look(self, now: float) -> None:
-        change = self._watch.look(now, self._session.file if self._session else None)
+    def _refresh(self, now: float) -> None:
+        change = self._watch.check(now, self._session.file if self._session else None)
         if change is Change.SETTINGS:
             self._retry_at = 0.0
         if change is not Change.NONE or self._has_lost_files():
@@ -170,7 +170,7 @@ class Writer:
         if decide(self.home, self._environ).mode == OFF:  # nothing is made then, not even a directory
             self._back_off()
             return None
-        if is_shared(self.home.spool):  # a backup by hard links
+        if is_hard_linked_database(self.home.spool):  # a backup by hard links
             retry_while_busy(self._set_aside, now + DEADLINE_S, tries=HOST_TRIES)
         if not exists(self.home.spool):
             self._patient_until = now + FIRST_DEADLINE_S
@@ -196,7 +196,7 @@ class Writer:
             self._write_drops(session)
             due = last_id % COMPACT_EVERY == 0 or last_id >= self._compact_at
             if due and session.descriptors.are_ours():  # a checkpoint writes into the database itself
-                self._compact_at = NEVER if tidy(self.home, session.raw) else last_id + COMPACT_AGAIN
+                self._compact_at = NEVER if compact(self.home, session.raw) else last_id + COMPACT_AGAIN
         except (SpoolError, OSError, *FAULTS) as error:
             raise_if_hosts(error)
             self._is_replaced(error)

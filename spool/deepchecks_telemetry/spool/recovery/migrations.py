@@ -7,7 +7,7 @@ from sqlite_utils.migrations import Migrations
 
 from deepchecks_telemetry.spool.db.busy import monotonic, writing
 from deepchecks_telemetry.spool.db.connection import BUSY_TIMEOUT_S
-from deepchecks_telemetry.spool.db.schema import VERSION
+from deepchecks_telemetry.spool.db.schema import SCHEMA_VERSION
 
 changes = Migrations("deepchecks-telemetry")
 
@@ -34,7 +34,7 @@ def origin(db: Database) -> None:
 
 
 def migrate(connection: sqlite3.Connection) -> None:
-    """Bring an open spool up to `VERSION`, under the file lock.
+    """Bring an open spool up to `SCHEMA_VERSION`, under the file lock.
 
     The connection is the standard library's: with pysqlite3 importable sqlite-utils would open a second SQLite in this
     process, and its plugins are other people's code.
@@ -42,4 +42,4 @@ def migrate(connection: sqlite3.Connection) -> None:
     # One transaction around all: sqlite-utils begins a deferred one, which fails at once where an appender is faster.
     with writing(connection, monotonic() + BUSY_TIMEOUT_S):
         changes.apply(Database(connection, execute_plugins=False))
-        connection.execute(f"PRAGMA user_version = {VERSION}")
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")

@@ -9,8 +9,8 @@ import time
 from typing import Any
 
 from deepchecks_telemetry.spool.db.compaction import add_tally
-from deepchecks_telemetry.spool.db.schema import PLACE
-from deepchecks_telemetry.spool.recovery.damaged_copy import BATCH, UNSTORED, Place, Remains, read
+from deepchecks_telemetry.spool.db.schema import ENVIRONMENT_COLUMNS
+from deepchecks_telemetry.spool.recovery.damaged_copy import BATCH, UNSTORED, EnvironmentValues, RecoveredData, read
 
 
 def salvage(connection: sqlite3.Connection, copy: str) -> bool:
@@ -32,7 +32,7 @@ def salvage(connection: sqlite3.Connection, copy: str) -> bool:
     return found.saved > 0
 
 
-def _bring_back(connection: sqlite3.Connection, found: Remains) -> None:
+def _bring_back(connection: sqlite3.Connection, found: RecoveredData) -> None:
     for (day, event, place), count in found.counts.items():
         connection.execute(
             "INSERT INTO folded VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count",
@@ -60,8 +60,10 @@ def _bring_back_batch(connection: sqlite3.Connection, batch: dict[str, Any]) -> 
     )
 
 
-def _place_id(connection: sqlite3.Connection, place: Place) -> int:
+def _place_id(connection: sqlite3.Connection, place: EnvironmentValues) -> int:
     marks = ", ".join("?" * len(place))
-    connection.execute(f"INSERT OR IGNORE INTO environments ({PLACE}) VALUES ({marks})", place)  # noqa: S608
-    found = connection.execute(f"SELECT id FROM environments WHERE ({PLACE}) = ({marks})", place).fetchone()  # noqa: S608
+    connection.execute(f"INSERT OR IGNORE INTO environments ({ENVIRONMENT_COLUMNS}) VALUES ({marks})", place)  # noqa: S608
+    found = connection.execute(
+        f"SELECT id FROM environments WHERE ({ENVIRONMENT_COLUMNS}) = ({marks})", place
+    ).fetchone()  # noqa: S608
     return int(found[0])

@@ -15,8 +15,8 @@ from deepchecks_telemetry.spool.db.origin import find_origin, is_copy, note_orig
 from deepchecks_telemetry.spool.db.sqlite_errors import FAULTS
 from deepchecks_telemetry.spool.files.lock import hold
 from deepchecks_telemetry.spool.files.paths import Home
-from deepchecks_telemetry.spool.files.quarantine import LEASE_S, find_asides, remove_orphan_wal, set_aside
-from deepchecks_telemetry.spool.files.regular import BESIDE, clear, leads_elsewhere
+from deepchecks_telemetry.spool.files.quarantine import LEASE_S, find_set_aside, remove_orphan_wal, set_aside
+from deepchecks_telemetry.spool.files.regular import SIDE_SUFFIXES, leads_elsewhere, remove_database
 
 COPIED = ("-wal", "-journal", "")  # the database last: with its name it counts as whole
 
@@ -25,14 +25,14 @@ def separate(home: Home, lock_s: float) -> None:
     """Give the spool files of its own; `Busy` where the file lock is held for longer than `lock_s`."""
     with hold(home.lock, lock_s):
         set_aside(home)
-        for aside in find_asides(home):
+        for aside in find_set_aside(home):
             time.sleep(2 * LEASE_S)
             _copy_back(home, aside)
-            clear(aside)
+            remove_database(aside)
 
 
 def _rename(path: str, aside: str) -> None:
-    for suffix in ("", *BESIDE):
+    for suffix in ("", *SIDE_SUFFIXES):
         if os.path.lexists(path + suffix):
             os.rename(path + suffix, aside + suffix)
 
@@ -40,7 +40,7 @@ def _rename(path: str, aside: str) -> None:
 def _copy_back(home: Home, aside: str) -> None:
     """To the spool's own path; where a new spool has been made after a crash, to a copy that is salvaged into it."""
     temporary, damaged = home.spool + ".new", f"{home.spool}.damaged-{time.time_ns():x}"
-    clear(temporary)
+    remove_database(temporary)
     for suffix in COPIED:
         _copy(aside + suffix, temporary + suffix)
     if os.path.lexists(home.spool) or not _settle(temporary, aside):

@@ -16,10 +16,10 @@ from deepchecks_telemetry.spool.batches.ledger import batches
 from deepchecks_telemetry.spool.batches.seal import Row, seal
 from deepchecks_telemetry.spool.doctor import OK, WARNING, WRONG, examine
 from deepchecks_telemetry.spool.files.paths import Home
-from deepchecks_telemetry.spool.files.quarantine import find_asides
-from deepchecks_telemetry.spool.files.regular import is_shared
-from deepchecks_telemetry.spool.recovery import second_name
-from deepchecks_telemetry.spool.recovery.second_name import separate
+from deepchecks_telemetry.spool.files.quarantine import find_set_aside
+from deepchecks_telemetry.spool.files.regular import is_hard_linked_database
+from deepchecks_telemetry.spool.recovery import hard_links
+from deepchecks_telemetry.spool.recovery.hard_links import separate
 from deepchecks_telemetry.spool.stats import read_accounts
 from deepchecks_telemetry.spool.wipe import erase, find_residue
 
@@ -64,8 +64,8 @@ def test_after_a_backup_by_hard_links_counting_goes_on_and_the_backup_stays(
     assert [batch.sha256 for batch in batches(ours)] == before
     assert run(RECORD) == "True\n"
     assert look(tmp_path / "backup") == backup
-    assert not is_shared(ours.spool)
-    assert find_asides(ours) == []
+    assert not is_hard_linked_database(ours.spool)
+    assert find_set_aside(ours) == []
     assert not [found for found in examine(ours) if found.level == WRONG]
 
 
@@ -85,7 +85,7 @@ def test_night_after_night_nothing_stops(ours: Home, run: Run, tmp_path: Path) -
     for night in range(8):
         assert run(RECORD) == "True\n"
         back_up(ours, tmp_path / str(night))
-    assert len(find_asides(ours)) == 7
+    assert len(find_set_aside(ours)) == 7
     books = read_accounts(ours)
     assert (books.recorded, books.balance, books.dropped) == (8, 0, {})
 
@@ -106,19 +106,19 @@ def test_a_crash_half_way_is_finished_by_the_next_command(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as killed:
-        killed.setattr(second_name, "_copy_back", crash)
+        killed.setattr(hard_links, "_copy_back", crash)
         with pytest.raises(KeyboardInterrupt):
             separate(ours, 1.0)
     assert not os.path.exists(ours.spool)
     expected = 2
     if later == "a new spool":
-        monkeypatch.setattr(second_name, "find_asides", lambda _: [])
+        monkeypatch.setattr(hard_links, "find_set_aside", lambda _: [])
         assert run(RECORD) == "True\n"
         monkeypatch.undo()
         expected = 3
     books = read_accounts(ours)
     assert (books.recorded, books.balance, books.dropped) == (expected, 0, {})
-    assert find_asides(ours) == []
+    assert find_set_aside(ours) == []
 
 
 def test_disable_wipes_ours_and_leaves_the_backup(ours: Home, backup: dict[str, bytes], tmp_path: Path) -> None:
