@@ -103,7 +103,7 @@ def test_disable_where_a_variable_is_set_holds_and_wipes_in_both_places(moved: d
     assert run(RECORD) == run(RECORD, **moved) == "True\n"
     home = find_home(os.environ | moved)
     erased = erase_all(home)
-    assert [each.place.mode for each in erased] == [home.mode, find_home().mode]
+    assert [each.home.mode for each in erased] == [home.mode, find_home().mode]
     # With the configuration moved alone, the spool is one and the same.
     assert sum(each.before.recorded for each in erased) == 2
     assert find_residue(home, [marker for each in erased for marker in each.markers])[1] == []

@@ -159,7 +159,7 @@ def test_an_older_spool_is_told_to_be_migrated_and_a_newer_one_to_need_an_update
 
 def test_a_wal_that_a_reader_keeps_long_is_a_note(ours: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     assert record("run-check")
-    monkeypatch.setattr(health, "WAL_LIMIT", 1000)
+    monkeypatch.setattr(health, "MAX_WAL_BYTES", 1000)
     assert look(ours)["wal"].level == WARNING
 
 

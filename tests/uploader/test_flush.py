@@ -501,7 +501,7 @@ def test_what_waits_is_looked_through_once_however_many_batches_it_makes(
         connection.executemany("INSERT INTO folded VALUES (?, 1, 1, 1)", [(day,) for day in days])
         connection.execute("COMMIT")
     seen: list[str] = []
-    check = upkeep._check_place
+    check = upkeep._check_integers
 
     def watched(connection: sqlite3.Connection, table: str) -> None:
         seen.append(table)

@@ -62,12 +62,12 @@ def disable_user(home: Home, *, on_wait: Callable[[], None] = lambda: None) -> d
     scanned, residue = find_residue(home, [marker for each in erased for marker in each.markers])
     return {
         "sending": say_off(home),
-        "off": [each.place.mode for each in erased],
-        "wiped": [each.place.state for each in erased],
+        "off": [each.home.mode for each in erased],
+        "wiped": [each.home.state for each in erased],
         "removed": _count(erased),
         "removed_files": [path for each in erased for path in each.removed],
         "left": [path for each in erased for path in each.left],
-        "kept_settings": [path for each in erased for path in _settings(each.place)],
+        "kept_settings": [path for each in erased for path in _settings(each.home)],
         "already_delivered": sum(each.before.delivered for each in erased),
         "delivered_to": sorted({url for each in erased for url in each.receivers}),
         "carried_away": [path for each in erased for path in each.exports_left],

@@ -197,7 +197,7 @@ def test_whatever_a_machine_says_only_what_the_catalogue_names_comes_out(
     if platform == "win32":  # its release is three numbers from Python itself
         return
     told = (version_of([names]), *system_of(platform, release), platform, "3.11", platform)
-    assert catalogue.is_allowed(environment._held_to_catalogue(told))
+    assert catalogue.is_allowed(environment._checked(told))
 
 
 def test_windows_is_told_by_its_build(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -208,7 +208,7 @@ def test_windows_is_told_by_its_build(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_free_text_is_told_as_other_or_unknown() -> None:
     told = ("acme-1", "beos", "acme-corp-linux", "acme", "acmepython", "3.11", "acme")
-    assert environment._held_to_catalogue(told) == ("unknown", "other", "other", "unknown", "other", "3.11", "other")
+    assert environment._checked(told) == ("unknown", "other", "other", "unknown", "other", "3.11", "other")
 
 
 def test_an_unreadable_machine_is_told_as_unknown_without_an_error(
