@@ -23,7 +23,7 @@ def test_the_namespace_has_no_init_anywhere() -> None:
 
 
 @pytest.mark.parametrize("room", ROOMS)
-def test_a_room_is_a_source_root_with_one_typed_package(room: str) -> None:
+def test_each_package_has_its_own_source_root_and_is_typed(room: str) -> None:
     namespace = CHECKOUT / room / "deepchecks_telemetry"
     inside = [path for path in namespace.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
     assert {path.relative_to(namespace).parts[0] for path in inside} == {room}
@@ -31,18 +31,18 @@ def test_a_room_is_a_source_root_with_one_typed_package(room: str) -> None:
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(CHECKOUT).as_posix())
-def test_a_module_opens_by_saying_what_it_guarantees(path: Path) -> None:
+def test_each_module_has_a_docstring(path: Path) -> None:
     assert ast.get_docstring(ast.parse(path.read_text("utf-8")))
 
 
-def test_the_readme_opens_with_exactly_the_two_commands_and_the_gate_runs_them() -> None:
+def test_the_readme_starts_with_the_two_commands() -> None:
     readme = (CHECKOUT / "README.md").read_text("utf-8")
     fenced = [line for block in readme.split("```")[1::2] for line in block.splitlines()[1:]]
     assert [line for line in fenced if line.startswith("python -m pip install")] == COMMANDS
     assert set(COMMANDS) <= set(readme.splitlines()[:40])
 
 
-def test_the_hot_path_imports_nothing_that_is_heavy() -> None:
+def test_importing_record_imports_nothing_heavy() -> None:
     script = "import sys; from deepchecks_telemetry.spool import record; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
     heavy = {"requests", "urllib3", "click", "sqlite_utils", "filelock", "pandas", "socket", "ssl", "json"}
@@ -70,7 +70,7 @@ def test_no_test_reaches_another_machine(reach_out: Callable[[], object], reques
     loopback.refused.clear()
 
 
-def test_a_test_may_speak_to_its_own_machine() -> None:
+def test_a_test_may_connect_to_loopback() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         for host in ("127.0.0.1", "localhost"):
@@ -83,7 +83,7 @@ def test_a_test_may_speak_to_its_own_machine() -> None:
         far.close()
 
 
-def test_a_refusal_that_the_code_swallows_still_fails_the_test(tmp_path: Path) -> None:
+def test_a_swallowed_refusal_still_fails_the_test(tmp_path: Path) -> None:
     shutil.copy(CHECKOUT / "tests" / "conftest.py", tmp_path)
     shutil.copytree(CHECKOUT / "tests" / "machine", tmp_path / "machine")
     body = f"    try: socket.create_connection({ELSEWHERE}, timeout=1)\n    except Exception: pass\n"
@@ -93,7 +93,7 @@ def test_a_refusal_that_the_code_swallows_still_fails_the_test(tmp_path: Path) -
     assert (done.returncode, "192.0.2.1" in done.stdout) == (1, True), done.stdout
 
 
-def test_every_folder_of_ours_is_in_the_tests_own(tmp_path: Path) -> None:
+def test_every_directory_is_inside_the_tests_own(tmp_path: Path) -> None:
     from deepchecks_telemetry.spool.files.paths import find_home
 
     told = find_home(os.environ)

@@ -1,4 +1,4 @@
-"""A server of the test's own on loopback: it keeps what it hears, byte for byte, and says what the test tells it to."""
+"""A server on loopback that keeps each request byte for byte, and sends the response that the test sets."""
 
 import socketserver
 import ssl
@@ -13,7 +13,7 @@ LATER = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"
 
 
 class Listener(socketserver.ThreadingTCPServer):
-    """Hears one request on each connection, then answers with `answer`: bytes, or a function that writes them."""
+    """Reads one request on each connection, then sends `answer`: bytes, or a function that writes them."""
 
     daemon_threads = True
     allow_reuse_address = True
@@ -32,11 +32,11 @@ class Listener(socketserver.ThreadingTCPServer):
         return f"http://127.0.0.1:{self.port}"
 
     def wear(self, context: ssl.SSLContext) -> None:
-        """Speak TLS from now on."""
+        """Use TLS from now on."""
         self.socket = context.wrap_socket(self.socket, server_side=True)
 
     def handle_error(self, *_: object) -> None:
-        """A client that leaves is no news here."""
+        """Ignore a client that disconnects."""
 
 
 class Hearing(socketserver.StreamRequestHandler):

@@ -1,4 +1,4 @@
-"""A receiver that answers with whatever it can think of: memory stays bounded, and nothing is retired that waits."""
+"""A receiver that sends any response: the client's memory stays bounded, and no unsent batch is settled."""
 
 import gzip
 import socketserver
@@ -26,7 +26,7 @@ MIB = 2**20
 WRITING_S = 1.5  # a little longer than the client waits
 GROWTH_MIB = 24  # of the client's memory over all of them; each would send gigabytes
 
-# A client that flushes to each URL it is told, and says what became of it and how much memory it has ever held.
+# A client that flushes to each URL that it reads, and prints the outcome and its peak memory.
 CLIENT = """
 import functools, sys
 from pathlib import Path
@@ -43,7 +43,7 @@ for line in sys.stdin:
 
 
 def for_ever(head: bytes, part: bytes) -> Say:
-    """The head, then the same part again and again, as fast as it is read."""
+    """Send the head, then the same part endlessly, as fast as it is read."""
 
     def say(handler: socketserver.StreamRequestHandler) -> None:
         end = time.monotonic() + WRITING_S
@@ -54,7 +54,7 @@ def for_ever(head: bytes, part: bytes) -> Say:
     return say
 
 
-BOMB = gzip.compress(bytes(16 * MIB), mtime=0)  # gzip takes any number of them one after the other
+BOMB = gzip.compress(bytes(16 * MIB), mtime=0)  # gzip allows any number of members in sequence
 ENDLESS: dict[str, Say] = {
     "a body of a gigabyte": for_ever(OK + b"Content-Length: 1000000000\r\n\r\n", b" " * 65_536),
     "a body without end": for_ever(OK + b"\r\n", b" " * 65_536),
@@ -78,7 +78,7 @@ def server() -> Iterator[Listener]:
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="this system has no /proc")
-def test_no_answer_without_end_takes_memory_or_retires_a_row(server: Listener) -> None:
+def test_an_endless_response_uses_no_memory_and_settles_nothing(server: Listener) -> None:
     assert record("run-check")
     pipe = subprocess.PIPE
     with subprocess.Popen([sys.executable, "-c", CLIENT], stdin=pipe, stdout=pipe, text=True, bufsize=1) as client:
@@ -122,7 +122,7 @@ ODD = {
 }
 
 
-def test_an_odd_answer_retires_nothing(server: Listener) -> None:
+def test_an_unexpected_response_settles_nothing(server: Listener) -> None:
     assert record("run-check")
     for name, answer in ODD.items():
         server.answer = answer
@@ -134,7 +134,7 @@ def test_an_odd_answer_retires_nothing(server: Listener) -> None:
 
 
 @pytest.mark.parametrize("rejected", [b"9223372036854775807", b'"9223372036854775807"', b"2"])
-def test_a_receiver_cannot_refuse_more_than_it_was_sent(server: Listener, rejected: bytes) -> None:
+def test_a_receiver_cannot_reject_more_than_it_was_sent(server: Listener, rejected: bytes) -> None:
     assert record("run-check")
     server.answer = OK + b'\r\n{"partialSuccess":{"rejectedLogRecords":' + rejected + b"}}"
     (sent,) = flush(find_home(), Endpoint(f"{server.url}/v1/logs", "a test"))
@@ -144,7 +144,7 @@ def test_a_receiver_cannot_refuse_more_than_it_was_sent(server: Listener, reject
 
 
 @pytest.mark.parametrize("wait", [b"-1", b"soon", b"1e9", b"9" * 60_000, b"Fri, 31 Dec 9999 23:59:59 GMT", b"\xff"])
-def test_no_receiver_silences_a_client_for_more_than_a_week(server: Listener, wait: bytes) -> None:
+def test_a_receiver_cannot_pause_a_client_for_more_than_a_week(server: Listener, wait: bytes) -> None:
     assert record("run-check")
     server.answer = b"HTTP/1.1 503 No\r\nContent-Length: 0\r\nRetry-After: " + wait + b"\r\n\r\n"
     now = 1_800_000_000.0

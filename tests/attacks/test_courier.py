@@ -1,4 +1,4 @@
-"""A disk from somebody else: no file on it keeps us waiting, fills the memory, writes elsewhere or brings free text."""
+"""A disk from somebody else: no file on it blocks a command, fills the memory, writes elsewhere or adds free text."""
 
 import gzip
 import json
@@ -24,7 +24,7 @@ from deepchecks_telemetry.uploader.offline.export import export
 from .network import Listener, listening
 
 MIB = 2**20
-QUICK_S = 30  # what would wait for ever does not come back by then
+QUICK_S = 30  # longer than any command takes that does not block
 ON_POSIX = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such files")
 WITH_PROC = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="this system has no /proc")
 SECRET = b"alice@example.org"
@@ -37,7 +37,7 @@ def deepchecks(*arguments: object, **named: object) -> "subprocess.CompletedProc
 
 
 def here(*arguments: object) -> "subprocess.CompletedProcess[str]":
-    """The same in this process: a tenth of the time."""
+    """Run the command in this process, which takes a tenth of the time."""
     words = ["telemetry", *map(str, arguments)]
     done = CliRunner().invoke(cli.deepchecks, words, catch_exceptions=False)
     return subprocess.CompletedProcess(words, done.exit_code, done.stdout, done.stderr)
@@ -58,7 +58,7 @@ def stick(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def carried(stick: Path, home: Path) -> Path:
-    """A file of ours with two events in two rows."""
+    """An exported file with two events in two rows."""
     assert record("run-check")
     assert record("run-suite")
     (made,) = export(find_home(), str(stick / "counts.jsonl"))
@@ -69,7 +69,7 @@ def bodies(server: Listener) -> list[bytes]:
     return [gzip.decompress(request.partition(b"\r\n\r\n")[2]) for request in server.heard]
 
 
-# --- what is no plain file
+# --- files that are not regular
 
 
 HELD: list[int] = []
@@ -118,13 +118,13 @@ def nothing(_: Path) -> None:
     [a_fifo, a_fifo_that_is_held_open, a_folder, a_link_to_a_device, a_link_to_itself, a_link_to_a_secret, nothing],
 )
 @pytest.mark.parametrize("command", ["deliver", "settle", "collector load"])
-def test_what_is_no_plain_file_is_refused_at_once(
+def test_a_file_that_is_not_regular_is_refused_without_waiting(
     command: str, make: Callable[[Path], None], stick: Path, server: Listener, tmp_path: Path
 ) -> None:
     path = stick / "counts.jsonl"
     make(path)
     options = {"deliver": ["--endpoint", server.url], "settle": []}.get(command, ["--store", str(tmp_path / "s.db")])
-    # A process of its own for what could be waited for.
+    # In a process of its own, because it could block.
     run = deepchecks if make in (a_fifo, a_fifo_that_is_held_open) else here
     done = run(*command.split(), path, *options)
     assert done.returncode in (1, 2) or make is a_folder, done
@@ -135,7 +135,7 @@ def test_what_is_no_plain_file_is_refused_at_once(
 
 @ON_POSIX
 @pytest.mark.parametrize("make", [a_fifo, a_fifo_that_is_held_open, a_folder, a_link_to_a_device, a_link_to_a_secret])
-def test_an_export_neither_waits_for_nor_writes_over_what_stands_at_its_path(
+def test_an_export_does_not_block_on_or_overwrite_an_existing_path(
     make: Callable[[Path], None], stick: Path, home: Path
 ) -> None:
     assert record("run-check")
@@ -150,13 +150,13 @@ def test_an_export_neither_waits_for_nor_writes_over_what_stands_at_its_path(
 
 
 @ON_POSIX
-def test_a_link_that_was_laid_where_we_write_is_replaced_and_not_followed(
+def test_a_link_at_an_output_path_is_replaced_and_not_followed(
     stick: Path, carried: Path, server: Listener, tmp_path: Path
 ) -> None:
     theirs = tmp_path / "theirs"
     first = here("deliver", carried, "--endpoint", server.url)
     receipt = Path(first.stdout.rpartition("receipt: ")[2].strip())
-    content = receipt.read_bytes()  # who has the file can tell its receipt, and the name of that
+    content = receipt.read_bytes()  # whoever has the file can compute its receipt, and the receipt's name
     receipt.unlink()
     receipt.symlink_to(theirs)
     assert here("deliver", carried, "--endpoint", server.url).returncode == 0
@@ -168,7 +168,7 @@ def test_a_link_that_was_laid_where_we_write_is_replaced_and_not_followed(
 
 
 @ON_POSIX
-def test_a_name_leads_nowhere_and_moves_no_cursor(stick: Path, carried: Path, server: Listener) -> None:
+def test_a_file_name_is_printed_as_text_and_not_followed(stick: Path, carried: Path, server: Listener) -> None:
     named = stick / "..%2f..%2fetc\x1b[2J\n\u202e.jsonl"
     named.write_bytes(carried.read_bytes()[:-5])
     dashed = stick / "--\x1b[2J.jsonl"
@@ -183,7 +183,7 @@ def test_a_name_leads_nowhere_and_moves_no_cursor(stick: Path, carried: Path, se
     assert {path.name for path in stick.iterdir()} == {carried.name, named.name, dashed.name}
 
 
-# --- what is too much
+# --- files that are too large
 
 READER = """
 import sys
@@ -239,7 +239,7 @@ def a_line_of_depth(path: Path) -> None:
         (a_line_of_depth, "receipt", 40),
     ],
 )
-def test_a_file_that_is_too_much_takes_no_memory(
+def test_a_too_large_file_does_not_use_memory(
     make: Callable[[Path], None], kind: str, most_mib: int, stick: Path
 ) -> None:
     make(stick / "counts.jsonl")
@@ -249,11 +249,11 @@ def test_a_file_that_is_too_much_takes_no_memory(
     assert int(done.stdout) < most_mib
 
 
-# --- what does not say what we would
+# --- content that our export would not write
 
 
 def poisons(content: bytes) -> dict[str, bytes]:
-    """The file with one thing in it that we would not have written."""
+    """The exported file with one change that our export would not write."""
     day = content.partition(b'"timeUnixNano":"')[2].partition(b'"')[0]
     uid = content.partition(b'"log.record.uid","value":{"stringValue":"')[2][:36]
     count, system = b'"intValue":"1"', b'"os.type","value":{"stringValue":"'
@@ -291,7 +291,7 @@ EXAMPLE = (
 
 
 @pytest.mark.parametrize("what", poisons(EXAMPLE))
-def test_a_poisoned_file_is_refused_whole_and_in_printable_words(carried: Path, what: str) -> None:
+def test_a_hostile_file_is_refused_completely_with_a_printable_message(carried: Path, what: str) -> None:
     content = carried.read_bytes()
     poisoned = poisons(content)[what]
     assert poisoned != content
@@ -302,7 +302,7 @@ def test_a_poisoned_file_is_refused_whole_and_in_printable_words(carried: Path, 
     assert SECRET.decode() not in str(caught.value)
 
 
-def test_a_victim_delivers_none_of_the_poisoned_files_and_all_of_the_others(carried: Path, server: Listener) -> None:
+def test_deliver_skips_hostile_files_and_sends_the_others(carried: Path, server: Listener) -> None:
     content, files = carried.read_bytes(), [carried]
     for number, poisoned in enumerate(poisons(content).values()):
         files.append(carried.with_name(f"{number}.jsonl"))
@@ -313,8 +313,8 @@ def test_a_victim_delivers_none_of_the_poisoned_files_and_all_of_the_others(carr
     assert (done.stdout + done.stderr).replace("\n", "").isprintable()
 
 
-def test_lines_and_uids_that_come_twice_are_counted_once(carried: Path, tmp_path: Path) -> None:
-    """Also where they come with another installation's name and a larger count: the first one that came is believed."""
+def test_repeated_lines_and_uids_are_counted_once(carried: Path, tmp_path: Path) -> None:
+    """Also if they have another installation's id and a larger count: the first one counts."""
     line = carried.read_bytes()
     said = json.loads(line)
     (installation,) = {

@@ -1,6 +1,6 @@
-"""A spool that somebody made or edited to harm: it runs nothing, ends, loses no count, and reaches no wire.
+"""A hostile spool runs no code, blocks nothing, loses no count, and its content is not sent.
 
-Free text in an environment: tests/spool/batches/test_seal.py. What is shown of any value: tests/cli/test_hostile.py.
+Free text in an environment: tests/spool/batches/test_seal.py. How any value is printed: tests/cli/test_hostile.py.
 """
 
 import gzip
@@ -46,7 +46,7 @@ pytestmark = pytest.mark.timeout(60)
 Sql = Callable[..., list[Any]]
 SECRET = "acme-secret-project"
 ENDLESS = "WITH RECURSIVE a (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM a) SELECT"
-# What a schema can be made to do with the next record, or the next look.
+# What a schema can do at the next record, or the next read.
 SCHEMAS = {
     "a trigger that writes": "CREATE TRIGGER t AFTER INSERT ON events BEGIN UPDATE spool SET endpoint = 'owned'; END",
     "a trigger that never ends": f"CREATE TRIGGER t AFTER INSERT ON events BEGIN {ENDLESS} count(*) FROM a; END",
@@ -71,8 +71,8 @@ def let_go() -> None:
 
 @pytest.fixture
 def ours(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
-    """A spool of three events, which no process has open."""
-    monkeypatch.setattr(upkeep, "SETTLED_S", 0.0)  # so nobody has to be waited for
+    """A spool with three events that no process has open."""
+    monkeypatch.setattr(upkeep, "SETTLED_S", 0.0)  # so that nothing has to be waited for
     for name in ("run-check", "run-check", "run-suite"):
         assert recording.record(name)
     let_go()
@@ -82,7 +82,7 @@ def ours(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
 
 @pytest.fixture
 def sql(ours: Home) -> Sql:
-    """Do what a person with an SQLite shell could do to the spool."""
+    """Run SQL on the spool, as in an SQLite shell."""
 
     def execute(statement: str, *values: object) -> list[Any]:
         with closing(sqlite3.connect(ours.spool, isolation_level=None)) as connection:
@@ -92,9 +92,7 @@ def sql(ours: Home) -> Sql:
 
 
 @pytest.mark.parametrize("statements", SCHEMAS.values(), ids=SCHEMAS.keys())
-def test_a_schema_that_could_do_something_does_nothing_and_counting_goes_on(
-    statements: str, ours: Home, sql: Sql
-) -> None:
+def test_a_hostile_schema_does_nothing_and_recording_continues(statements: str, ours: Home, sql: Sql) -> None:
     with closing(sqlite3.connect(ours.spool, isolation_level=None)) as connection:
         try:
             connection.executescript(statements)
@@ -104,7 +102,7 @@ def test_a_schema_that_could_do_something_does_nothing_and_counting_goes_on(
     assert recording.record("run-check")
     books = read_accounts(ours)
     assert (books.pending, books.balance, books.attached_endpoint) == (1, 0, None)
-    assert time.monotonic() - begun < 5  # unlooked at, a view would be counted: a billion steps, over 10 s
+    assert time.monotonic() - begun < 5  # without the check, a view would be counted: a billion steps, over 10 s
     assert sql("SELECT name FROM sqlite_master WHERE type IN ('trigger', 'view') OR name = 'more'") == []
 
 
@@ -118,7 +116,7 @@ def test_a_schema_that_could_do_something_does_nothing_and_counting_goes_on(
         "ANALYZE",
     ],
 )
-def test_what_a_newer_version_may_add_is_left_alone(statement: str, ours: Home, sql: Sql) -> None:
+def test_additions_that_a_newer_version_may_make_are_accepted(statement: str, ours: Home, sql: Sql) -> None:
     sql(statement)
     before = sql("SELECT sql FROM sqlite_master")
     assert recording.record("run-check")
@@ -128,7 +126,7 @@ def test_what_a_newer_version_may_add_is_left_alone(statement: str, ours: Home, 
 
 @pytest.mark.parametrize("where", ["spool", "copy"])
 def test_a_journal_cannot_make_sqlite_delete_a_file(where: str, ours: Home, tmp_path: Path) -> None:
-    """A journal's last part can name a file, which SQLite deletes (sqlite.org/src/file/src/pager.c, pager_delsuper)."""
+    """A journal can name a file at its end, which SQLite deletes (sqlite.org/src/file/src/pager.c, pager_delsuper)."""
     victim = tmp_path / "victim"
     victim.write_text("somebody's thesis")
     name = os.fsencode(victim)
@@ -147,7 +145,7 @@ def test_a_journal_cannot_make_sqlite_delete_a_file(where: str, ours: Home, tmp_
 
 
 def lead_in_circles(ours: Home, table: str) -> None:
-    """Let a table's tree have 61 to the power of 8 leaves, which all are one: each level is one page."""
+    """Give a table's tree 61 to the power of 8 leaves, all the same page: each level is one page."""
     with closing(sqlite3.connect(ours.spool, isolation_level=None)) as connection:
         connection.execute("PRAGMA journal_mode = DELETE")
         (root,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", [table]).fetchone()
@@ -162,7 +160,7 @@ def lead_in_circles(ours: Home, table: str) -> None:
 
 
 def way_down(below: int) -> bytes:
-    """An inner page of a table (sqlite.org/fileformat2.html, 1.6): 60 cells and a last pointer, all to one page."""
+    """An interior page of a table (sqlite.org/fileformat2.html, 1.6): 60 cells and a last pointer, all to one page."""
     pointer = below.to_bytes(4, "big")
     starts = range(PAGE - 5, PAGE - 305, -5)
     header = b"\5\0\0" + (60).to_bytes(2, "big") + starts[-1].to_bytes(2, "big") + b"\0" + pointer
@@ -171,11 +169,9 @@ def way_down(below: int) -> bytes:
     return header + ways + bytes(PAGE - len(header + ways + cells)) + cells
 
 
-@pytest.mark.timeout(30, method="thread")  # a signal does not end a statement of SQLite's
+@pytest.mark.timeout(30, method="thread")  # a signal does not interrupt a statement of SQLite
 @pytest.mark.parametrize("table", ["events", "spool"])
-def test_a_tree_that_leads_in_circles_is_given_up(
-    table: str, ours: Home, sql: Sql, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_cyclic_tree_is_given_up(table: str, ours: Home, sql: Sql, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (open_, fold_):
         monkeypatch.setattr(module, "HOST_VM_STEPS", 1_000_000)
     for module in (open_, remains_):
@@ -192,7 +188,7 @@ def test_a_tree_that_leads_in_circles_is_given_up(
 
 
 def sealed(ours: Home) -> list[dict[str, Any]]:
-    """The records of the next request, with the installation that it names."""
+    """The records of the next request, with its installation id."""
     assert seal(ours, render)
     (batch,) = batches(ours)
     assert SECRET.encode() not in batch.body
@@ -206,7 +202,7 @@ def installation(resource_logs: list[dict[str, Any]]) -> str:
 
 
 @pytest.mark.parametrize("text", [SECRET, "", "0" * 36, f"{'0' * 8}-{'0' * 4}-{'0' * 4}-{'0' * 4}-{SECRET[:12]}"])
-def test_an_identifier_that_is_no_uuid_is_replaced_before_it_is_sent(text: str, ours: Home, sql: Sql) -> None:
+def test_an_id_that_is_not_a_uuid_is_replaced_before_sending(text: str, ours: Home, sql: Sql) -> None:
     sql("UPDATE spool SET installation = ?", text)
     told = installation(sealed(ours))
     assert told != text
@@ -220,7 +216,7 @@ HIDDEN = int.from_bytes(b"acme-co", "big")
 @pytest.mark.parametrize(
     ("column", "value"), [("day", HIDDEN), ("day", -1), ("day", 2**16), ("count", HIDDEN), ("count", 0), ("count", -5)]
 )
-def test_a_number_that_could_be_a_text_is_dropped(column: str, value: int, ours: Home, sql: Sql) -> None:
+def test_a_number_that_could_be_text_is_dropped(column: str, value: int, ours: Home, sql: Sql) -> None:
     row = {"day": FIRST_DAY, "event": 3, "environment": 1, "count": 1} | {column: value}
     sql("INSERT INTO folded VALUES (?, ?, ?, ?)", *row.values())
     records = [record for group in sealed(ours) for record in group["scopeLogs"][0]["logRecords"]]
@@ -228,7 +224,7 @@ def test_a_number_that_could_be_a_text_is_dropped(column: str, value: int, ours:
     assert sql("SELECT count(*) FROM folded") == [(0,)]
 
 
-def test_a_request_that_was_changed_is_not_sent_but_parked(ours: Home, sql: Sql) -> None:
+def test_a_changed_request_is_parked_and_not_sent(ours: Home, sql: Sql) -> None:
     sealed(ours)
     sql("UPDATE batches SET packed = ?", gzip.compress(SECRET.encode()))
     (batch,) = batches(ours)
@@ -236,7 +232,7 @@ def test_a_request_that_was_changed_is_not_sent_but_parked(ours: Home, sql: Sql)
     (parked,) = batches(ours)
     assert (parked.state, parked.outcome, parked.attempts) == ("parked", "its bytes were changed", 0)
     assert recording.record("run-check")
-    assert seal(ours, render)  # later ones get their turn
+    assert seal(ours, render)  # later ones are sent
     assert read_accounts(ours).balance == 0
 
 
@@ -245,9 +241,7 @@ def test_a_request_that_was_changed_is_not_sent_but_parked(ours: Home, sql: Sql)
     [(b'"script"', b'"acme-secret-project"'), (b"{", b'{"acme-secret-project":1,'), (b"}", b"} ")],
     ids=["a value", "a key", "a blank"],
 )
-def test_a_request_that_was_changed_with_its_digest_is_not_sent_either(
-    change: tuple[bytes, bytes], ours: Home, sql: Sql
-) -> None:
+def test_a_request_changed_with_its_digest_is_not_sent(change: tuple[bytes, bytes], ours: Home, sql: Sql) -> None:
     sealed(ours)
     place = f'"{environment.current().runtime}"'.encode()
     body = batches(ours)[0].body.replace(place, b'"script"').replace(*change, 1)
@@ -265,7 +259,7 @@ def test_a_request_that_was_changed_with_its_digest_is_not_sent_either(
     assert SECRET.encode() not in gzip.decompress(posted[0])
 
 
-def test_a_request_that_was_changed_is_not_exported(ours: Home, sql: Sql, tmp_path: Path) -> None:
+def test_a_changed_request_is_not_exported(ours: Home, sql: Sql, tmp_path: Path) -> None:
     sealed(ours)
     sql("UPDATE batches SET packed = ?", gzip.compress(SECRET.encode()))
     (tmp_path / "stick").mkdir()
@@ -279,14 +273,14 @@ def test_a_request_that_was_changed_is_not_exported(ours: Home, sql: Sql, tmp_pa
     [b"", b"no gzip", gzip.compress(b"{}", mtime=0), "text", None],
     ids=["empty", "none", "another", "text", "null"],
 )
-def test_bytes_that_are_no_request_are_damage(packed: object, ours: Home, sql: Sql) -> None:
+def test_bytes_that_are_not_a_request_are_damage(packed: object, ours: Home, sql: Sql) -> None:
     sealed(ours)
     sql("UPDATE batches SET packed = ?", packed)
     with pytest.raises(Damaged):
         _ = batches(ours)[0].body
 
 
-def test_a_body_of_gigabytes_in_a_megabyte_is_not_unpacked(ours: Home, sql: Sql) -> None:
+def test_a_gzip_bomb_is_not_decompressed(ours: Home, sql: Sql) -> None:
     sealed(ours)
     bomb = gzip.compress(bytes(64 * 2**20), compresslevel=1)
     sql("UPDATE batches SET packed = ?", bomb)
@@ -301,7 +295,7 @@ def test_a_body_of_gigabytes_in_a_megabyte_is_not_unpacked(ours: Home, sql: Sql)
 
 
 @pytest.mark.parametrize("body", [b"\x1b[2J", "\u202e".encode(), b"\xff"], ids=["escape", "right to left", "no text"])
-def test_bytes_that_a_terminal_would_obey_are_not_shown(
+def test_terminal_control_bytes_are_not_printed(
     body: bytes, ours: Home, sql: Sql, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sealed(ours)
@@ -318,7 +312,7 @@ def day(ours: Home) -> int:
 
 
 @pytest.mark.parametrize("away", [YEAR, YEAR + 400, -YEAR, 50_000])
-def test_after_a_year_the_installation_has_another_identifier(away: int, ours: Home, sql: Sql) -> None:
+def test_after_a_year_the_installation_has_a_new_id(away: int, ours: Home, sql: Sql) -> None:
     first = read_accounts(ours).installation_id
     sql("UPDATE spool SET installed_day = ?", today() - away)
     told = installation(sealed(ours))
@@ -327,14 +321,14 @@ def test_after_a_year_the_installation_has_another_identifier(away: int, ours: H
 
 
 @pytest.mark.parametrize("away", [0, 1, YEAR - 1, -1])
-def test_until_then_it_keeps_the_one_it_has(away: int, ours: Home, sql: Sql) -> None:
+def test_within_a_year_the_installation_keeps_its_id(away: int, ours: Home, sql: Sql) -> None:
     first = read_accounts(ours).installation_id
     sql("UPDATE spool SET installed_day = ?", today() - away)
     assert installation(sealed(ours)) == first
     assert day(ours) == today() - away
 
 
-def test_what_was_sealed_before_keeps_its_identifier_and_its_bytes(ours: Home, sql: Sql) -> None:
+def test_a_sealed_batch_keeps_its_id_and_bytes(ours: Home, sql: Sql) -> None:
     first = installation(sealed(ours))
     (before,) = batches(ours)
     assert recording.record("run-check")
@@ -346,7 +340,7 @@ def test_what_was_sealed_before_keeps_its_identifier_and_its_bytes(ours: Home, s
     assert first.encode() not in newer.body
 
 
-def test_where_nothing_is_sealed_the_identifier_stays(ours: Home, sql: Sql) -> None:
+def test_without_a_new_batch_the_id_stays(ours: Home, sql: Sql) -> None:
     sealed(ours)
     first = read_accounts(ours).installation_id
     sql("UPDATE spool SET installed_day = ?", today() - YEAR)
@@ -354,7 +348,7 @@ def test_where_nothing_is_sealed_the_identifier_stays(ours: Home, sql: Sql) -> N
     assert read_accounts(ours).installation_id == first
 
 
-def test_a_disable_takes_the_second_identifier_too(ours: Home, sql: Sql) -> None:
+def test_disable_also_removes_the_second_id(ours: Home, sql: Sql) -> None:
     first = installation(sealed(ours))
     assert recording.record("run-check")
     sql("UPDATE spool SET installed_day = ?", today() - YEAR)

@@ -1,6 +1,6 @@
-"""What must hold of each file that we read, whatever is in it: a target tells the input's fate, or raises.
+"""Properties of each file that we read, with any content: a target returns what happened to the input, or raises.
 
-The rules are said once more in other words than the code's, so that both would have to be wrong in the same way.
+The rules are written independently of the code, so that both would have to be wrong in the same way.
 """
 
 import hashlib
@@ -63,17 +63,17 @@ def settings(folder: Path, data: bytes) -> str:
 
 
 def _word(content: bytes) -> str:
-    """The word in a mode file; in one that is so long that it is not read to its end, none that we know."""
+    """The word in a mode file; an invalid one if the file is too long to be read."""
     return content.decode("ascii", "replace").strip().lower() if len(content) <= MAX_MODE_BYTES else "too long"
 
 
 def _check_sentence(said: str) -> None:
-    """What is told of a file repeats nothing of it, but for its name."""
+    """Check that an error message repeats nothing of a file but its name."""
     assert re.fullmatch(r"[A-Za-z0-9 ,;:./()_'-]{10,250}", said)
 
 
 def _check_endpoint(endpoint: Endpoint, *, allow_http: bool) -> None:
-    """Whatever was read, requests would go there and nowhere else, with headers that end where they should."""
+    """Check that requests would go to this endpoint and nowhere else, with properly terminated headers."""
     url = urlsplit(endpoint.url)
     assert endpoint.url.isascii()
     assert endpoint.url.isprintable()
@@ -91,16 +91,16 @@ def _check_endpoint(endpoint: Endpoint, *, allow_http: bool) -> None:
     assert url.path.endswith("/v1/logs")
     try:
         prepared = requests.Request("POST", endpoint.url, headers=endpoint.headers).prepare()
-    except (requests.RequestException, ValueError):  # never sent then
+    except (requests.RequestException, ValueError):  # then never sent
         return
     assert url.scheme == "https" or allow_http or parse(str(prepared.url)) == prepared.url
     assert (urlsplit(str(prepared.url)).hostname or "?") in endpoint.url.lower()
 
 
 def courier(folder: Path, data: bytes) -> str:
-    """A courier's file; by its first letter it has the right digest in its name, another one, or none.
+    """An exported file; by its first letter it has the right digest in its name, another one, or none.
 
-    `7:…` is the file that we would write, but for its seventh value (from 0), which is what follows.
+    `7:…` is the file that we would write, except for its value 7 (from 0), which is what follows the colon.
     """
     content = data[1:] if data[:1] in (b"=", b"!") else _edited(data)
     digest = hashlib.sha256(content if data[:1] == b"=" else data).hexdigest()[:16]
@@ -138,7 +138,7 @@ def _edited(data: bytes) -> bytes:
 
 
 def _places(said: Any) -> Iterator[tuple[Any, Any]]:
-    """Where each value in a request stands: its container, and the key there."""
+    """The position of each value in a request: its container, and its key there."""
     if isinstance(said, dict | list):
         for key in list(said) if isinstance(said, dict) else range(len(said)):
             yield said, key
@@ -146,7 +146,7 @@ def _places(said: Any) -> Iterator[tuple[Any, Any]]:
 
 
 def _leaves(said: Any) -> Iterator[str]:
-    """Every text in a request, its keys too; anything else that JSON can hold is none of ours."""
+    """Every text in a request, including keys; our requests contain no other JSON type."""
     assert isinstance(said, dict | list | str)
     if isinstance(said, str):
         yield said
@@ -156,7 +156,7 @@ def _leaves(said: Any) -> Iterator[str]:
 
 
 def receipt(folder: Path, data: bytes) -> str:
-    """A receipt; of one that begins with `=` only the batches are given, and its check is as it should be."""
+    """A receipt; an input that begins with `=` is only its batches, and the checksum is added."""
     content = _checked(data[1:]) if data[:1] == b"=" else data
     path = folder / "receipt.json"
     path.write_bytes(content)

@@ -40,33 +40,33 @@ def is_coarse(value: str) -> bool:
     return value in LISTED or (value[:1].isdigit() and value.isascii() and set(value) <= NUMERIC and len(value) < 50)
 
 
-def test_the_sample_is_allowed() -> None:
+def test_an_environment_of_the_catalogue_is_allowed() -> None:
     assert is_allowed(GOOD)
 
 
-def test_a_number_and_a_name_are_given_once_and_lead_to_each_other() -> None:
+def test_event_numbers_and_names_are_unique_and_map_to_each_other() -> None:
     assert len(EVENT_NUMBERS) == len(EVENT_NAMES) == len(EVENTS) == 7
     assert all(EVENT_NAMES[EVENT_NUMBERS[event.name]] == event.name for event in EVENTS)
     assert 0 not in EVENT_NAMES  # an emptied row carries it
 
 
-def test_a_number_once_given_stays() -> None:
+def test_event_numbers_never_change() -> None:
     names = "package-import run-check run-suite check-to-html suite-to-html suite-to-json suite-to-wandb"
     assert [EVENT_NAMES[number] for number in range(1, 8)] == names.split()
 
 
-def test_fields_and_environment_are_in_one_order_and_each_field_has_a_reason() -> None:
+def test_fields_are_in_the_order_of_environment_and_have_a_reason() -> None:
     assert tuple(field.name for field in FIELDS) == Environment._fields
     assert all(field.why and field.wire for field in FIELDS)
 
 
 @given(INDEX, st.text())
-def test_no_free_text_passes(index: int, text: str) -> None:
+def test_free_text_is_not_allowed(index: int, text: str) -> None:
     assert not is_allowed(with_value(index, text)) or is_coarse(text)
 
 
 @given(INDEX, st.data())
-def test_a_pattern_says_exactly_what_its_field_allows(index: int, data: st.DataObject) -> None:
+def test_a_pattern_matches_exactly_what_its_field_allows(index: int, data: st.DataObject) -> None:
     field = FIELDS[index]
     sound = st.from_regex(re.compile(field.pattern, re.ASCII), fullmatch=True)
     text = data.draw(
@@ -98,7 +98,7 @@ def every_version() -> Iterator[str]:
     yield from ("1.dev1.post1", "1a1b1", "1b1a1", "1rc1a1", "1.post1.post1", "1.dev1.dev1", "1.post1rc1", "v1", "1+a")
 
 
-def test_a_version_is_read_as_its_pattern_says_at_every_border() -> None:
+def test_is_version_agrees_with_its_pattern_at_every_limit() -> None:
     (field,) = (field for field in FIELDS if field.name == "deepchecks_version")
     told = {text: field.allows(text) for text in every_version()}
     assert {True, False} == set(told.values())
@@ -106,7 +106,7 @@ def test_a_version_is_read_as_its_pattern_says_at_every_border() -> None:
 
 
 @pytest.mark.parametrize(("name", "most"), [("os_version", (5, 3)), ("python_version", (2, 3))])
-def test_a_number_is_read_as_its_pattern_says_at_every_border(name: str, most: tuple[int, ...]) -> None:
+def test_numeric_fields_agree_with_their_patterns_at_every_limit(name: str, most: tuple[int, ...]) -> None:
     (field,) = (field for field in FIELDS if field.name == name)
     told = {text: field.allows(text) for text in [*numbers(*most), UNKNOWN, "3.x", "x.3"]}
     assert {True, False} == set(told.values())
@@ -114,33 +114,33 @@ def test_a_number_is_read_as_its_pattern_says_at_every_border(name: str, most: t
 
 
 @pytest.mark.parametrize("index", [index for index, field in enumerate(FIELDS) if r"\d" not in field.pattern])
-def test_of_a_closed_list_each_word_passes_and_no_part_of_one(index: int) -> None:
+def test_a_listed_value_is_allowed_but_no_part_of_it(index: int) -> None:
     field = FIELDS[index]
     words = field.pattern.replace("\\-", "-").split("|")
     assert all(field.allows(word) and re.fullmatch(field.pattern, word) for word in words)
     assert not any(field.allows(word[:-1]) for word in words if word[:-1] not in words)
 
 
-def test_the_borders_of_a_day_and_of_a_count() -> None:
+def test_a_day_and_a_count_have_limits() -> None:
     assert [value for value in (-1, 0, 65_535, 65_536, False, 1.0, "1") if is_day(value)] == [0, 65_535]
     passed = [value for value in (0, 1, 9_999_999_999, 10_000_000_000, True, 1.0, "1") if is_count(value)]
     assert [(type(value), value) for value in passed] == [(int, 1), (int, 9_999_999_999)]
 
 
 @given(INDEX, st.integers(0, 20), st.characters())
-def test_no_sound_value_passes_with_one_strange_letter_put_in(index: int, place: int, letter: str) -> None:
+def test_a_valid_value_with_a_foreign_character_is_not_allowed(index: int, place: int, letter: str) -> None:
     text = GOOD[index][:place] + letter + GOOD[index][place:]
     assert not is_allowed(with_value(index, text)) or is_coarse(text)
 
 
 @pytest.mark.parametrize("name", ["deepchecks_version", "os_version", "python_version"])
 @pytest.mark.parametrize("text", ["٣.١١", "３.11", "3.1१", "²", "3.11\n", "3.11 ", " 3.11", "3.11+acme.7", "3..11", ""])
-def test_a_version_is_made_of_ascii_digits(name: str, text: str) -> None:
+def test_a_version_only_has_ascii_digits(name: str, text: str) -> None:
     assert not is_allowed(tuple(GOOD._replace(**{name: text})))
 
 
 @given(INDEX, st.one_of(st.none(), st.integers(), st.binary(), st.floats(), st.lists(st.text())))
-def test_what_is_no_text_does_not_pass(index: int, value: object) -> None:
+def test_a_value_that_is_not_text_is_not_allowed(index: int, value: object) -> None:
     assert not is_allowed(with_value(index, value))
 
 

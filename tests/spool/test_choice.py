@@ -26,7 +26,7 @@ def test_a_choice_is_one_word_in_a_file(ours: Home, mode: str) -> None:
 
 
 @posix
-def test_a_choice_is_for_this_user_alone_whatever_the_umask(ours: Home) -> None:
+def test_only_this_user_can_read_a_choice_whatever_the_umask(ours: Home) -> None:
     before = os.umask(0)
     try:
         choose(ours, "on")
@@ -36,12 +36,12 @@ def test_a_choice_is_for_this_user_alone_whatever_the_umask(ours: Home) -> None:
     assert stat.S_IMODE(os.stat(ours.config).st_mode) == 0o700
 
 
-def test_a_choice_makes_no_spool(ours: Home) -> None:
+def test_a_choice_creates_no_spool(ours: Home) -> None:
     choose(ours, "on")
     assert not os.path.exists(ours.state)
 
 
-def test_the_old_choice_stands_where_the_new_one_cannot_be_put(ours: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_old_choice_stays_if_the_new_one_cannot_be_written(ours: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     choose(ours, "off")
 
     def fail(source: str, target: str) -> None:
@@ -53,14 +53,14 @@ def test_the_old_choice_stands_where_the_new_one_cannot_be_put(ours: Home, monke
     assert read_mode(ours.mode) == "off"
 
 
-def test_a_folder_that_is_a_file_is_told_in_one_sentence(ours: Home) -> None:
+def test_a_file_in_place_of_the_directory_is_a_one_line_error(ours: Home) -> None:
     os.makedirs(os.path.dirname(ours.config))
     Path(ours.config).write_text("")
     with pytest.raises(Unusable, match="your choice cannot be written"):
         choose(ours, "off")
 
 
-def test_enabling_opens_the_fence_and_only_a_closed_one(ours: Home, sql: Callable[..., list[Any]]) -> None:
+def test_enable_opens_a_closed_fence_only(ours: Home, sql: Callable[..., list[Any]]) -> None:
     assert record("run-check")
     choose(ours, "on")
     assert sql("SELECT epoch FROM spool") == [(0,)]

@@ -50,7 +50,7 @@ def moved(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
     return {name: str(tmp_path / value) for name, value in request.param.items()}
 
 
-def test_no_variable_undoes_an_off(moved: dict[str, str], run: Run) -> None:
+def test_no_variable_overrides_off(moved: dict[str, str], run: Run) -> None:
     assert run(RECORD, **moved) == "True\n"
     choose(find_home(), "off")
     home = find_home(os.environ | moved)
@@ -59,14 +59,14 @@ def test_no_variable_undoes_an_off(moved: dict[str, str], run: Run) -> None:
 
 
 @pytest.mark.parametrize(("word", "mode"), [("local", "local"), ("on", "on"), ("", "off"), ("o", "off")])
-def test_of_the_default_choice_all_but_on_counts(moved: dict[str, str], word: str, mode: str) -> None:
+def test_a_default_choice_counts_unless_it_is_on(moved: dict[str, str], word: str, mode: str) -> None:
     home = find_home()
     os.makedirs(home.config, mode=0o700)
     Path(home.mode).write_text(word)
     assert decide(find_home(os.environ | moved), {}).mode == mode
 
 
-def test_on_in_the_default_folder_decides_nothing_elsewhere(
+def test_on_in_the_default_directory_does_not_apply_to_another_one(
     moved: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     choose(find_home(), "on")
@@ -74,14 +74,14 @@ def test_on_in_the_default_folder_decides_nothing_elsewhere(
     assert decide(find_home(os.environ | moved), {})[:2] == ("off", "a test run")
 
 
-def test_a_default_choice_that_cannot_be_read_is_off_with_the_reason(moved: dict[str, str]) -> None:
+def test_an_unreadable_default_choice_is_off_with_the_reason(moved: dict[str, str]) -> None:
     home = find_home()
     os.makedirs(home.mode, mode=0o700)
     decision = decide(find_home(os.environ | moved), {})
     assert (decision.mode, decision.reason) == ("off", f"{home.mode} cannot be read: Is a directory")
 
 
-def test_a_program_that_runs_with_other_folders_stops_once_disable_has_returned(moved: dict[str, str]) -> None:
+def test_a_running_program_with_other_directories_stops_after_disable(moved: dict[str, str]) -> None:
     environ = {**os.environ, **moved}
     command = [sys.executable, "-c", HOST]
     with subprocess.Popen(command, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as host:
@@ -99,7 +99,7 @@ def test_a_program_that_runs_with_other_folders_stops_once_disable_has_returned(
         host.communicate()
 
 
-def test_disable_where_a_variable_is_set_holds_and_wipes_in_both_places(moved: dict[str, str], run: Run) -> None:
+def test_disable_writes_and_wipes_both_homes_if_a_variable_is_set(moved: dict[str, str], run: Run) -> None:
     assert run(RECORD) == run(RECORD, **moved) == "True\n"
     home = find_home(os.environ | moved)
     erased = erase_all(home)
@@ -112,7 +112,7 @@ def test_disable_where_a_variable_is_set_holds_and_wipes_in_both_places(moved: d
         assert run(RECORD, **variables) == "False\n"
 
 
-def test_in_the_default_place_itself_there_is_no_other(registered: Path) -> None:
+def test_the_default_home_has_no_default(registered: Path) -> None:
     home = find_home()
     assert home.default is None
     assert home.with_default == (home,)
@@ -120,24 +120,24 @@ def test_in_the_default_place_itself_there_is_no_other(registered: Path) -> None
     assert home.config == str(registered / ".config" / "deepchecks" / "telemetry")
 
 
-def test_all_that_can_change_the_decision_is_watched(moved: dict[str, str]) -> None:
+def test_every_file_of_the_decision_is_watched(moved: dict[str, str]) -> None:
     home = find_home(os.environ | moved)
     assert home.default == find_home()
     assert home.watched == (home.mode, find_home().mode, home.policy_mode)
 
 
-def test_a_home_that_is_named_through_a_link_is_one_place(tmp_path: Path, registered: Path) -> None:
+def test_a_link_to_the_home_is_the_same_home(tmp_path: Path, registered: Path) -> None:
     (tmp_path / "link").symlink_to(registered)
     assert len(erase_all(find_home({"HOME": str(tmp_path / "link")}))) == 1
 
 
-def test_a_user_without_an_entry_has_no_default_place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_user_without_an_entry_has_no_default_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 4_000_000)
     found = find_home({"DEEPCHECKS_TELEMETRY_DIR": str(tmp_path)})
     assert found == Home(str(tmp_path / "state"), str(tmp_path / "config"), found.policy)
 
 
-def test_in_a_place_that_is_another_users_the_default_one_is_still_wiped(
+def test_the_default_home_is_wiped_even_if_the_other_belongs_to_another_user(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run
 ) -> None:
     if os.geteuid() != 0:
@@ -151,9 +151,7 @@ def test_in_a_place_that_is_another_users_the_default_one_is_still_wiped(
     assert decide(find_home(), {}).mode == "off"
 
 
-def test_the_administrators_off_holds_where_its_folder_is_closed_to_the_user(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_policy_directory_closed_to_the_user_means_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Made with a umask of 077; only a folder that does not exist leaves the word to the next one."""
     from deepchecks_telemetry.spool.files import paths
 

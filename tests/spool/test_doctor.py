@@ -41,7 +41,7 @@ def worst(found: dict[str, Finding]) -> str:
     )
 
 
-def test_where_there_is_no_spool_nothing_is_wrong_and_nothing_is_made(ours: Home) -> None:
+def test_without_a_spool_nothing_is_wrong_and_nothing_is_created(ours: Home) -> None:
     assert worst(look(ours)) == OK
     assert not os.path.exists(ours.state)
     os.makedirs(ours.state, mode=0o700)
@@ -49,7 +49,7 @@ def test_where_there_is_no_spool_nothing_is_wrong_and_nothing_is_made(ours: Home
     assert os.listdir(ours.state) == ["spool.lock"]
 
 
-def test_a_sound_spool_has_no_warning(ours: Home) -> None:
+def test_a_healthy_spool_has_no_warning(ours: Home) -> None:
     assert record("run-check")
     found = look(ours)
     assert worst(found) == OK
@@ -60,21 +60,21 @@ def test_a_sound_spool_has_no_warning(ours: Home) -> None:
 
 
 @posix
-def test_a_file_that_others_may_read_is_named(ours: Home) -> None:
+def test_a_file_that_others_can_read_is_reported(ours: Home) -> None:
     assert record("run-check")
     os.chmod(ours.spool, 0o644)
     found = look(ours)["permissions"]
     assert (found.level, found.text) == (WRONG, "accessible to other users: spool.db")
 
 
-def test_copies_that_were_put_aside_are_counted(ours: Home, run: Run) -> None:
+def test_quarantined_copies_are_counted(ours: Home, run: Run) -> None:
     run(RECORD)
     quarantine(ours, file_id(ours.spool))
     run(RECORD)
     assert look(ours)["damaged copies"].text == "1 quarantined"
 
 
-def test_what_could_not_be_read_and_what_is_not_ours_is_named(ours: Home) -> None:
+def test_unreadable_and_unknown_files_are_reported(ours: Home) -> None:
     assert record("run-check")
     for name in ("spool.db.unreadable", "notes.txt", "spool.db.new"):
         Path(ours.state, name).touch(mode=0o600)
@@ -83,7 +83,7 @@ def test_what_could_not_be_read_and_what_is_not_ours_is_named(ours: Home) -> Non
     assert found["leftover files"].text == "2 unknown or incomplete"
 
 
-def test_a_network_file_system_is_a_note(ours: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_network_file_system_is_a_warning(ours: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     mounts = tmp_path / "mounts"
     mounts.write_text(f"36 35 98:0 / {os.path.realpath(tmp_path)} rw - nfs server:/export rw\n")
     monkeypatch.setattr(ground_, "MOUNTS", str(mounts))
@@ -91,14 +91,14 @@ def test_a_network_file_system_is_a_note(ours: Home, tmp_path: Path, monkeypatch
     assert look(ours)["file system"].level == WARNING
 
 
-def test_a_lock_that_somebody_holds_for_long_is_told(ours: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lock_that_is_held_too_long_is_reported(ours: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     assert record("run-check")
     with hold(ours.lock, 1.0):
         monkeypatch.setattr(health, "hold", lambda path, _: hold(path, 0.0))
         assert look(ours)["lock"].level == WRONG
 
 
-def test_a_fault_that_only_sqlite_sees_is_told_and_the_file_stays(ours: Home, run: Run, sql: Sql) -> None:
+def test_an_error_that_only_sqlite_finds_is_reported_and_the_file_stays(ours: Home, run: Run, sql: Sql) -> None:
     run(RECORD)
     ((root,),) = sql("SELECT rootpage FROM sqlite_master WHERE name = 'sqlite_autoindex_environments_1'")
     sql("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -110,7 +110,7 @@ def test_a_fault_that_only_sqlite_sees_is_told_and_the_file_stays(ours: Home, ru
     assert os.path.exists(ours.spool)
 
 
-def test_a_file_that_is_no_spool_is_put_aside_and_told(ours: Home, run: Run) -> None:
+def test_a_file_that_is_not_a_spool_is_quarantined_and_reported(ours: Home, run: Run) -> None:
     run(RECORD)
     os.unlink(ours.spool + "-wal")
     Path(ours.spool).write_text("Dear diary")
@@ -123,7 +123,7 @@ def test_a_file_that_is_no_spool_is_put_aside_and_told(ours: Home, run: Run) -> 
     ("change", "told"),
     [("+ 2", "3 recorded, but 2 are unaccounted for"), ("- 1", "0 recorded, but 1 more are stored")],
 )
-def test_books_that_do_not_balance_are_told(ours: Home, sql: Sql, change: str, told: str) -> None:
+def test_sums_that_do_not_agree_are_reported(ours: Home, sql: Sql, change: str, told: str) -> None:
     assert record("run-check")
     sql(f"INSERT INTO tallies SELECT 'recovered', 0 {change}")
     found = look(ours)["conservation"]
@@ -131,7 +131,7 @@ def test_books_that_do_not_balance_are_told(ours: Home, sql: Sql, change: str, t
     assert found.text.startswith(told)
 
 
-def test_drops_are_a_note_with_their_reasons(ours: Home, sql: Sql) -> None:
+def test_drops_are_a_warning_with_their_reasons(ours: Home, sql: Sql) -> None:
     assert record("run-check")
     sql("INSERT INTO tallies VALUES ('dropped:busy', 2), ('dropped:failed', 1)")
     found = look(ours)
@@ -142,13 +142,13 @@ def test_drops_are_a_note_with_their_reasons(ours: Home, sql: Sql) -> None:
     assert found["conservation"].level == OK
 
 
-def test_events_of_a_day_to_come_are_a_note(ours: Home) -> None:
+def test_events_of_a_future_day_are_a_warning(ours: Home) -> None:
     assert record("run-check")
     assert "clock" not in look(ours)
     assert look(ours, clock=lambda: 0.0)["clock"].level == WARNING
 
 
-def test_an_older_spool_is_told_to_be_migrated_and_a_newer_one_to_need_an_update(ours: Home, sql: Sql) -> None:
+def test_an_older_spool_will_be_migrated_and_a_newer_one_needs_an_upgrade(ours: Home, sql: Sql) -> None:
     assert record("run-check")
     sql("PRAGMA user_version = 1000")
     assert look(ours)["version"].text == "schema 1000 (migrated at the next flush)"
@@ -157,7 +157,7 @@ def test_an_older_spool_is_told_to_be_migrated_and_a_newer_one_to_need_an_update
     assert (found.level, found.remedy) == (WRONG, "pip install --upgrade deepchecks-telemetry")
 
 
-def test_a_wal_that_a_reader_keeps_long_is_a_note(ours: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_wal_is_a_warning(ours: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     assert record("run-check")
     monkeypatch.setattr(health, "MAX_WAL_BYTES", 1000)
     assert look(ours)["wal"].level == WARNING
@@ -166,19 +166,19 @@ def test_a_wal_that_a_reader_keeps_long_is_a_note(ours: Home, monkeypatch: pytes
 @pytest.mark.parametrize(
     ("version", "level"), [((3, 6, 23), OK), ((3, 7, 0), WARNING), ((3, 51, 2), WARNING), ((3, 51, 3), OK)]
 )
-def test_an_sqlite_with_a_known_bug_is_a_note(
+def test_an_sqlite_with_a_known_bug_is_a_warning(
     ours: Home, monkeypatch: pytest.MonkeyPatch, version: tuple[int, int, int], level: str
 ) -> None:
     monkeypatch.setattr(sqlite3, "sqlite_version_info", version)
     assert look(ours)["sqlite"].level == level
 
 
-def test_a_folder_in_place_of_the_spool_is_told(ours: Home) -> None:
+def test_a_directory_in_place_of_the_spool_is_reported(ours: Home) -> None:
     os.makedirs(ours.spool, mode=0o700)
     assert look(ours)["spool"].level == WRONG
 
 
-def test_the_databases_files_are_not_opened_by_other_means(ours: Home) -> None:
+def test_doctor_opens_the_database_only_through_sqlite(ours: Home) -> None:
     """To close one of them would drop SQLite's locks, and another process's row would be lost."""
     assert record("run-check")
     opened: list[str] = []
@@ -237,7 +237,9 @@ def the_kernels(ours: Home) -> None:
 
 @posix
 @pytest.mark.parametrize("spoil", [a_file, another_users, the_kernels])
-def test_what_a_first_record_would_meet_is_told_before(ours: Home, run: Run, spoil: Callable[[Home], None]) -> None:
+def test_an_error_of_the_first_record_is_reported_before_it(
+    ours: Home, run: Run, spoil: Callable[[Home], None]
+) -> None:
     spoil(ours)
     stored, finding = try_first(ours, run)
     assert (stored, finding.level) == (False, WRONG)
@@ -245,19 +247,19 @@ def test_what_a_first_record_would_meet_is_told_before(ours: Home, run: Run, spo
     assert finding.remedy == "set DEEPCHECKS_TELEMETRY_DIR to a directory of your own, on a local disk"
 
 
-def test_a_first_record_is_tried_without_a_trace(ours: Home, tmp_path: Path, run: Run) -> None:
+def test_the_trial_of_a_first_record_leaves_no_files(ours: Home, tmp_path: Path, run: Run) -> None:
     before = sorted(tmp_path.rglob("*"))
     stored, finding = try_first(ours, run)
     assert (stored, finding.level) == (True, OK)
     assert before == [path for path in sorted(tmp_path.rglob("*")) if "home" not in path.parts]
 
 
-def test_where_telemetry_is_off_no_spool_is_needed(ours: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_with_telemetry_off_no_spool_is_needed(ours: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DO_NOT_TRACK", "1")
     assert look(ours)["spool"].text == "none, because telemetry is off"
 
 
-def test_a_value_that_is_not_a_mode_is_wrong_with_the_value(ours: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_invalid_mode_is_reported_with_its_value(ours: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DEEPCHECKS_TELEMETRY", "true")
     os.makedirs(ours.policy)
     Path(ours.policy_mode).write_text("maybe")

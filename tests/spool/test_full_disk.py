@@ -95,7 +95,7 @@ def ask(process: "subprocess.Popen[str]") -> bool:
 
 
 @pytest.mark.parametrize("chosen", ["on", "local", None])
-def test_on_a_full_disk_all_is_off_and_wiped_also_for_a_program_that_runs(
+def test_disable_works_on_a_full_disk_and_stops_running_programs(
     ours: Home,
     home: Path,
     tmp_path: Path,
@@ -118,7 +118,7 @@ def test_on_a_full_disk_all_is_off_and_wiped_also_for_a_program_that_runs(
     assert not (home / "state" / "spool.db-wal").exists() or (home / "state" / "spool.db-wal").stat().st_size == 0
 
 
-def test_on_a_full_disk_the_choice_is_off_before_anything_is_removed(
+def test_on_a_full_disk_the_choice_is_off_before_files_are_removed(
     ours: Home, home: Path, mount: Mount, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A disable that is killed then holds."""
@@ -136,7 +136,7 @@ def test_on_a_full_disk_the_choice_is_off_before_anything_is_removed(
     assert read_mode(ours.mode) == "off"
 
 
-def test_without_a_free_inode_for_the_choice_it_is_an_error_that_says_what_is_left(
+def test_without_a_free_inode_the_error_says_what_still_holds(
     ours: Home, home: Path, mount: Mount, host: Start
 ) -> None:
     """No mode file is there that could be cut, and none can be made."""
@@ -159,7 +159,7 @@ def test_without_a_free_inode_for_the_choice_it_is_an_error_that_says_what_is_le
     assert not ask(process)
 
 
-def test_on_a_read_only_disk_it_is_an_error(ours: Home, home: Path, mount: Mount, run: Run) -> None:
+def test_disable_on_a_read_only_disk_is_an_error(ours: Home, home: Path, mount: Mount, run: Run) -> None:
     mount("size=512k")
     run("import os; from deepchecks_telemetry.spool import record; assert record('run-check'); os._exit(0)")
     subprocess.run(["mount", "-o", "remount,ro", str(home)], check=True, timeout=30)

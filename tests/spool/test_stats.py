@@ -15,13 +15,13 @@ from deepchecks_telemetry.spool.stats import Accounts, read_accounts, read_unsen
 Sql = Callable[..., list[Any]]
 
 
-def test_without_a_spool_everything_is_zero_and_nothing_is_made(ours: Home) -> None:
+def test_without_a_spool_all_counts_are_zero_and_nothing_is_created(ours: Home) -> None:
     assert read_accounts(ours) == Accounts()
     assert read_unsent(ours) == []
     assert Accounts().balance == 0
 
 
-def test_what_waits_is_shown_by_day_event_and_environment(
+def test_unsent_events_are_listed_by_day_event_and_environment(
     ours: Home, render: Callable[[str, list[Row]], bytes]
 ) -> None:
     for name in ["run-check", "run-suite", "run-check"]:
@@ -46,7 +46,7 @@ def test_an_event_that_is_lost_or_counted_twice_shows_in_the_balance(ours: Home,
     assert read_accounts(ours).balance != 0
 
 
-def test_a_balance_is_what_is_recorded_less_all_that_is_somewhere() -> None:
+def test_the_balance_is_recorded_minus_all_states() -> None:
     books = Accounts(
         recorded=100,
         pending=1,

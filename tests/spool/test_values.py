@@ -15,7 +15,7 @@ VALUES = [Accounts, Answer, Batch, Erased, Outcome, Row, ScheduleState, Disposit
 
 
 @pytest.mark.parametrize("kind", VALUES, ids=lambda kind: kind.__name__)
-def test_a_value_is_frozen_and_has_no_room_for_more(kind: Any) -> None:
+def test_a_value_is_frozen_and_has_slots(kind: Any) -> None:
     value = object.__new__(kind)
     for field in fields(kind):
         with pytest.raises(FrozenInstanceError):

@@ -83,7 +83,7 @@ def residue(ours: Home, markers: list[bytes]) -> list[str]:
 
 
 @pytest.mark.parametrize("first", ["", CARELESS, OTHER_SQLITE], ids=["sqlite3", "careless", "pysqlite3"])
-def test_no_byte_of_a_full_spool_is_left(ours: Home, run: Run, first: str) -> None:
+def test_disable_leaves_no_byte_of_a_full_spool(ours: Home, run: Run, first: str) -> None:
     """Debian's SQLite overwrites what is deleted, others do not; pysqlite3's is such a one."""
     if first == OTHER_SQLITE:
         pytest.importorskip("pysqlite3", reason="pysqlite3-binary is not installed here")
@@ -96,7 +96,7 @@ def test_no_byte_of_a_full_spool_is_left(ours: Home, run: Run, first: str) -> No
 
 
 @pytest.mark.parametrize("first", ["", CARELESS], ids=["sqlite3", "careless"])
-def test_no_byte_is_left_while_another_process_has_the_spool_open(ours: Home, run: Run, first: str) -> None:
+def test_disable_leaves_no_byte_while_another_process_has_the_spool_open(ours: Home, run: Run, first: str) -> None:
     code = f"""{first}{LIVE}
 import subprocess, sys
 def other(*arguments):
@@ -110,7 +110,7 @@ assert not record("run-check")
     assert residue(ours, []) == []
 
 
-def test_a_trace_is_found_where_there_is_one(ours: Home, tmp_path: Path) -> None:
+def test_residue_is_found(ours: Home, tmp_path: Path) -> None:
     os.makedirs(ours.state)
     Path(ours.state, "spool.db.old").write_bytes(b"...uid-1...")
     Path(ours.state, "other").write_bytes(b"...run-suite...")
@@ -122,7 +122,7 @@ def test_a_trace_is_found_where_there_is_one(ours: Home, tmp_path: Path) -> None
     assert find_residue(ours) == (3, [other])
 
 
-def test_it_tells_what_was_there_and_zeroes_every_counter(ours: Home, render: Render, sql: Sql) -> None:
+def test_disable_returns_what_was_recorded_and_resets_every_counter(ours: Home, render: Render, sql: Sql) -> None:
     for state in ("delivered", "rejected", "exported", "parked"):
         assert record("run-check")
         assert seal(ours, render)
@@ -140,13 +140,13 @@ def test_it_tells_what_was_there_and_zeroes_every_counter(ours: Home, render: Re
     assert read_mode(ours.mode) == "off"
 
 
-def test_to_disable_where_nothing_is_makes_no_state_folder(ours: Home, home: Path) -> None:
+def test_disable_without_a_spool_creates_no_state_directory(ours: Home, home: Path) -> None:
     assert erase(ours).files == 0
     assert [path.relative_to(home).as_posix() for path in home.rglob("*")] == ["config", "config/mode"]
     assert not record("run-check")
 
 
-def test_each_disable_closes_the_fence_with_another_number(ours: Home, sql: Sql) -> None:
+def test_each_disable_closes_the_fence_with_a_new_number(ours: Home, sql: Sql) -> None:
     """A host that has read the number of the fence before can then never open it again."""
     assert record("run-check")
     for epoch in (1, 3, 5):
@@ -157,9 +157,7 @@ def test_each_disable_closes_the_fence_with_another_number(ours: Home, sql: Sql)
     assert sql("SELECT epoch FROM spool") == [(7,)]
 
 
-def test_a_reader_with_an_old_copy_makes_it_busy_and_the_next_one_finishes(
-    ours: Home, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_reader_makes_disable_busy_and_the_next_one_finishes(ours: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(emptying, "READERS_WAIT_S", 0.05)
     monkeypatch.setattr("deepchecks_telemetry.spool.db.connection.BUSY_TIMEOUT_S", 0.05)
     assert record("run-check")
@@ -174,7 +172,7 @@ def test_a_reader_with_an_old_copy_makes_it_busy_and_the_next_one_finishes(
     assert read_accounts(ours).recorded == 0
 
 
-def test_an_upload_in_flight_is_waited_for(ours: Home) -> None:
+def test_disable_waits_for_a_running_upload(ours: Home) -> None:
     assert record("run-check")
     told: list[str] = []
     flight: AbstractContextManager[None] = hold(ours.upload_lock, 1)
@@ -190,7 +188,7 @@ def test_an_upload_in_flight_is_waited_for(ours: Home) -> None:
     assert read_accounts(ours).recorded == 0
 
 
-def test_an_upload_that_does_not_end_makes_it_busy_but_nothing_is_recorded_meanwhile(
+def test_an_endless_upload_makes_disable_busy_but_nothing_is_recorded(
     ours: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(erasing, "UPLOAD_WAIT_S", 0.05)
@@ -201,7 +199,7 @@ def test_an_upload_that_does_not_end_makes_it_busy_but_nothing_is_recorded_meanw
         assert not record("run-check")
 
 
-def test_half_made_and_damaged_copies_go_too(ours: Home) -> None:
+def test_incomplete_and_damaged_copies_are_removed(ours: Home) -> None:
     assert record("run-check")
     for name in ("spool.db.new", "spool.db.new-wal", "spool.db.damaged-1", "spool.db.damaged-1-wal"):
         Path(ours.state, name).write_bytes(b"run-check")
@@ -211,7 +209,7 @@ def test_half_made_and_damaged_copies_go_too(ours: Home) -> None:
 
 
 @pytest.mark.parametrize("content", [b"no database at all, run-check " * 100, b""])
-def test_a_spool_that_is_broken_is_taken_away(ours: Home, content: bytes) -> None:
+def test_a_broken_spool_is_removed(ours: Home, content: bytes) -> None:
     os.makedirs(ours.state, mode=0o700)
     Path(ours.spool).write_bytes(content)
     erase(ours)
@@ -219,7 +217,7 @@ def test_a_spool_that_is_broken_is_taken_away(ours: Home, content: bytes) -> Non
     assert not record("run-check")
 
 
-def test_where_the_choice_cannot_be_written_all_is_wiped_and_that_is_said(ours: Home) -> None:
+def test_if_the_choice_cannot_be_written_all_is_wiped_and_it_is_an_error(ours: Home) -> None:
     assert record("run-check")
     Path(ours.config).parent.mkdir(exist_ok=True)
     Path(ours.config).write_text("a file where the folder should be")
@@ -231,7 +229,7 @@ def test_where_the_choice_cannot_be_written_all_is_wiped_and_that_is_said(ours: 
     assert not record("run-check")  # the fence is closed, and no choice says otherwise
 
 
-def test_the_next_life_has_another_name_and_other_uids(ours: Home, render: Render) -> None:
+def test_after_enable_the_installation_id_and_the_uids_are_new(ours: Home, render: Render) -> None:
     def live() -> tuple[str | None, list[Batch]]:
         assert record("run-check")
         assert seal(ours, render)
@@ -245,7 +243,7 @@ def test_the_next_life_has_another_name_and_other_uids(ours: Home, render: Rende
     assert old.sha256 != new.sha256
 
 
-def test_each_disable_moves_the_fence_a_closed_one_too(ours: Home) -> None:
+def test_disable_also_changes_a_closed_fence(ours: Home) -> None:
     """A host that has read the fence of the first one must not open it again because of a hand-written `on`."""
     assert record("run-check")
     fences = []

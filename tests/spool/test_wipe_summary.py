@@ -29,7 +29,7 @@ Sql = Callable[..., list[Any]]
 Render = Callable[[str, list[Row]], bytes]
 
 
-def test_the_markers_are_all_that_a_file_of_ours_could_be_told_by(ours: Home, render: Render, sql: Sql) -> None:
+def test_the_markers_are_uids_digests_and_the_installation_id(ours: Home, render: Render, sql: Sql) -> None:
     assert record("run-check")
     assert record("run-suite")
     assert seal(ours, render)
@@ -40,7 +40,7 @@ def test_the_markers_are_all_that_a_file_of_ours_could_be_told_by(ours: Home, re
     assert erase(ours).markers == ()
 
 
-def test_who_received_batches_is_told_once_each_and_who_only_refused_is_not(ours: Home, render: Render) -> None:
+def test_each_receiver_is_listed_once_but_not_one_that_only_refused(ours: Home, render: Render) -> None:
     tries = [("b", "delivered"), ("c", "parked"), ("a", "rejected"), ("b", "delivered"), ("", "delivered")]
     for where, state in tries:
         assert record("run-check")
@@ -51,7 +51,7 @@ def test_who_received_batches_is_told_once_each_and_who_only_refused_is_not(ours
     assert erase(ours).receivers == ("a", "b")
 
 
-def test_the_row_of_the_spool_itself_is_as_if_new_but_for_the_fence_which_only_grows(ours: Home, sql: Sql) -> None:
+def test_a_wiped_settings_row_is_new_except_for_the_fence(ours: Home, sql: Sql) -> None:
     assert record("run-check")
     for epoch in (0, 2):
         choose(ours, "on")
@@ -63,7 +63,7 @@ def test_the_row_of_the_spool_itself_is_as_if_new_but_for_the_fence_which_only_g
         assert sql("SELECT * FROM spool") == [(1, epoch + 1, None, None, None, None, 0, None)]
 
 
-def test_files_inside_and_outside_are_counted_together(ours: Home, render: Render, tmp_path: Path) -> None:
+def test_removed_files_inside_and_outside_are_counted_together(ours: Home, render: Render, tmp_path: Path) -> None:
     assert record("run-check")
     assert seal(ours, render)
     part = tmp_path / "carried.0123456789ab.part"
@@ -75,7 +75,7 @@ def test_files_inside_and_outside_are_counted_together(ours: Home, render: Rende
     assert (erased.files, erased.exports_left) == (3, (str(tmp_path / "carried"),))
 
 
-def test_where_no_spool_is_left_its_copies_go_and_nothing_else(ours: Home) -> None:
+def test_without_a_spool_only_its_copies_are_removed(ours: Home) -> None:
     os.makedirs(ours.state, mode=0o700)
     for name in ("spool.db-wal", "spool.db.damaged-1", "notes"):
         Path(ours.state, name).write_bytes(b"run-check")
@@ -84,7 +84,7 @@ def test_where_no_spool_is_left_its_copies_go_and_nothing_else(ours: Home) -> No
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows lets not everybody make links")
-def test_a_folder_in_ours_is_left_alone_but_a_link_to_one_is_not(ours: Home, tmp_path: Path) -> None:
+def test_a_directory_in_the_state_directory_stays_but_a_link_is_removed(ours: Home, tmp_path: Path) -> None:
     assert record("run-check")
     inside, outside, link = Path(ours.state, "inside"), tmp_path / "outside", Path(ours.state, "link")
     inside.mkdir()
@@ -95,7 +95,7 @@ def test_a_folder_in_ours_is_left_alone_but_a_link_to_one_is_not(ours: Home, tmp
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows lets not everybody make links")
-def test_in_a_folder_that_is_not_ours_nothing_is_taken_away(ours: Home, tmp_path: Path) -> None:
+def test_nothing_is_removed_from_another_users_directory(ours: Home, tmp_path: Path) -> None:
     theirs = tmp_path / "theirs"
     theirs.mkdir()
     (theirs / "link").symlink_to(tmp_path)
@@ -106,14 +106,14 @@ def test_in_a_folder_that_is_not_ours_nothing_is_taken_away(ours: Home, tmp_path
     assert (theirs / "link").is_symlink()
 
 
-def test_a_spool_of_a_version_to_come_is_taken_away_whole(ours: Home, sql: Sql) -> None:
+def test_a_spool_of_a_newer_version_is_removed_completely(ours: Home, sql: Sql) -> None:
     assert record("run-check")
     sql("PRAGMA user_version = 999999")
     assert erase(ours).files == 3  # the database, its WAL and the WAL's index
     assert not [name for name in os.listdir(ours.state) if name.startswith("spool.db")]
 
 
-def test_only_whoever_holds_the_lock_takes_copies_away(ours: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_copies_are_only_removed_under_the_lock(ours: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(erasing, "BUSY_TIMEOUT_S", 0.05)
     os.makedirs(ours.state, mode=0o700)
     Path(ours.spool + ".damaged-1").write_bytes(b"run-check")
@@ -122,9 +122,7 @@ def test_only_whoever_holds_the_lock_takes_copies_away(ours: Home, monkeypatch: 
     assert os.path.exists(ours.spool + ".damaged-1")
 
 
-def test_who_had_a_spool_open_that_was_taken_away_gets_the_time_to_notice(
-    ours: Home, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_after_removing_a_spool_disable_waits_until_hosts_notice(ours: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     naps: list[tuple[float, list[str]]] = []
     monkeypatch.setattr(time, "sleep", lambda seconds: naps.append((seconds, os.listdir(ours.state))))
     os.makedirs(ours.state, mode=0o700)
@@ -136,22 +134,22 @@ def test_who_had_a_spool_open_that_was_taken_away_gets_the_time_to_notice(
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows lets not everybody make links")
-def test_what_a_link_leads_to_is_no_trace_of_ours(ours: Home, tmp_path: Path) -> None:
+def test_the_target_of_a_link_is_not_residue(ours: Home, tmp_path: Path) -> None:
     (tmp_path / "theirs").write_bytes(b"run-check")
     os.makedirs(ours.config, mode=0o700)
     os.symlink(tmp_path / "theirs", os.path.join(ours.config, "link"))
     assert find_residue(ours) == (1, [])
 
 
-def test_a_file_of_ours_is_read_as_bytes_whatever_stands_in_it(ours: Home) -> None:
+def test_files_are_searched_as_bytes(ours: Home) -> None:
     os.makedirs(ours.state, mode=0o700)
     Path(ours.state, "spool.lock").write_bytes(b"\xff\xfe\x00")
     assert find_residue(ours, [b"\x00"]) == (1, [ours.lock])
 
 
-def test_an_upload_is_waited_for_longer_than_it_can_take() -> None:
+def test_disable_waits_longer_than_an_upload_can_take() -> None:
     assert transport.DEADLINE_S < erasing.UPLOAD_WAIT_S <= 60
 
 
-def test_who_disables_waits_for_a_reader_for_seconds_not_minutes() -> None:
+def test_disable_waits_seconds_not_minutes_for_a_reader() -> None:
     assert 1 <= emptying.READERS_WAIT_S <= 20

@@ -34,7 +34,7 @@ def sealed(ours: Home, render: Callable[[str, list[Row]], bytes]) -> Seal:
     return make
 
 
-def test_a_try_is_booked_before_it_is_made(ours: Home, sealed: Seal) -> None:
+def test_an_attempt_is_noted_before_the_request(ours: Home, sealed: Seal) -> None:
     batch = sealed()
     for attempt in (1, 2):
         assert mark_attempt(ours, batch, URL, clock=lambda: 99.9) is True
@@ -42,7 +42,7 @@ def test_a_try_is_booked_before_it_is_made(ours: Home, sealed: Seal) -> None:
         assert (booked.attempts, booked.tried_at, booked.endpoint, booked.state) == (attempt, 99, URL, "sealed")
 
 
-def test_no_try_begins_after_disable_or_after_the_end(ours: Home, sealed: Seal) -> None:
+def test_no_attempt_starts_after_disable_or_settlement(ours: Home, sealed: Seal) -> None:
     batch = sealed()
     settle(ours, batch, Disposition(BatchState.DELIVERED, "delivered"))
     assert mark_attempt(ours, batch, URL) is False
@@ -51,7 +51,7 @@ def test_no_try_begins_after_disable_or_after_the_end(ours: Home, sealed: Seal) 
     assert mark_attempt(ours, other, URL) is False
 
 
-def test_no_try_begins_while_the_fence_is_closed(ours: Home, sealed: Seal, sql: Sql) -> None:
+def test_no_attempt_starts_while_the_fence_is_closed(ours: Home, sealed: Seal, sql: Sql) -> None:
     batch = sealed()
     sql("UPDATE spool SET epoch = epoch + 1")
     assert mark_attempt(ours, batch, URL) is False
@@ -68,7 +68,7 @@ def test_no_try_begins_while_the_fence_is_closed(ours: Home, sealed: Seal, sql: 
         ("rejected", 3, 0, 9),
     ],
 )
-def test_a_final_outcome_moves_every_event_once(
+def test_a_final_state_moves_every_event_once(
     ours: Home, sealed: Seal, sql: Sql, state: str, refused: int, delivered: int, rejected: int
 ) -> None:
     """Of a partial success nobody knows which rows were refused: the fewest events that it can have been."""
@@ -83,7 +83,7 @@ def test_a_final_outcome_moves_every_event_once(
 
 @pytest.mark.parametrize("first", ["delivered", "rejected"])
 @pytest.mark.parametrize("second", ["delivered", "rejected", "parked", "sealed", "exported"])
-def test_to_settle_what_is_settled_changes_nothing(ours: Home, sealed: Seal, sql: Sql, first: str, second: str) -> None:
+def test_settling_a_settled_batch_changes_nothing(ours: Home, sealed: Seal, sql: Sql, first: str, second: str) -> None:
     batch = sealed()
     assert settle(ours, batch, Disposition(BatchState(first), "first", next_upload=5))
     before = read_accounts(ours), batches(ours)
@@ -99,7 +99,7 @@ def test_to_settle_what_is_settled_changes_nothing(ours: Home, sealed: Seal, sql
 
 
 @pytest.mark.parametrize("state", ["sealed", "parked", "exported"])
-def test_what_is_not_final_keeps_its_rows_and_bytes(ours: Home, sealed: Seal, sql: Sql, state: str) -> None:
+def test_a_batch_that_is_not_final_keeps_its_rows_and_bytes(ours: Home, sealed: Seal, sql: Sql, state: str) -> None:
     batch = sealed()
     assert settle(ours, batch, Disposition(BatchState(state), "told"))
     assert sql("SELECT sum(count) FROM rows") == [(9,)]
@@ -112,7 +112,7 @@ def test_what_is_not_final_keeps_its_rows_and_bytes(ours: Home, sealed: Seal, sq
     assert books.balance == 0
 
 
-def test_failures_are_counted_until_something_else_happens(ours: Home, sealed: Seal, sql: Sql) -> None:
+def test_failures_are_counted_until_another_outcome(ours: Home, sealed: Seal, sql: Sql) -> None:
     batch = sealed()
     for failures in (1, 2):
         found = Disposition(BatchState.SEALED, "refused", next_upload=100 * failures, retry_after=50, host=HOST)
@@ -126,7 +126,7 @@ def test_failures_are_counted_until_something_else_happens(ours: Home, sealed: S
     assert sql(WAITS) == []
 
 
-def test_a_verdict_on_a_batch_that_was_wiped_does_not_meet_the_next_of_its_number(ours: Home, sealed: Seal) -> None:
+def test_a_late_settlement_does_not_affect_a_new_batch_of_the_same_number(ours: Home, sealed: Seal) -> None:
     old = sealed()
     erase(ours)
     choose(ours, "on")
@@ -138,7 +138,7 @@ def test_a_verdict_on_a_batch_that_was_wiped_does_not_meet_the_next_of_its_numbe
     assert (books.delivered, books.sealed, books.balance) == (0, 1, 0)
 
 
-def test_finished_batches_are_kept_to_be_looked_at_up_to_a_bound(ours: Home, sealed: Seal) -> None:
+def test_settled_batches_are_kept_up_to_a_limit(ours: Home, sealed: Seal) -> None:
     for _ in range(KEPT_BATCHES + 3):
         assert settle(ours, sealed(["run-check"]), Disposition(BatchState.DELIVERED, "delivered"))
     assert len(batches(ours)) == KEPT_BATCHES

@@ -34,7 +34,7 @@ def many(sql: Sql, count: int) -> None:
     )
 
 
-def test_what_waits_is_sealed_by_day_event_and_environment(ours: Home, sql: Sql) -> None:
+def test_pending_events_are_sealed_by_day_event_and_environment(ours: Home, sql: Sql) -> None:
     for name in ["run-check", "run-suite", "run-check"]:
         assert record(name)
     seen: list[Row] = []
@@ -54,7 +54,7 @@ def test_what_waits_is_sealed_by_day_event_and_environment(ours: Home, sql: Sql)
     assert (books.pending, books.sealed, books.batches, books.balance) == (0, 3, 1, 0)
 
 
-def test_the_bytes_of_a_batch_are_those_that_were_rendered(ours: Home, render: Render) -> None:
+def test_a_batch_has_the_bytes_that_were_rendered(ours: Home, render: Render) -> None:
     assert record("run-check")
     assert seal(ours, render, clock=lambda: 1234.5)
     (batch,) = batches(ours)
@@ -66,7 +66,7 @@ def test_the_bytes_of_a_batch_are_those_that_were_rendered(ours: Home, render: R
     assert (batch.state, batch.sealed_at, batch.rows, batch.events, batch.attempts) == ("sealed", 1234, 1, 1, 0)
 
 
-def test_nothing_is_sealed_while_a_batch_waits_and_nothing_is_sealed_twice(ours: Home, render: Render) -> None:
+def test_nothing_is_sealed_twice_or_while_a_batch_is_sealed(ours: Home, render: Render) -> None:
     for _ in range(3):
         assert record("run-check")
         seal(ours, render)
@@ -78,7 +78,7 @@ def test_nothing_is_sealed_while_a_batch_waits_and_nothing_is_sealed_twice(ours:
     assert read_accounts(ours).balance == 0
 
 
-def test_a_parked_batch_lets_the_next_one_have_its_turn(ours: Home, render: Render) -> None:
+def test_a_parked_batch_does_not_block_the_next_one(ours: Home, render: Render) -> None:
     assert record("run-check")
     assert seal(ours, render)
     assert settle(ours, batches(ours)[0], Disposition(BatchState.PARKED, "HTTP 413"))
@@ -103,7 +103,7 @@ def test_at_eight_parked_batches_nothing_more_is_sealed(ours: Home, render: Rend
     assert seal(ours, render) is True
 
 
-def test_batches_that_are_done_are_in_nobodys_way(ours: Home, render: Render) -> None:
+def test_settled_batches_do_not_block_sealing(ours: Home, render: Render) -> None:
     for _ in range(9):
         assert record("run-check")
         assert seal(ours, render)
@@ -126,7 +126,7 @@ def sealed_days(ours: Home, sql: Sql, render: Render, day: int) -> list[tuple[in
     return sql("SELECT day, sum(count) FROM rows WHERE batch > ? GROUP BY day ORDER BY day", before)
 
 
-def test_what_is_dated_tomorrow_or_the_day_after_is_held_until_that_day(ours: Home, sql: Sql, render: Render) -> None:
+def test_counts_of_the_next_two_days_wait_until_that_day(ours: Home, sql: Sql, render: Render) -> None:
     assert record("run-check")
     sql("DELETE FROM events")
     add(sql, TODAY + 2, TODAY + 1, TODAY)
@@ -136,7 +136,7 @@ def test_what_is_dated_tomorrow_or_the_day_after_is_held_until_that_day(ours: Ho
     assert read_accounts(ours).balance == 0
 
 
-def test_what_is_dated_further_ahead_is_booked_to_today(ours: Home, sql: Sql, render: Render) -> None:
+def test_counts_dated_further_ahead_are_moved_to_today(ours: Home, sql: Sql, render: Render) -> None:
     assert record("run-check")
     sql("DELETE FROM events")
     add(sql, TODAY + 3, TODAY + 900, TODAY - 1, TODAY)
@@ -144,14 +144,14 @@ def test_what_is_dated_further_ahead_is_booked_to_today(ours: Home, sql: Sql, re
     assert (read_accounts(ours).pending, read_accounts(ours).dropped, read_accounts(ours).balance) == (0, {}, 0)
 
 
-def test_a_clock_that_was_never_set_books_no_real_day_to_its_own(ours: Home, sql: Sql, render: Render) -> None:
+def test_an_unset_clock_moves_no_counts(ours: Home, sql: Sql, render: Render) -> None:
     assert record("run-check")
     sql("DELETE FROM events")
     add(sql, TODAY)
     assert sealed_days(ours, sql, render, 0) == [(TODAY, 2)]
 
 
-def test_with_nothing_waiting_nothing_is_sealed(ours: Home, render: Render) -> None:
+def test_without_pending_events_nothing_is_sealed(ours: Home, render: Render) -> None:
     assert record("run-check")
     assert seal(ours, render)
     assert settle(ours, batches(ours)[0], Disposition(BatchState.DELIVERED, "delivered"))
@@ -159,9 +159,7 @@ def test_with_nothing_waiting_nothing_is_sealed(ours: Home, render: Render) -> N
     assert len(batches(ours)) == 1
 
 
-def test_a_batch_takes_no_more_rows_than_a_receiver_does_and_the_oldest_first(
-    ours: Home, render: Render, sql: Sql
-) -> None:
+def test_a_batch_has_at_most_max_rows_oldest_first(ours: Home, render: Render, sql: Sql) -> None:
     assert record("run-check")
     many(sql, MAX_ROWS + 5)
     assert seal(ours, render)
@@ -172,7 +170,7 @@ def test_a_batch_takes_no_more_rows_than_a_receiver_does_and_the_oldest_first(
     assert read_accounts(ours).balance == 0
 
 
-def test_rows_stand_by_day_and_within_a_day_by_environment(ours: Home, sql: Sql) -> None:
+def test_rows_are_ordered_by_day_and_environment(ours: Home, sql: Sql) -> None:
     """The body names an environment once for all its rows that stand together."""
     assert record("package-import")
     sql("INSERT INTO environments SELECT 2, '1.0', 'linux', 'ubuntu', '22.04', 'cpython', '3.11', 'script'")
@@ -196,21 +194,21 @@ def test_rows_stand_by_day_and_within_a_day_by_environment(ours: Home, sql: Sql)
     ]
 
 
-def test_a_batch_tells_no_time_of_day(ours: Home, render: Render) -> None:
+def test_a_batch_contains_no_time_of_day(ours: Home, render: Render) -> None:
     """A gzip header has room for one (RFC 1952, MTIME)."""
     assert record("run-check")
     assert seal(ours, render)
     assert batches(ours)[0].packed[4:8] == bytes(4)
 
 
-def test_sealing_leaves_no_wal_behind(ours: Home, render: Render) -> None:
+def test_sealing_truncates_the_wal(ours: Home, render: Render) -> None:
     assert record("run-check")
     assert os.path.getsize(ours.spool + "-wal") > 0
     assert seal(ours, render)
     assert os.path.getsize(ours.spool + "-wal") == 0
 
 
-def test_right_after_another_batch_the_rows_that_wait_are_not_looked_through_once_more(
+def test_directly_after_another_batch_only_one_table_is_checked(
     ours: Home, render: Render, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[list[str]] = []
@@ -226,7 +224,7 @@ def test_right_after_another_batch_the_rows_that_wait_are_not_looked_through_onc
     assert seen == [["events", "folded", "rows", "batches", "tallies"], ["batches"]]
 
 
-def test_every_uid_is_a_uuid_and_none_comes_twice(ours: Home, render: Render, sql: Sql) -> None:
+def test_every_uid_is_a_unique_uuid(ours: Home, render: Render, sql: Sql) -> None:
     assert record("run-check")
     many(sql, 400)
     assert seal(ours, render)
@@ -237,7 +235,7 @@ def test_every_uid_is_a_uuid_and_none_comes_twice(ours: Home, render: Render, sq
 
 @pytest.mark.parametrize("column", ["deepchecks_version", "os_type", "os_name", "os_version", "python_name", "runtime"])
 @pytest.mark.parametrize("text", [SECRET, f"1.0+{SECRET}", f"linux\n{SECRET}", f"ubuntu {SECRET}"])
-def test_free_text_that_was_edited_into_the_file_is_dropped_and_counted(
+def test_free_text_in_an_edited_file_is_dropped_and_counted(
     ours: Home, render: Render, sql: Sql, column: str, text: str
 ) -> None:
     assert record("run-check")
@@ -253,9 +251,7 @@ def test_free_text_that_was_edited_into_the_file_is_dropped_and_counted(
 
 
 @pytest.mark.parametrize("edit", ["event = 99", "environment = 12345"])
-def test_a_number_that_names_nothing_is_dropped_and_counted_on_each_day(
-    ours: Home, render: Render, sql: Sql, edit: str
-) -> None:
+def test_an_unknown_number_is_dropped_and_counted_on_each_day(ours: Home, render: Render, sql: Sql, edit: str) -> None:
     assert record("run-check")
     many(sql, 3)
     sql(f"UPDATE events SET {edit}")
@@ -264,7 +260,7 @@ def test_a_number_that_names_nothing_is_dropped_and_counted_on_each_day(
     assert (books.pending, books.batches, books.dropped, books.balance) == (0, 0, {"unknown": 4}, 0)
 
 
-def test_a_body_that_cannot_be_made_leaves_everything_as_it_was(ours: Home, render: Render) -> None:
+def test_an_error_in_render_changes_nothing(ours: Home, render: Render) -> None:
     assert record("run-check")
 
     def fail(installation: str, rows: list[Row]) -> bytes:
@@ -278,9 +274,7 @@ def test_a_body_that_cannot_be_made_leaves_everything_as_it_was(ours: Home, rend
 
 
 @pytest.mark.parametrize(("epoch", "sealed"), [(1, False), (2, True), (3, False), (4, True)])
-def test_the_fence_is_closed_where_the_epoch_is_odd(
-    ours: Home, render: Render, sql: Sql, epoch: int, sealed: bool
-) -> None:
+def test_an_odd_epoch_means_a_closed_fence(ours: Home, render: Render, sql: Sql, epoch: int, sealed: bool) -> None:
     assert record("run-check")
     sql("UPDATE spool SET epoch = ?", epoch)
     assert seal(ours, render) is sealed
@@ -293,7 +287,7 @@ def test_without_an_installation_id_nothing_is_sealed(ours: Home, render: Render
     assert read_accounts(ours).pending == 1
 
 
-def test_a_count_that_can_be_none_is_not_added_to_what_was_dropped(ours: Home, render: Render, sql: Sql) -> None:
+def test_an_invalid_count_is_not_added_to_the_drops(ours: Home, render: Render, sql: Sql) -> None:
     assert record("run-check")
     for event, count in ((2, 10**15), (3, -5), (99, 4)):
         sql("INSERT INTO folded (day, event, environment, count) VALUES (1, ?, 1, ?)", event, count)
@@ -305,7 +299,7 @@ def test_a_count_that_can_be_none_is_not_added_to_what_was_dropped(ours: Home, r
 @pytest.mark.parametrize(
     ("since", "lasts"), [("? - 364", True), ("? - 365", False), ("NULL", False), ("'soon'", False), ("-1", False)]
 )
-def test_an_identifier_lasts_for_365_days_and_not_where_nobody_knows_since_when(
+def test_an_id_lasts_365_days_if_its_day_is_known(
     ours: Home, render: Render, sql: Sql, since: str, lasts: bool
 ) -> None:
     assert record("run-check")
@@ -317,7 +311,7 @@ def test_an_identifier_lasts_for_365_days_and_not_where_nobody_knows_since_when(
     assert lasts or sql("SELECT installed_day FROM spool") == [(today(),)]
 
 
-def test_behind_a_closed_fence_nothing_is_sealed(ours: Home, render: Render, sql: Sql) -> None:
+def test_with_a_closed_fence_nothing_is_sealed(ours: Home, render: Render, sql: Sql) -> None:
     assert record("run-check")
     sql("UPDATE spool SET epoch = epoch + 1")
     assert seal(ours, render) is False

@@ -42,7 +42,7 @@ def sealed(ours: Home, render: Callable[[str, list[Row]], bytes]) -> Seal:
 
 
 @pytest.mark.parametrize(("refused", "rejected"), [(0, 0), (1, 1), (2, 3), (99, 3)])
-def test_of_a_batch_whose_rows_are_gone_each_refused_row_counts_as_one_event_at_least(
+def test_without_rows_each_rejected_row_counts_as_one_event_at_least(
     ours: Home, sealed: Seal, sql: Sql, refused: int, rejected: int
 ) -> None:
     """Of dropped exports the totals stay, the rows do not."""
@@ -54,7 +54,7 @@ def test_of_a_batch_whose_rows_are_gone_each_refused_row_counts_as_one_event_at_
     assert (books.rejected, books.delivered, books.balance) == (rejected, 3 - rejected, 0)
 
 
-def test_what_waits_pushes_nothing_that_is_finished_out_of_the_ledger(ours: Home, sealed: Seal) -> None:
+def test_unsent_batches_do_not_displace_settled_ones(ours: Home, sealed: Seal) -> None:
     for state in ["delivered", "rejected"] * (KEPT_BATCHES // 2):
         assert settle(ours, sealed("run-check"), Disposition(BatchState(state), "told"))
     for state in ("parked", "exported", "delivered", "delivered"):
@@ -64,7 +64,7 @@ def test_what_waits_pushes_nothing_that_is_finished_out_of_the_ledger(ours: Home
     assert [batch.state for batch in batches(ours, states=("parked", "exported"))] == ["parked", "exported"]
 
 
-def test_what_becomes_of_one_batch_touches_no_other(ours: Home, sealed: Seal, sql: Sql) -> None:
+def test_settling_one_batch_changes_no_other(ours: Home, sealed: Seal, sql: Sql) -> None:
     first, second, third = (sealed(*["run-check"] * count, *["run-suite"] * (count + 1)) for count in (1, 2, 1))
     assert mark_attempt(ours, second, URL, clock=lambda: 7.0)
     assert settle(ours, second, Disposition(BatchState.DELIVERED, "told", rejected_rows=1))
@@ -78,14 +78,14 @@ def test_what_becomes_of_one_batch_touches_no_other(ours: Home, sealed: Seal, sq
     ("state", "tried"),
     [("sealed", True), ("parked", True), ("exported", True), ("delivered", False), ("rejected", False)],
 )
-def test_whatever_is_not_done_can_be_tried_again(ours: Home, sealed: Seal, state: str, tried: bool) -> None:
+def test_a_batch_that_is_not_final_can_be_tried_again(ours: Home, sealed: Seal, state: str, tried: bool) -> None:
     batch = sealed("run-check")
     assert settle(ours, batch, Disposition(BatchState(state), "told"))
     assert mark_attempt(ours, batch, URL) is tried
     assert batches(ours)[0].attempts == int(tried)
 
 
-def test_a_receipt_leaves_the_schedule_of_our_own_requests_as_it_is(ours: Home, sealed: Seal, sql: Sql) -> None:
+def test_a_receipt_does_not_change_the_schedule(ours: Home, sealed: Seal, sql: Sql) -> None:
     batch, other = sealed("run-check"), sealed("run-suite")
     refused = Disposition(BatchState.SEALED, "refused", next_upload=100, retry_after=50, host=HOST)
     assert settle(ours, other, refused)
@@ -95,9 +95,7 @@ def test_a_receipt_leaves_the_schedule_of_our_own_requests_as_it_is(ours: Home, 
     assert sql(WAITS) == [(HOST, 50)]
 
 
-def test_a_verdict_that_names_no_moment_keeps_the_one_that_stands_but_no_retry_after(
-    ours: Home, sealed: Seal, sql: Sql
-) -> None:
+def test_a_disposition_without_times_keeps_the_schedule_but_no_retry_after(ours: Home, sealed: Seal, sql: Sql) -> None:
     batch = sealed("run-check")
     refused = Disposition(BatchState.SEALED, "refused", next_upload=100, retry_after=50, host=HOST)
     assert settle(ours, batch, refused)
@@ -107,22 +105,20 @@ def test_a_verdict_that_names_no_moment_keeps_the_one_that_stands_but_no_retry_a
     assert sql(WAITS) == []
 
 
-def test_the_ledger_reads_from_the_oldest_on(ours: Home, sealed: Seal) -> None:
+def test_batches_are_listed_oldest_first(ours: Home, sealed: Seal) -> None:
     made = [sealed("run-check").id for _ in range(3)]
     assert [batch.id for batch in batches(ours)] == made == sorted(made)
 
 
 @pytest.mark.parametrize("digest", ["0" * 64, "f" * 64])
-def test_bytes_that_have_another_digest_are_damage_whichever_of_the_two_is_larger(
-    ours: Home, sealed: Seal, sql: Sql, digest: str
-) -> None:
+def test_bytes_with_another_digest_are_damage(ours: Home, sealed: Seal, sql: Sql, digest: str) -> None:
     sealed("run-check")
     sql("UPDATE batches SET sha256 = ?", digest)
     with pytest.raises(Damaged):
         _ = batches(ours)[0].body
 
 
-def test_the_largest_body_that_is_unpacked_is_some_megabytes() -> None:
+def test_a_body_is_decompressed_up_to_some_megabytes() -> None:
     assert 2**20 < MAX_BODY_BYTES <= 2**23
 
 

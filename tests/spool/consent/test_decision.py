@@ -33,7 +33,7 @@ def write(path: str, word: str | None) -> None:
 @pytest.mark.parametrize("test_run", [False, True])
 @pytest.mark.parametrize("choice", WORDS)
 @pytest.mark.parametrize("policy", WORDS)
-def test_of_all_sources_the_most_private_one_decides(
+def test_the_most_restrictive_source_decides(
     ours: Home, monkeypatch: pytest.MonkeyPatch, policy: str | None, choice: str | None, test_run: bool
 ) -> None:
     write(ours.policy_mode, policy)
@@ -54,14 +54,14 @@ SOURCES = st.lists(st.builds(Source, st.text(), st.sampled_from([None, "on", "lo
 
 
 @given(SOURCES, st.booleans())
-def test_off_anywhere_is_off_and_local_anywhere_is_never_on(sources: list[Source], test_run: bool) -> None:
+def test_any_off_is_off_and_any_local_is_never_on(sources: list[Source], test_run: bool) -> None:
     mode = resolve(sources, test_run=test_run).mode
     assert not any(source.mode == "off" for source in sources) or mode == "off"
     assert not any(source.mode == "local" for source in sources) or mode != "on"
 
 
 @given(SOURCES, st.booleans())
-def test_the_source_that_is_named_is_one_that_said_so(sources: list[Source], test_run: bool) -> None:
+def test_the_deciding_source_has_the_mode_of_the_decision(sources: list[Source], test_run: bool) -> None:
     decision = resolve(sources, test_run=test_run)
     defaults = [Source("the default", "on"), Source("a test run", "off")]
     assert (decision.decided_by, decision.mode) in [source[:2] for source in (*sources, *defaults)]
@@ -69,13 +69,13 @@ def test_the_source_that_is_named_is_one_that_said_so(sources: list[Source], tes
 
 
 @given(SOURCES, SOURCES)
-def test_one_more_source_never_makes_it_less_private(some: list[Source], more: list[Source]) -> None:
+def test_another_source_never_makes_it_less_restrictive(some: list[Source], more: list[Source]) -> None:
     order = ["on", "local", "off"]
     with_opinion = resolve(some).mode if any(source.mode for source in some) else "on"
     assert order.index(resolve([*some, *more]).mode) >= order.index(with_opinion)
 
 
-def test_a_test_run_is_off_only_where_nobody_has_an_opinion() -> None:
+def test_a_test_run_is_off_only_if_no_source_is_set() -> None:
     assert resolve([], test_run=True) == ("off", "a test run", ())
     for mode in ("on", "local"):
         assert resolve([Source("DEEPCHECKS_TELEMETRY", mode)], test_run=True).mode == mode
@@ -83,14 +83,14 @@ def test_a_test_run_is_off_only_where_nobody_has_an_opinion() -> None:
     assert resolve(said, test_run=True)[:2] == ("off", "your choice")
 
 
-def test_without_an_opinion_and_outside_of_tests_it_is_on(ours: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_source_and_outside_of_tests_it_is_on(ours: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(consent, "is_test_run", lambda *_: False)
     assert resolve([]) == ("on", "the default", ())
     assert resolve([Source("your choice", None)])[:2] == ("on", "the default")
     assert decide(ours, {})[:2] == ("on", "the default")
 
 
-def test_the_administrators_policy_is_asked_first_and_named(ours: Home) -> None:
+def test_the_policy_is_the_first_source(ours: Home) -> None:
     write(ours.policy_mode, "off")
     choose(ours, "on")
     decision = decide(ours, {})
@@ -99,7 +99,7 @@ def test_the_administrators_policy_is_asked_first_and_named(ours: Home) -> None:
     assert [source.name for source in decision.sources] == asked
 
 
-def test_each_variable_is_a_source_of_its_own_name() -> None:
+def test_each_variable_is_a_source() -> None:
     environ = {"DEEPCHECKS_TELEMETRY": "local", "DO_NOT_TRACK": "1", "DISABLE_LATEST_VERSION_CHECK": "no"}
     assert {source[:2] for source in read_environ(environ) if source.mode} == {
         ("DEEPCHECKS_TELEMETRY", "local"),
@@ -118,19 +118,19 @@ def test_a_choice_that_cannot_be_read_means_off(tmp_path: Path) -> None:
         assert read_mode(str(loop)) == "off"
 
 
-def test_a_file_that_is_longer_than_any_word_of_ours_means_off(tmp_path: Path) -> None:
+def test_a_file_that_is_longer_than_any_mode_means_off(tmp_path: Path) -> None:
     for size, mode in ((64, "on"), (65, "off")):
         (tmp_path / "mode").write_bytes(b"on".ljust(size))
         assert read_mode(str(tmp_path / "mode")) == mode
 
 
-def test_a_choice_that_is_not_there_is_no_opinion(tmp_path: Path) -> None:
+def test_a_missing_choice_is_not_set(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("on")
     assert read_mode(str(tmp_path / "missing" / "mode")) is None
     assert read_mode(str(tmp_path / "file" / "mode")) is None
 
 
-def test_the_fence_is_asked_only_where_the_choice_is_gone(ours: Home) -> None:
+def test_the_fence_only_counts_if_the_choice_is_missing(ours: Home) -> None:
     asked: list[int] = []
 
     def closed() -> bool:

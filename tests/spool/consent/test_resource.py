@@ -68,13 +68,13 @@ RUNTIMES = [
 
 
 @pytest.mark.parametrize(("expected", "environ", "modules", "files", "prompt"), RUNTIMES)
-def test_the_runtime_is_the_first_that_its_traces_give_away(
+def test_the_runtime_is_the_first_whose_traces_match(
     expected: str, environ: dict[str, str], modules: tuple[str, ...], files: tuple[str, ...], prompt: str
 ) -> None:
     assert runtime_of(Traces(environ, modules, files.__contains__, prompt)) == expected
 
 
-def test_every_runtime_that_is_told_stands_in_the_catalogue_and_every_one_there_can_be_told() -> None:
+def test_the_runtimes_are_those_of_the_catalogue() -> None:
     assert {expected for expected, *_ in RUNTIMES} == set(catalogue.RUNTIMES) - {"other"}
     assert {runtime for runtime, _ in environment._RUNTIMES} <= set(catalogue.RUNTIMES)
 
@@ -90,7 +90,7 @@ def test_every_runtime_that_is_told_stands_in_the_catalogue_and_every_one_there_
         (True, {}, ("pytest", "_pytest.skipping")),  # collecting, before pytest 8.2
     ],
 )
-def test_a_test_run_is_pytest_running_in_this_process(
+def test_a_test_run_means_that_pytest_runs_in_this_process(
     expected: bool, environ: dict[str, str], modules: tuple[str, ...]
 ) -> None:
     assert is_test_run(environ, modules) is expected
@@ -119,7 +119,7 @@ def test_a_run_of_unittest_records_nothing(command: tuple[str, ...], tmp_path: P
     assert run(USE, bare) == "True"
 
 
-def test_this_is_a_test_run_and_a_script_that_imports_pytest_is_none(bare: dict[str, str]) -> None:
+def test_a_script_that_imports_pytest_is_not_a_test_run(bare: dict[str, str]) -> None:
     assert is_test_run({}, sys.modules)
     script = "import os, sys, pytest; from deepchecks_telemetry.spool.consent import resource as e"
     assert run(f"{script}; print(e.is_test_run(os.environ, sys.modules))", bare) == "False"
@@ -150,14 +150,12 @@ PLIST = "<key>ProductVersion</key>\n\t<string>{}</string>"
         ("sunos5", "", ("sunos", "other", "unknown")),
     ],
 )
-def test_the_system_is_told_from_what_it_writes_about_itself(
-    platform: str, release: str, expected: tuple[str, str, str]
-) -> None:
+def test_the_system_is_read_from_its_release_text(platform: str, release: str, expected: tuple[str, str, str]) -> None:
     assert system_of(platform, release) == expected
 
 
 @pytest.mark.parametrize("name", ["deepchecks-0.19.1.dist-info", "Deepchecks-0.20.0rc1-py3.11.egg-info"])
-def test_the_version_is_what_importlib_metadata_says(tmp_path: Path, name: str) -> None:
+def test_the_version_is_that_of_importlib_metadata(tmp_path: Path, name: str) -> None:
     for folder, project, version in ((name, "deepchecks", name.split("-")[1].removesuffix(".dist")), DECOY):
         (tmp_path / folder).mkdir()
         file = "METADATA" if folder.endswith("dist-info") else "PKG-INFO"
@@ -177,9 +175,7 @@ DECOY = ("deepchecks_telemetry-9.9.dist-info", "deepchecks-telemetry", "9.9")
         ("0.19.1", ["deepchecks-0.19.1.dist-info", "deepchecks-0.18.0.dist-info"]),
     ],
 )
-def test_a_version_is_read_without_its_local_part_and_never_from_another_project(
-    expected: str, names: list[str]
-) -> None:
+def test_a_version_has_no_local_part_and_is_not_another_projects(expected: str, names: list[str]) -> None:
     assert version_of([names]) == expected
 
 
@@ -191,29 +187,25 @@ mess = st.lists(words, max_size=8).map("".join)
 
 
 @given(names=st.lists(mess), release=mess, platform=st.sampled_from(["linux", "darwin", "freebsd13", "aix"]) | text)
-def test_whatever_a_machine_says_only_what_the_catalogue_names_comes_out(
-    names: list[str], release: str, platform: str
-) -> None:
+def test_only_values_of_the_catalogue_are_returned(names: list[str], release: str, platform: str) -> None:
     if platform == "win32":  # its release is three numbers from Python itself
         return
     told = (version_of([names]), *system_of(platform, release), platform, "3.11", platform)
     assert catalogue.is_allowed(environment._checked(told))
 
 
-def test_windows_is_told_by_its_build(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_version_of_windows_is_read_from_its_build(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "win32")
     monkeypatch.setattr(sys, "getwindowsversion", lambda: (10, 0, 22631, 2, ""), raising=False)
     assert environment.find()[1:4] == ("windows", "windows", "11")
 
 
-def test_free_text_is_told_as_other_or_unknown() -> None:
+def test_free_text_becomes_other_or_unknown() -> None:
     told = ("acme-1", "beos", "acme-corp-linux", "acme", "acmepython", "3.11", "acme")
     assert environment._checked(told) == ("unknown", "other", "other", "unknown", "other", "3.11", "other")
 
 
-def test_an_unreadable_machine_is_told_as_unknown_without_an_error(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_unreadable_system_is_unknown_without_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     zipped, binary = tmp_path / "lib.zip", tmp_path / "os-release"
     zipped.write_bytes(b"PK\5\6")
     binary.write_bytes(b"ID=\xff\xfe\0" * 9)
@@ -227,7 +219,7 @@ def test_an_unreadable_machine_is_told_as_unknown_without_an_error(
     assert (told.runtime, catalogue.is_allowed(told)) == ("repl", True)
 
 
-def test_it_is_found_once_in_two_milliseconds_with_nothing_heavy_and_kept_across_a_fork(bare: dict[str, str]) -> None:
+def test_it_is_found_once_within_two_milliseconds_and_kept_across_a_fork(bare: dict[str, str]) -> None:
     script = """
         import sys, time
         from deepchecks_telemetry.spool.consent import resource as environment

@@ -25,7 +25,7 @@ def do(ours: Home, act: Callable[[sqlite3.Connection], Any]) -> Any:
         return act(connection)
 
 
-def test_events_of_one_day_and_kind_become_one_count(ours: Home, sql: Sql) -> None:
+def test_events_of_one_day_and_name_become_one_count(ours: Home, sql: Sql) -> None:
     for name in ["run-check", "run-suite", "run-check"]:
         assert record(name)
     do(ours, fold)
@@ -34,7 +34,7 @@ def test_events_of_one_day_and_kind_become_one_count(ours: Home, sql: Sql) -> No
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no alarms")
-def test_a_signal_in_the_middle_of_a_fold_is_the_hosts_and_no_damage(ours: Home, sql: Sql) -> None:
+def test_a_signal_during_a_fold_reaches_the_host_and_is_not_damage(ours: Home, sql: Sql) -> None:
     """SQLite calls back while it folds; an exception that strikes there would be lost, and look like a broken file."""
     assert record("run-check")
     sql(
@@ -59,7 +59,7 @@ def test_a_signal_in_the_middle_of_a_fold_is_the_hosts_and_no_damage(ours: Home,
     assert quarantined(ours) == []
 
 
-def test_ids_go_on_and_the_largest_remains_the_count_of_all(ours: Home, sql: Sql) -> None:
+def test_ids_continue_and_the_largest_is_the_count_of_all(ours: Home, sql: Sql) -> None:
     for expected in range(1, 4):
         assert record("run-check")
         do(ours, fold)
@@ -69,14 +69,14 @@ def test_ids_go_on_and_the_largest_remains_the_count_of_all(ours: Home, sql: Sql
     assert sql("SELECT count FROM folded") == [(3,)]
 
 
-def test_to_fold_nothing_is_nothing(ours: Home, sql: Sql) -> None:
+def test_folding_an_empty_spool_changes_nothing(ours: Home, sql: Sql) -> None:
     assert record("run-check")
     sql("DELETE FROM events")
     do(ours, fold)
     assert sql("SELECT * FROM folded") == []
 
 
-def test_days_kinds_and_environments_stay_apart(ours: Home, sql: Sql) -> None:
+def test_different_days_events_and_environments_are_counted_separately(ours: Home, sql: Sql) -> None:
     assert record("run-check")
     sql("DELETE FROM events")
     for day in (1, 1, 2):
@@ -86,7 +86,7 @@ def test_days_kinds_and_environments_stay_apart(ours: Home, sql: Sql) -> None:
     assert sorted(sql("SELECT * FROM folded")) == [(1, 2, 1, 2), (1, 2, 9, 1), (2, 2, 1, 1)]
 
 
-def test_a_checkpoint_cuts_the_wal_and_says_so_where_a_reader_is_in_its_way(ours: Home) -> None:
+def test_a_checkpoint_truncates_the_wal_or_returns_false(ours: Home) -> None:
     assert record("run-check")
     with closing(sqlite3.connect(ours.spool, isolation_level=None)) as reader:
         reader.execute("BEGIN")
@@ -99,7 +99,7 @@ def test_a_checkpoint_cuts_the_wal_and_says_so_where_a_reader_is_in_its_way(ours
     assert read_accounts(ours).pending == 2
 
 
-def test_tidying_is_left_to_whoever_holds_the_lock(ours: Home, sql: Sql) -> None:
+def test_compaction_is_left_to_the_process_with_the_lock(ours: Home, sql: Sql) -> None:
     assert record("run-check")
     with hold(ours.lock, 1):
         do(ours, lambda connection: compact(ours, connection))
@@ -108,7 +108,7 @@ def test_tidying_is_left_to_whoever_holds_the_lock(ours: Home, sql: Sql) -> None
     assert sql("SELECT count(*) FROM folded") == [(1,)]
 
 
-def test_tidying_gives_up_where_somebody_writes_for_long(ours: Home, sql: Sql) -> None:
+def test_compaction_gives_up_if_another_process_writes_for_long(ours: Home, sql: Sql) -> None:
     assert record("run-check")
     with closing(sqlite3.connect(ours.spool, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")

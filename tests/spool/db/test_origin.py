@@ -65,9 +65,7 @@ def known(accounts: Accounts) -> tuple[int, int, dict[str, int], int]:
     return accounts.recorded, accounts.pending, accounts.dropped, accounts.balance
 
 
-def test_a_copied_folder_counts_its_own_events_only_and_under_another_identifier(
-    ours: Home, elsewhere: Home, run: Run
-) -> None:
+def test_a_copied_directory_only_counts_its_own_events_with_a_new_id(ours: Home, elsewhere: Home, run: Run) -> None:
     before = read_accounts(ours)
     run(RECORD, "2")
     found = read_accounts(elsewhere)
@@ -80,12 +78,12 @@ def test_a_copied_folder_counts_its_own_events_only_and_under_another_identifier
     assert read_accounts(elsewhere).installation_id == found.installation_id
 
 
-def test_a_command_notices_it_too_before_anything_is_recorded(elsewhere: Home) -> None:
+def test_a_command_detects_a_copy_before_anything_is_recorded(elsewhere: Home) -> None:
     found = read_accounts(elsewhere)
     assert (*known(found), found.installation_id) == (3, 0, {"copied": 3}, 0, None)
 
 
-def test_what_was_sealed_or_refused_or_exported_is_the_originals_to_send_and_history_stays(
+def test_a_copy_drops_unsettled_batches_and_keeps_settled_ones(
     ours: Home, run: Run, sql: Sql, render: Render, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for state in ("delivered", "exported", "parked", "sealed"):
@@ -108,14 +106,14 @@ def test_what_was_sealed_or_refused_or_exported_is_the_originals_to_send_and_his
 
 
 @posix
-def test_a_folder_that_is_moved_is_no_copy(ours: Home, run: Run, tmp_path: Path) -> None:
+def test_a_moved_directory_is_not_a_copy(ours: Home, run: Run, tmp_path: Path) -> None:
     run(RECORD, "3")
     (tmp_path / "home").rename(tmp_path / "moved")
     run(RECORD, "1", DEEPCHECKS_TELEMETRY_DIR=str(tmp_path / "moved"))
     assert known(read_accounts(find_home({DIR_VARIABLE: str(tmp_path / "moved")}))) == (4, 4, {}, 0)
 
 
-def test_a_copy_that_was_switched_off_stays_as_it_is(
+def test_a_copy_with_a_closed_fence_is_not_changed(
     ours: Home, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run(RECORD, "3")
@@ -129,7 +127,7 @@ def test_a_copy_that_was_switched_off_stays_as_it_is(
     assert {name: after[name] for name in before} == before
 
 
-def test_eight_programs_that_wake_in_a_copy_at_once_are_one_installation(elsewhere: Home) -> None:
+def test_eight_programs_that_start_in_a_copy_are_one_installation(elsewhere: Home) -> None:
     children = [subprocess.Popen([sys.executable, "-c", RECORD, "5"]) for _ in range(8)]
     assert [child.wait(60) for child in children] == [0] * 8
     assert known(read_accounts(elsewhere)) == (43, 40, {"copied": 3}, 0)
@@ -158,7 +156,7 @@ def test_a_machine_with_another_id_is_a_clone(ours: Home, no_container: Path) ->
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="machine-id(5)")
-def test_a_machine_whose_id_is_not_known_is_no_clone(
+def test_a_machine_without_an_id_is_not_a_clone(
     ours: Home, no_container: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert record("run-check")
@@ -173,14 +171,14 @@ def test_a_machine_whose_id_is_not_known_is_no_clone(
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="machine-id(5)")
-def test_the_spool_has_a_digest_of_the_machines_id_and_not_the_id(ours: Home, no_container: Path) -> None:
+def test_the_spool_stores_a_digest_of_the_machine_id(ours: Home, no_container: Path) -> None:
     assert record("run-check")
     close()
     found = b"".join(path.read_bytes() for path in Path(ours.state).iterdir())
     assert no_container.read_bytes().strip() not in found
 
 
-def test_after_a_wipe_nothing_of_it_is_left(ours: Home, run: Run, sql: Sql) -> None:
+def test_a_wipe_deletes_the_origin(ours: Home, run: Run, sql: Sql) -> None:
     run(RECORD, "1")
     assert len(sql("SELECT * FROM origin")) == 1
     erase(ours)
@@ -199,7 +197,7 @@ def test_after_a_wipe_nothing_of_it_is_left(ours: Home, run: Run, sql: Sql) -> N
         (("m", "f"), ("", ""), False),
     ],
 )
-def test_only_what_is_known_on_both_sides_can_differ(
+def test_only_identities_known_on_both_sides_can_differ(
     noted: tuple[str, str], found: tuple[str, str], differ: bool
 ) -> None:
     assert Origin(*noted).digest("salt").differs(Origin(*found).digest("salt")) == differ
@@ -227,7 +225,7 @@ def container(tool: Callable[[str], str], tmp_path: Path, ours: Home, run: Run) 
     return start
 
 
-def test_containers_of_an_image_that_has_a_spool_count_their_own_events_only(
+def test_containers_of_an_image_with_a_spool_only_count_their_own_events(
     container: Callable[..., list[Any]],
 ) -> None:
     told = [container(f"container {number}", 2) for number in range(10)]
@@ -237,7 +235,7 @@ def test_containers_of_an_image_that_has_a_spool_count_their_own_events_only(
     assert len({installation for _, installation, *_ in told}) == 10
 
 
-def test_a_container_that_is_started_again_is_the_same(container: Callable[..., list[Any]]) -> None:
+def test_a_restarted_container_is_not_a_copy(container: Callable[..., list[Any]]) -> None:
     first, second = container("one", 2), container("one", 2)
     assert (first[2], second[2], second[3]) == (2, 4, {"copied": 3})
     assert first[1] == second[1]

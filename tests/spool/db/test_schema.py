@@ -28,7 +28,7 @@ Sql = Callable[..., list[Any]]
 posix = pytest.mark.skipif(os.name != "posix", reason="Windows has no such permissions")
 
 
-def test_a_new_spool_is_whole_empty_and_open(ours: Home) -> None:
+def test_a_new_spool_is_complete_empty_and_open(ours: Home) -> None:
     create(ours, 1.0)
     with closing(connect(ours)) as connection:
         tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
@@ -40,7 +40,7 @@ def test_a_new_spool_is_whole_empty_and_open(ours: Home) -> None:
     assert {name for name in os.listdir(ours.state) if name.startswith("spool.db.")} == set()
 
 
-def test_the_settings_are_those_of_the_design(ours: Home) -> None:
+def test_the_pragmas_are_those_of_the_design(ours: Home) -> None:
     create(ours, 1.0)
     wanted = {"page_size": 512, "journal_mode": "wal", "synchronous": 1, "wal_autocheckpoint": 0, "trusted_schema": 0}
     with closing(connect(ours)) as connection:
@@ -48,7 +48,7 @@ def test_the_settings_are_those_of_the_design(ours: Home) -> None:
         assert connection.isolation_level is None
 
 
-def test_to_create_it_again_changes_nothing(ours: Home) -> None:
+def test_creating_an_existing_spool_changes_nothing(ours: Home) -> None:
     assert record("run-check")
     before = os.stat(ours.spool).st_ino
     create(ours, 1.0)
@@ -57,9 +57,7 @@ def test_to_create_it_again_changes_nothing(ours: Home) -> None:
         assert connection.execute("SELECT count(*) FROM events").fetchone() == (1,)
 
 
-def test_a_spool_that_was_made_while_we_waited_for_the_lock_is_not_made_again(
-    ours: Home, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_spool_created_during_the_wait_is_not_created_again(ours: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[int] = []
     hold = hold_in_host
 
@@ -76,7 +74,7 @@ def test_a_spool_that_was_made_while_we_waited_for_the_lock_is_not_made_again(
     assert [os.stat(ours.spool).st_ino] == made
 
 
-def test_what_a_crash_left_half_made_is_made_anew(ours: Home) -> None:
+def test_an_incomplete_spool_of_a_crash_is_replaced(ours: Home) -> None:
     os.makedirs(ours.state, mode=0o700)
     for suffix in ("", "-wal", "-shm", "-journal"):
         Path(f"{ours.spool}.new{suffix}").write_text("half")
@@ -84,7 +82,7 @@ def test_what_a_crash_left_half_made_is_made_anew(ours: Home) -> None:
     assert not [name for name in os.listdir(ours.state) if ".new" in name]
 
 
-def test_a_wal_without_its_spool_is_not_played_into_the_next(ours: Home) -> None:
+def test_a_wal_without_its_spool_is_not_applied_to_the_next_spool(ours: Home) -> None:
     assert record("run-check")
     with closing(connect(ours)) as connection:
         connection.execute("INSERT INTO tallies VALUES ('delivered', 7)")
@@ -94,7 +92,7 @@ def test_a_wal_without_its_spool_is_not_played_into_the_next(ours: Home) -> None
             assert fresh.execute("SELECT * FROM tallies").fetchall() == []
 
 
-def test_a_missing_spool_is_told_from_a_broken_one(ours: Home) -> None:
+def test_a_missing_spool_is_not_a_damaged_one(ours: Home) -> None:
     with pytest.raises(FileNotFoundError):
         connect(ours)
     os.makedirs(ours.state, mode=0o700)
@@ -104,7 +102,7 @@ def test_a_missing_spool_is_told_from_a_broken_one(ours: Home) -> None:
 
 
 @pytest.mark.parametrize("content", [b"no database at all" * 100, b"SQLite format 3\x00" + b"\x00" * 100])
-def test_a_file_that_is_no_spool_is_damaged(ours: Home, content: bytes) -> None:
+def test_a_file_that_is_not_a_spool_is_damaged(ours: Home, content: bytes) -> None:
     os.makedirs(ours.state, mode=0o700)
     Path(ours.spool).write_bytes(content)
     with pytest.raises(Damaged):
@@ -121,7 +119,7 @@ def test_somebody_elses_database_is_damaged_and_not_written(ours: Home) -> None:
     assert Path(ours.spool).read_bytes() == before
 
 
-def test_a_spool_that_a_newer_version_changed_beyond_us_is_left_alone(ours: Home, sql: Sql) -> None:
+def test_a_spool_of_an_incompatible_version_is_not_touched(ours: Home, sql: Sql) -> None:
     create(ours, 1.0)
     sql(f"PRAGMA user_version = {SCHEMA_VERSION + BREAKING}")
     with pytest.raises(Outdated, match=str(SCHEMA_VERSION + BREAKING)):
@@ -129,7 +127,7 @@ def test_a_spool_that_a_newer_version_changed_beyond_us_is_left_alone(ours: Home
     assert not record("run-check")
 
 
-def test_what_a_newer_version_added_is_in_nobodys_way(
+def test_additions_of_a_newer_version_are_ignored(
     ours: Home, sql: Sql, render: Callable[[str, list[Row]], bytes]
 ) -> None:
     assert record("run-check")
@@ -149,7 +147,7 @@ def test_what_a_newer_version_added_is_in_nobodys_way(
 
 
 @posix
-def test_a_state_folder_is_closed_to_others_and_a_link_is_refused(ours: Home, tmp_path: Path) -> None:
+def test_a_state_directory_is_closed_to_others_and_a_link_is_refused(ours: Home, tmp_path: Path) -> None:
     create(ours, 1.0)
     for mode in (0o720, 0o702):
         os.chmod(ours.state, mode)
@@ -171,7 +169,7 @@ def test_a_spool_that_is_a_link_is_refused(ours: Home, tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(getattr(os, "geteuid", lambda: 1)() != 0, reason="only root can give a folder away")
-def test_a_state_folder_of_another_user_is_refused(ours: Home) -> None:
+def test_a_state_directory_of_another_user_is_refused(ours: Home) -> None:
     create(ours, 1.0)
     os.chown(ours.state, 12345, -1)
     with pytest.raises(Unusable, match="belongs to another user"):
@@ -179,7 +177,9 @@ def test_a_state_folder_of_another_user_is_refused(ours: Home) -> None:
 
 
 @pytest.mark.parametrize("name", ["a b", "100%", "what?", "a#b", "é", "%3f", "a&mode=memory"])
-def test_a_folder_of_any_name_holds_a_spool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_a_directory_of_any_name_can_contain_a_spool(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
     if os.name == "nt" and "?" in name:
         pytest.skip("Windows has no such names")
     monkeypatch.setenv("DEEPCHECKS_TELEMETRY_DIR", str(tmp_path / name))
@@ -199,15 +199,13 @@ def test_a_folder_of_any_name_holds_a_spool(tmp_path: Path, monkeypatch: pytest.
         (sqlite3.OperationalError("unable to open database file /home/me"), Unusable),
     ],
 )
-def test_an_error_of_sqlite_is_told_in_our_words_without_a_path(error: sqlite3.Error, told: type[Exception]) -> None:
+def test_an_error_of_sqlite_is_translated_without_a_path(error: sqlite3.Error, told: type[Exception]) -> None:
     assert type(translate(error)) is told
     assert "/" not in str(translate(error))
 
 
 @pytest.mark.parametrize(("code", "told"), [(266, Damaged), (522, Damaged), (778, Unusable), (1034, Unusable)])
-def test_a_page_that_cannot_be_read_is_damage_and_one_that_cannot_be_written_is_not(
-    code: int, told: type[Exception]
-) -> None:
+def test_an_unreadable_page_is_damage_but_an_unwritable_one_is_not(code: int, told: type[Exception]) -> None:
     """SQLITE_IOERR_READ and _SHORT_READ, against _WRITE and _FSYNC."""
     error = sqlite3.OperationalError("disk I/O error")
     setattr(error, "sqlite_errorcode", code)  # noqa: B010 - Python 3.10 has no such attribute

@@ -40,13 +40,13 @@ def refuses(seconds: float = 1.0) -> bool:
     return not any(told)
 
 
-def test_a_home_that_is_missing_is_made_for_this_user_alone(ours: Home) -> None:
+def test_a_missing_directory_is_created_for_this_user_alone(ours: Home) -> None:
     assert record("run-check")
     assert read_accounts(ours).recorded == 1
 
 
 @posix
-def test_a_home_that_cannot_be_made_is_refused(ours: Home) -> None:
+def test_a_directory_that_cannot_be_created_is_an_error(ours: Home) -> None:
     Path(os.path.dirname(ours.state)).write_text("a file stands where the folder should")
     assert refuses()
     assert Path(os.path.dirname(ours.state)).is_file()
@@ -66,13 +66,13 @@ def read_only(ours: Home, tmp_path: Path) -> Iterator[Path]:
     unmount(home)
 
 
-def test_a_read_only_home_is_refused_and_stays_as_it_is(ours: Home, read_only: Path) -> None:
+def test_a_read_only_directory_is_refused_and_not_changed(ours: Home, read_only: Path) -> None:
     assert refuses()
     assert os.listdir(read_only) == []
     assert read_accounts(ours).recorded == 0
 
 
-def test_a_spool_that_has_become_read_only_is_told(ours: Home, tmp_path: Path) -> None:
+def test_a_spool_that_has_become_read_only_is_reported(ours: Home, tmp_path: Path) -> None:
     if sys.platform != "linux" or os.geteuid() != 0:
         pytest.skip("only root can remount a file system")
     home = Path(ours.state).parent
@@ -106,7 +106,7 @@ def close_our_own() -> None:
 
 @posix
 @root
-def test_a_folder_of_another_user_is_refused(ours: Home) -> None:
+def test_a_directory_of_another_user_is_refused(ours: Home) -> None:
     """What sudo leaves behind: root's folder in the user's home, or the other way round."""
     os.makedirs(ours.state, mode=0o700)
     os.chown(ours.state, 65_534, 65_534)
@@ -117,7 +117,7 @@ def test_a_folder_of_another_user_is_refused(ours: Home) -> None:
 
 @posix
 @pytest.mark.parametrize("mode", [0o770, 0o702, 0o777, 0o2775, 0])
-def test_a_folder_of_ours_that_others_can_write_is_closed_to_them_and_used(ours: Home, mode: int) -> None:
+def test_a_directory_that_others_can_write_is_closed_to_them_and_used(ours: Home, mode: int) -> None:
     os.makedirs(ours.state)
     os.chmod(ours.state, mode)
     assert record("run-check")
@@ -126,7 +126,7 @@ def test_a_folder_of_ours_that_others_can_write_is_closed_to_them_and_used(ours:
 
 
 @posix
-def test_a_folder_that_stays_open_to_others_is_refused(ours: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_directory_that_cannot_be_closed_to_others_is_refused(ours: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     """On vfat, or a share whose permissions come with the mount."""
     os.makedirs(ours.state)
     os.chmod(ours.state, 0o777)
@@ -139,7 +139,7 @@ def test_a_folder_that_stays_open_to_others_is_refused(ours: Home, monkeypatch: 
 @posix
 @root
 @pytest.mark.parametrize("name", ["spool.db", "spool.db-wal"])
-def test_a_file_that_another_user_left_in_our_folder_is_not_used(ours: Home, run: Run, name: str) -> None:
+def test_a_file_of_another_user_in_the_directory_is_not_used(ours: Home, run: Run, name: str) -> None:
     run("import os; from deepchecks_telemetry.spool import record; assert record('run-check'); os._exit(0)")
     os.chown(os.path.join(ours.state, name), 65_534, 65_534)
     assert refuses()
@@ -147,7 +147,7 @@ def test_a_file_that_another_user_left_in_our_folder_is_not_used(ours: Home, run
 
 
 @posix
-def test_a_link_in_place_of_our_folder_is_refused(ours: Home, tmp_path: Path) -> None:
+def test_a_link_in_place_of_the_directory_is_refused(ours: Home, tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir(mode=0o700)
     os.makedirs(os.path.dirname(ours.state))
     os.symlink(tmp_path / "elsewhere", ours.state)
@@ -161,7 +161,7 @@ def test_a_link_in_place_of_our_folder_is_refused(ours: Home, tmp_path: Path) ->
 
 @posix
 @pytest.mark.parametrize("name", ["spool.db", "spool.lock"])
-def test_a_link_in_place_of_our_file_is_not_followed(ours: Home, tmp_path: Path, name: str) -> None:
+def test_a_link_in_place_of_a_file_is_not_followed(ours: Home, tmp_path: Path, name: str) -> None:
     os.makedirs(ours.state, mode=0o700)
     (tmp_path / "target").write_text("somebody else's")
     os.symlink(tmp_path / "target", os.path.join(ours.state, name))
@@ -170,7 +170,7 @@ def test_a_link_in_place_of_our_file_is_not_followed(ours: Home, tmp_path: Path,
     assert WRONG in {found.level for found in examine(ours)}
 
 
-def test_a_spool_of_a_newer_breaking_version_is_left_alone_and_told(ours: Home, sql: Sql) -> None:
+def test_a_spool_of_a_newer_incompatible_version_is_not_touched(ours: Home, sql: Sql) -> None:
     assert record("run-check")
     sql(f"PRAGMA user_version = {2 * BREAKING}")
     close_our_own()
@@ -188,7 +188,7 @@ def test_a_spool_with_newer_additions_is_used(ours: Home, sql: Sql) -> None:
     assert read_accounts(ours).recorded == 2
 
 
-def test_where_the_lock_cannot_be_used_nothing_is_made_and_it_is_told(ours: Home) -> None:
+def test_without_a_usable_lock_nothing_is_created(ours: Home) -> None:
     os.makedirs(ours.lock, mode=0o700)  # a folder stands where the lock file should
     assert refuses(10.0)
     assert os.listdir(ours.state) == ["spool.lock"]
@@ -242,7 +242,7 @@ print(sum(record("run-check") for _ in range(150)))
 """
 
 
-def test_processes_on_a_network_file_system_take_turns_and_lose_nothing(ours: Home, network: str) -> None:
+def test_processes_on_a_network_file_system_lose_nothing(ours: Home, network: str) -> None:
     crowd = [
         subprocess.Popen(
             [sys.executable, "-c", CROWD, network], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -261,7 +261,7 @@ def test_processes_on_a_network_file_system_take_turns_and_lose_nothing(ours: Ho
     assert told > 30  # of 450; in such loops most do not get the lock in time
 
 
-def test_on_a_network_file_system_nobody_writes_without_the_file_lock(ours: Home, network: str) -> None:
+def test_on_a_network_file_system_each_write_holds_the_file_lock(ours: Home, network: str) -> None:
     from deepchecks_telemetry.spool.files.lock import hold
 
     assert record("run-check")
@@ -284,7 +284,7 @@ def test_on_a_network_file_system_nobody_writes_without_the_file_lock(ours: Home
         ("/twice", "tmpfs"),
     ],
 )
-def test_the_longest_and_last_mount_point_holds(path: str, kind: str) -> None:
+def test_the_longest_and_last_mount_point_counts(path: str, kind: str) -> None:
     points = [
         ("/", "ext4"),
         ("/home/jane", "nfs4"),
@@ -308,7 +308,7 @@ REMOTE = (
 
 
 @pytest.mark.parametrize("kind", [*REMOTE.split(), "a-file-system-of-tomorrow"])
-def test_what_is_not_known_to_be_local_is_remote(
+def test_an_unknown_file_system_is_remote(
     ours: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     (tmp_path / "mounts").write_text(MOUNT.format(point="/", kind=kind))
@@ -325,14 +325,12 @@ def test_an_overlay_is_as_remote_as_its_upper_directory(upper: str, kind: str) -
     assert read_mount("/home/jane", [overlay, *below]).kind == kind
 
 
-def test_where_the_list_of_mounts_cannot_be_read_the_ground_is_local(
-    ours: Home, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_a_list_of_mounts_every_path_is_local(ours: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ground_, "MOUNTS", "/no/such/file")
     assert not is_remote(ours.state)
 
 
-def test_a_missing_folder_is_no_bad_ground(ours: Home) -> None:
+def test_a_missing_directory_is_not_remote(ours: Home) -> None:
     with pytest.raises(FileNotFoundError):
         check_state_dir(ours)
     Path(os.path.dirname(ours.state)).mkdir()

@@ -18,7 +18,7 @@ posix = pytest.mark.skipif(os.name != "posix", reason="Windows has no such calls
 
 
 @posix
-def test_a_choice_is_on_the_disk_before_it_gets_its_name_and_so_is_the_name(
+def test_a_choice_is_synced_before_and_its_directory_after_the_rename(
     ours: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     done: list[object] = []
@@ -39,14 +39,14 @@ def test_a_choice_is_on_the_disk_before_it_gets_its_name_and_so_is_the_name(
     assert done == [len("local\n"), "its name", "the folder"]
 
 
-def test_what_a_killed_process_of_the_same_number_left_is_no_part_of_the_choice(ours: Home) -> None:
+def test_a_temporary_file_of_a_killed_process_is_not_part_of_the_choice(ours: Home) -> None:
     os.makedirs(ours.config, mode=0o700)
     Path(f"{ours.mode}.{os.getpid()}.new").write_text("off, and more of it than we write")
     choose(ours, "on")
     assert Path(ours.mode).read_text() == "on\n"
 
 
-def test_an_error_without_words_is_told_by_its_name(ours: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_without_a_text_is_reported_by_its_class(ours: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(source: str, target: str) -> None:
         raise PermissionError
 
@@ -65,7 +65,7 @@ def test_no_file_stays_open_after_a_choice(ours: Home) -> None:
 
 
 @posix
-def test_in_a_folder_that_others_can_write_to_no_choice_is_put(ours: Home) -> None:
+def test_no_choice_is_written_to_a_directory_that_others_can_write(ours: Home) -> None:
     os.makedirs(ours.config)
     os.chmod(ours.config, 0o777)
     with pytest.raises(Unusable, match="your choice cannot be written: the directory"):
@@ -73,13 +73,13 @@ def test_in_a_folder_that_others_can_write_to_no_choice_is_put(ours: Home) -> No
     assert os.listdir(ours.config) == []
 
 
-def test_where_a_folder_cannot_be_synced_it_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_directory_that_cannot_be_synced_is_not_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as windows:
         windows.setattr(os, "name", "nt")
         sync_directory(str(tmp_path / "missing"))
 
 
-def test_to_choose_off_alone_leaves_the_fence_to_disable(ours: Home, sql: Callable[..., list[object]]) -> None:
+def test_choosing_off_alone_does_not_close_the_fence(ours: Home, sql: Callable[..., list[object]]) -> None:
     assert record("run-check")
     for epoch in (0, 1):
         sql("UPDATE spool SET epoch = ?", epoch)
@@ -87,7 +87,7 @@ def test_to_choose_off_alone_leaves_the_fence_to_disable(ours: Home, sql: Callab
         assert sql("SELECT epoch FROM spool") == [(epoch,)]
 
 
-def test_no_file_of_ours_is_read_or_written_in_the_encoding_of_a_locale(run: Run, ours: Home) -> None:
+def test_files_are_not_read_or_written_in_the_locales_encoding(run: Run, ours: Home) -> None:
     """Two programs of one user can run in different locales, and share these files."""
     code = """
 import os, subprocess, sys
@@ -112,6 +112,6 @@ subprocess.run([sys.executable, *strict, "-c", act], check=True)
 
 
 @posix
-def test_a_file_of_ours_is_text_in_utf_8(tmp_path: Path) -> None:
+def test_files_are_text_in_utf_8(tmp_path: Path) -> None:
     write_private(str(tmp_path / "file"), "Grüße\n")
     assert (tmp_path / "file").read_bytes() == "Grüße\n".encode()

@@ -34,7 +34,7 @@ def modes(folder: str) -> set[int]:
     return {stat.S_IMODE(path.stat().st_mode) & 0o777 for path in Path(folder).iterdir()}
 
 
-def test_after_kubernetes_has_opened_it_to_a_group_all_goes_on(
+def test_recording_continues_after_kubernetes_opens_the_directory_to_a_group(
     ours: Home, home: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     choose(ours, "on")
@@ -52,7 +52,7 @@ def test_after_kubernetes_has_opened_it_to_a_group_all_goes_on(
 
 
 @pytest.mark.parametrize("mode", [0o777, 0o2775, 0])
-def test_disable_works_in_any_folder_of_ones_own(ours: Home, run: Run, mode: int) -> None:
+def test_disable_works_in_any_directory_of_the_user(ours: Home, run: Run, mode: int) -> None:
     assert run(RECORD) == "True\n"
     os.makedirs(ours.config, exist_ok=True)
     os.chmod(ours.state, mode)
@@ -63,9 +63,7 @@ def test_disable_works_in_any_folder_of_ones_own(ours: Home, run: Run, mode: int
     assert run(RECORD) == "False\n"
 
 
-def test_disable_works_where_permissions_cannot_be_changed(
-    ours: Home, run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_disable_works_if_permissions_cannot_be_changed(ours: Home, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """On vfat, or a share whose permissions come with the mount: nothing is recorded there, but it can be wiped."""
     assert run(RECORD) == "True\n"
     os.chmod(ours.state, 0o777)
@@ -76,7 +74,7 @@ def test_disable_works_where_permissions_cannot_be_changed(
     assert not os.path.exists(ours.spool)
 
 
-def test_a_folder_that_everybody_can_write_holds_no_choice_and_says_so(ours: Home) -> None:
+def test_a_choice_in_a_world_writable_directory_is_off_with_the_reason(ours: Home) -> None:
     choose(ours, "on")
     os.chmod(ours.config, 0o777)
     decision = decide(ours, {})
@@ -88,7 +86,7 @@ def test_a_folder_that_everybody_can_write_holds_no_choice_and_says_so(ours: Hom
         choose(ours, "on")
 
 
-def test_a_mode_that_another_user_left_there_is_not_believed(ours: Home) -> None:
+def test_a_mode_file_of_another_user_is_not_trusted(ours: Home) -> None:
     if os.geteuid() != 0:
         pytest.skip("only root can give a file away")
     choose(ours, "on")
@@ -100,7 +98,7 @@ def test_a_mode_that_another_user_left_there_is_not_believed(ours: Home) -> None
     assert decide(ours, {}).reason == f"{ours.config} contains a mode file that is writable by other users"
 
 
-def test_what_a_link_leads_to_is_not_changed(ours: Home, tmp_path: Path) -> None:
+def test_the_permissions_of_a_links_target_are_not_changed(ours: Home, tmp_path: Path) -> None:
     """People keep their configuration elsewhere, and may share it."""
     (tmp_path / "shared").mkdir()
     (tmp_path / "shared").chmod(0o775)
@@ -137,7 +135,7 @@ os.setegid({NOBODY}), os.seteuid({NOBODY})
 
 
 @pytest.mark.parametrize("umask", [0o777, 0o077, 0])
-def test_whatever_the_umask_all_of_ours_is_this_users_to_read(nobodys: Path, umask: int, run: Run) -> None:
+def test_our_files_are_readable_by_this_user_whatever_the_umask(nobodys: Path, umask: int, run: Run) -> None:
     act = f"os.umask({umask}); choose(find_home(), 'on'); print(record('run-check')); os._exit(0)"
     assert run(AS_NOBODY + act) == "True\n"
     for name in ("state", "config"):

@@ -26,18 +26,18 @@ NOW = 1_800_000_000.0  # 2027-01-15
 
 
 @pytest.mark.parametrize("now", [0.0, -1.0, 12.5, 1_700_000_000.0, FIRST_DAY * DAY_S - 0.1])
-def test_a_clock_from_before_our_time_is_an_unset_one(now: float) -> None:
+def test_a_clock_before_2026_was_never_set(now: float) -> None:
     assert today(lambda: now) == FIRST_DAY
 
 
 @given(day=st.integers(FIRST_DAY, 100_000), second=st.integers(0, DAY_S - 1))
-def test_a_day_is_a_utc_day_whatever_the_time_zone(day: int, second: int) -> None:
+def test_a_day_is_a_utc_day_in_every_time_zone(day: int, second: int) -> None:
     assert today(lambda: float(day * DAY_S + second)) == day
 
 
 @pytest.mark.skipif(not hasattr(time, "tzset"), reason="this system's time zone cannot be changed in a process")
 @pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Pacific/Pago_Pago", "UTC"])
-def test_the_time_zone_does_not_move_the_day(zone: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_changing_the_time_zone_does_not_change_the_day(zone: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TZ", zone)
     time.tzset()
     try:
@@ -56,7 +56,7 @@ def count_at(monkeypatch: pytest.MonkeyPatch, now: float) -> None:
 
 
 @pytest.mark.parametrize("first", [0.0, NOW - 9 * 365 * DAY_S, NOW + 50 * 365 * DAY_S])
-def test_a_jump_seals_everything_once_and_keeps_nothing(
+def test_after_a_jump_of_the_clock_everything_is_sealed_once(
     ours: Home, monkeypatch: pytest.MonkeyPatch, render: Render, sql: Sql, first: float
 ) -> None:
     """Before the jump, behind it, and back again, with a batch sealed at each moment."""
@@ -72,7 +72,7 @@ def test_a_jump_seals_everything_once_and_keeps_nothing(
     assert sql("SELECT sum(events), count(DISTINCT sha256) FROM batches") == [(4, 4)]
 
 
-def test_events_of_one_day_that_comes_twice_are_two_batches_with_uids_of_their_own(
+def test_events_of_a_repeated_day_are_two_batches_with_different_uids(
     ours: Home, monkeypatch: pytest.MonkeyPatch, render: Render
 ) -> None:
     bodies = set()
@@ -85,21 +85,21 @@ def test_events_of_one_day_that_comes_twice_are_two_batches_with_uids_of_their_o
     assert len(bodies) == 2
 
 
-def test_days_out_of_order_are_counted_each_on_its_own(ours: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_days_out_of_order_are_counted_separately(ours: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     for now in (NOW, 0.0, NOW + 3650 * DAY_S, NOW):
         count_at(monkeypatch, now)
     found = {waiting.day: waiting.count for waiting in read_unsent(ours)}
     assert found == {FIRST_DAY: 1, int(NOW // DAY_S): 2, int(NOW // DAY_S) + 3650: 1}
 
 
-def test_a_moment_that_was_planned_by_a_clock_far_ahead_does_not_silence_us(ours: Home) -> None:
+def test_a_schedule_from_a_clock_far_ahead_does_not_stop_uploads(ours: Home) -> None:
     assert record("run-check")
     planned = next_due(NOW + 50 * 365 * DAY_S, read_accounts(ours).installation_id or "")
     assert not is_sane(planned, NOW)
     assert is_sane(next_due(NOW, read_accounts(ours).installation_id or ""), NOW)
 
 
-def test_what_an_unset_clock_counted_is_young_enough_for_a_receiver() -> None:
+def test_counts_of_an_unset_clock_are_recent_enough_for_a_receiver() -> None:
     """Receivers of ours take the last ten years."""
     pytest.importorskip("starlette")
     from deepchecks_telemetry.collector.otlp import MAX_AGE

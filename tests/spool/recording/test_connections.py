@@ -14,14 +14,14 @@ posix = pytest.mark.skipif(os.name != "posix", reason="descriptors")
 forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 
 
-def test_a_process_that_goes_leaves_its_wal_and_does_no_checkpoint(ours: Home, run: Run) -> None:
+def test_a_process_exits_without_a_checkpoint(ours: Home, run: Run) -> None:
     run(RECORD)
     assert os.path.getsize(ours.spool + "-wal") > 0
     run(RECORD)
     assert read_accounts(ours).pending == 2
 
 
-def test_a_connection_that_was_closed_by_hand_is_not_kept(ours: Home, run: Run) -> None:
+def test_a_closed_connection_is_not_kept(ours: Home, run: Run) -> None:
     run(
         RECORD + "; from deepchecks_telemetry.spool.recording import connections, record; record.close(); "
         "assert connections._kept.connections == []"
@@ -58,7 +58,7 @@ def test_a_connection_that_an_exception_left_open_is_closed_before_the_next(ours
 
 
 @forks
-def test_the_exit_of_a_forked_child_closes_nothing_of_its_parent(ours: Home, run: Run) -> None:
+def test_a_forked_child_does_not_close_its_parents_connection(ours: Home, run: Run) -> None:
     run(f"{RECORD}\nimport os\npid = os.fork()\nif pid: os.waitpid(pid, 0); assert record('run-suite')")
     assert os.path.getsize(ours.spool + "-wal") > 0
     assert read_accounts(ours).pending == 2

@@ -38,7 +38,7 @@ assert os.waitpid(pid, 0)[1] == 0
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="counts descriptors and forks")
-def test_a_hundred_copies_share_one_session(ours: Home, run: Run) -> None:
+def test_a_hundred_copies_of_the_package_share_one_session(ours: Home, run: Run) -> None:
     assert run(RELOADS) == "0\n"
     books = read_accounts(ours)
     assert (books.pending, books.balance) == (203, 0)

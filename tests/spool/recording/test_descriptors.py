@@ -39,7 +39,7 @@ print(1 + sum(told))
 
 @pytest.mark.parametrize("close", ["all", "database", "wal", "shm"])
 @pytest.mark.parametrize("files", [0, 20])
-def test_a_host_that_closes_descriptors_keeps_its_files_and_is_counted(
+def test_a_host_that_closes_descriptors_keeps_its_files_and_records(
     ours: Home, run: Run, close: str, files: int
 ) -> None:
     acknowledged = int(run(HOST, close, str(files)))
@@ -66,20 +66,20 @@ assert open(path, "rb").read() == b"pattern!" * 1024
 """
 
 
-def test_a_fold_does_not_touch_a_file_of_the_host_and_the_spool_counts_as_healthy(ours: Home, run: Run) -> None:
+def test_a_fold_does_not_write_to_a_file_of_the_host(ours: Home, run: Run) -> None:
     run(FOLD)
     assert quarantined(ours) == []
     assert (read_accounts(ours).pending, read_accounts(ours).dropped) == (1000, {})
 
 
-def test_where_the_host_has_files_under_all_numbers_nothing_is_recorded_any_more(ours: Home, run: Run) -> None:
+def test_if_the_host_uses_all_descriptor_numbers_nothing_more_is_recorded(ours: Home, run: Run) -> None:
     """SQLite keeps one state for all connections to a file, so another connection would take locks on the host's."""
     acknowledged = int(run(HOST, "all", "400"))
     books = read_accounts(ours)
     assert (acknowledged, books.pending, books.balance) == (1, 1, 0)
 
 
-def test_descriptors_are_out_of_the_way_of_the_hosts_next_files(ours: Home, run: Run) -> None:
+def test_descriptors_leave_low_numbers_to_the_host(ours: Home, run: Run) -> None:
     lines = run(
         "import os; from deepchecks_telemetry.spool import record; assert record('run-check')\n"
         "print(*[n for n in os.listdir('/dev/fd') if 'spool.db' in os.path.realpath(f'/dev/fd/{n}')])\n"
@@ -90,7 +90,7 @@ def test_descriptors_are_out_of_the_way_of_the_hosts_next_files(ours: Home, run:
 
 
 @pytest.mark.parametrize("limit", [40, 256, 258, 262, 272])
-def test_a_low_limit_of_open_files_is_not_an_error_of_the_host(ours: Home, run: Run, limit: int) -> None:
+def test_a_low_limit_of_open_files_does_not_break_the_host(ours: Home, run: Run, limit: int) -> None:
     run(
         f"import resource; resource.setrlimit(resource.RLIMIT_NOFILE, ({limit}, {limit}))\n"
         "from deepchecks_telemetry.spool import record; assert record('run-check')"
@@ -98,7 +98,7 @@ def test_a_low_limit_of_open_files_is_not_an_error_of_the_host(ours: Home, run: 
     assert read_accounts(ours).pending == 1
 
 
-def test_closing_leaves_the_files_as_a_killed_process_leaves_them(ours: Home, run: Run) -> None:
+def test_closing_leaves_the_files_as_a_killed_process_would(ours: Home, run: Run) -> None:
     script = (
         "from deepchecks_telemetry.spool import record; from deepchecks_telemetry.spool.recording.record import close\n"
         "import os; assert record('run-check'); before = os.stat({wal!r}).st_size; close()\n"

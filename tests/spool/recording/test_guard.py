@@ -31,7 +31,7 @@ class HostError(Exception):
     """What the host's signal handler raises."""
 
 
-def test_a_lock_that_an_exception_left_taken_is_replaced(ours: Home) -> None:
+def test_a_lock_left_locked_by_an_exception_is_replaced(ours: Home) -> None:
     assert record("run-check")
     assert recording._guard.take() is not None  # and its owner goes on without releasing it
     started = time.monotonic()
@@ -40,7 +40,7 @@ def test_a_lock_that_an_exception_left_taken_is_replaced(ours: Home) -> None:
     assert read_accounts(ours).balance == 0
 
 
-def test_a_lock_that_a_thread_left_taken_at_its_end_is_replaced(ours: Home) -> None:
+def test_a_lock_left_locked_by_a_finished_thread_is_replaced(ours: Home) -> None:
     assert record("run-check")
     thread = threading.Thread(target=recording._guard.take)
     thread.start()
@@ -50,7 +50,7 @@ def test_a_lock_that_a_thread_left_taken_at_its_end_is_replaced(ours: Home) -> N
     assert time.monotonic() - started < SOON_S
 
 
-def test_a_lock_that_another_thread_holds_at_work_is_waited_for_and_not_replaced(ours: Home) -> None:
+def test_a_lock_in_use_by_another_thread_is_waited_for(ours: Home) -> None:
     inside, leave = threading.Event(), threading.Event()
 
     def stay(_: object) -> None:
@@ -70,7 +70,7 @@ def test_a_lock_that_another_thread_holds_at_work_is_waited_for_and_not_replaced
     assert read_accounts(ours).dropped == {"busy": 1}
 
 
-def test_a_record_inside_a_record_of_the_same_thread_is_refused_at_once(ours: Home) -> None:
+def test_a_nested_record_of_the_same_thread_returns_false_immediately(ours: Home) -> None:
     assert record("run-check")
     started = time.monotonic()
     assert recording.access(lambda _: record("run-check")) is False
@@ -80,7 +80,7 @@ def test_a_record_inside_a_record_of_the_same_thread_is_refused_at_once(ours: Ho
     assert (books.pending, books.dropped, books.balance) == (2, {"busy": 1}, 0)
 
 
-def test_a_transaction_that_an_exception_left_open_is_rolled_back(ours: Home) -> None:
+def test_a_transaction_left_open_by_an_exception_is_rolled_back(ours: Home) -> None:
     assert record("run-check")
     writer = recording._writer
     assert writer is not None
@@ -137,7 +137,7 @@ def test_every_exception_of_a_signal_handler_reaches_the_host(ours: Home, run: R
     assert books.pending >= int(acknowledged)
 
 
-def test_the_hosts_lock_and_filelocks_exclude_each_other(ours: Home) -> None:
+def test_our_lock_and_filelocks_lock_exclude_each_other(ours: Home) -> None:
     os.makedirs(ours.state, mode=0o700)
     with hold(ours.lock, 1.0), pytest.raises(Busy), hold_in_host(ours.lock):
         pass
@@ -149,7 +149,7 @@ def test_the_hosts_lock_and_filelocks_exclude_each_other(ours: Home) -> None:
         pass
 
 
-def test_a_lock_file_that_was_removed_meanwhile_is_not_held(ours: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lock_on_a_removed_file_is_not_held(ours: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     os.makedirs(ours.state, mode=0o700)
     flock = lock._lock
 
@@ -162,7 +162,7 @@ def test_a_lock_file_that_was_removed_meanwhile_is_not_held(ours: Home, monkeypa
         pass
 
 
-def test_an_exception_of_ours_is_not_the_hosts() -> None:
+def test_our_own_exceptions_are_not_the_hosts() -> None:
     for raise_ in (lambda: os.stat("/no/such/file"), lambda: sqlite3.connect("/no/such/file/x")):
         error = caught(compile_in("deepchecks_telemetry.spool.any", raise_))
         assert not is_host_exception(error)

@@ -43,13 +43,13 @@ assert sum(told) == int(sys.argv[1]), told
 """
 
 
-def test_recording_opens_no_socket_starts_nothing_and_hooks_nothing(ours: Home, run: Run) -> None:
+def test_recording_opens_no_socket_starts_no_process_and_installs_no_hook(ours: Home, run: Run) -> None:
     run("from deepchecks_telemetry.spool import record; assert record('run-check')")
     assert run(WATCH, "acts") == "\n"
     assert read_accounts(ours).recorded == 61
 
 
-def test_recording_to_an_existing_spool_loads_nothing_that_is_heavy(ours: Home, run: Run) -> None:
+def test_recording_to_an_existing_spool_imports_nothing_heavy(ours: Home, run: Run) -> None:
     run("from deepchecks_telemetry.spool import record; assert record('run-check')")
     loaded = run(WATCH, "modules").split()
     assert "sqlite3" in loaded
@@ -88,7 +88,7 @@ def break_by_a_folder_at_the_locks_place(ours: Home) -> None:
         (break_by_a_folder_at_the_locks_place, 0),
     ],
 )
-def test_on_any_ground_record_says_nothing_and_never_raises(
+def test_record_prints_nothing_and_never_raises(
     ours: Home, run: Run, ground: Callable[[Home], None], recorded: int
 ) -> None:
     ground(ours)
@@ -96,6 +96,6 @@ def test_on_any_ground_record_says_nothing_and_never_raises(
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="only Linux has a device that is always full")
-def test_a_home_that_is_no_folder_of_files_is_no_exception(run: Run) -> None:
+def test_a_state_path_that_is_not_a_directory_does_not_raise(run: Run) -> None:
     assert run(SILENT, "0", DEEPCHECKS_TELEMETRY_DIR="/dev/full") == ""
     assert run(SILENT, "0", DEEPCHECKS_TELEMETRY_DIR="/proc/self/nowhere") == ""

@@ -76,7 +76,7 @@ def nap(monkeypatch: pytest.MonkeyPatch) -> Callable[[sqlite3.Connection], None]
 
 
 @pytest.mark.parametrize("act", ACTS)
-def test_anothers_transaction_is_waited_for(
+def test_another_processs_transaction_is_waited_for(
     ours: Home, batch: Batch, act: str, nap: Callable[[sqlite3.Connection], None]
 ) -> None:
     with another_writes(ours.spool) as other:
@@ -86,7 +86,7 @@ def test_anothers_transaction_is_waited_for(
 
 
 @pytest.mark.parametrize("act", ["choose", "seal", "erase"])
-def test_while_another_holds_the_file_lock_it_is_not_this_ones_turn(
+def test_the_file_lock_of_another_process_is_waited_for(
     ours: Home, batch: Batch, act: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for module, name in ((choice, "BUSY_TIMEOUT_S"), (sealing, "LOCK_S"), (erasing, "BUSY_TIMEOUT_S")):
@@ -98,7 +98,7 @@ def test_while_another_holds_the_file_lock_it_is_not_this_ones_turn(
 
 
 @pytest.mark.parametrize("act", ACTS)
-def test_on_a_network_file_system_nobody_waits_for_the_lock_that_it_holds_itself(
+def test_on_a_network_file_system_no_process_waits_for_its_own_lock(
     ours: Home, act: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
     """There every access takes the file lock: to take it a second time would be to wait for oneself."""
@@ -108,7 +108,7 @@ def test_on_a_network_file_system_nobody_waits_for_the_lock_that_it_holds_itself
     assert ACTS[act](ours, batch) is not False
 
 
-def test_a_batch_that_cannot_be_stored_whole_is_not_stored(
+def test_a_batch_is_stored_completely_or_not_at_all(
     ours: Home, render: Render, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert record("run-check")
@@ -120,7 +120,7 @@ def test_a_batch_that_cannot_be_stored_whole_is_not_stored(
     assert (books.pending, books.batches, books.balance) == (2, 0, 0)
 
 
-def test_a_verdict_that_cannot_be_booked_whole_is_not_booked(
+def test_a_disposition_is_stored_completely_or_not_at_all(
     ours: Home, batch: Batch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object) -> None:
@@ -133,7 +133,7 @@ def test_a_verdict_that_cannot_be_booked_whole_is_not_booked(
     assert read_accounts(ours).balance == 0
 
 
-def test_where_the_rows_cannot_all_be_wiped_the_file_is_removed(
+def test_a_spool_whose_rows_cannot_all_be_deleted_is_removed(
     ours: Home, batch: Batch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """SQLite lets nobody empty its own list of tables."""
@@ -142,7 +142,7 @@ def test_where_the_rows_cannot_all_be_wiped_the_file_is_removed(
     assert not os.path.exists(ours.spool)
 
 
-def test_a_writer_that_comes_between_the_fence_and_the_rows_is_waited_for(
+def test_disable_waits_for_a_writer_between_the_fence_and_the_rows(
     ours: Home, batch: Batch, monkeypatch: pytest.MonkeyPatch, nap: Callable[[sqlite3.Connection], None]
 ) -> None:
     with closing(sqlite3.connect(ours.spool, isolation_level=None)) as other:
@@ -157,7 +157,7 @@ def test_a_writer_that_comes_between_the_fence_and_the_rows_is_waited_for(
         assert not other.in_transaction
 
 
-def test_a_reader_that_goes_is_waited_for(
+def test_disable_waits_for_a_reader_that_ends(
     ours: Home, batch: Batch, monkeypatch: pytest.MonkeyPatch, nap: Callable[[sqlite3.Connection], None]
 ) -> None:
     monkeypatch.setattr(emptying, "READERS_WAIT_S", 1.0)
@@ -169,7 +169,7 @@ def test_a_reader_that_goes_is_waited_for(
         assert not reader.in_transaction
 
 
-def test_what_sqlite_deletes_is_overwritten_and_no_copy_of_it_is_made_on_a_disk(
+def test_deleted_rows_are_overwritten_and_not_copied_to_disk(
     ours: Home, batch: Batch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """VACUUM writes a copy of the whole file: past some megabytes into the system's folder for temporary files."""
@@ -191,7 +191,7 @@ def test_what_sqlite_deletes_is_overwritten_and_no_copy_of_it_is_made_on_a_disk(
     assert seen == [(1, 2)]  # yes, and in memory
 
 
-def test_an_upload_in_flight_is_told_at_once(ours: Home, batch: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_running_upload_is_reported_before_waiting(ours: Home, batch: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
     waits: list[tuple[str, float]] = []
 
     def note(path: str, timeout_s: float) -> Any:

@@ -150,14 +150,14 @@ def counts(home: Home) -> dict[str, int]:
 
 
 @forks
-def test_a_forked_childs_events_outlive_its_parents_connection(ours: Home, run: Run) -> None:
+def test_a_forked_childs_events_survive_its_parents_connection(ours: Home, run: Run) -> None:
     """SQLite's count of locks crosses a fork, the locks do not: a stranger's last close would delete the WAL."""
     run(ORPHAN, ours.spool, STRANGER)
     assert counts(ours) == {"run-check": 1, "run-suite": 6}
 
 
 @forks
-def test_a_child_that_is_forked_among_threads_records_and_never_hangs(ours: Home, run: Run) -> None:
+def test_a_child_forked_beside_threads_records_and_does_not_hang(ours: Home, run: Run) -> None:
     told, children = map(int, run(CROWD).split())
     assert counts(ours) == {"run-check": told, "run-suite": children}
     assert 36 <= children <= 45  # a child whose fork waited in vain for a thread inside SQLite records nothing
@@ -165,22 +165,20 @@ def test_a_child_that_is_forked_among_threads_records_and_never_hangs(ours: Home
 
 
 @forks
-def test_a_child_that_is_forked_while_another_thread_is_inside_sqlite_records_nothing_and_ends(
-    ours: Home, run: Run
-) -> None:
+def test_a_child_forked_while_a_thread_is_inside_sqlite_records_nothing(ours: Home, run: Run) -> None:
     run(INSIDE)
     assert counts(ours) == {"run-check": 2}
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs a C library in which fork can be called like this")
-def test_a_child_of_a_fork_that_python_does_not_see_records_and_harms_nothing(ours: Home, run: Run) -> None:
+def test_a_child_of_a_fork_outside_python_records_and_harms_nothing(ours: Home, run: Run) -> None:
     run(UNSEEN)
     assert counts(ours) == {"run-check": 2, "run-suite": 3}
     assert read_accounts(ours).balance == 0
 
 
 @pytest.mark.parametrize("method", ["spawn", *(["fork", "forkserver"] if hasattr(os, "fork") else [])])
-def test_workers_of_every_kind_record(ours: Home, run: Run, method: str, tmp_path: "os.PathLike[str]") -> None:
+def test_workers_of_every_start_method_record(ours: Home, run: Run, method: str, tmp_path: "os.PathLike[str]") -> None:
     script = os.path.join(tmp_path, "pool.py")
     with open(script, "w", encoding="utf-8") as file:
         file.write(POOL)
@@ -191,7 +189,7 @@ def test_workers_of_every_kind_record(ours: Home, run: Run, method: str, tmp_pat
 
 @pytest.mark.parametrize("end", ["os._exit(0)", "os.kill(os.getpid(), signal.SIGKILL)", "sys.exit(0)", "os.abort()"])
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
-def test_what_was_acknowledged_outlives_every_end_of_its_process(ours: Home, end: str) -> None:
+def test_acknowledged_events_survive_every_kind_of_exit(ours: Home, end: str) -> None:
     code = f"import os, resource, signal, sys\nresource.setrlimit(resource.RLIMIT_CORE, (0, 0))\n{RECORD}{end}"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60).returncode
     assert ended in (0, -signal.SIGKILL, -signal.SIGABRT)
@@ -211,9 +209,7 @@ def test_interpreters_of_several_versions_share_one_spool(
 
 
 @forks
-def test_a_hundred_first_times_at_once_make_one_spool_and_lose_nothing_that_was_acknowledged(
-    ours: Home, pythons: list[str], sources: str
-) -> None:
+def test_a_hundred_simultaneous_first_records_create_one_spool(ours: Home, pythons: list[str], sources: str) -> None:
     share = -(-100 // len(pythons))
     barrier, release = os.pipe()
     environ = os.environ | {"PYTHONPATH": sources}

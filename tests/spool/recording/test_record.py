@@ -45,7 +45,7 @@ def attentive(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watch, "LEASE_S", 0.0)
 
 
-def test_what_is_recorded_stands_in_the_spool_by_number_day_and_environment(ours: Home, sql: Sql) -> None:
+def test_an_event_is_stored_by_number_day_and_environment(ours: Home, sql: Sql) -> None:
     day = today()
     for name in EVENT_NAMES.values():
         assert record(name) is True
@@ -55,7 +55,7 @@ def test_what_is_recorded_stands_in_the_spool_by_number_day_and_environment(ours
     assert {waiting.environment for waiting in read_unsent(ours)} == {current()}
 
 
-def test_the_first_record_gives_the_installation_its_name_and_no_later_one_changes_it(ours: Home) -> None:
+def test_the_first_record_creates_the_installation_id_and_later_ones_keep_it(ours: Home) -> None:
     assert record("run-check")
     first = read_accounts(ours).installation_id
     assert record("run-suite")
@@ -64,17 +64,17 @@ def test_the_first_record_gives_the_installation_its_name_and_no_later_one_chang
 
 
 @pytest.mark.parametrize("name", ["", "run", "Run-Check", "run-check ", "x" * 100_000, None, 7, b"run-check", [], 1.5])
-def test_an_unknown_name_is_false_and_makes_no_folder(home: Path, name: Any) -> None:
+def test_an_unknown_name_returns_false_and_creates_nothing(home: Path, name: Any) -> None:
     assert record(name) is False
     assert not home.exists()
 
 
-def test_a_name_whose_hash_raises_is_false(home: Path) -> None:
+def test_a_name_whose_hash_raises_returns_false(home: Path) -> None:
     assert record(Unhashable()) is False  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("variable", "value"), SWITCHES)
-def test_off_is_false_and_makes_no_folder(
+def test_off_returns_false_and_creates_nothing(
     home: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: str
 ) -> None:
     monkeypatch.setenv(variable, value)
@@ -83,7 +83,7 @@ def test_off_is_false_and_makes_no_folder(
 
 
 @pytest.mark.parametrize(("variable", "value"), SWITCHES)
-def test_a_switch_that_is_set_while_the_program_runs_counts_at_once(
+def test_a_variable_set_while_the_program_runs_takes_effect(
     ours: Home, monkeypatch: pytest.MonkeyPatch, variable: str, value: str
 ) -> None:
     for _ in range(3):
@@ -94,14 +94,14 @@ def test_a_switch_that_is_set_while_the_program_runs_counts_at_once(
     assert read_accounts(ours).recorded == 3
 
 
-def test_local_records(ours: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_local_mode_records(ours: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DEEPCHECKS_TELEMETRY", "local")
     assert record("run-check")
     assert read_accounts(ours).pending == 1
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="only Linux shows a process's open files")
-def test_switching_on_and_off_leaves_no_files_open(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_turning_off_and_on_leaves_no_files_open(monkeypatch: pytest.MonkeyPatch) -> None:
     assert record("run-check")
     before = len(os.listdir("/proc/self/fd"))
     for mode in ["off", "on"] * 20:
@@ -110,7 +110,7 @@ def test_switching_on_and_off_leaves_no_files_open(monkeypatch: pytest.MonkeyPat
     assert len(os.listdir("/proc/self/fd")) <= before + 1
 
 
-def test_another_folder_is_another_spool(ours: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_directory_is_another_spool(ours: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert record("run-check")
     monkeypatch.setenv("DEEPCHECKS_TELEMETRY_DIR", str(tmp_path / "other"))
     assert record("run-check")
@@ -118,7 +118,7 @@ def test_another_folder_is_another_spool(ours: Home, tmp_path: Path, monkeypatch
     assert read_accounts(ours).recorded == 1
 
 
-def test_what_threads_were_told_is_what_is_stored(ours: Home) -> None:
+def test_threads_store_what_they_acknowledge(ours: Home) -> None:
     told: list[bool] = []
     start = threading.Barrier(8)
 
@@ -136,7 +136,7 @@ def test_what_threads_were_told_is_what_is_stored(ours: Home) -> None:
     assert (books.pending, books.balance) == (told.count(True), 0)
 
 
-def test_after_disable_nothing_is_stored_and_after_enable_it_goes_on(ours: Home) -> None:
+def test_recording_stops_after_disable_and_continues_after_enable(ours: Home) -> None:
     assert record("run-check")
     first = read_accounts(ours).installation_id
     erase(ours)
@@ -150,7 +150,7 @@ def test_after_disable_nothing_is_stored_and_after_enable_it_goes_on(ours: Home)
     assert books.installation_id not in {first, None}
 
 
-def test_a_disable_that_was_undone_before_the_next_record_starts_from_nothing(ours: Home) -> None:
+def test_disable_and_enable_between_two_records_start_an_empty_spool(ours: Home) -> None:
     """The program knows an environment's number and a fence that are both gone."""
     assert record("run-check")
     erase(ours)
@@ -160,7 +160,7 @@ def test_a_disable_that_was_undone_before_the_next_record_starts_from_nothing(ou
     assert [waiting.environment for waiting in read_unsent(ours)] == [current()]
 
 
-def test_the_fence_alone_keeps_an_open_connection_out(ours: Home, sql: Sql, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_fence_alone_stops_an_open_connection(ours: Home, sql: Sql, monkeypatch: pytest.MonkeyPatch) -> None:
     """The choice was off for a moment that this process did not look at."""
     monkeypatch.setattr(watch, "LEASE_S", 3600.0)
     assert record("run-check")
@@ -169,7 +169,7 @@ def test_the_fence_alone_keeps_an_open_connection_out(ours: Home, sql: Sql, monk
     assert sql("SELECT count(*) FROM events") == [(0,)]
 
 
-def test_a_choice_that_was_deleted_after_a_disable_is_no_change_of_mind(ours: Home) -> None:
+def test_deleting_the_choice_does_not_undo_disable(ours: Home) -> None:
     assert record("run-check")
     erase(ours)
     os.unlink(ours.mode)
@@ -178,7 +178,7 @@ def test_a_choice_that_was_deleted_after_a_disable_is_no_change_of_mind(ours: Ho
 
 
 @pytest.mark.usefixtures("attentive")
-def test_a_choice_that_is_edited_by_hand_is_followed(ours: Home) -> None:
+def test_a_choice_edited_by_hand_takes_effect(ours: Home) -> None:
     assert record("run-check")
     os.makedirs(ours.config)
     Path(ours.mode).write_text("off")
@@ -198,7 +198,7 @@ def test_a_choice_edited_to_on_after_a_disable_opens_the_fence(ours: Home) -> No
 
 
 @pytest.mark.usefixtures("attentive")
-def test_a_policy_that_comes_while_the_program_runs_is_followed(ours: Home) -> None:
+def test_a_policy_created_while_the_program_runs_takes_effect(ours: Home) -> None:
     assert record("run-check")
     os.makedirs(ours.policy)
     Path(ours.policy_mode).write_text("off")
@@ -207,14 +207,14 @@ def test_a_policy_that_comes_while_the_program_runs_is_followed(ours: Home) -> N
 
 @pytest.mark.usefixtures("attentive")
 @pytest.mark.skipif(os.name == "nt", reason="Windows does not remove what is open")
-def test_a_folder_that_is_removed_while_it_is_open_is_made_again(ours: Home) -> None:
+def test_a_directory_removed_while_open_is_created_again(ours: Home) -> None:
     assert record("run-check")
     shutil.rmtree(ours.state)
     assert record("run-suite")
     assert [waiting.event for waiting in read_unsent(ours)] == ["run-suite"]
 
 
-def test_a_lock_that_is_held_too_long_drops_the_event_and_counts_it_later(ours: Home) -> None:
+def test_a_lock_held_too_long_drops_the_event_and_counts_it_later(ours: Home) -> None:
     assert record("run-check")
     with closing(sqlite3.connect(ours.spool, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
@@ -229,7 +229,7 @@ def test_a_lock_that_is_held_too_long_drops_the_event_and_counts_it_later(ours: 
     assert (books.dropped, books.pending, books.recorded, books.balance) == ({"busy": 2}, 2, 4, 0)
 
 
-def test_a_reader_stands_in_nobodys_way(ours: Home) -> None:
+def test_a_reader_does_not_block_recording(ours: Home) -> None:
     assert record("run-check")
     with closing(sqlite3.connect(ours.spool, isolation_level=None)) as reader:
         reader.execute("BEGIN")
@@ -239,7 +239,7 @@ def test_a_reader_stands_in_nobodys_way(ours: Home) -> None:
     assert read_accounts(ours).recorded == 1101
 
 
-def test_thousands_of_events_are_folded_and_the_wal_stays_short(ours: Home, sql: Sql) -> None:
+def test_thousands_of_events_are_folded_and_the_wal_stays_small(ours: Home, sql: Sql) -> None:
     longest = 0
     for _ in range(3500):
         assert record("run-check")
@@ -261,12 +261,12 @@ def test_thousands_of_events_are_folded_and_the_wal_stays_short(ours: Home, sql:
         (1767312000.0, 20455),
     ],
 )
-def test_a_day_is_a_utc_day_and_none_before_there_was_one_of_ours(now: float, day: int) -> None:
+def test_a_day_is_a_utc_day_not_before_2026(now: float, day: int) -> None:
     assert today(lambda: now) == day
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no such permissions")
-def test_the_spool_is_for_this_user_alone_whatever_the_umask(ours: Home) -> None:
+def test_only_this_user_can_read_the_spool_whatever_the_umask(ours: Home) -> None:
     before = os.umask(0)
     try:
         assert record("run-check")
@@ -278,7 +278,7 @@ def test_the_spool_is_for_this_user_alone_whatever_the_umask(ours: Home) -> None
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no such permissions")
-def test_a_folder_that_is_a_link_is_refused(ours: Home, tmp_path: Path) -> None:
+def test_a_directory_that_is_a_link_is_refused(ours: Home, tmp_path: Path) -> None:
     os.makedirs(os.path.dirname(ours.state))
     (tmp_path / "elsewhere").mkdir()
     os.symlink(tmp_path / "elsewhere", ours.state)
@@ -286,7 +286,7 @@ def test_a_folder_that_is_a_link_is_refused(ours: Home, tmp_path: Path) -> None:
     assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
-def test_an_opening_that_was_cut_short_by_a_lock_is_begun_anew(ours: Home, run: Callable[..., str], sql: Sql) -> None:
+def test_an_opening_that_a_lock_interrupted_starts_again(ours: Home, run: Callable[..., str], sql: Sql) -> None:
     """Half opened, it would append with an environment, an epoch and a choice that it never read."""
     run("from deepchecks_telemetry.spool import record; assert record('run-check')", CI="1")
     with closing(sqlite3.connect(ours.spool, isolation_level=None)) as other:

@@ -53,7 +53,7 @@ def backup(ours: Home, render: Render, run: Run, tmp_path: Path) -> dict[str, by
     return back_up(ours, tmp_path / "backup")
 
 
-def test_after_a_backup_by_hard_links_counting_goes_on_and_the_backup_stays(
+def test_recording_continues_after_a_backup_and_the_backup_is_unchanged(
     ours: Home, backup: dict[str, bytes], run: Run, tmp_path: Path
 ) -> None:
     assert set(backup) >= {"spool.db", "spool.db-wal", "spool.lock"}
@@ -69,7 +69,7 @@ def test_after_a_backup_by_hard_links_counting_goes_on_and_the_backup_stays(
     assert not [found for found in examine(ours) if found.level == WRONG]
 
 
-def test_a_program_that_runs_meanwhile_goes_on_without_a_loss(ours: Home, run: Run, tmp_path: Path) -> None:
+def test_a_program_that_records_during_a_backup_loses_nothing(ours: Home, run: Run, tmp_path: Path) -> None:
     assert record("run-check")
     before = back_up(ours, tmp_path / "backup")
     assert record("run-check")  # its file is still at the path, and what is written to it is in the backup too
@@ -81,7 +81,7 @@ def test_a_program_that_runs_meanwhile_goes_on_without_a_loss(ours: Home, run: R
     assert set(look(tmp_path / "backup")) == set(before)
 
 
-def test_night_after_night_nothing_stops(ours: Home, run: Run, tmp_path: Path) -> None:
+def test_nightly_backups_do_not_stop_recording(ours: Home, run: Run, tmp_path: Path) -> None:
     for night in range(8):
         assert run(RECORD) == "True\n"
         back_up(ours, tmp_path / str(night))
@@ -90,7 +90,7 @@ def test_night_after_night_nothing_stops(ours: Home, run: Run, tmp_path: Path) -
     assert (books.recorded, books.balance, books.dropped) == (8, 0, {})
 
 
-def test_doctor_moves_it_and_says_so(ours: Home, backup: dict[str, bytes], tmp_path: Path) -> None:
+def test_doctor_separates_the_spool_and_reports_it(ours: Home, backup: dict[str, bytes], tmp_path: Path) -> None:
     found = {finding.name: finding for finding in examine(ours)}
     assert found["hard link"].level == WARNING
     assert found["conservation"].level == OK
@@ -99,7 +99,7 @@ def test_doctor_moves_it_and_says_so(ours: Home, backup: dict[str, bytes], tmp_p
 
 
 @pytest.mark.parametrize("later", ["nothing", "a new spool"])
-def test_a_crash_half_way_is_finished_by_the_next_command(
+def test_a_crash_half_way_is_completed_by_the_next_command(
     ours: Home, backup: dict[str, bytes], run: Run, monkeypatch: pytest.MonkeyPatch, later: str
 ) -> None:
     def crash(*_: Any) -> None:
@@ -121,7 +121,7 @@ def test_a_crash_half_way_is_finished_by_the_next_command(
     assert find_set_aside(ours) == []
 
 
-def test_disable_wipes_ours_and_leaves_the_backup(ours: Home, backup: dict[str, bytes], tmp_path: Path) -> None:
+def test_disable_wipes_the_spool_and_not_the_backup(ours: Home, backup: dict[str, bytes], tmp_path: Path) -> None:
     erased = erase(ours)
     assert erased.before.recorded == 2
     assert find_residue(ours, erased.markers)[1] == []
@@ -136,7 +136,7 @@ os._exit(0)
 """
 
 
-def test_backups_while_programs_record_and_begin_lose_and_double_nothing(ours: Home, run: Run, tmp_path: Path) -> None:
+def test_backups_while_programs_record_lose_and_double_nothing(ours: Home, run: Run, tmp_path: Path) -> None:
     command = [sys.executable, "-c", MANY]
     hosts = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
     begun = 0

@@ -39,12 +39,12 @@ class Clock:
         self.waits.append(seconds)
 
 
-def test_nothing_is_made_where_there_is_nothing(ours: Home) -> None:
+def test_without_a_spool_nothing_is_created(ours: Home) -> None:
     assert with_maintenance(ours, lambda: "told") == "told"
     assert not os.path.exists(ours.state)
 
 
-def test_a_copy_is_brought_back_before_a_batch_is_sealed(
+def test_a_copy_is_salvaged_before_a_batch_is_sealed(
     ours: Home, run: Run, render: Callable[[str, list[Row]], bytes]
 ) -> None:
     run(RECORD)
@@ -53,7 +53,7 @@ def test_a_copy_is_brought_back_before_a_batch_is_sealed(
     assert (read_accounts(ours).sealed, quarantined(ours)) == (1, [])
 
 
-def test_a_copy_is_left_alone_until_nobody_can_acknowledge_a_record_in_it(
+def test_a_copy_is_salvaged_only_after_the_last_acknowledgement(
     ours: Home, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run(RECORD)
@@ -65,9 +65,7 @@ def test_a_copy_is_left_alone_until_nobody_can_acknowledge_a_record_in_it(
     assert 0 < wait <= SETTLED_S
 
 
-def test_a_clock_that_jumped_back_costs_one_wait_and_no_more(
-    ours: Home, run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_clock_that_jumped_back_costs_one_wait(ours: Home, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     run(RECORD)
     quarantine(ours, file_id(ours.spool))
     clock = Clock(time.time() - 1e8)
@@ -76,7 +74,7 @@ def test_a_clock_that_jumped_back_costs_one_wait_and_no_more(
     assert clock.waits == [SETTLED_S]
 
 
-def test_damage_that_the_act_itself_meets_is_mended_once(ours: Home) -> None:
+def test_damage_met_by_the_act_is_recovered_once(ours: Home) -> None:
     assert record("run-check")
     met: list[int] = []
 
@@ -108,7 +106,7 @@ def test_damage_that_the_act_itself_meets_is_mended_once(ours: Home) -> None:
         "INSERT INTO batches (state, sealed_at, rows, events, sha256) VALUES ('sealed', 1, 'a', 1, '')",
     ],
 )
-def test_a_page_of_another_table_is_damage_though_no_tree_is_broken(ours: Home, sql: Sql, statement: str) -> None:
+def test_a_page_of_another_table_is_damage(ours: Home, sql: Sql, statement: str) -> None:
     assert record("run-check")
     sql(statement)
     sql("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -129,7 +127,7 @@ def test_the_host_neither_migrates_nor_salvages(ours: Home, run: Run, sql: Sql) 
     assert len(quarantined(ours)) == 1
 
 
-def test_a_foreign_file_that_looks_like_a_copy_does_not_stop_anybody(ours: Home) -> None:
+def test_a_foreign_file_with_the_name_of_a_copy_is_ignored(ours: Home) -> None:
     assert record("run-check")
     Path(ours.spool + ".damaged-by hand").write_bytes(os.urandom(3000))
     os.utime(ours.spool + ".damaged-by hand", (0, 0))

@@ -36,7 +36,7 @@ def ruin(ours: Home, octets: bytes = b"no database at all" * 100) -> None:
 
 
 @pytest.mark.parametrize("octets", [b"", b"Dear diary", b"SQLite format 3\0" + bytes(84), os.urandom(5000)])
-def test_the_record_that_meets_the_damage_is_stored(ours: Home, run: Run, octets: bytes) -> None:
+def test_the_record_that_finds_the_damage_is_stored(ours: Home, run: Run, octets: bytes) -> None:
     run("from deepchecks_telemetry.spool import record; assert record('run-check')")
     ruin(ours, octets)
     os.unlink(ours.spool + "-wal")
@@ -46,7 +46,7 @@ def test_the_record_that_meets_the_damage_is_stored(ours: Home, run: Run, octets
         assert connection.execute("SELECT count(*) FROM events").fetchone() == (1,)
 
 
-def test_a_spool_that_was_emptied_is_quarantined_and_counting_goes_on(ours: Home, run: Run) -> None:
+def test_an_emptied_spool_is_quarantined_and_recording_continues(ours: Home, run: Run) -> None:
     """SQLite would delete its WAL: an empty database has none."""
     run("import os; from deepchecks_telemetry.spool import record; assert record('run-check'); os._exit(0)")
     os.truncate(ours.spool, 0)
@@ -54,7 +54,7 @@ def test_a_spool_that_was_emptied_is_quarantined_and_counting_goes_on(ours: Home
     assert (read_accounts(ours).pending, read_accounts(ours).balance) == (1, 0)
 
 
-def test_a_schema_in_no_alphabet_is_damage_too(ours: Home, run: Run, sql: Sql) -> None:
+def test_an_undecodable_schema_is_damage(ours: Home, run: Run, sql: Sql) -> None:
     """SQLite quotes it in its message, which Python then cannot decode: an error that is none of SQLite's."""
     run("from deepchecks_telemetry.spool import record; assert record('run-check')")
     sql("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -67,7 +67,7 @@ def test_a_schema_in_no_alphabet_is_damage_too(ours: Home, run: Run, sql: Sql) -
     assert (read_accounts(ours).pending, read_accounts(ours).balance) == (1, 0)
 
 
-def test_a_reader_that_meets_the_damage_puts_it_aside_and_reads_the_new_one(ours: Home, run: Run) -> None:
+def test_a_reader_that_finds_damage_quarantines_it_and_reads_the_new_spool(ours: Home, run: Run) -> None:
     run("from deepchecks_telemetry.spool import record; assert record('run-check')")
     ruin(ours)
     with pytest.raises(Damaged), opened(ours):
@@ -77,7 +77,7 @@ def test_a_reader_that_meets_the_damage_puts_it_aside_and_reads_the_new_one(ours
     assert read_accounts(ours).balance == 0
 
 
-def test_only_the_file_that_was_found_damaged_is_put_aside(ours: Home) -> None:
+def test_only_the_damaged_file_is_quarantined(ours: Home) -> None:
     assert record("run-check")
     seen = file_id(ours.spool)
     assert seen is not None
@@ -99,9 +99,7 @@ def test_a_disk_that_damages_every_new_spool_is_not_filled_with_copies(ours: Hom
     assert not record("run-check")
 
 
-def test_a_wal_whose_renaming_was_cut_short_follows_its_spool(
-    ours: Home, run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_wal_that_was_not_renamed_follows_its_spool(ours: Home, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     run("import os; from deepchecks_telemetry.spool import record; assert record('run-check'); os._exit(0)")
     assert os.path.getsize(ours.spool + "-wal")
     os.rename(ours.spool, ours.spool + ".damaged-1")  # and here the process was killed
@@ -111,7 +109,7 @@ def test_a_wal_whose_renaming_was_cut_short_follows_its_spool(
     assert (books.pending, books.dropped, books.balance) == (2, {}, 0)
 
 
-def test_a_stray_wal_without_a_copy_is_not_played_into_the_new_spool(ours: Home) -> None:
+def test_an_orphan_wal_is_not_applied_to_the_new_spool(ours: Home) -> None:
     os.makedirs(ours.state, mode=0o700)
     Path(ours.spool + "-wal").write_bytes(os.urandom(3000))
     assert record("run-check")
@@ -119,7 +117,7 @@ def test_a_stray_wal_without_a_copy_is_not_played_into_the_new_spool(ours: Home)
 
 
 @pytest.mark.parametrize("salvaged", [False, True])
-def test_quarantined_and_unreadable_copies_obey_disable(ours: Home, run: Run, sql: Sql, salvaged: bool) -> None:
+def test_disable_removes_quarantined_and_unreadable_copies(ours: Home, run: Run, sql: Sql, salvaged: bool) -> None:
     run("from deepchecks_telemetry.spool import record; assert record('run-check')")
     ((mark,),) = sql("SELECT installation FROM spool")
     ruin(ours, b"a page that still holds " + mark.encode())
@@ -177,7 +175,7 @@ os._exit(0)
         ("0.01", True, ["0", "1"], 2),  # not acknowledged, and the salvage was faster
     ],
 )
-def test_a_writer_that_stalls_while_the_spool_is_put_aside_acknowledges_nothing_that_is_lost(
+def test_a_writer_that_stalls_during_a_quarantine_acknowledges_nothing_lost(
     ours: Home, lease_s: str, salvaged: bool, told: list[str], stored: int
 ) -> None:
     with subprocess.Popen([sys.executable, "-c", STALLED, lease_s], stdout=subprocess.PIPE, text=True) as writer:
@@ -197,9 +195,7 @@ def test_a_lease_is_a_small_part_of_the_wait_before_a_salvage() -> None:
     assert SETTLED_S >= 50 * LEASE_S
 
 
-def test_a_connection_that_may_mix_the_old_file_with_the_new_wal_is_not_used(
-    ours: Home, run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_connection_to_a_replaced_file_is_not_used(ours: Home, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """The old file is open, and before its WAL is, another process has put it aside and recorded into a new spool."""
     assert record("run-check")
     configure = db._configure
@@ -224,7 +220,7 @@ def close_our_own() -> None:
     recording.close()
 
 
-def test_a_file_that_another_process_took_away_meanwhile_is_no_reason_to_rest(
+def test_a_file_that_another_process_renamed_does_not_cause_a_back_off(
     ours: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from deepchecks_telemetry.spool.recording import descriptors
@@ -243,9 +239,7 @@ def test_a_file_that_another_process_took_away_meanwhile_is_no_reason_to_rest(
     assert record("run-check")
 
 
-def test_while_the_lock_is_held_a_damaged_spool_is_not_put_aside_and_nobody_waits_for_ever(
-    ours: Home, run: Run
-) -> None:
+def test_a_damaged_spool_is_not_quarantined_while_the_lock_is_held(ours: Home, run: Run) -> None:
     run("from deepchecks_telemetry.spool import record; assert record('run-check')")
     ruin(ours)
     with hold(ours.lock, 1.0):

@@ -78,7 +78,7 @@ def counts(ours: Home) -> dict[str, int]:
     return dict(found)
 
 
-def test_of_a_whole_spool_that_was_put_aside_everything_comes_back(ours: Home, sql: Sql, render: Render) -> None:
+def test_everything_in_an_intact_copy_is_recovered(ours: Home, sql: Sql, render: Render) -> None:
     for name in ("run-check", "run-suite", "run-suite"):
         assert record(name)
         assert seal(ours, render)
@@ -96,7 +96,7 @@ def test_of_a_whole_spool_that_was_put_aside_everything_comes_back(ours: Home, s
     assert quarantined(ours) == []
 
 
-def test_a_copy_is_brought_back_once_whatever_happens_to_its_removal(filled: Home, sql: Sql) -> None:
+def test_a_copy_is_salvaged_once_even_if_it_is_not_removed(filled: Home, sql: Sql) -> None:
     put_all_aside(filled)
     (copy,) = quarantined(filled)
     octets = {suffix: Path(copy + suffix).read_bytes() for suffix in ("", "-wal")}
@@ -116,7 +116,7 @@ def test_a_damaged_index_loses_no_row(filled: Home, sql: Sql) -> None:
 
 
 @pytest.mark.parametrize("place", [0, 16, 28, 100, 103, 150, 400, 900])
-def test_a_spool_whose_schema_is_broken_is_kept_apart_and_counting_goes_on(filled: Home, place: int) -> None:
+def test_a_spool_with_a_broken_schema_is_kept_and_recording_continues(filled: Home, place: int) -> None:
     overwrite(filled.spool, place, b"\xff\xf5\xa7")
     Path(filled.spool + "-wal").write_bytes(b"")
     put_all_aside(filled)
@@ -126,7 +126,7 @@ def test_a_spool_whose_schema_is_broken_is_kept_apart_and_counting_goes_on(fille
     assert quarantined(filled) == []
 
 
-def test_an_event_whose_environment_is_lost_is_counted_as_from_anywhere(filled: Home, sql: Sql) -> None:
+def test_an_event_without_its_environment_gets_the_unknown_one(filled: Home, sql: Sql) -> None:
     sql("PRAGMA wal_checkpoint(TRUNCATE)")
     overwrite(filled.spool, root_of(sql, "environments"), bytes(PAGE_BYTES))
     put_all_aside(filled)
@@ -136,7 +136,7 @@ def test_an_event_whose_environment_is_lost_is_counted_as_from_anywhere(filled: 
     assert read_accounts(filled).balance == 0
 
 
-def test_what_is_lost_is_counted_and_the_books_balance(filled: Home, sql: Sql) -> None:
+def test_lost_events_are_counted_and_the_sums_agree(filled: Home, sql: Sql) -> None:
     sql("PRAGMA wal_checkpoint(TRUNCATE)")
     overwrite(filled.spool, root_of(sql, "folded"), os.urandom(PAGE_BYTES))
     put_all_aside(filled)
@@ -145,7 +145,7 @@ def test_what_is_lost_is_counted_and_the_books_balance(filled: Home, sql: Sql) -
     assert sql("SELECT saved, lost FROM salvaged") == [(30, 50)]
 
 
-def test_what_is_no_database_is_kept_apart_and_not_read_again(filled: Home) -> None:
+def test_a_file_that_is_not_a_database_is_kept_and_not_read_again(filled: Home) -> None:
     Path(filled.spool).write_text("Dear diary")
     os.unlink(filled.spool + "-wal")
     assert record("run-suite")
@@ -156,7 +156,7 @@ def test_what_is_no_database_is_kept_apart_and_not_read_again(filled: Home) -> N
 
 @pytest.mark.parametrize("state", ["sealed", "parked", "exported"])
 @pytest.mark.parametrize("attempts", [0, 1])
-def test_only_a_batch_that_nobody_can_know_is_sealed_anew_when_its_bytes_are_broken(
+def test_only_a_batch_that_was_never_tried_is_sealed_again(
     ours: Home, sql: Sql, render: Render, state: str, attempts: int
 ) -> None:
     assert record("run-check")
@@ -169,7 +169,7 @@ def test_only_a_batch_that_nobody_can_know_is_sealed_anew_when_its_bytes_are_bro
     assert books.batches == 0
 
 
-def test_a_dropped_export_comes_back_and_a_late_receipt_still_counts(ours: Home, sql: Sql, render: Render) -> None:
+def test_a_dropped_export_is_recovered_for_a_late_receipt(ours: Home, sql: Sql, render: Render) -> None:
     assert record("run-check")
     assert seal(ours, render)
     sql("UPDATE batches SET packed = x'', state = 'dropped'")
@@ -186,7 +186,7 @@ def test_a_dropped_export_comes_back_and_a_late_receipt_still_counts(ours: Home,
 @pytest.mark.parametrize(
     ("column", "value"), [("endpoint", b"\xff\xfe"), ("tried_at", "soon"), ("state", "lost"), ("events", 2**50)]
 )
-def test_a_batch_with_a_value_that_is_not_ours_does_not_come_back(
+def test_a_batch_with_an_invalid_value_is_not_recovered(
     ours: Home, sql: Sql, render: Render, column: str, value: Any
 ) -> None:
     assert record("run-check")
@@ -197,7 +197,7 @@ def test_a_batch_with_a_value_that_is_not_ours_does_not_come_back(
     assert read_accounts(ours).balance == 0
 
 
-def test_free_text_has_no_way_back_in(ours: Home, sql: Sql) -> None:
+def test_free_text_is_not_recovered(ours: Home, sql: Sql) -> None:
     assert record("run-check")
     sql("INSERT INTO tallies VALUES ('dropped:by Jane Doe', 2), ('dropped:busy', 1)")
     sql("UPDATE spool SET installation = 'Jane Doe'")
@@ -210,7 +210,7 @@ def test_free_text_has_no_way_back_in(ours: Home, sql: Sql) -> None:
     assert not [waiting for waiting in read_unsent(ours) if "Jane Doe" in waiting.environment]
 
 
-def test_a_full_disk_is_not_a_reason_to_give_a_row_up(filled: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_loses_no_row(filled: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     put_all_aside(filled)
     with monkeypatch.context() as patch:
 
@@ -224,7 +224,7 @@ def test_a_full_disk_is_not_a_reason_to_give_a_row_up(filled: Home, monkeypatch:
     assert counts(filled) == {"run-check": 50, "run-suite": 30}
 
 
-def test_a_crash_in_the_middle_of_a_salvage_brings_back_nothing(filled: Home) -> None:
+def test_a_crash_during_a_salvage_adds_nothing(filled: Home) -> None:
     put_all_aside(filled)
     (copy,) = quarantined(filled)
     from deepchecks_telemetry.spool.db.create import create
@@ -242,5 +242,5 @@ def test_a_crash_in_the_middle_of_a_salvage_brings_back_nothing(filled: Home) ->
     ("ids", "last"),
     [([], 0), ([7], 7), ([5_000_000, 5_000_001], 5_000_001), ([1, 2, 3, 2**39], 3), ([1, 90_000], 90_000)],
 )
-def test_an_id_that_a_flipped_bit_has_thrown_far_ahead_is_no_count(ids: list[int], last: int) -> None:
+def test_an_id_far_ahead_is_not_the_count(ids: list[int], last: int) -> None:
     assert last_credible(ids) == last

@@ -29,7 +29,7 @@ BATCH = (
     "state sealed_at rows events rejected packed sha256 attempts tried_at outcome endpoint"  # all but the id
 ).split()
 UNSTORED = ("dropped:busy", "dropped:failed")  # recorded, but without an id
-UNKNOWN_ENVIRONMENT = Environment("unknown", "other", "other", "unknown", "other", "0.0", "other")  # row broken
+UNKNOWN_ENVIRONMENT = Environment("unknown", "other", "other", "unknown", "other", "0.0", "other")
 
 EnvironmentValues = tuple[str, ...]
 Events = dict[int, tuple[Any, ...]]  # day, event and environment by id
