@@ -36,7 +36,7 @@ class LeftLoopbackError(AssertionError):
 
 
 class Loopback:
-    """Refuses connections beyond loopback, and remembers them, because the code under test may swallow the exception."""
+    """Refuses connections beyond loopback, and remembers them in case the code under test swallows the exception."""
 
     def __init__(self) -> None:
         self.refused: list[str] = []

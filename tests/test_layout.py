@@ -1,4 +1,4 @@
-"""What holds for the checkout as a whole: its layout, its two commands, and that its tests stay at home."""
+"""The checkout as a whole: its layout, its two commands, and the isolation of its tests."""
 
 import ast
 import os
@@ -12,22 +12,22 @@ from pathlib import Path
 import pytest
 
 CHECKOUT = Path(__file__).parents[1]
-ROOMS = ["spool", "uploader", "hooks", "collector", "cli"]
-SOURCES = [path for folder in [*ROOMS, "tests", "benchmarks"] for path in sorted((CHECKOUT / folder).rglob("*.py"))]
+PACKAGES = ["spool", "uploader", "hooks", "collector", "cli"]
+SOURCES = [path for folder in [*PACKAGES, "tests", "benchmarks"] for path in sorted((CHECKOUT / folder).rglob("*.py"))]
 COMMANDS = ['python -m pip install ".[collector]" && deepchecks telemetry tour', "python -m pip install nox && nox"]
-ELSEWHERE = ("192.0.2.1", 9)  # TEST-NET-1: nobody's
+OTHER_MACHINE = ("192.0.2.1", 9)  # TEST-NET-1, which belongs to nobody
 
 
 def test_the_namespace_has_no_init_anywhere() -> None:
     assert list(CHECKOUT.glob("*/deepchecks_telemetry/__init__.py")) == []
 
 
-@pytest.mark.parametrize("room", ROOMS)
-def test_each_package_has_its_own_source_root_and_is_typed(room: str) -> None:
-    namespace = CHECKOUT / room / "deepchecks_telemetry"
+@pytest.mark.parametrize("package", PACKAGES)
+def test_each_package_has_its_own_source_root_and_is_typed(package: str) -> None:
+    namespace = CHECKOUT / package / "deepchecks_telemetry"
     inside = [path for path in namespace.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
-    assert {path.relative_to(namespace).parts[0] for path in inside} == {room}
-    assert (namespace / room / "py.typed").is_file()
+    assert {path.relative_to(namespace).parts[0] for path in inside} == {package}
+    assert (namespace / package / "py.typed").is_file()
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(CHECKOUT).as_posix())
@@ -50,22 +50,22 @@ def test_importing_record_imports_nothing_heavy() -> None:
 
 
 @pytest.mark.parametrize(
-    "reach_out",
+    "connect",
     [
-        lambda: socket.create_connection(ELSEWHERE, timeout=1),
-        lambda: socket.socket(socket.AF_INET, socket.SOCK_STREAM).connect(ELSEWHERE),
-        lambda: socket.socket(socket.AF_INET, socket.SOCK_STREAM).connect_ex(ELSEWHERE),
+        lambda: socket.create_connection(OTHER_MACHINE, timeout=1),
+        lambda: socket.socket(socket.AF_INET, socket.SOCK_STREAM).connect(OTHER_MACHINE),
+        lambda: socket.socket(socket.AF_INET, socket.SOCK_STREAM).connect_ex(OTHER_MACHINE),
         lambda: socket.socket(socket.AF_INET6, socket.SOCK_STREAM).connect(("2001:db8::1", 9, 0, 0)),
-        lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"", ELSEWHERE),
+        lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"", OTHER_MACHINE),
         lambda: socket.getaddrinfo("example.org", 443),
         lambda: socket.gethostbyname("localhost.example.org"),
     ],
 )
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
-def test_no_test_reaches_another_machine(reach_out: Callable[[], object], request: pytest.FixtureRequest) -> None:
+def test_no_test_reaches_another_machine(connect: Callable[[], object], request: pytest.FixtureRequest) -> None:
     loopback = request.getfixturevalue("loopback")
     with pytest.raises(AssertionError, match=r"socket\."):
-        reach_out()
+        connect()
     assert len(loopback.refused) == 1
     loopback.refused.clear()
 
@@ -86,10 +86,10 @@ def test_a_test_may_connect_to_loopback() -> None:
 def test_a_swallowed_refusal_still_fails_the_test(tmp_path: Path) -> None:
     shutil.copy(CHECKOUT / "tests" / "conftest.py", tmp_path)
     shutil.copytree(CHECKOUT / "tests" / "machine", tmp_path / "machine")
-    body = f"    try: socket.create_connection({ELSEWHERE}, timeout=1)\n    except Exception: pass\n"
+    body = f"    try: socket.create_connection({OTHER_MACHINE}, timeout=1)\n    except Exception: pass\n"
     (tmp_path / "test_quiet.py").write_text(f"import socket\ndef test_quiet() -> None:\n{body}")
-    quiet = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir=.", "test_quiet.py"]
-    done = subprocess.run(quiet, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir=.", "test_quiet.py"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert (done.returncode, "192.0.2.1" in done.stdout) == (1, True), done.stdout
 
 
@@ -99,5 +99,5 @@ def test_every_directory_is_inside_the_tests_own(tmp_path: Path) -> None:
     told = find_home(os.environ)
     assert Path(told.state).is_relative_to(tmp_path)
     assert Path(told.config).is_relative_to(tmp_path)
-    if sys.platform == "linux":  # elsewhere the system, not the environment, knows the folders
+    if sys.platform == "linux":  # on other systems the directories do not depend on the environment
         assert Path(told.policy).is_relative_to(tmp_path)

@@ -170,7 +170,7 @@ def sources(room: str) -> Iterator[tuple[str, bytes]]:
 
 
 def test_installing_the_wheel_runs_no_code(built: Path) -> None:
-    """Neither the build (no hook, no setup.py, one backend) nor the wheel (no .pth, no script) contains code that runs."""
+    """Neither the build (no hook, no setup.py, one backend) nor the wheel (no .pth, no script) contains any."""
     (path,) = built.glob("*.tar.gz")
     with tarfile.open(path) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}

@@ -129,14 +129,14 @@ def named(authority: trustme.CA) -> ssl.SSLContext:
 def test_a_rebound_name_gets_nothing_without_a_valid_certificate(
     home: Path, resolve: Resolve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ours, theirs = trustme.CA(), trustme.CA()
-    ours.cert_pem.write_to_path(str(tmp_path / "ours.pem"))
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "ours.pem"))
+    our_ca, their_ca = trustme.CA(), trustme.CA()
+    our_ca.cert_pem.write_to_path(str(tmp_path / "our_ca.pem"))
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "our_ca.pem"))
     assert record("run-check")
     spool = find_home()
-    with listening(context=named(ours)) as server:
+    with listening(context=named(our_ca)) as server:
         endpoint = Endpoint(f"https://collector.example:{server.port}/v1/logs", "a test", TOKEN)
-        with listening("127.0.0.2", server.port, named(theirs)) as attacker:
+        with listening("127.0.0.2", server.port, named(their_ca)) as attacker:
             server.answer = LATER
             assert tries(spool, endpoint, resolve, "127.0.0.1") == ["HTTP 503: the receiver is not available"]
             assert tries(spool, endpoint, resolve, "127.0.0.2") == [causes.UNTRUSTED]

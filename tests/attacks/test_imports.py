@@ -34,7 +34,7 @@ Host = Callable[[str, str], "subprocess.CompletedProcess[str]"]
 
 @pytest.fixture
 def host(tmp_path: Path) -> Host:
-    """Run a program with the test's own deepchecks, and a broken module at the start of the path, set by sitecustomize."""
+    """Run a program with the test's own deepchecks, and a broken module that sitecustomize puts first in the path."""
     site = tmp_path / "site"
     (site / "deepchecks" / "tabular").mkdir(parents=True)
     for package in ("deepchecks", "deepchecks/tabular"):

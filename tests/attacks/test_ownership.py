@@ -112,7 +112,7 @@ def test_nothing_is_created_in_a_directory_of_another_user(tmp_path: Path) -> No
 
 
 @pytest.fixture
-def ours(home: Path) -> Home:
+def dirs(home: Path) -> Home:
     """Directories in which another user has already written `on`, and their own endpoint."""
     found = find_home()
     os.makedirs(found.config, mode=0o700)
@@ -122,15 +122,15 @@ def ours(home: Path) -> Home:
 
 
 @pytest.mark.parametrize(("owner", "mode"), [(JANE, 0o755), (0, 0o777), (0, 0o757)])
-def test_a_choice_that_another_user_could_have_written_counts_as_off(ours: Home, owner: int, mode: int) -> None:
-    assert decide(ours, {}).mode == "on"
-    os.chown(ours.config, owner, owner)
-    os.chmod(ours.config, mode)
-    decision = decide(ours, {})
+def test_a_choice_that_another_user_could_have_written_counts_as_off(dirs: Home, owner: int, mode: int) -> None:
+    assert decide(dirs, {}).mode == "on"
+    os.chown(dirs.config, owner, owner)
+    os.chmod(dirs.config, mode)
+    decision = decide(dirs, {})
     assert (decision.mode, decision.decided_by) == ("off", "your choice")
-    told = {found.name: found.level for found in examine(ours)}
+    told = {found.name: found.level for found in examine(dirs)}
     assert told["choice"] == "wrong"
-    assert read_accounts(ours).recorded == 0
+    assert read_accounts(dirs).recorded == 0
 
 
 def test_a_choice_that_root_wrote_for_a_user_counts(jane: Path) -> None:

@@ -70,7 +70,7 @@ def let_go() -> None:
 
 
 @pytest.fixture
-def ours(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
+def dirs(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
     """A spool with three events that no process has open."""
     monkeypatch.setattr(upkeep, "SETTLED_S", 0.0)  # so that nothing has to be waited for
     for name in ("run-check", "run-check", "run-suite"):
@@ -81,26 +81,26 @@ def ours(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
 
 
 @pytest.fixture
-def sql(ours: Home) -> Sql:
+def sql(dirs: Home) -> Sql:
     """Run SQL on the spool, as in an SQLite shell."""
 
     def execute(statement: str, *values: object) -> list[Any]:
-        with closing(sqlite3.connect(ours.spool, isolation_level=None)) as connection:
+        with closing(sqlite3.connect(dirs.spool, isolation_level=None)) as connection:
             return connection.execute(statement, values).fetchall()
 
     return execute
 
 
 @pytest.mark.parametrize("statements", SCHEMAS.values(), ids=SCHEMAS.keys())
-def test_a_hostile_schema_does_nothing_and_recording_continues(statements: str, ours: Home, sql: Sql) -> None:
-    with closing(sqlite3.connect(ours.spool, isolation_level=None)) as connection:
+def test_a_hostile_schema_does_nothing_and_recording_continues(statements: str, dirs: Home, sql: Sql) -> None:
+    with closing(sqlite3.connect(dirs.spool, isolation_level=None)) as connection:
         try:
             connection.executescript(statements)
         except sqlite3.OperationalError:
             pytest.skip("this SQLite cannot do that")
     begun = time.monotonic()
     assert recording.record("run-check")
-    books = read_accounts(ours)
+    books = read_accounts(dirs)
     assert (books.pending, books.balance, books.attached_endpoint) == (1, 0, None)
     assert time.monotonic() - begun < 5  # without the check, a view would be counted: a billion steps, over 10 s
     assert sql("SELECT name FROM sqlite_master WHERE type IN ('trigger', 'view') OR name = 'more'") == []
@@ -116,47 +116,47 @@ def test_a_hostile_schema_does_nothing_and_recording_continues(statements: str, 
         "ANALYZE",
     ],
 )
-def test_additions_that_a_newer_version_may_make_are_accepted(statement: str, ours: Home, sql: Sql) -> None:
+def test_additions_that_a_newer_version_may_make_are_accepted(statement: str, dirs: Home, sql: Sql) -> None:
     sql(statement)
     before = sql("SELECT sql FROM sqlite_master")
     assert recording.record("run-check")
-    assert read_accounts(ours).recorded == 4
+    assert read_accounts(dirs).recorded == 4
     assert sql("SELECT sql FROM sqlite_master") == before
 
 
 @pytest.mark.parametrize("where", ["spool", "copy"])
-def test_a_journal_cannot_make_sqlite_delete_a_file(where: str, ours: Home, tmp_path: Path) -> None:
+def test_a_journal_cannot_make_sqlite_delete_a_file(where: str, dirs: Home, tmp_path: Path) -> None:
     """A journal can name a file at its end, which SQLite deletes (sqlite.org/src/file/src/pager.c, pager_delsuper)."""
     victim = tmp_path / "victim"
     victim.write_text("somebody's thesis")
     name = os.fsencode(victim)
-    first = JOURNAL_MAGIC + struct.pack(">IIIII", 0, 0, os.path.getsize(ours.spool) // PAGE, 512, PAGE)
+    first = JOURNAL_MAGIC + struct.pack(">IIIII", 0, 0, os.path.getsize(dirs.spool) // PAGE, 512, PAGE)
     last = struct.pack(">I", 2**30 // PAGE + 1) + name + struct.pack(">II", len(name), sum(name)) + JOURNAL_MAGIC
-    path = ours.spool if where == "spool" else ours.spool + ".damaged-1"
+    path = dirs.spool if where == "spool" else dirs.spool + ".damaged-1"
     if where == "copy":
-        shutil.move(ours.spool, path)
+        shutil.move(dirs.spool, path)
     Path(path + "-journal").write_bytes(first.ljust(512, b"\0") + last)
     assert recording.record("run-check")
-    books = read_accounts(ours)
+    books = read_accounts(dirs)
     assert victim.read_text() == "somebody's thesis"
     assert (books.recorded, books.balance) == (1, 0)
-    kept = [name for name in sorted(os.listdir(ours.state)) if not name.startswith("spool.db.unreadable")]
+    kept = [name for name in sorted(os.listdir(dirs.state)) if not name.startswith("spool.db.unreadable")]
     assert kept == ["spool.db", "spool.db-shm", "spool.db-wal", "spool.lock"]
 
 
-def lead_in_circles(ours: Home, table: str) -> None:
+def lead_in_circles(dirs: Home, table: str) -> None:
     """Give a table's tree 61 to the power of 8 leaves, all the same page: each level is one page."""
-    with closing(sqlite3.connect(ours.spool, isolation_level=None)) as connection:
+    with closing(sqlite3.connect(dirs.spool, isolation_level=None)) as connection:
         connection.execute("PRAGMA journal_mode = DELETE")
         (root,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", [table]).fetchone()
-    octets = Path(ours.spool).read_bytes()
+    octets = Path(dirs.spool).read_bytes()
     pages = [octets[at : at + PAGE] for at in range(0, len(octets), PAGE)]
     leaf, last = pages[root - 1], len(pages)
     pages[root - 1] = way_down(last + 1)
     pages += [*map(way_down, range(last + 2, last + 9)), leaf]
     first = bytearray(pages[0])
     first[28:32] = len(pages).to_bytes(4, "big")
-    Path(ours.spool).write_bytes(b"".join([bytes(first), *pages[1:]]))
+    Path(dirs.spool).write_bytes(b"".join([bytes(first), *pages[1:]]))
 
 
 def way_down(below: int) -> bytes:
@@ -171,26 +171,26 @@ def way_down(below: int) -> bytes:
 
 @pytest.mark.timeout(30, method="thread")  # a signal does not interrupt a statement of SQLite
 @pytest.mark.parametrize("table", ["events", "spool"])
-def test_a_cyclic_tree_is_given_up(table: str, ours: Home, sql: Sql, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cyclic_tree_is_given_up(table: str, dirs: Home, sql: Sql, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (open_, fold_):
         monkeypatch.setattr(module, "HOST_VM_STEPS", 1_000_000)
     for module in (open_, remains_):
         monkeypatch.setattr(module, "COMMAND_VM_STEPS", 1_000_000)
-    lead_in_circles(ours, table)
+    lead_in_circles(dirs, table)
     begun = time.monotonic()
     recording.record("run-check")
-    books = read_accounts(ours)
+    books = read_accounts(dirs)
     assert time.monotonic() - begun < 20
     assert sql("SELECT count(*) FROM salvaged") == [(1,)]
     assert books.balance == 0
     assert recording.record("run-check")
-    assert read_accounts(ours).pending == books.pending + 1
+    assert read_accounts(dirs).pending == books.pending + 1
 
 
-def sealed(ours: Home) -> list[dict[str, Any]]:
+def sealed(dirs: Home) -> list[dict[str, Any]]:
     """The records of the next request, with its installation id."""
-    assert seal(ours, render)
-    (batch,) = batches(ours)
+    assert seal(dirs, render)
+    (batch,) = batches(dirs)
     assert SECRET.encode() not in batch.body
     found: list[dict[str, Any]] = json.loads(batch.body)["resourceLogs"]
     return found
@@ -202,11 +202,11 @@ def installation(resource_logs: list[dict[str, Any]]) -> str:
 
 
 @pytest.mark.parametrize("text", [SECRET, "", "0" * 36, f"{'0' * 8}-{'0' * 4}-{'0' * 4}-{'0' * 4}-{SECRET[:12]}"])
-def test_an_id_that_is_not_a_uuid_is_replaced_before_sending(text: str, ours: Home, sql: Sql) -> None:
+def test_an_id_that_is_not_a_uuid_is_replaced_before_sending(text: str, dirs: Home, sql: Sql) -> None:
     sql("UPDATE spool SET installation = ?", text)
-    told = installation(sealed(ours))
+    told = installation(sealed(dirs))
     assert told != text
-    assert told == read_accounts(ours).installation_id
+    assert told == read_accounts(dirs).installation_id
     assert [len(part) for part in told.split("-")] == [8, 4, 4, 4, 12]
 
 
@@ -216,24 +216,24 @@ HIDDEN = int.from_bytes(b"acme-co", "big")
 @pytest.mark.parametrize(
     ("column", "value"), [("day", HIDDEN), ("day", -1), ("day", 2**16), ("count", HIDDEN), ("count", 0), ("count", -5)]
 )
-def test_a_number_that_could_be_text_is_dropped(column: str, value: int, ours: Home, sql: Sql) -> None:
+def test_a_number_that_could_be_text_is_dropped(column: str, value: int, dirs: Home, sql: Sql) -> None:
     row = {"day": FIRST_DAY, "event": 3, "environment": 1, "count": 1} | {column: value}
     sql("INSERT INTO folded VALUES (?, ?, ?, ?)", *row.values())
-    records = [record for group in sealed(ours) for record in group["scopeLogs"][0]["logRecords"]]
+    records = [record for group in sealed(dirs) for record in group["scopeLogs"][0]["logRecords"]]
     assert sorted(record["attributes"][1]["value"]["intValue"] for record in records) == ["1", "2"]
     assert sql("SELECT count(*) FROM folded") == [(0,)]
 
 
-def test_a_changed_request_is_parked_and_not_sent(ours: Home, sql: Sql) -> None:
-    sealed(ours)
+def test_a_changed_request_is_parked_and_not_sent(dirs: Home, sql: Sql) -> None:
+    sealed(dirs)
     sql("UPDATE batches SET packed = ?", gzip.compress(SECRET.encode()))
-    (batch,) = batches(ours)
-    assert mark_attempt(ours, batch, "https://receiver.example.org/v1/logs") is False
-    (parked,) = batches(ours)
+    (batch,) = batches(dirs)
+    assert mark_attempt(dirs, batch, "https://receiver.example.org/v1/logs") is False
+    (parked,) = batches(dirs)
     assert (parked.state, parked.outcome, parked.attempts) == ("parked", "its bytes were changed", 0)
     assert recording.record("run-check")
-    assert seal(ours, render)  # later ones are sent
-    assert read_accounts(ours).balance == 0
+    assert seal(dirs, render)  # later ones are sent
+    assert read_accounts(dirs).balance == 0
 
 
 @pytest.mark.parametrize(
@@ -241,10 +241,10 @@ def test_a_changed_request_is_parked_and_not_sent(ours: Home, sql: Sql) -> None:
     [(b'"script"', b'"acme-secret-project"'), (b"{", b'{"acme-secret-project":1,'), (b"}", b"} ")],
     ids=["a value", "a key", "a blank"],
 )
-def test_a_request_changed_with_its_digest_is_not_sent(change: tuple[bytes, bytes], ours: Home, sql: Sql) -> None:
-    sealed(ours)
+def test_a_request_changed_with_its_digest_is_not_sent(change: tuple[bytes, bytes], dirs: Home, sql: Sql) -> None:
+    sealed(dirs)
     place = f'"{environment.current().runtime}"'.encode()
-    body = batches(ours)[0].body.replace(place, b'"script"').replace(*change, 1)
+    body = batches(dirs)[0].body.replace(place, b'"script"').replace(*change, 1)
     sql("UPDATE batches SET packed = ?, sha256 = ?", gzip.compress(body), hashlib.sha256(body).hexdigest())
     posted: list[bytes] = []
 
@@ -253,19 +253,19 @@ def test_a_request_changed_with_its_digest_is_not_sent(change: tuple[bytes, byte
         return Answer(200, {}, b"{}")
 
     assert recording.record("run-check")
-    told = list(flush(ours, Endpoint("https://receiver.example.org/v1/logs", "a test"), post=post))
+    told = list(flush(dirs, Endpoint("https://receiver.example.org/v1/logs", "a test"), post=post))
     assert [sent.outcome.kind for sent in told] == ["parked", "delivered"]
     assert len(posted) == 1
     assert SECRET.encode() not in gzip.decompress(posted[0])
 
 
-def test_a_changed_request_is_not_exported(ours: Home, sql: Sql, tmp_path: Path) -> None:
-    sealed(ours)
+def test_a_changed_request_is_not_exported(dirs: Home, sql: Sql, tmp_path: Path) -> None:
+    sealed(dirs)
     sql("UPDATE batches SET packed = ?", gzip.compress(SECRET.encode()))
     (tmp_path / "stick").mkdir()
-    assert list(export(ours, str(tmp_path / "stick"))) == []
+    assert list(export(dirs, str(tmp_path / "stick"))) == []
     assert list((tmp_path / "stick").iterdir()) == []
-    assert [batch.state for batch in batches(ours)] == ["parked"]
+    assert [batch.state for batch in batches(dirs)] == ["parked"]
 
 
 @pytest.mark.parametrize(
@@ -273,18 +273,18 @@ def test_a_changed_request_is_not_exported(ours: Home, sql: Sql, tmp_path: Path)
     [b"", b"no gzip", gzip.compress(b"{}", mtime=0), "text", None],
     ids=["empty", "none", "another", "text", "null"],
 )
-def test_bytes_that_are_not_a_request_are_damage(packed: object, ours: Home, sql: Sql) -> None:
-    sealed(ours)
+def test_bytes_that_are_not_a_request_are_damage(packed: object, dirs: Home, sql: Sql) -> None:
+    sealed(dirs)
     sql("UPDATE batches SET packed = ?", packed)
     with pytest.raises(Damaged):
-        _ = batches(ours)[0].body
+        _ = batches(dirs)[0].body
 
 
-def test_a_gzip_bomb_is_not_decompressed(ours: Home, sql: Sql) -> None:
-    sealed(ours)
+def test_a_gzip_bomb_is_not_decompressed(dirs: Home, sql: Sql) -> None:
+    sealed(dirs)
     bomb = gzip.compress(bytes(64 * 2**20), compresslevel=1)
     sql("UPDATE batches SET packed = ?", bomb)
-    (batch,) = batches(ours)
+    (batch,) = batches(dirs)
     tracemalloc.start()
     try:
         with pytest.raises(Damaged):
@@ -296,66 +296,66 @@ def test_a_gzip_bomb_is_not_decompressed(ours: Home, sql: Sql) -> None:
 
 @pytest.mark.parametrize("body", [b"\x1b[2J", "\u202e".encode(), b"\xff"], ids=["escape", "right to left", "no text"])
 def test_terminal_control_bytes_are_not_printed(
-    body: bytes, ours: Home, sql: Sql, capsys: pytest.CaptureFixture[str]
+    body: bytes, dirs: Home, sql: Sql, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    sealed(ours)
+    sealed(dirs)
     sql("UPDATE batches SET packed = ?, sha256 = ?", gzip.compress(body), hashlib.sha256(body).hexdigest())
     with pytest.raises(Failure, match="not a valid request"):
-        _say_body(batches(ours)[0])
+        _say_body(batches(dirs)[0])
     assert capsys.readouterr().out == ""
 
 
-def day(ours: Home) -> int:
-    with closing(sqlite3.connect(ours.spool)) as connection:
+def day(dirs: Home) -> int:
+    with closing(sqlite3.connect(dirs.spool)) as connection:
         (found,) = connection.execute("SELECT installed_day FROM spool").fetchone()
         return int(found)
 
 
 @pytest.mark.parametrize("away", [YEAR, YEAR + 400, -YEAR, 50_000])
-def test_after_a_year_the_installation_has_a_new_id(away: int, ours: Home, sql: Sql) -> None:
-    first = read_accounts(ours).installation_id
+def test_after_a_year_the_installation_has_a_new_id(away: int, dirs: Home, sql: Sql) -> None:
+    first = read_accounts(dirs).installation_id
     sql("UPDATE spool SET installed_day = ?", today() - away)
-    told = installation(sealed(ours))
+    told = installation(sealed(dirs))
     assert told != first
-    assert (read_accounts(ours).installation_id, day(ours)) == (told, today())
+    assert (read_accounts(dirs).installation_id, day(dirs)) == (told, today())
 
 
 @pytest.mark.parametrize("away", [0, 1, YEAR - 1, -1])
-def test_within_a_year_the_installation_keeps_its_id(away: int, ours: Home, sql: Sql) -> None:
-    first = read_accounts(ours).installation_id
+def test_within_a_year_the_installation_keeps_its_id(away: int, dirs: Home, sql: Sql) -> None:
+    first = read_accounts(dirs).installation_id
     sql("UPDATE spool SET installed_day = ?", today() - away)
-    assert installation(sealed(ours)) == first
-    assert day(ours) == today() - away
+    assert installation(sealed(dirs)) == first
+    assert day(dirs) == today() - away
 
 
-def test_a_sealed_batch_keeps_its_id_and_bytes(ours: Home, sql: Sql) -> None:
-    first = installation(sealed(ours))
-    (before,) = batches(ours)
+def test_a_sealed_batch_keeps_its_id_and_bytes(dirs: Home, sql: Sql) -> None:
+    first = installation(sealed(dirs))
+    (before,) = batches(dirs)
     assert recording.record("run-check")
     sql("UPDATE spool SET installed_day = ?", today() - YEAR)
-    assert seal(ours, render, while_unsent=True)
-    older, newer = batches(ours)
+    assert seal(dirs, render, while_unsent=True)
+    older, newer = batches(dirs)
     assert older == before
     assert installation(json.loads(newer.body)["resourceLogs"]) != first
     assert first.encode() not in newer.body
 
 
-def test_without_a_new_batch_the_id_stays(ours: Home, sql: Sql) -> None:
-    sealed(ours)
-    first = read_accounts(ours).installation_id
+def test_without_a_new_batch_the_id_stays(dirs: Home, sql: Sql) -> None:
+    sealed(dirs)
+    first = read_accounts(dirs).installation_id
     sql("UPDATE spool SET installed_day = ?", today() - YEAR)
-    assert seal(ours, render) is False
-    assert read_accounts(ours).installation_id == first
+    assert seal(dirs, render) is False
+    assert read_accounts(dirs).installation_id == first
 
 
-def test_disable_also_removes_the_second_id(ours: Home, sql: Sql) -> None:
-    first = installation(sealed(ours))
+def test_disable_also_removes_the_second_id(dirs: Home, sql: Sql) -> None:
+    first = installation(sealed(dirs))
     assert recording.record("run-check")
     sql("UPDATE spool SET installed_day = ?", today() - YEAR)
-    assert seal(ours, render, while_unsent=True)
-    second = read_accounts(ours).installation_id
+    assert seal(dirs, render, while_unsent=True)
+    second = read_accounts(dirs).installation_id
     let_go()
-    erase(ours)
-    content = b"".join(path.read_bytes() for path in Path(ours.state).iterdir())
+    erase(dirs)
+    content = b"".join(path.read_bytes() for path in Path(dirs.state).iterdir())
     assert first.encode() not in content
     assert str(second).encode() not in content

@@ -15,7 +15,7 @@ else:
     _real = pwd.getpwuid
 
     def getpwuid(user: int) -> pwd.struct_passwd:
-        """The entry with the directory of this user id below the test's, or without a directory if the test has none."""
+        """The entry with the test's directory for this user id, or without a directory if the test has none."""
         folder = os.environ.get(VARIABLE)
         entry = list(_real(user))
         entry[5] = os.path.join(folder, str(user)) if folder else ""

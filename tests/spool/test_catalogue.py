@@ -1,4 +1,4 @@
-"""Nothing but what the catalogue names gets in: no free text, no digit of another script, nothing that is no text."""
+"""Only values of the catalogue are allowed: no free text, no digits of other scripts, nothing but text."""
 
 import re
 import string
@@ -36,7 +36,7 @@ def with_value(index: int, value: object) -> tuple[object, ...]:
 
 
 def is_coarse(value: str) -> bool:
-    """A word of the catalogue, or a short number with nothing in it that could name somebody."""
+    """A word of the catalogue, or a short number that cannot identify anybody."""
     return value in LISTED or (value[:1].isdigit() and value.isascii() and set(value) <= NUMERIC and len(value) < 50)
 
 
@@ -47,7 +47,7 @@ def test_an_environment_of_the_catalogue_is_allowed() -> None:
 def test_event_numbers_and_names_are_unique_and_map_to_each_other() -> None:
     assert len(EVENT_NUMBERS) == len(EVENT_NAMES) == len(EVENTS) == 7
     assert all(EVENT_NAMES[EVENT_NUMBERS[event.name]] == event.name for event in EVENTS)
-    assert 0 not in EVENT_NAMES  # an emptied row carries it
+    assert 0 not in EVENT_NAMES  # the number of an emptied row
 
 
 def test_event_numbers_never_change() -> None:
@@ -78,7 +78,7 @@ def test_a_pattern_matches_exactly_what_its_field_allows(index: int, data: st.Da
 
 
 def numbers(*most: int) -> Iterator[str]:
-    """None to one too many of them between dots, each in its turn empty, as long as it may be, and too long."""
+    """Up to one too many numbers separated by dots, each in turn empty, of maximum length, and too long."""
     yield ""
     for many in range(1, len(most) + 2):
         for place in range(many):
@@ -87,7 +87,7 @@ def numbers(*most: int) -> Iterator[str]:
 
 
 def marked(*marks: str, most: int) -> list[str]:
-    """Nothing, and each mark with no number, one as long as it may be, and one that is too long."""
+    """Nothing, and each mark without a number, with one of maximum length, and with one that is too long."""
     return ["", *(mark + "9" * digits for mark in marks for digits in (0, most, most + 1))]
 
 

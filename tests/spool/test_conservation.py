@@ -1,4 +1,4 @@
-"""Whatever happens in whatever order, the books balance and agree with a model that knows nothing of SQLite."""
+"""After any sequence of operations the sums agree, also with a model that does not use SQLite."""
 
 import os
 import shutil
@@ -30,7 +30,7 @@ from deepchecks_telemetry.spool.stats import read_accounts, read_unsent
 from deepchecks_telemetry.spool.wipe import erase
 
 NAMES = st.sampled_from([event.name for event in EVENTS])
-# 1970, the day after one of `seal`, around now, far ahead, the last one
+# 1970, the day after one of `seal`, around now, far ahead, the last day
 DAYS = st.sampled_from([0, 1, 46_297, 20_000, 20_001, 30_000, 65_535])
 Counts = Counter[tuple[int, str]]
 
@@ -40,7 +40,7 @@ def render(installation: str, rows: list[Row]) -> bytes:
 
 
 class Spool(RuleBasedStateMachine):
-    """One user's spool, and the same in a few counters."""
+    """One user's spool, and a model of it in a few counters."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -112,7 +112,7 @@ class Spool(RuleBasedStateMachine):
     def seal(self, now: float) -> None:
         made = seal(self.home, render, clock=lambda: now)
         today = int(now // 86_400)
-        self.book_far_future(today)
+        self.redate_far_future(today)
         held = Counter({key: count for key, count in self.pending.items() if today < key[0] <= today + DAYS_AHEAD})
         ready = self.pending - held
         assert made is bool(ready and not self.is_sealed())
@@ -121,8 +121,8 @@ class Spool(RuleBasedStateMachine):
             self.waiting[batch.sha256] = ("sealed", ready)
             self.pending = held
 
-    def book_far_future(self, today: int) -> None:
-        """What is dated too far ahead is counted on today, unless the clock was never set."""
+    def redate_far_future(self, today: int) -> None:
+        """Counts dated too far ahead are moved to today, unless the clock was never set."""
         if today < FIRST_DAY:
             return
         for day, name in [key for key in self.pending if today + DAYS_AHEAD < key[0] < LAST_DAY]:
@@ -181,7 +181,7 @@ class Spool(RuleBasedStateMachine):
         assert settle(self.home, batch, Disposition(BatchState(state), "again", rejected_rows=1)) is False
         assert mark_attempt(self.home, batch, "https://collector.example.org") is False
 
-    @precondition(lambda self: self.recorded > 5)  # else most of what is drawn is one disable after the other
+    @precondition(lambda self: self.recorded > 5)  # otherwise most sequences are one disable after the other
     @rule()
     def disable(self) -> None:
         erase(self.home)
@@ -203,7 +203,7 @@ class Spool(RuleBasedStateMachine):
             self.count(name, 1)
 
     @invariant()
-    def the_books_agree_with_the_model(self) -> None:
+    def the_counts_agree_with_the_model(self) -> None:
         books = read_accounts(self.home)
         assert books.balance == 0
         assert (books.recorded, books.pending) == (self.recorded, sum(self.pending.values()))
@@ -214,7 +214,7 @@ class Spool(RuleBasedStateMachine):
         assert (books.batches, books.dropped) == (len(self.waiting), {"unsettled": dropped} if dropped else {})
 
     @invariant()
-    def what_waits_is_what_the_model_says(self) -> None:
+    def unsent_events_agree_with_the_model(self) -> None:
         loose = {(at.day, at.event): at.count for at in read_unsent(self.home) if at.state == "pending"}
         assert loose == {key: count for key, count in self.pending.items() if count}
 

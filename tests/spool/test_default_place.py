@@ -1,4 +1,4 @@
-"""An `off` in the folders that a user has without any variable holds everywhere, and `disable` writes it there too."""
+"""`off` in the user's default directories applies whatever the variables, and `disable` writes it there too."""
 
 import os
 import stat
@@ -20,7 +20,7 @@ from deepchecks_telemetry.spool.wipe import erase_all, find_residue
 Run = Callable[..., str]
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there no variable but ours moves a folder")
 
-# As Flatpak's editors, one systemd unit, sudo, a container and a scratch disk set them.
+# As set by Flatpak's editors, a systemd unit, sudo, a container and a scratch disk.
 MOVED = [
     {"DEEPCHECKS_TELEMETRY_DIR": "moved"},
     {"XDG_CONFIG_HOME": "moved/config", "XDG_STATE_HOME": "moved/state"},
@@ -46,7 +46,7 @@ def _no_variable(monkeypatch: pytest.MonkeyPatch, registered: Path) -> None:
 
 @pytest.fixture(params=MOVED, ids="+".join)
 def moved(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
-    """Variables with which a program has other folders."""
+    """Variables that give a program other directories."""
     return {name: str(tmp_path / value) for name, value in request.param.items()}
 
 
@@ -104,7 +104,7 @@ def test_disable_writes_and_wipes_both_homes_if_a_variable_is_set(moved: dict[st
     home = find_home(os.environ | moved)
     erased = erase_all(home)
     assert [each.home.mode for each in erased] == [home.mode, find_home().mode]
-    # With the configuration moved alone, the spool is one and the same.
+    # If only the configuration is moved, the spool is the same.
     assert sum(each.before.recorded for each in erased) == 2
     assert find_residue(home, [marker for each in erased for marker in each.markers])[1] == []
     assert read_accounts(home) == read_accounts(find_home()) == Accounts(closed=True)
@@ -152,7 +152,7 @@ def test_the_default_home_is_wiped_even_if_the_other_belongs_to_another_user(
 
 
 def test_a_policy_directory_closed_to_the_user_means_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Made with a umask of 077; only a folder that does not exist leaves the word to the next one."""
+    """As created with a umask of 077; the next directory is only used if the first does not exist."""
     from deepchecks_telemetry.spool.files import paths
 
     if os.geteuid() != 0:
@@ -174,7 +174,7 @@ def test_a_policy_directory_closed_to_the_user_means_off(tmp_path: Path, monkeyp
 
 
 def _as_nobody(act: "Callable[[], consent.Decision]") -> str:
-    """What another user would find; pytest's own folders above are closed to them, so they are gone into before."""
+    """What another user would find; the current directory is changed before, as pytest's own are closed to them."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:

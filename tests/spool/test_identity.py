@@ -1,4 +1,4 @@
-"""Only a UUID is an identifier: any other text could say who somebody is."""
+"""Only a UUID is an identifier, because any other text could identify a person."""
 
 from uuid import uuid4
 

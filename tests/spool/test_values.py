@@ -1,4 +1,4 @@
-"""What is handed from room to room cannot be changed on the way, and nothing can be hung on it."""
+"""Values that packages exchange are immutable, and have no other attributes."""
 
 from dataclasses import FrozenInstanceError, fields
 from typing import Any

@@ -1,4 +1,4 @@
-"""The most private source wins: the whole table, and the law behind it."""
+"""The most restrictive source wins: the complete table, and properties of the rule."""
 
 import itertools
 import os
@@ -19,8 +19,8 @@ UNTRACKED = {None: None, " ": None, "0": None, "False ": None, "no": None, "1": 
 SWITCHES = {None: None, "": None, "0": "off", "1": "off"}
 
 
-def most_private(modes: "list[str | None]", default: str) -> str:
-    """The same rule, said another way."""
+def most_restrictive(modes: "list[str | None]", default: str) -> str:
+    """The same rule, written in another way."""
     return next((mode for mode in ("off", "local", "on") if mode in modes), default)
 
 
@@ -34,10 +34,10 @@ def write(path: str, word: str | None) -> None:
 @pytest.mark.parametrize("choice", WORDS)
 @pytest.mark.parametrize("policy", WORDS)
 def test_the_most_restrictive_source_decides(
-    ours: Home, monkeypatch: pytest.MonkeyPatch, policy: str | None, choice: str | None, test_run: bool
+    dirs: Home, monkeypatch: pytest.MonkeyPatch, policy: str | None, choice: str | None, test_run: bool
 ) -> None:
-    write(ours.policy_mode, policy)
-    write(ours.mode, choice)
+    write(dirs.policy_mode, policy)
+    write(dirs.mode, choice)
     monkeypatch.setattr(consent, "is_test_run", lambda *_: test_run)
     names = ("DEEPCHECKS_TELEMETRY", "DO_NOT_TRACK", *consent.LIBRARY_SWITCHES)
     for *said, closed in itertools.product(VARIABLES, UNTRACKED, SWITCHES, (None, "false"), (False, True)):
@@ -45,8 +45,8 @@ def test_the_most_restrictive_source_decides(
         variable, untracked, switch, other = said
         asked = [WORDS[policy], VARIABLES[variable], UNTRACKED[untracked], SWITCHES[switch], other and "off"]
         fence = "off" if closed and choice is None else None
-        expected = most_private([*asked, WORDS[choice], fence], "off" if test_run else "on")
-        decision = decide(ours, environ, closed=(lambda: True) if closed else (lambda: False))
+        expected = most_restrictive([*asked, WORDS[choice], fence], "off" if test_run else "on")
+        decision = decide(dirs, environ, closed=(lambda: True) if closed else (lambda: False))
         assert decision.mode == expected, (environ, closed)
 
 
@@ -83,17 +83,17 @@ def test_a_test_run_is_off_only_if_no_source_is_set() -> None:
     assert resolve(said, test_run=True)[:2] == ("off", "your choice")
 
 
-def test_without_a_source_and_outside_of_tests_it_is_on(ours: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_source_and_outside_of_tests_it_is_on(dirs: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(consent, "is_test_run", lambda *_: False)
     assert resolve([]) == ("on", "the default", ())
     assert resolve([Source("your choice", None)])[:2] == ("on", "the default")
-    assert decide(ours, {})[:2] == ("on", "the default")
+    assert decide(dirs, {})[:2] == ("on", "the default")
 
 
-def test_the_policy_is_the_first_source(ours: Home) -> None:
-    write(ours.policy_mode, "off")
-    choose(ours, "on")
-    decision = decide(ours, {})
+def test_the_policy_is_the_first_source(dirs: Home) -> None:
+    write(dirs.policy_mode, "off")
+    choose(dirs, "on")
+    decision = decide(dirs, {})
     assert decision[:2] == ("off", "the administrator's policy")
     asked = ["the administrator's policy", *consent.SWITCHES, "your choice", "an earlier disable"]
     assert [source.name for source in decision.sources] == asked
@@ -130,14 +130,14 @@ def test_a_missing_choice_is_not_set(tmp_path: Path) -> None:
     assert read_mode(str(tmp_path / "file" / "mode")) is None
 
 
-def test_the_fence_only_counts_if_the_choice_is_missing(ours: Home) -> None:
+def test_the_fence_only_counts_if_the_choice_is_missing(dirs: Home) -> None:
     asked: list[int] = []
 
     def closed() -> bool:
         asked.append(1)
         return True
 
-    assert decide(ours, {"DEEPCHECKS_TELEMETRY": "on"}, closed=closed)[:2] == ("off", "an earlier disable")
-    choose(ours, "on")
-    assert decide(ours, {}, closed=closed).mode == "on"
+    assert decide(dirs, {"DEEPCHECKS_TELEMETRY": "on"}, closed=closed)[:2] == ("off", "an earlier disable")
+    choose(dirs, "on")
+    assert decide(dirs, {}, closed=closed).mode == "on"
     assert len(asked) == 1

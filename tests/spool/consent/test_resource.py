@@ -1,4 +1,4 @@
-"""Where a process runs: one table for each decision, the catalogue as the last word, and real processes."""
+"""The environment of a process: a table for each decision, the check against the catalogue, and real processes."""
 
 import importlib.metadata
 import json
@@ -23,7 +23,7 @@ RUNTIMES = [
     ("script", {}, (), (), ""),
     ("repl", {}, (), (), ">>> "),
     ("ipython", {}, (), (), "In : "),
-    ("script", {}, ("IPython", "ipykernel", "ipykernel.zmqshell"), (), ""),  # what deepchecks itself loads
+    ("script", {}, ("IPython", "ipykernel", "ipykernel.zmqshell"), (), ""),  # modules that deepchecks itself loads
     ("jupyter", {}, (KERNEL,), (), "In : "),
     ("jupyter", {}, (KERNEL,), ("/.dockerenv",), "In : "),
     ("vscode", {"VSCODE_PID": "7"}, (KERNEL,), (), "In : "),
@@ -50,7 +50,7 @@ RUNTIMES = [
     ("ci", {"BITBUCKET_BUILD_NUMBER": "12"}, (), (), ""),
     ("ci", {"CODEBUILD_BUILD_ID": "x:1"}, (), (), ""),
     ("ci", {"CI": "true"}, (KERNEL,), (), "In : "),  # a notebook that a pipeline runs
-    ("ci", {"CI": "\udcff"}, (), (), ""),  # bytes that are no text
+    ("ci", {"CI": "\udcff"}, (), (), ""),  # bytes that are not text
     ("script", {"CI": "false", "TF_BUILD": "0", "GITLAB_CI": ""}, (), (), ""),
     ("test", RUNNING, ("pytest",), ("/.dockerenv",), ""),
     ("kubernetes", {"KUBERNETES_SERVICE_HOST": "10.0.0.1"}, (), ("/.dockerenv",), ""),
@@ -110,19 +110,21 @@ USE = "import unittest.mock, unittest.case; from deepchecks_telemetry.spool impo
 
 
 @pytest.mark.parametrize("command", [("-m", "unittest", "test_x"), ("-m", "unittest", "discover"), ("test_x.py",)])
-def test_a_run_of_unittest_records_nothing(command: tuple[str, ...], tmp_path: Path, bare: dict[str, str]) -> None:
+def test_a_run_of_unittest_records_nothing(
+    command: tuple[str, ...], tmp_path: Path, bare_environment: dict[str, str]
+) -> None:
     (tmp_path / "test_x.py").write_text(TESTS)
-    bare.pop("DEEPCHECKS_TELEMETRY")
+    bare_environment.pop("DEEPCHECKS_TELEMETRY")
     command = (sys.executable, *command)
-    done = subprocess.run(command, cwd=tmp_path, env=bare, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, cwd=tmp_path, env=bare_environment, capture_output=True, text=True, timeout=60)
     assert done.stdout == "False False\n", done.stderr
-    assert run(USE, bare) == "True"
+    assert run(USE, bare_environment) == "True"
 
 
-def test_a_script_that_imports_pytest_is_not_a_test_run(bare: dict[str, str]) -> None:
+def test_a_script_that_imports_pytest_is_not_a_test_run(bare_environment: dict[str, str]) -> None:
     assert is_test_run({}, sys.modules)
     script = "import os, sys, pytest; from deepchecks_telemetry.spool.consent import resource as e"
-    assert run(f"{script}; print(e.is_test_run(os.environ, sys.modules))", bare) == "False"
+    assert run(f"{script}; print(e.is_test_run(os.environ, sys.modules))", bare_environment) == "False"
 
 
 PLIST = "<key>ProductVersion</key>\n\t<string>{}</string>"
@@ -213,13 +215,13 @@ def test_an_unreadable_system_is_unknown_without_an_error(tmp_path: Path, monkey
     monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.setattr(sys, "ps1", object(), raising=False)
     monkeypatch.setattr(environment, "_OS_RELEASE", (str(tmp_path), str(tmp_path / "gone"), str(binary)))
-    monkeypatch.setattr(environment, "_RUNTIMES", environment._RUNTIMES[-2:])  # what the prompt tells
+    monkeypatch.setattr(environment, "_RUNTIMES", environment._RUNTIMES[-2:])  # the prompt
     told = environment.find()
     assert told[:4] == ("unknown", "linux", "other", "unknown")
     assert (told.runtime, catalogue.is_allowed(told)) == ("repl", True)
 
 
-def test_it_is_found_once_within_two_milliseconds_and_kept_across_a_fork(bare: dict[str, str]) -> None:
+def test_it_is_found_once_within_two_milliseconds_and_kept_across_a_fork(bare_environment: dict[str, str]) -> None:
     script = """
         import sys, time
         from deepchecks_telemetry.spool.consent import resource as environment
@@ -244,7 +246,7 @@ def test_it_is_found_once_within_two_milliseconds_and_kept_across_a_fork(bare: d
         import json
         print(json.dumps([min(took_ms), loaded, forked, found]))
     """
-    took_ms, loaded, forked, found = json.loads(run(textwrap.dedent(script), bare))
+    took_ms, loaded, forked, found = json.loads(run(textwrap.dedent(script), bare_environment))
     assert took_ms < 2
     assert loaded == []
     assert forked
@@ -253,8 +255,8 @@ def test_it_is_found_once_within_two_milliseconds_and_kept_across_a_fork(bare: d
 
 
 @pytest.fixture
-def bare() -> dict[str, str]:
-    """Answer an environment in which nothing tells of pytest, as a user's shell has it."""
+def bare_environment() -> dict[str, str]:
+    """An environment without any sign of pytest, as in a user's shell."""
     return {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
 
 

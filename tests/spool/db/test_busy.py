@@ -1,4 +1,4 @@
-"""A lock is waited for, shortly, and never past the deadline; a transaction is whole or nothing."""
+"""Waits for a lock are short and end at the deadline; a transaction is complete or rolled back."""
 
 import sqlite3
 import time
@@ -11,7 +11,7 @@ import pytest
 from deepchecks_telemetry.spool.db.busy import retry_while_busy, writing
 from deepchecks_telemetry.spool.errors import Busy
 
-SLICE_S = 0.15  # a machine that is shared gives another process its turn
+SLICE_S = 0.15  # a shared machine can run another process meanwhile
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A file is at its path whole or not at all, also where two processes with one number write it at once."""
+"""A file is written completely or not at all, even if two processes with the same process id write it."""
 
 import os
 import stat
@@ -12,7 +12,7 @@ from deepchecks_telemetry.spool.files.atomic import BY_UMASK, TEMPORARY, replace
 
 posix = pytest.mark.skipif(os.name != "posix", reason="Windows has no such permissions")
 
-# Two containers that share a home: each is process 1 in its own.
+# Two containers that share a home directory; in each the process id is 1.
 WRITE = """
 import os, sys
 os.getpid = lambda: 1

@@ -1,4 +1,4 @@
-"""What is written down is on the disk, whole, before anything is done because of it."""
+"""A file is complete and on disk before anything is done because of it."""
 
 import os
 import stat
@@ -19,7 +19,7 @@ posix = pytest.mark.skipif(os.name != "posix", reason="Windows has no such calls
 
 @posix
 def test_a_choice_is_synced_before_and_its_directory_after_the_rename(
-    ours: Home, monkeypatch: pytest.MonkeyPatch
+    dirs: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     done: list[object] = []
     fsync, replace = os.fsync, os.replace
@@ -35,42 +35,42 @@ def test_a_choice_is_synced_before_and_its_directory_after_the_rename(
 
     monkeypatch.setattr(os, "fsync", note_fsync)
     monkeypatch.setattr(os, "replace", note_replace)
-    choose(ours, "local")
+    choose(dirs, "local")
     assert done == [len("local\n"), "its name", "the folder"]
 
 
-def test_a_temporary_file_of_a_killed_process_is_not_part_of_the_choice(ours: Home) -> None:
-    os.makedirs(ours.config, mode=0o700)
-    Path(f"{ours.mode}.{os.getpid()}.new").write_text("off, and more of it than we write")
-    choose(ours, "on")
-    assert Path(ours.mode).read_text() == "on\n"
+def test_a_temporary_file_of_a_killed_process_is_not_part_of_the_choice(dirs: Home) -> None:
+    os.makedirs(dirs.config, mode=0o700)
+    Path(f"{dirs.mode}.{os.getpid()}.new").write_text("off, and more of it than we write")
+    choose(dirs, "on")
+    assert Path(dirs.mode).read_text() == "on\n"
 
 
-def test_an_error_without_a_text_is_reported_by_its_class(ours: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_without_a_text_is_reported_by_its_class(dirs: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(source: str, target: str) -> None:
         raise PermissionError
 
     monkeypatch.setattr(os, "replace", fail)
     with pytest.raises(Unusable, match=r"\(PermissionError\)$"):
-        choose(ours, "on")
+        choose(dirs, "on")
 
 
 @pytest.mark.skipif(not os.path.isdir("/dev/fd"), reason="here nobody tells how many files are open")
-def test_no_file_stays_open_after_a_choice(ours: Home) -> None:
-    choose(ours, "on")
+def test_no_file_stays_open_after_a_choice(dirs: Home) -> None:
+    choose(dirs, "on")
     before = os.listdir("/dev/fd")
     for _ in range(3):
-        choose(ours, "local")
+        choose(dirs, "local")
     assert len(os.listdir("/dev/fd")) == len(before)
 
 
 @posix
-def test_no_choice_is_written_to_a_directory_that_others_can_write(ours: Home) -> None:
-    os.makedirs(ours.config)
-    os.chmod(ours.config, 0o777)
+def test_no_choice_is_written_to_a_directory_that_others_can_write(dirs: Home) -> None:
+    os.makedirs(dirs.config)
+    os.chmod(dirs.config, 0o777)
     with pytest.raises(Unusable, match="your choice cannot be written: the directory"):
-        choose(ours, "on")
-    assert os.listdir(ours.config) == []
+        choose(dirs, "on")
+    assert os.listdir(dirs.config) == []
 
 
 def test_a_directory_that_cannot_be_synced_is_not_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,16 +79,16 @@ def test_a_directory_that_cannot_be_synced_is_not_an_error(tmp_path: Path, monke
         sync_directory(str(tmp_path / "missing"))
 
 
-def test_choosing_off_alone_does_not_close_the_fence(ours: Home, sql: Callable[..., list[object]]) -> None:
+def test_choosing_off_alone_does_not_close_the_fence(dirs: Home, sql: Callable[..., list[object]]) -> None:
     assert record("run-check")
     for epoch in (0, 1):
         sql("UPDATE spool SET epoch = ?", epoch)
-        choose(ours, "off")
+        choose(dirs, "off")
         assert sql("SELECT epoch FROM spool") == [(epoch,)]
 
 
-def test_files_are_not_read_or_written_in_the_locales_encoding(run: Run, ours: Home) -> None:
-    """Two programs of one user can run in different locales, and share these files."""
+def test_files_are_not_read_or_written_in_the_locales_encoding(run: Run, dirs: Home) -> None:
+    """Two programs of one user can run in different locales, and they share these files."""
     code = """
 import os, subprocess, sys
 act = '''

@@ -1,4 +1,4 @@
-"""Where everything of ours lies; knowing it touches no disk."""
+"""The paths of all our files; finding them creates nothing on disk."""
 
 import itertools
 import os
@@ -56,7 +56,7 @@ PATHS = ["", "relative", "/absolute", "/with/slash/", "~/tilde", " /blank"]
 def test_the_directories_are_those_of_platformdirs(monkeypatch: pytest.MonkeyPatch, user: str | None) -> None:
     monkeypatch.delenv("DEEPCHECKS_TELEMETRY_DIR")
     monkeypatch.setenv("HOME", user) if user is not None else monkeypatch.delenv("HOME")
-    # Older ones take relative paths, against the specification, and Python 3.10 gets no newer one.
+    # Older versions accept relative paths, against the specification, and Python 3.10 gets no newer one.
     strict = tuple(map(int, platformdirs.__version__.split(".")[:3])) > (4, 14, 0)
     if not strict and not (user and os.path.isabs(user)):
         pytest.skip("this platformdirs takes a relative home folder")

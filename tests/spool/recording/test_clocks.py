@@ -1,4 +1,4 @@
-"""Clocks that jump back, forward, to 1970: days are UTC, nothing is sealed twice, nothing is kept for ever."""
+"""If the clock jumps back, forward or to 1970, days are UTC, nothing is sealed twice, and everything is sealed."""
 
 import time
 from collections.abc import Callable
@@ -49,7 +49,7 @@ def test_changing_the_time_zone_does_not_change_the_day(zone: str, monkeypatch: 
 
 
 def count_at(monkeypatch: pytest.MonkeyPatch, now: float) -> None:
-    monkeypatch.setattr(watch, "LEASE_S", 0.0)  # the day is read with each look
+    monkeypatch.setattr(watch, "LEASE_S", 0.0)  # the day is read at each check
     for module in (watch, session):
         monkeypatch.setattr(module, "today", lambda: today(lambda: now))
     assert record("run-check")
@@ -57,50 +57,50 @@ def count_at(monkeypatch: pytest.MonkeyPatch, now: float) -> None:
 
 @pytest.mark.parametrize("first", [0.0, NOW - 9 * 365 * DAY_S, NOW + 50 * 365 * DAY_S])
 def test_after_a_jump_of_the_clock_everything_is_sealed_once(
-    ours: Home, monkeypatch: pytest.MonkeyPatch, render: Render, sql: Sql, first: float
+    dirs: Home, monkeypatch: pytest.MonkeyPatch, render: Render, sql: Sql, first: float
 ) -> None:
-    """Before the jump, behind it, and back again, with a batch sealed at each moment."""
+    """Before the jump, after it, and after a jump back, with a batch sealed each time."""
     for now in (first, NOW, first, NOW + DAY_S):
         count_at(monkeypatch, now)
-        assert seal(ours, render, clock=partial(float, now))
-        (batch,) = batches(ours, states=("sealed",))
-        assert mark_attempt(ours, batch, "http://localhost/v1/logs", clock=partial(float, now))
-        assert settle(ours, batch, Disposition(BatchState.DELIVERED, "told"))
-    books = read_accounts(ours)
+        assert seal(dirs, render, clock=partial(float, now))
+        (batch,) = batches(dirs, states=("sealed",))
+        assert mark_attempt(dirs, batch, "http://localhost/v1/logs", clock=partial(float, now))
+        assert settle(dirs, batch, Disposition(BatchState.DELIVERED, "told"))
+    books = read_accounts(dirs)
     assert (books.recorded, books.delivered, books.pending, books.balance) == (4, 4, 0, 0)
-    assert not seal(ours, render)
+    assert not seal(dirs, render)
     assert sql("SELECT sum(events), count(DISTINCT sha256) FROM batches") == [(4, 4)]
 
 
 def test_events_of_a_repeated_day_are_two_batches_with_different_uids(
-    ours: Home, monkeypatch: pytest.MonkeyPatch, render: Render
+    dirs: Home, monkeypatch: pytest.MonkeyPatch, render: Render
 ) -> None:
     bodies = set()
     for _ in range(2):
         count_at(monkeypatch, NOW)
-        assert seal(ours, render)
-        (batch,) = batches(ours, states=("sealed",))
+        assert seal(dirs, render)
+        (batch,) = batches(dirs, states=("sealed",))
         bodies.add(batch.body)
-        settle(ours, batch, Disposition(BatchState.DELIVERED, "told"))
+        settle(dirs, batch, Disposition(BatchState.DELIVERED, "told"))
     assert len(bodies) == 2
 
 
-def test_days_out_of_order_are_counted_separately(ours: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_days_out_of_order_are_counted_separately(dirs: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     for now in (NOW, 0.0, NOW + 3650 * DAY_S, NOW):
         count_at(monkeypatch, now)
-    found = {waiting.day: waiting.count for waiting in read_unsent(ours)}
+    found = {waiting.day: waiting.count for waiting in read_unsent(dirs)}
     assert found == {FIRST_DAY: 1, int(NOW // DAY_S): 2, int(NOW // DAY_S) + 3650: 1}
 
 
-def test_a_schedule_from_a_clock_far_ahead_does_not_stop_uploads(ours: Home) -> None:
+def test_a_schedule_from_a_clock_far_ahead_does_not_stop_uploads(dirs: Home) -> None:
     assert record("run-check")
-    planned = next_due(NOW + 50 * 365 * DAY_S, read_accounts(ours).installation_id or "")
+    planned = next_due(NOW + 50 * 365 * DAY_S, read_accounts(dirs).installation_id or "")
     assert not is_sane(planned, NOW)
-    assert is_sane(next_due(NOW, read_accounts(ours).installation_id or ""), NOW)
+    assert is_sane(next_due(NOW, read_accounts(dirs).installation_id or ""), NOW)
 
 
 def test_counts_of_an_unset_clock_are_recent_enough_for_a_receiver() -> None:
-    """Receivers of ours take the last ten years."""
+    """Our collector accepts the last ten years."""
     pytest.importorskip("starlette")
     from deepchecks_telemetry.collector.otlp import MAX_AGE
 

@@ -1,4 +1,4 @@
-"""The host program never notices: no socket, no thread, no process, nothing said, nothing heavy, no exception."""
+"""The host is not disturbed: no socket, thread, process, output, heavy import or exception."""
 
 import os
 from collections.abc import Callable
@@ -21,7 +21,7 @@ HEAVY = {
     "ssl",
 }
 
-# What the interpreter does is told by its audit events; what record() loads, by what is there before and after.
+# Audit events report what the interpreter does; comparing `sys.modules` shows what record() imports.
 WATCH = """
 import atexit, sys
 before = set(sys.modules)
@@ -43,39 +43,39 @@ assert sum(told) == int(sys.argv[1]), told
 """
 
 
-def test_recording_opens_no_socket_starts_no_process_and_installs_no_hook(ours: Home, run: Run) -> None:
+def test_recording_opens_no_socket_starts_no_process_and_installs_no_hook(dirs: Home, run: Run) -> None:
     run("from deepchecks_telemetry.spool import record; assert record('run-check')")
     assert run(WATCH, "acts") == "\n"
-    assert read_accounts(ours).recorded == 61
+    assert read_accounts(dirs).recorded == 61
 
 
-def test_recording_to_an_existing_spool_imports_nothing_heavy(ours: Home, run: Run) -> None:
+def test_recording_to_an_existing_spool_imports_nothing_heavy(dirs: Home, run: Run) -> None:
     run("from deepchecks_telemetry.spool import record; assert record('run-check')")
     loaded = run(WATCH, "modules").split()
     assert "sqlite3" in loaded
     assert HEAVY & set(loaded) == set()
 
 
-def break_nothing(ours: Home) -> None:
-    """The ground is good."""
+def break_nothing(dirs: Home) -> None:
+    """Break nothing."""
 
 
-def break_by_a_file_in_the_way(ours: Home) -> None:
-    os.makedirs(os.path.dirname(ours.state))
-    Path(ours.state).write_text("a file")
+def break_by_a_file_in_the_way(dirs: Home) -> None:
+    os.makedirs(os.path.dirname(dirs.state))
+    Path(dirs.state).write_text("a file")
 
 
-def break_by_a_folder_at_the_spools_place(ours: Home) -> None:
-    os.makedirs(ours.spool, mode=0o700)
+def break_by_a_folder_at_the_spools_place(dirs: Home) -> None:
+    os.makedirs(dirs.spool, mode=0o700)
 
 
-def break_by_a_folder_at_the_choices_place(ours: Home) -> None:
-    os.makedirs(ours.mode)
+def break_by_a_folder_at_the_choices_place(dirs: Home) -> None:
+    os.makedirs(dirs.mode)
 
 
-def break_by_a_folder_at_the_locks_place(ours: Home) -> None:
-    os.makedirs(ours.lock)
-    os.chmod(ours.state, 0o700)
+def break_by_a_folder_at_the_locks_place(dirs: Home) -> None:
+    os.makedirs(dirs.lock)
+    os.chmod(dirs.state, 0o700)
 
 
 @pytest.mark.parametrize(
@@ -89,9 +89,9 @@ def break_by_a_folder_at_the_locks_place(ours: Home) -> None:
     ],
 )
 def test_record_prints_nothing_and_never_raises(
-    ours: Home, run: Run, ground: Callable[[Home], None], recorded: int
+    dirs: Home, run: Run, ground: Callable[[Home], None], recorded: int
 ) -> None:
-    ground(ours)
+    ground(dirs)
     assert run(SILENT, str(recorded)) == ""
 
 

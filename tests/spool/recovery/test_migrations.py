@@ -1,4 +1,4 @@
-"""Migrations: additive, harmless when done again, in one transaction, and never in the host."""
+"""Migrations are additive, can be repeated, run in one transaction, and never in the host."""
 
 import os
 import sqlite3
@@ -24,14 +24,14 @@ Sql = Callable[..., list[Any]]
 
 
 @pytest.fixture
-def old(ours: Home, sql: Sql) -> Home:
-    """A spool as the first version made it, with one event."""
+def old(dirs: Home, sql: Sql) -> Home:
+    """A spool of the first version, with one event."""
     assert record("run-check")
     close_our_own()
     for table in ("salvaged", "retry_after"):
         sql(f"DROP TABLE {table}")
     sql(f"PRAGMA user_version = {BREAKING}")
-    return ours
+    return dirs
 
 
 def close_our_own() -> None:
@@ -41,7 +41,7 @@ def close_our_own() -> None:
 
 
 def shape(sql: Sql) -> set[tuple[str, str, int, int]]:
-    """Tables and columns with what SQLite holds to be true of them."""
+    """Tables and columns with their properties."""
     query = 'SELECT m.name, c.name, c."notnull", c.pk > 0 FROM sqlite_master m, pragma_table_info(m.name) c'
     return {row for row in sql(f"{query} WHERE m.type = 'table'") if not row[0].startswith("_")}
 
@@ -65,13 +65,13 @@ def test_a_second_migration_changes_nothing(old: Home, sql: Sql) -> None:
     assert sql("SELECT name, sql FROM sqlite_master ORDER BY name") == before
 
 
-def test_migrating_a_new_spool_keeps_its_tables(ours: Home, sql: Sql) -> None:
+def test_migrating_a_new_spool_keeps_its_tables(dirs: Home, sql: Sql) -> None:
     assert record("run-check")
     before = shape(sql)
-    with opened(ours) as connection:
+    with opened(dirs) as connection:
         migrate(connection)
     assert shape(sql) == before
-    assert read_accounts(ours).recorded == 1
+    assert read_accounts(dirs).recorded == 1
 
 
 def test_a_failed_migration_changes_nothing(old: Home, sql: Sql, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""Salvage: what a damaged spool still holds comes back once, what it does not is counted as lost."""
+"""What can be read of a damaged spool is recovered once, and the rest is counted as lost."""
 
 import os
 import sqlite3
@@ -29,7 +29,7 @@ Run = Callable[..., str]
 Sql = Callable[..., list[Any]]
 Render = Callable[[str, list[Row]], bytes]
 
-# A process that leaves its WAL behind, as a killed one does: events in the WAL, counts in the file.
+# A process that leaves its WAL, like a killed one: events in the WAL, counts in the file.
 FILL = """
 import os
 from deepchecks_telemetry.spool.files.paths import find_home
@@ -45,15 +45,15 @@ os._exit(0)
 
 
 @pytest.fixture(autouse=True)
-def _nobody_else_is_at_work(monkeypatch: pytest.MonkeyPatch) -> None:
+def _no_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(upkeep, "SETTLED_S", 0.0)
 
 
 @pytest.fixture
-def filled(ours: Home, run: Run) -> Home:
-    """A spool with 50 folded events and 30 raw ones, the latter in its WAL, that nobody has open."""
+def filled(dirs: Home, run: Run) -> Home:
+    """A spool with 50 folded events and 30 raw ones in its WAL, which no process has open."""
     run(FILL)
-    return ours
+    return dirs
 
 
 def overwrite(path: str, at: int, octets: bytes) -> None:
@@ -67,37 +67,37 @@ def root_of(sql: Sql, name: str) -> int:
     return PAGE_BYTES * (int(page) - 1)
 
 
-def put_all_aside(ours: Home) -> None:
-    quarantine(ours, file_id(ours.spool))
+def quarantine_all(dirs: Home) -> None:
+    quarantine(dirs, file_id(dirs.spool))
 
 
-def counts(ours: Home) -> dict[str, int]:
+def counts(dirs: Home) -> dict[str, int]:
     found: Counter[str] = Counter()
-    for waiting in read_unsent(ours):
+    for waiting in read_unsent(dirs):
         found[waiting.event] += waiting.count
     return dict(found)
 
 
-def test_everything_in_an_intact_copy_is_recovered(ours: Home, sql: Sql, render: Render) -> None:
+def test_everything_in_an_intact_copy_is_recovered(dirs: Home, sql: Sql, render: Render) -> None:
     for name in ("run-check", "run-suite", "run-suite"):
         assert record(name)
-        assert seal(ours, render)
-        (batch,) = batches(ours, states=("sealed",))
-        settle(ours, batch, Disposition(BatchState({"run-check": "delivered"}.get(name, "parked")), "told"))
+        assert seal(dirs, render)
+        (batch,) = batches(dirs, states=("sealed",))
+        settle(dirs, batch, Disposition(BatchState({"run-check": "delivered"}.get(name, "parked")), "told"))
     assert all(record("run-check") for _ in range(5))
     sql("INSERT INTO tallies VALUES ('dropped:busy', 3)")
-    before, ledger, waiting = read_accounts(ours), batches(ours), read_unsent(ours)
+    before, ledger, waiting = read_accounts(dirs), batches(dirs), read_unsent(dirs)
     assert before.balance == 0
-    put_all_aside(ours)
-    assert read_accounts(ours) == before
-    assert batches(ours) == ledger
-    assert read_unsent(ours) == waiting
+    quarantine_all(dirs)
+    assert read_accounts(dirs) == before
+    assert batches(dirs) == ledger
+    assert read_unsent(dirs) == waiting
     assert sql("SELECT saved, lost FROM salvaged") == [(11, 0)]
-    assert quarantined(ours) == []
+    assert quarantined(dirs) == []
 
 
 def test_a_copy_is_salvaged_once_even_if_it_is_not_removed(filled: Home, sql: Sql) -> None:
-    put_all_aside(filled)
+    quarantine_all(filled)
     (copy,) = quarantined(filled)
     octets = {suffix: Path(copy + suffix).read_bytes() for suffix in ("", "-wal")}
     assert counts(filled) == {"run-check": 50, "run-suite": 30}
@@ -119,7 +119,7 @@ def test_a_damaged_index_loses_no_row(filled: Home, sql: Sql) -> None:
 def test_a_spool_with_a_broken_schema_is_kept_and_recording_continues(filled: Home, place: int) -> None:
     overwrite(filled.spool, place, b"\xff\xf5\xa7")
     Path(filled.spool + "-wal").write_bytes(b"")
-    put_all_aside(filled)
+    quarantine_all(filled)
     assert read_accounts(filled).balance == 0
     assert record("run-suite")
     assert counts(filled)["run-suite"] >= 1
@@ -129,7 +129,7 @@ def test_a_spool_with_a_broken_schema_is_kept_and_recording_continues(filled: Ho
 def test_an_event_without_its_environment_gets_the_unknown_one(filled: Home, sql: Sql) -> None:
     sql("PRAGMA wal_checkpoint(TRUNCATE)")
     overwrite(filled.spool, root_of(sql, "environments"), bytes(PAGE_BYTES))
-    put_all_aside(filled)
+    quarantine_all(filled)
     found = read_unsent(filled)
     assert sum(waiting.count for waiting in found) == 80
     assert {tuple(waiting.environment) for waiting in found} == {tuple(UNKNOWN_ENVIRONMENT)}
@@ -139,7 +139,7 @@ def test_an_event_without_its_environment_gets_the_unknown_one(filled: Home, sql
 def test_lost_events_are_counted_and_the_sums_agree(filled: Home, sql: Sql) -> None:
     sql("PRAGMA wal_checkpoint(TRUNCATE)")
     overwrite(filled.spool, root_of(sql, "folded"), os.urandom(PAGE_BYTES))
-    put_all_aside(filled)
+    quarantine_all(filled)
     books = read_accounts(filled)
     assert (books.recorded, books.pending, books.dropped, books.balance) == (80, 30, {"damage": 50}, 0)
     assert sql("SELECT saved, lost FROM salvaged") == [(30, 50)]
@@ -157,29 +157,29 @@ def test_a_file_that_is_not_a_database_is_kept_and_not_read_again(filled: Home) 
 @pytest.mark.parametrize("state", ["sealed", "parked", "exported"])
 @pytest.mark.parametrize("attempts", [0, 1])
 def test_only_a_batch_that_was_never_tried_is_sealed_again(
-    ours: Home, sql: Sql, render: Render, state: str, attempts: int
+    dirs: Home, sql: Sql, render: Render, state: str, attempts: int
 ) -> None:
     assert record("run-check")
-    assert seal(ours, render)
+    assert seal(dirs, render)
     sql("UPDATE batches SET packed = x'1f8b', state = ?, attempts = ?", state, attempts)
-    put_all_aside(ours)
-    books = read_accounts(ours)
+    quarantine_all(dirs)
+    books = read_accounts(dirs)
     anew = attempts == 0 and state != "exported"
     assert (books.pending, books.dropped, books.balance) == (int(anew), {} if anew else {"damage": 1}, 0)
     assert books.batches == 0
 
 
-def test_a_dropped_export_is_recovered_for_a_late_receipt(ours: Home, sql: Sql, render: Render) -> None:
+def test_a_dropped_export_is_recovered_for_a_late_receipt(dirs: Home, sql: Sql, render: Render) -> None:
     assert record("run-check")
-    assert seal(ours, render)
+    assert seal(dirs, render)
     sql("UPDATE batches SET packed = x'', state = 'dropped'")
     sql("INSERT INTO tallies VALUES ('dropped:unsettled', 1)")
-    put_all_aside(ours)
-    books = read_accounts(ours)
+    quarantine_all(dirs)
+    books = read_accounts(dirs)
     assert (books.exported, books.dropped, books.balance) == (0, {"unsettled": 1}, 0)
-    (batch,) = batches(ours)
-    assert settle(ours, batch, Disposition(BatchState.DELIVERED, "from a receipt"), reschedule=False)
-    books = read_accounts(ours)
+    (batch,) = batches(dirs)
+    assert settle(dirs, batch, Disposition(BatchState.DELIVERED, "from a receipt"), reschedule=False)
+    books = read_accounts(dirs)
     assert (books.delivered, books.dropped, books.balance) == (1, {}, 0)
 
 
@@ -187,31 +187,31 @@ def test_a_dropped_export_is_recovered_for_a_late_receipt(ours: Home, sql: Sql, 
     ("column", "value"), [("endpoint", b"\xff\xfe"), ("tried_at", "soon"), ("state", "lost"), ("events", 2**50)]
 )
 def test_a_batch_with_an_invalid_value_is_not_recovered(
-    ours: Home, sql: Sql, render: Render, column: str, value: Any
+    dirs: Home, sql: Sql, render: Render, column: str, value: Any
 ) -> None:
     assert record("run-check")
-    assert seal(ours, render)
+    assert seal(dirs, render)
     sql(f"UPDATE batches SET {column} = ?, attempts = 1", value)
-    put_all_aside(ours)
-    assert batches(ours) == []
-    assert read_accounts(ours).balance == 0
+    quarantine_all(dirs)
+    assert batches(dirs) == []
+    assert read_accounts(dirs).balance == 0
 
 
-def test_free_text_is_not_recovered(ours: Home, sql: Sql) -> None:
+def test_free_text_is_not_recovered(dirs: Home, sql: Sql) -> None:
     assert record("run-check")
     sql("INSERT INTO tallies VALUES ('dropped:by Jane Doe', 2), ('dropped:busy', 1)")
     sql("UPDATE spool SET installation = 'Jane Doe'")
     sql("INSERT INTO environments VALUES (9, 'a', 'b', 'c', 'd', 'e', 'f', 'Jane Doe')")
     sql("INSERT INTO folded VALUES (20500, 1, 9, 5)")
-    put_all_aside(ours)
-    books = read_accounts(ours)
+    quarantine_all(dirs)
+    books = read_accounts(dirs)
     assert books.dropped == {"busy": 1}
     assert books.installation_id != "Jane Doe"
-    assert not [waiting for waiting in read_unsent(ours) if "Jane Doe" in waiting.environment]
+    assert not [waiting for waiting in read_unsent(dirs) if "Jane Doe" in waiting.environment]
 
 
 def test_a_full_disk_loses_no_row(filled: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    put_all_aside(filled)
+    quarantine_all(filled)
     with monkeypatch.context() as patch:
 
         def full(*_: object, **__: object) -> None:
@@ -225,7 +225,7 @@ def test_a_full_disk_loses_no_row(filled: Home, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_crash_during_a_salvage_adds_nothing(filled: Home) -> None:
-    put_all_aside(filled)
+    quarantine_all(filled)
     (copy,) = quarantined(filled)
     from deepchecks_telemetry.spool.db.create import create
 
