@@ -2,6 +2,7 @@
 
 import ast
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -13,6 +14,8 @@ import pytest
 
 CHECKOUT = Path(__file__).parents[1]
 PACKAGES = ["spool", "uploader", "hooks", "collector", "cli"]
+MAPPED = ("spool",)  # the packages whose `__init__.py` files list their modules
+INITS = [path for package in MAPPED for path in sorted((CHECKOUT / package).rglob("__init__.py"))]
 SOURCES = [path for folder in [*PACKAGES, "tests", "benchmarks"] for path in sorted((CHECKOUT / folder).rglob("*.py"))]
 COMMANDS = ['python -m pip install ".[collector]" && deepchecks telemetry tour', "python -m pip install nox && nox"]
 OTHER_MACHINE = ("192.0.2.1", 9)  # TEST-NET-1, which belongs to nobody
@@ -33,6 +36,13 @@ def test_each_package_has_its_own_source_root_and_is_typed(package: str) -> None
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(CHECKOUT).as_posix())
 def test_each_module_has_a_docstring(path: Path) -> None:
     assert ast.get_docstring(ast.parse(path.read_text("utf-8")))
+
+
+@pytest.mark.parametrize("path", INITS, ids=lambda path: path.relative_to(CHECKOUT).as_posix())
+def test_the_docstring_of_a_package_lists_its_modules(path: Path) -> None:
+    listed = re.findall(r"^(\w+/?)  +\S", ast.get_docstring(ast.parse(path.read_text("utf-8"))) or "", re.MULTILINE)
+    modules = [module.stem for module in path.parent.glob("*.py") if module != path]
+    assert sorted(listed) == sorted([*modules, *(f"{init.parent.name}/" for init in path.parent.glob("*/__init__.py"))])
 
 
 def test_the_readme_starts_with_the_two_commands() -> None:
@@ -96,8 +106,8 @@ def test_a_swallowed_refusal_still_fails_the_test(tmp_path: Path) -> None:
 def test_every_directory_is_inside_the_tests_own(tmp_path: Path) -> None:
     from deepchecks_telemetry.spool.files.paths import find_home
 
-    told = find_home(os.environ)
-    assert Path(told.state).is_relative_to(tmp_path)
-    assert Path(told.config).is_relative_to(tmp_path)
+    directories = find_home(os.environ)
+    assert Path(directories.state).is_relative_to(tmp_path)
+    assert Path(directories.config).is_relative_to(tmp_path)
     if sys.platform == "linux":  # on other systems the directories do not depend on the environment
-        assert Path(told.policy).is_relative_to(tmp_path)
+        assert Path(directories.policy).is_relative_to(tmp_path)

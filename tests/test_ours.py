@@ -48,7 +48,7 @@ def test_a_budget_is_kept_or_missed_by_the_measurement(found: float, *, kept: bo
 
 def test_a_missing_measurement_is_neither_kept_nor_missed() -> None:
     figures: dict[str, Any] = {"first_record": {"with_deepchecks": {"not_measured": "deepchecks is not installed"}}}
-    assert {each["kept"] for each in judge(figures)} == {None}
+    assert {figure["kept"] for figure in judge(figures)} == {None}
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="strace is a Linux program")

@@ -118,9 +118,9 @@ def test_no_name_from_the_users_work_is_stored_sent_or_printed(named: Path, rece
     assert any(SENT in body.decode("utf-8", "replace") for body in seen), seen
     assert [part for part in seen if is_marked(part)] == []
     assert [path.name for path in files_of_ours(named.parent) if is_marked(path.read_bytes())] == []
-    told = [enable, preview, flush, telemetry(named, "sent", "1"), telemetry(named, "sent"), *doctors(named)]
-    said = [script.stderr, *(part for done in told for part in (done.stdout, done.stderr))]
-    assert [part for part in said if is_marked(part)] == []
+    runs = [enable, preview, flush, telemetry(named, "sent", "1"), telemetry(named, "sent"), *doctors(named)]
+    output = [script.stderr, *(part for done in runs for part in (done.stdout, done.stderr))]
+    assert [part for part in output if is_marked(part)] == []
 
 
 def doctors(work: Path) -> list["subprocess.CompletedProcess[bytes]"]:

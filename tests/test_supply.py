@@ -51,8 +51,8 @@ def pinned(lock: str) -> dict[str, set[str]]:
 
 
 def wanted(lock: str) -> Iterator[Requirement]:
-    own = [] if lock in TOOLS else RUNTIME
-    yield from map(Requirement, [*own, *grouped(GROUPS[lock])])
+    package_requirements = [] if lock in TOOLS else RUNTIME
+    yield from map(Requirement, [*package_requirements, *grouped(GROUPS[lock])])
 
 
 def grouped(name: str) -> Iterator[str]:
@@ -74,22 +74,22 @@ def test_a_lock_has_versions_and_hashes_but_no_index(lock: str) -> None:
 @pytest.mark.parametrize("lock", GROUPS)
 def test_a_lock_satisfies_pyproject(lock: str) -> None:
     found = pinned(lock)
-    missing = [str(each) for each in wanted(lock) if not found.get(canonicalize_name(each.name))]
+    missing = [str(requirement) for requirement in wanted(lock) if not found.get(canonicalize_name(requirement.name))]
     foreign = [
-        f"{each} is locked as {version}"
-        for each in wanted(lock)
-        for version in found.get(canonicalize_name(each.name), ())
-        if version not in each.specifier
+        f"{requirement} is locked as {version}"
+        for requirement in wanted(lock)
+        for version in found.get(canonicalize_name(requirement.name), ())
+        if version not in requirement.specifier
     ]
     assert (missing, foreign) == ([], []), "pyproject.toml was changed: nox -s lock"
 
 
 def test_the_lowest_versions_are_those_of_pyproject() -> None:
     found = pinned("lowest")
-    for each in map(Requirement, RUNTIME):
-        (bound,) = each.specifier
+    for requirement in map(Requirement, RUNTIME):
+        (bound,) = requirement.specifier
         assert bound.operator == ">="
-        assert {Version(version) for version in found[canonicalize_name(each.name)]} == {Version(bound.version)}
+        assert {Version(version) for version in found[canonicalize_name(requirement.name)]} == {Version(bound.version)}
 
 
 def supplied(name: str, extras: frozenset[str], seen: dict[str, metadata.Distribution]) -> None:
@@ -97,24 +97,24 @@ def supplied(name: str, extras: frozenset[str], seen: dict[str, metadata.Distrib
     if canonicalize_name(name) in seen:
         return
     seen[canonicalize_name(name)] = metadata.distribution(name)
-    for each in map(Requirement, metadata.requires(name) or ()):
-        if each.marker is None or any(each.marker.evaluate({"extra": extra}) for extra in ("", *extras)):
-            supplied(each.name, frozenset(each.extras), seen)
+    for requirement in map(Requirement, metadata.requires(name) or ()):
+        if requirement.marker is None or any(requirement.marker.evaluate({"extra": extra}) for extra in ("", *extras)):
+            supplied(requirement.name, frozenset(requirement.extras), seen)
 
 
 def test_every_dependency_has_a_permissive_licence() -> None:
     seen: dict[str, metadata.Distribution] = {}
     supplied("deepchecks-telemetry", frozenset({"collector"}), seen)
-    said = {name: licence(distribution) for name, distribution in seen.items() if name not in BY_NAME}
-    assert len(said) > len(RUNTIME)
-    assert {name: text for name, text in said.items() if not PERMISSIVE.search(text) or "GPL" in text} == {}
+    licences = {name: licence(distribution) for name, distribution in seen.items() if name not in BY_NAME}
+    assert len(licences) > len(RUNTIME)
+    assert {name: text for name, text in licences.items() if not PERMISSIVE.search(text) or "GPL" in text} == {}
 
 
 def licence(distribution: metadata.Distribution) -> str:
     """All licence metadata of a distribution, without full texts."""
-    told = distribution.metadata
-    texts = [text[:80] for name in ("License-Expression", "License") for text in told.get_all(name) or ()]
-    return " ".join([*texts, *(line for line in told.get_all("Classifier") or () if line.startswith("License"))])
+    metadata_ = distribution.metadata
+    texts = [text[:80] for name in ("License-Expression", "License") for text in metadata_.get_all(name) or ()]
+    return " ".join([*texts, *(line for line in metadata_.get_all("Classifier") or () if line.startswith("License"))])
 
 
 def build(folder: Path, **changes: str) -> Path:
@@ -177,10 +177,10 @@ def test_installing_the_wheel_runs_no_code(built: Path) -> None:
     assert not {"setup.py", "setup.cfg", "hatch_build.py", "hatch.toml"} & names
     assert {"pyproject.toml", "noxfile.py", "SECURITY.md", "requirements/test.txt"} <= names
     assert set(PYPROJECT["build-system"]) == {"requires", "build-backend"}
-    assert [Requirement(each).name for each in PYPROJECT["build-system"]["requires"]] == ["hatchling"]
+    assert [Requirement(requirement).name for requirement in PYPROJECT["build-system"]["requires"]] == ["hatchling"]
     assert PYPROJECT["build-system"]["requires"] == PYPROJECT["dependency-groups"]["build"]
-    told = PYPROJECT["tool"]["hatch"]["build"]
-    assert not [table for table in (told, *told["targets"].values()) if "hooks" in table]
+    settings = PYPROJECT["tool"]["hatch"]["build"]
+    assert not [table for table in (settings, *settings["targets"].values()) if "hooks" in table]
 
 
 def test_each_workflow_action_is_pinned_by_commit() -> None:

@@ -83,7 +83,7 @@ def test_an_endless_response_uses_no_memory_and_settles_nothing(server: Listener
     pipe = subprocess.PIPE
     with subprocess.Popen([sys.executable, "-c", CLIENT], stdin=pipe, stdout=pipe, text=True, bufsize=1) as client:
 
-        def told(answer: "bytes | Say") -> tuple[int, str]:
+        def measure(answer: "bytes | Say") -> tuple[int, str]:
             server.answer = answer
             assert client.stdin is not None
             assert client.stdout is not None
@@ -91,8 +91,8 @@ def test_an_endless_response_uses_no_memory_and_settles_nothing(server: Listener
             held_kib, kind = client.stdout.readline().split()
             return int(held_kib) // 1024, kind
 
-        before, _ = told(b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n")
-        found = {name: told(say) for name, say in ENDLESS.items()}
+        before, _ = measure(b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n")
+        found = {name: measure(say) for name, say in ENDLESS.items()}
         client.stdin.close() if client.stdin else None
         assert client.wait(30) == 0
     assert {kind for _, kind in found.values()} == {"retry"}, found
@@ -129,8 +129,8 @@ def test_an_unexpected_response_settles_nothing(server: Listener) -> None:
         (sent,) = flush(find_home(), Endpoint(f"{server.url}/v1/logs", "a test"), parked=True)
         assert sent.outcome.kind in ("retry", "parked"), name
         assert sent.outcome.reason.isprintable(), name
-        books = read_accounts(find_home())
-        assert (books.sealed + books.parked, books.delivered, books.rejected, books.balance) == (1, 0, 0, 0), name
+        stats = read_accounts(find_home())
+        assert (stats.sealed + stats.parked, stats.delivered, stats.rejected, stats.balance) == (1, 0, 0, 0), name
 
 
 @pytest.mark.parametrize("rejected", [b"9223372036854775807", b'"9223372036854775807"', b"2"])
@@ -139,8 +139,8 @@ def test_a_receiver_cannot_reject_more_than_it_was_sent(server: Listener, reject
     server.answer = OK + b'\r\n{"partialSuccess":{"rejectedLogRecords":' + rejected + b"}}"
     (sent,) = flush(find_home(), Endpoint(f"{server.url}/v1/logs", "a test"))
     assert sent.outcome.kind == "delivered"
-    books = read_accounts(find_home())
-    assert (books.rejected, books.delivered, books.balance) == (1, 0, 0)
+    stats = read_accounts(find_home())
+    assert (stats.rejected, stats.delivered, stats.balance) == (1, 0, 0)
 
 
 @pytest.mark.parametrize("wait", [b"-1", b"soon", b"1e9", b"9" * 60_000, b"Fri, 31 Dec 9999 23:59:59 GMT", b"\xff"])

@@ -36,7 +36,7 @@ def deepchecks(*arguments: object, **named: object) -> "subprocess.CompletedProc
     return subprocess.run(command, capture_output=True, text=True, timeout=QUICK_S, **named)  # type: ignore[call-overload,no-any-return]
 
 
-def here(*arguments: object) -> "subprocess.CompletedProcess[str]":
+def run_in_process(*arguments: object) -> "subprocess.CompletedProcess[str]":
     """Run the command in this process, which takes a tenth of the time."""
     words = ["telemetry", *map(str, arguments)]
     done = CliRunner().invoke(cli.deepchecks, words, catch_exceptions=False)
@@ -125,7 +125,7 @@ def test_a_file_that_is_not_regular_is_refused_without_waiting(
     make(path)
     options = {"deliver": ["--endpoint", server.url], "settle": []}.get(command, ["--store", str(tmp_path / "s.db")])
     # In a process of its own, because it could block.
-    run = deepchecks if make in (a_fifo, a_fifo_that_is_held_open) else here
+    run = deepchecks if make in (a_fifo, a_fifo_that_is_held_open) else run_in_process
     done = run(*command.split(), path, *options)
     assert done.returncode in (1, 2) or make is a_folder, done
     assert SECRET.decode() not in done.stdout + done.stderr
@@ -141,7 +141,7 @@ def test_an_export_does_not_block_on_or_overwrite_an_existing_path(
     assert record("run-check")
     path = stick / "counts.jsonl"
     make(path)
-    done = (deepchecks if make in (a_fifo, a_fifo_that_is_held_open) else here)("export", path)
+    done = (deepchecks if make in (a_fifo, a_fifo_that_is_held_open) else run_in_process)("export", path)
     if make is a_folder:
         assert (done.returncode, len(os.listdir(path))) == (0, 1)
     else:
@@ -154,16 +154,16 @@ def test_a_link_at_an_output_path_is_replaced_and_not_followed(
     stick: Path, carried: Path, server: Listener, tmp_path: Path
 ) -> None:
     theirs = tmp_path / "theirs"
-    first = here("deliver", carried, "--endpoint", server.url)
+    first = run_in_process("deliver", carried, "--endpoint", server.url)
     receipt = Path(first.stdout.rpartition("receipt: ")[2].strip())
     content = receipt.read_bytes()  # whoever has the file can compute its receipt, and the receipt's name
     receipt.unlink()
     receipt.symlink_to(theirs)
-    assert here("deliver", carried, "--endpoint", server.url).returncode == 0
+    assert run_in_process("deliver", carried, "--endpoint", server.url).returncode == 0
     assert (receipt.is_symlink(), receipt.read_bytes()) == (False, content)
     carried.unlink()
     carried.symlink_to(theirs)
-    assert here("export", carried, "--again").returncode == 0
+    assert run_in_process("export", carried, "--again").returncode == 0
     assert (carried.is_symlink(), theirs.exists()) == (False, False)
 
 
@@ -174,9 +174,9 @@ def test_a_file_name_is_printed_as_text_and_not_followed(stick: Path, carried: P
     dashed = stick / "--\x1b[2J.jsonl"
     dashed.write_bytes(b"")
     for done in (
-        here("deliver", named, "--endpoint", server.url),
+        run_in_process("deliver", named, "--endpoint", server.url),
         deepchecks("deliver", dashed.name, "--endpoint", server.url, cwd=stick),
-        here("settle", named),
+        run_in_process("settle", named),
     ):
         assert done.returncode in (1, 2)
         assert (done.stdout + done.stderr).replace("\n", "").isprintable()
@@ -307,7 +307,7 @@ def test_deliver_skips_hostile_files_and_sends_the_others(carried: Path, server:
     for number, poisoned in enumerate(poisons(content).values()):
         files.append(carried.with_name(f"{number}.jsonl"))
         files[-1].write_bytes(poisoned)
-    done = here("deliver", *files, "--endpoint", server.url)
+    done = run_in_process("deliver", *files, "--endpoint", server.url)
     assert (done.returncode, done.stderr.count("Skipped: ")) == (1, len(files) - 1)
     assert bodies(server) == [content[:-1]]
     assert (done.stdout + done.stderr).replace("\n", "").isprintable()
@@ -316,16 +316,16 @@ def test_deliver_skips_hostile_files_and_sends_the_others(carried: Path, server:
 def test_repeated_lines_and_uids_are_counted_once(carried: Path, tmp_path: Path) -> None:
     """Also if they have another installation's id and a larger count: the first one counts."""
     line = carried.read_bytes()
-    said = json.loads(line)
+    request = json.loads(line)
     (installation,) = {
         pair["value"]["stringValue"]
-        for group in said["resourceLogs"]
+        for group in request["resourceLogs"]
         for pair in group["resource"]["attributes"]
         if pair["key"] == "app.installation.id"
     }
     theirs = line.replace(installation.encode(), str(uuid.UUID(int=7)).encode()).replace(b'"1"', b'"900"')
     carried.write_bytes(line + line + theirs)
     with running(tmp_path / "store.db") as url:
-        assert here("deliver", carried, carried, "--endpoint", url).returncode == 0
+        assert run_in_process("deliver", carried, carried, "--endpoint", url).returncode == 0
         found = report(tmp_path / "store.db")
     assert (found.total.events, found.total.rows, found.total.installations) == (2, 2, 1)

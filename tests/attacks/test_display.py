@@ -39,8 +39,8 @@ def telemetry(*words: str, **variables: str) -> Result:
     return CliRunner().invoke(cli.deepchecks, command, prog_name="deepchecks", env=variables, catch_exceptions=False)
 
 
-def is_text(said: str) -> bool:
-    return said.replace("\n", "").isprintable()
+def is_text(output: str) -> bool:
+    return output.replace("\n", "").isprintable()
 
 
 def commands(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
@@ -111,9 +111,9 @@ def test_the_page_shows_a_batch_whose_bytes_are_not_a_request(count: str) -> Non
 @pytest.fixture
 def store(tmp_path: Path) -> Path:
     """A collector's store with three rows."""
-    here = Environment("0.19.1", "linux", "debian", "12", "cpython", "3.11", "script")
+    environment = Environment("0.19.1", "linux", "debian", "12", "cpython", "3.11", "script")
     day = date(2026, 1, 5).isoformat()
-    rows = [Row(f"uid {n}", day, "run-check", 1 + n, here, f"installation {n}") for n in range(3)]
+    rows = [Row(f"uid {n}", day, "run-check", 1 + n, environment, f"installation {n}") for n in range(3)]
     with closing(Store(tmp_path / "store.db")) as opened:
         opened.append(rows, received=date(2026, 1, 6))
     return tmp_path / "store.db"
@@ -149,6 +149,6 @@ def test_no_csv_cell_is_a_formula(formula: str, store: Path) -> None:
 
 def test_json_keeps_every_character_and_is_ascii(store: Path) -> None:
     edit(store, "event", CONTROL)
-    said = telemetry("collector", "report", "--store", str(store), "--json").stdout
-    assert said.isascii()
-    assert CONTROL in json.loads(said)["by_event"]
+    output = telemetry("collector", "report", "--store", str(store), "--json").stdout
+    assert output.isascii()
+    assert CONTROL in json.loads(output)["by_event"]

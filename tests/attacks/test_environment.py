@@ -76,9 +76,9 @@ def test_an_endpoint_variable_with_any_value_sends_nothing_and_is_reported(
 ) -> None:
     monkeypatch.setenv("DEEPCHECKS_TELEMETRY_ENDPOINT", value)
     assert recording.record("run-check")
-    told = status()
-    assert (told["endpoint"], told["sends"]) == (None, False)
-    assert (told["problem"] is None) == (not value.strip())
+    report = status()
+    assert (report["endpoint"], report["sends"]) == (None, False)
+    assert (report["problem"] is None) == (not value.strip())
 
 
 @pytest.mark.parametrize("name", ["HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME"])
@@ -87,11 +87,11 @@ def test_a_relative_xdg_path_creates_nothing_in_the_working_directory(
     name: str, elsewhere: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("DEEPCHECKS_TELEMETRY_DIR")
-    for each in ("XDG_CONFIG_HOME", "XDG_STATE_HOME"):
-        monkeypatch.setenv(each, str(tmp_path / "user")) if each != name else monkeypatch.delenv(each)
+    for variable in ("XDG_CONFIG_HOME", "XDG_STATE_HOME"):
+        monkeypatch.setenv(variable, str(tmp_path / "user")) if variable != name else monkeypatch.delenv(variable)
     monkeypatch.setenv(name, "here")
     found = find_home()
-    folders = [folder for place in found.with_default for folder in place[:3]]
+    folders = [folder for target in found.with_default for folder in target[:3]]
     assert all(map(os.path.isabs, folders))
     assert not any(str(elsewhere) in folder for folder in folders)
 
@@ -102,12 +102,12 @@ def test_a_tilde_is_the_users_home_directory(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_variable_cannot_override_the_policy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    machine, own = tmp_path / "etc" / "xdg", tmp_path / "own"
-    for folder, word in ((machine, "off"), (own, "on")):
+    machine, other = tmp_path / "etc" / "xdg", tmp_path / "other"
+    for folder, word in ((machine, "off"), (other, "on")):
         (folder / "deepchecks" / "telemetry").mkdir(parents=True)
         (folder / "deepchecks" / "telemetry" / "mode").write_text(word)
     monkeypatch.setattr(paths, "USUAL", (".local/state", ".config", str(machine)))
-    monkeypatch.setenv("XDG_CONFIG_DIRS", str(own))
+    monkeypatch.setenv("XDG_CONFIG_DIRS", str(other))
     assert decide(find_home()).mode == "off"
     assert recording.record("run-check") is False
     (machine / "deepchecks" / "telemetry" / "mode").unlink()

@@ -31,9 +31,9 @@ def server() -> Iterator[Listener]:
         yield running
 
 
-def deepchecks(*arguments: str, said: str = "") -> "subprocess.CompletedProcess[str]":
+def deepchecks(*arguments: str, stdin: str = "") -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-m", "deepchecks_telemetry.cli", "telemetry", *arguments]
-    return subprocess.run(command, input=said, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=60)
 
 
 def heads(server: Listener) -> list[list[bytes]]:
@@ -79,14 +79,14 @@ def test_an_invalid_header_is_a_usage_error_and_not_stored(value: str, home: Pat
 
 
 def test_a_token_from_standard_input_is_stored_and_sent_but_not_printed(server: Listener, home: Path) -> None:
-    done = deepchecks("enable", "--endpoint", server.url, "--headers", "-", said="X-Token: hush-hush\n")
+    done = deepchecks("enable", "--endpoint", server.url, "--headers", "-", stdin="X-Token: hush-hush\n")
     assert done.returncode == 0, done.stderr
     assert record("run-check")
     done = deepchecks("flush")
     (head,) = heads(server)
     assert b"x-token: hush-hush" in head
-    said = [deepchecks(*look) for look in (["status", "--explain"], ["sent", "--json"], ["doctor"], ["inspect"])]
-    assert "hush" not in "".join(each.stdout + each.stderr for each in (done, *said))
+    outputs = [deepchecks(*look) for look in (["status", "--explain"], ["sent", "--json"], ["doctor"], ["inspect"])]
+    assert "hush" not in "".join(run.stdout + run.stderr for run in (done, *outputs))
     holders = [path.name for path in home.rglob("*") if path.is_file() and b"hush-hush" in path.read_bytes()]
     assert holders == ["endpoint"]
 

@@ -42,12 +42,12 @@ for package in ("spool", "uploader", "hooks", "cli"):
             import_module(module.name)
 os.setegid(user)
 os.seteuid(user)
-told = [record("run-check")]
+results = [record("run-check")]
 for words in sys.argv[2:]:
     done = CliRunner().invoke(cli.deepchecks, ["telemetry", *words.split()])
     assert done.exception is None or isinstance(done.exception, SystemExit), (words, done.exception)
-    told.append(done.exit_code)
-print(*told)
+    results.append(done.exit_code)
+print(*results)
 os._exit(0)
 """
 COMMANDS = ["status", "enable", "preview", "flush --now", "export out", "view --output -", "disable"]
@@ -128,8 +128,8 @@ def test_a_choice_that_another_user_could_have_written_counts_as_off(dirs: Home,
     os.chmod(dirs.config, mode)
     decision = decide(dirs, {})
     assert (decision.mode, decision.decided_by) == ("off", "your choice")
-    told = {found.name: found.level for found in examine(dirs)}
-    assert told["choice"] == "wrong"
+    levels = {found.name: found.level for found in examine(dirs)}
+    assert levels["choice"] == "wrong"
     assert read_accounts(dirs).recorded == 0
 
 

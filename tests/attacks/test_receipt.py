@@ -27,13 +27,13 @@ def digest(home: Path, tmp_path: Path) -> str:
     return batch.sha256
 
 
-def forged(each: Any, path: Path) -> str:
+def forged(entries: Any, path: Path) -> str:
     """A receipt with any content, whose checksum is right."""
-    path.write_text(json.dumps({"format": FORMAT, "batches": each, "check": _check(each)}))
+    path.write_text(json.dumps({"format": FORMAT, "batches": entries, "check": _check(entries)}))
     return str(path)
 
 
-def books() -> Accounts:
+def stats() -> Accounts:
     found = read_accounts(find_home())
     assert found.balance == 0
     return found
@@ -108,15 +108,15 @@ def test_a_receipt_settles_only_its_digests_and_once(digest: str, tmp_path: Path
     others = [entry("0" * 64), entry(digest[:-1] + ("0" if digest[-1] != "0" else "1"))]
     path = forged([*others, entry(digest), entry(digest, outcome=REJECTED)], tmp_path / "receipt.json")
     settled = settle_receipt(find_home(), read(path))
-    assert [each.news for each in settled] == [False, False, True, False]
-    assert [each.news for each in settle_receipt(find_home(), read(path))] == [False] * 4
-    found = books()
+    assert [entry.news for entry in settled] == [False, False, True, False]
+    assert [entry.news for entry in settle_receipt(find_home(), read(path))] == [False] * 4
+    found = stats()
     assert (found.delivered, found.rejected, found.exported, found.pending) == (2, 0, 0, 1)
 
 
 @pytest.mark.parametrize("rejected", [2, 3, 2**63, 10**400])
 def test_a_receipt_cannot_reject_more_than_was_exported(digest: str, rejected: int, tmp_path: Path) -> None:
     path = forged([entry(digest, rejected_rows=rejected)], tmp_path / "receipt.json")
-    assert [each.news for each in settle_receipt(find_home(), read(path))] == [True]
-    found = books()
+    assert [entry.news for entry in settle_receipt(find_home(), read(path))] == [True]
+    found = stats()
     assert (found.delivered, found.rejected, found.exported) == (0, 2, 0)

@@ -100,8 +100,8 @@ def test_a_hostile_schema_does_nothing_and_recording_continues(statements: str, 
             pytest.skip("this SQLite cannot do that")
     begun = time.monotonic()
     assert recording.record("run-check")
-    books = read_accounts(dirs)
-    assert (books.pending, books.balance, books.attached_endpoint) == (1, 0, None)
+    stats = read_accounts(dirs)
+    assert (stats.pending, stats.balance, stats.attached_endpoint) == (1, 0, None)
     assert time.monotonic() - begun < 5  # without the check, a view would be counted: a billion steps, over 10 s
     assert sql("SELECT name FROM sqlite_master WHERE type IN ('trigger', 'view') OR name = 'more'") == []
 
@@ -137,9 +137,9 @@ def test_a_journal_cannot_make_sqlite_delete_a_file(where: str, dirs: Home, tmp_
         shutil.move(dirs.spool, path)
     Path(path + "-journal").write_bytes(first.ljust(512, b"\0") + last)
     assert recording.record("run-check")
-    books = read_accounts(dirs)
+    stats = read_accounts(dirs)
     assert victim.read_text() == "somebody's thesis"
-    assert (books.recorded, books.balance) == (1, 0)
+    assert (stats.recorded, stats.balance) == (1, 0)
     kept = [name for name in sorted(os.listdir(dirs.state)) if not name.startswith("spool.db.unreadable")]
     assert kept == ["spool.db", "spool.db-shm", "spool.db-wal", "spool.lock"]
 
@@ -179,12 +179,12 @@ def test_a_cyclic_tree_is_given_up(table: str, dirs: Home, sql: Sql, monkeypatch
     lead_in_circles(dirs, table)
     begun = time.monotonic()
     recording.record("run-check")
-    books = read_accounts(dirs)
+    stats = read_accounts(dirs)
     assert time.monotonic() - begun < 20
     assert sql("SELECT count(*) FROM salvaged") == [(1,)]
-    assert books.balance == 0
+    assert stats.balance == 0
     assert recording.record("run-check")
-    assert read_accounts(dirs).pending == books.pending + 1
+    assert read_accounts(dirs).pending == stats.pending + 1
 
 
 def sealed(dirs: Home) -> list[dict[str, Any]]:
@@ -204,10 +204,10 @@ def installation(resource_logs: list[dict[str, Any]]) -> str:
 @pytest.mark.parametrize("text", [SECRET, "", "0" * 36, f"{'0' * 8}-{'0' * 4}-{'0' * 4}-{'0' * 4}-{SECRET[:12]}"])
 def test_an_id_that_is_not_a_uuid_is_replaced_before_sending(text: str, dirs: Home, sql: Sql) -> None:
     sql("UPDATE spool SET installation = ?", text)
-    told = installation(sealed(dirs))
-    assert told != text
-    assert told == read_accounts(dirs).installation_id
-    assert [len(part) for part in told.split("-")] == [8, 4, 4, 4, 12]
+    new_id = installation(sealed(dirs))
+    assert new_id != text
+    assert new_id == read_accounts(dirs).installation_id
+    assert [len(part) for part in new_id.split("-")] == [8, 4, 4, 4, 12]
 
 
 HIDDEN = int.from_bytes(b"acme-co", "big")
@@ -243,8 +243,8 @@ def test_a_changed_request_is_parked_and_not_sent(dirs: Home, sql: Sql) -> None:
 )
 def test_a_request_changed_with_its_digest_is_not_sent(change: tuple[bytes, bytes], dirs: Home, sql: Sql) -> None:
     sealed(dirs)
-    place = f'"{environment.current().runtime}"'.encode()
-    body = batches(dirs)[0].body.replace(place, b'"script"').replace(*change, 1)
+    runtime = f'"{environment.current().runtime}"'.encode()
+    body = batches(dirs)[0].body.replace(runtime, b'"script"').replace(*change, 1)
     sql("UPDATE batches SET packed = ?, sha256 = ?", gzip.compress(body), hashlib.sha256(body).hexdigest())
     posted: list[bytes] = []
 
@@ -253,8 +253,8 @@ def test_a_request_changed_with_its_digest_is_not_sent(change: tuple[bytes, byte
         return Answer(200, {}, b"{}")
 
     assert recording.record("run-check")
-    told = list(flush(dirs, Endpoint("https://receiver.example.org/v1/logs", "a test"), post=post))
-    assert [sent.outcome.kind for sent in told] == ["parked", "delivered"]
+    results = list(flush(dirs, Endpoint("https://receiver.example.org/v1/logs", "a test"), post=post))
+    assert [sent.outcome.kind for sent in results] == ["parked", "delivered"]
     assert len(posted) == 1
     assert SECRET.encode() not in gzip.decompress(posted[0])
 
@@ -315,9 +315,9 @@ def day(dirs: Home) -> int:
 def test_after_a_year_the_installation_has_a_new_id(away: int, dirs: Home, sql: Sql) -> None:
     first = read_accounts(dirs).installation_id
     sql("UPDATE spool SET installed_day = ?", today() - away)
-    told = installation(sealed(dirs))
-    assert told != first
-    assert (read_accounts(dirs).installation_id, day(dirs)) == (told, today())
+    new_id = installation(sealed(dirs))
+    assert new_id != first
+    assert (read_accounts(dirs).installation_id, day(dirs)) == (new_id, today())
 
 
 @pytest.mark.parametrize("away", [0, 1, YEAR - 1, -1])

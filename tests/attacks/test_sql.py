@@ -70,9 +70,9 @@ def spool(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize("statement", OTHERS)
 def test_a_query_sees_the_spool_and_nothing_else(statement: str, spool: Path, tmp_path: Path) -> None:
     before = sorted(path for path in tmp_path.rglob("*") if path.suffix not in {".db-wal", ".db-shm"})
-    with pytest.raises(Failure) as told:
+    with pytest.raises(Failure) as raised:
         query.ask(find_home(), statement)
-    assert told.value.format_message().count("\n") == 0
+    assert raised.value.format_message().count("\n") == 0
     assert sorted(path for path in tmp_path.rglob("*") if path.suffix not in {".db-wal", ".db-shm"}) == before
     assert query.ask(find_home(), "SELECT count(*) AS n FROM events") == [{"n": 1}]
 

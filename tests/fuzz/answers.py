@@ -59,11 +59,11 @@ def server() -> Server:
 
 def wire(_: Path, data: bytes) -> str:
     """The complete bytes that a server sends, with status line and headers."""
-    here = server()
-    here.says, here.asked = data, 0
-    given = post(here.endpoint, PACKED, deadline_s=DEADLINE_S)
+    receiver = server()
+    receiver.says, receiver.asked = data, 0
+    given = post(receiver.endpoint, PACKED, deadline_s=DEADLINE_S)
     # No redirect is followed; only a server without gzip gets a second request.
-    assert here.asked == 1 or (here.asked == 2 and b"415" in data)
+    assert receiver.asked == 1 or (receiver.asked == 2 and b"415" in data)
     assert (given.status is None) == (given.error is not None)
     assert given.error is None or (SENTENCE.fullmatch(given.error) and given.error != "timeout")
     return check_outcome(given, classify(given, now=NOW))
@@ -79,29 +79,29 @@ def answer(_: Path, data: bytes) -> str:
 
 def check_outcome(given: Answer, judged: Outcome) -> str:
     """Only two responses settle a batch: a 400 with OTLP's Status, and a success with OTLP's response."""
-    status, said = given.status or 0, _object(given.body)
+    status, response = given.status or 0, _object(given.body)
     if judged.kind == REJECTED:
         assert status == HTTPStatus.BAD_REQUEST
-        assert said is not None
-        assert "code" in said
-        assert set(said) <= {"code", "message", "details"}
+        assert response is not None
+        assert "code" in response
+        assert set(response) <= {"code", "message", "details"}
     if judged.kind == DELIVERED:
         assert HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES
-        assert said is not None
-        assert not said or "partialSuccess" in said
-    assert judged.rejected_rows == (_told(said) if judged.kind == DELIVERED else 0)
+        assert response is not None
+        assert not response or "partialSuccess" in response
+    assert judged.rejected_rows == (_rejected_rows(response) if judged.kind == DELIVERED else 0)
     assert judged.wait_s is None or (judged.kind == RETRY and 0 <= judged.wait_s <= WEEK_S)
     assert SENTENCE.fullmatch(judged.reason)
     return judged.kind
 
 
-def _told(said: Any) -> int:
-    return int((said.get("partialSuccess") or {}).get("rejectedLogRecords") or 0)
+def _rejected_rows(response: Any) -> int:
+    return int((response.get("partialSuccess") or {}).get("rejectedLogRecords") or 0)
 
 
 def _object(body: bytes) -> dict[str, Any] | None:
     try:
-        said = json.loads(body)
+        response = json.loads(body)
     except (ValueError, RecursionError):
         return None
-    return said if isinstance(said, dict) else None
+    return response if isinstance(response, dict) else None

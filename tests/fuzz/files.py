@@ -67,9 +67,9 @@ def _word(content: bytes) -> str:
     return content.decode("ascii", "replace").strip().lower() if len(content) <= MAX_MODE_BYTES else "too long"
 
 
-def _check_sentence(said: str) -> None:
+def _check_sentence(sentence: str) -> None:
     """Check that an error message repeats nothing of a file but its name."""
-    assert re.fullmatch(r"[A-Za-z0-9 ,;:./()_'-]{10,250}", said)
+    assert re.fullmatch(r"[A-Za-z0-9 ,;:./()_'-]{10,250}", sentence)
 
 
 def _check_endpoint(endpoint: Endpoint, *, allow_http: bool) -> None:
@@ -116,9 +116,9 @@ def courier(folder: Path, data: bytes) -> str:
     assert data[:1] != b"!"
     assert b"".join(request.body + b"\n" for request in taken) == content
     for request in taken:
-        said = json.loads(request.body)
-        assert not [text for text in _leaves(said) if text not in NAMED and not VALUE.fullmatch(text)]
-        records = [log for group in said["resourceLogs"] for scope in group["scopeLogs"] for log in scope["logRecords"]]
+        body = json.loads(request.body)
+        assert not [text for text in _leaves(body) if text not in NAMED and not VALUE.fullmatch(text)]
+        records = [log for group in body["resourceLogs"] for scope in group["scopeLogs"] for log in scope["logRecords"]]
         counts = [int(log["attributes"][1]["value"]["intValue"]) for log in records]
         assert min(counts) > 0
         assert (request.rows, request.events) == (len(counts), sum(counts))
@@ -130,28 +130,28 @@ def _edited(data: bytes) -> bytes:
     number, mark, value = data.partition(b":")
     if not mark or not re.fullmatch(rb"[0-9]{1,3}", number):
         return data
-    said = json.loads(render(INSTALLATION, ROWS))
-    places = list(_places(said))
-    inside, key = places[int(number) % len(places)]
+    request = json.loads(render(INSTALLATION, ROWS))
+    positions = list(_positions(request))
+    inside, key = positions[int(number) % len(positions)]
     inside[key] = "?"
-    return json.dumps(said, separators=(",", ":")).encode().replace(b'"?"', value) + b"\n"
+    return json.dumps(request, separators=(",", ":")).encode().replace(b'"?"', value) + b"\n"
 
 
-def _places(said: Any) -> Iterator[tuple[Any, Any]]:
+def _positions(value: Any) -> Iterator[tuple[Any, Any]]:
     """The position of each value in a request: its container, and its key there."""
-    if isinstance(said, dict | list):
-        for key in list(said) if isinstance(said, dict) else range(len(said)):
-            yield said, key
-            yield from _places(said[key])
+    if isinstance(value, dict | list):
+        for key in list(value) if isinstance(value, dict) else range(len(value)):
+            yield value, key
+            yield from _positions(value[key])
 
 
-def _leaves(said: Any) -> Iterator[str]:
+def _leaves(value: Any) -> Iterator[str]:
     """Every text in a request, including keys; our requests contain no other JSON type."""
-    assert isinstance(said, dict | list | str)
-    if isinstance(said, str):
-        yield said
+    assert isinstance(value, dict | list | str)
+    if isinstance(value, str):
+        yield value
     else:
-        for inner in chain(said, said.values()) if isinstance(said, dict) else said:
+        for inner in chain(value, value.values()) if isinstance(value, dict) else value:
             yield from _leaves(inner)
 
 

@@ -72,18 +72,18 @@ def test_a_pattern_matches_exactly_what_its_field_allows(index: int, data: st.Da
     text = data.draw(
         st.one_of(sound, st.text("0123456789.abrcpostdevun-", max_size=30), st.sampled_from(sorted(LISTED)))
     )
-    place, letter = data.draw(st.integers(0, len(text))), data.draw(st.sampled_from("0.abrc-") | st.characters())
-    for told in (text, text[:place] + letter + text[place:], text[:place] + text[place + 1 :]):
-        assert field.allows(told) == bool(re.fullmatch(field.pattern, told, re.ASCII)), told
+    position, letter = data.draw(st.integers(0, len(text))), data.draw(st.sampled_from("0.abrc-") | st.characters())
+    for variant in (text, text[:position] + letter + text[position:], text[:position] + text[position + 1 :]):
+        assert field.allows(variant) == bool(re.fullmatch(field.pattern, variant, re.ASCII)), variant
 
 
 def numbers(*most: int) -> Iterator[str]:
     """Up to one too many numbers separated by dots, each in turn empty, of maximum length, and too long."""
     yield ""
     for many in range(1, len(most) + 2):
-        for place in range(many):
-            for digits in (0, *{(*most, 1)[place], (*most, 1)[place] + 1}):
-                yield ".".join("9" * (digits if at == place else 1) for at in range(many))
+        for position in range(many):
+            for digits in (0, *{(*most, 1)[position], (*most, 1)[position] + 1}):
+                yield ".".join("9" * (digits if at == position else 1) for at in range(many))
 
 
 def marked(*marks: str, most: int) -> list[str]:
@@ -100,17 +100,17 @@ def every_version() -> Iterator[str]:
 
 def test_is_version_agrees_with_its_pattern_at_every_limit() -> None:
     (field,) = (field for field in FIELDS if field.name == "deepchecks_version")
-    told = {text: field.allows(text) for text in every_version()}
-    assert {True, False} == set(told.values())
-    assert told == {text: bool(re.fullmatch(field.pattern, text, re.ASCII)) for text in told}
+    allowed = {text: field.allows(text) for text in every_version()}
+    assert {True, False} == set(allowed.values())
+    assert allowed == {text: bool(re.fullmatch(field.pattern, text, re.ASCII)) for text in allowed}
 
 
 @pytest.mark.parametrize(("name", "most"), [("os_version", (5, 3)), ("python_version", (2, 3))])
 def test_numeric_fields_agree_with_their_patterns_at_every_limit(name: str, most: tuple[int, ...]) -> None:
     (field,) = (field for field in FIELDS if field.name == name)
-    told = {text: field.allows(text) for text in [*numbers(*most), UNKNOWN, "3.x", "x.3"]}
-    assert {True, False} == set(told.values())
-    assert told == {text: bool(re.fullmatch(field.pattern, text, re.ASCII)) for text in told}
+    allowed = {text: field.allows(text) for text in [*numbers(*most), UNKNOWN, "3.x", "x.3"]}
+    assert {True, False} == set(allowed.values())
+    assert allowed == {text: bool(re.fullmatch(field.pattern, text, re.ASCII)) for text in allowed}
 
 
 @pytest.mark.parametrize("index", [index for index, field in enumerate(FIELDS) if r"\d" not in field.pattern])
@@ -128,8 +128,8 @@ def test_a_day_and_a_count_have_limits() -> None:
 
 
 @given(INDEX, st.integers(0, 20), st.characters())
-def test_a_valid_value_with_a_foreign_character_is_not_allowed(index: int, place: int, letter: str) -> None:
-    text = GOOD[index][:place] + letter + GOOD[index][place:]
+def test_a_valid_value_with_a_foreign_character_is_not_allowed(index: int, position: int, letter: str) -> None:
+    text = GOOD[index][:position] + letter + GOOD[index][position:]
     assert not is_allowed(with_value(index, text)) or is_coarse(text)
 
 

@@ -65,7 +65,7 @@ class Spool(RuleBasedStateMachine):
         self.patch.undo()
         shutil.rmtree(self.folder)
 
-    def there(self) -> bool:
+    def spool_exists(self) -> bool:
         return os.path.exists(self.home.spool)
 
     def count(self, name: str, times: int) -> None:
@@ -90,8 +90,8 @@ class Spool(RuleBasedStateMachine):
     def record_in_a_child_that_is_killed(self, name: str, times: int) -> None:
         pid = os.fork()
         if pid == 0:
-            told = [record(name) for _ in range(times)]
-            os.kill(os.getpid(), signal.SIGKILL if told == [self.mode != "off"] * times else signal.SIGTERM)
+            results = [record(name) for _ in range(times)]
+            os.kill(os.getpid(), signal.SIGKILL if results == [self.mode != "off"] * times else signal.SIGTERM)
         assert os.waitpid(pid, 0)[1] == signal.SIGKILL
         if self.mode != "off":
             self.count(name, times)
@@ -101,13 +101,13 @@ class Spool(RuleBasedStateMachine):
         self.day = day
         self.patch.setattr(watch, "today", lambda: day)
 
-    @precondition(there)
+    @precondition(spool_exists)
     @rule()
     def fold(self) -> None:
         with closing(connect(self.home)) as connection:
             compact(self.home, connection)
 
-    @precondition(there)
+    @precondition(spool_exists)
     @rule(now=st.sampled_from([0.0, 1.7e9, 4e9]))
     def seal(self, now: float) -> None:
         made = seal(self.home, render, clock=lambda: now)
@@ -139,7 +139,7 @@ class Spool(RuleBasedStateMachine):
         refused = len(rows) if state == "rejected" else data.draw(st.integers(0, len(rows) + 1))
         if state not in ("delivered", "rejected"):
             refused = 0
-        assert settle(self.home, batch, Disposition(BatchState(state), "told", rejected_rows=refused)) is True
+        assert settle(self.home, batch, Disposition(BatchState(state), "a test", rejected_rows=refused)) is True
         if state in ("delivered", "rejected"):
             lost = sum(sorted(rows.values())[:refused])
             self.rejected += lost
@@ -204,14 +204,14 @@ class Spool(RuleBasedStateMachine):
 
     @invariant()
     def the_counts_agree_with_the_model(self) -> None:
-        books = read_accounts(self.home)
-        assert books.balance == 0
-        assert (books.recorded, books.pending) == (self.recorded, sum(self.pending.values()))
-        assert (books.delivered, books.rejected) == (self.delivered, self.rejected)
+        stats = read_accounts(self.home)
+        assert stats.balance == 0
+        assert (stats.recorded, stats.pending) == (self.recorded, sum(self.pending.values()))
+        assert (stats.delivered, stats.rejected) == (self.delivered, self.rejected)
         states = ("sealed", "parked", "exported")
-        assert [getattr(books, state) for state in states] == [self.in_state(state) for state in states]
+        assert [getattr(stats, state) for state in states] == [self.in_state(state) for state in states]
         dropped = sum(map(Counter.total, self.dropped.values()))
-        assert (books.batches, books.dropped) == (len(self.waiting), {"unsettled": dropped} if dropped else {})
+        assert (stats.batches, stats.dropped) == (len(self.waiting), {"unsettled": dropped} if dropped else {})
 
     @invariant()
     def unsent_events_agree_with_the_model(self) -> None:

@@ -103,10 +103,10 @@ def test_disable_writes_and_wipes_both_homes_if_a_variable_is_set(moved: dict[st
     assert run(RECORD) == run(RECORD, **moved) == "True\n"
     home = find_home(os.environ | moved)
     erased = erase_all(home)
-    assert [each.home.mode for each in erased] == [home.mode, find_home().mode]
+    assert [result.home.mode for result in erased] == [home.mode, find_home().mode]
     # If only the configuration is moved, the spool is the same.
-    assert sum(each.before.recorded for each in erased) == 2
-    assert find_residue(home, [marker for each in erased for marker in each.markers])[1] == []
+    assert sum(result.before.recorded for result in erased) == 2
+    assert find_residue(home, [marker for result in erased for marker in result.markers])[1] == []
     assert read_accounts(home) == read_accounts(find_home()) == Accounts(closed=True)
     for variables in ({}, moved, {"DEEPCHECKS_TELEMETRY_DIR": "/nowhere"}):
         assert run(RECORD, **variables) == "False\n"
@@ -158,19 +158,19 @@ def test_a_policy_directory_closed_to_the_user_means_off(tmp_path: Path, monkeyp
     if os.geteuid() != 0:
         pytest.skip("only root can be two users")
     tmp_path.chmod(0o711)
-    machine, own = tmp_path / "etc", tmp_path / "own"
-    for folder, word in ((machine, "off"), (own, "on")):
+    machine, other = tmp_path / "etc", tmp_path / "other"
+    for folder, word in ((machine, "off"), (other, "on")):
         (folder / "deepchecks" / "telemetry").mkdir(parents=True)
         (folder / "deepchecks" / "telemetry" / "mode").write_text(word)
     monkeypatch.setattr(paths, "USUAL", (".local/state", ".config", str(machine)))
     (machine / "deepchecks").chmod(0o700)
     assert stat.S_IMODE((machine / "deepchecks").stat().st_mode) == 0o700
-    found = _as_nobody(lambda: decide(find_home({"XDG_CONFIG_DIRS": str(own), "HOME": "/"}), {}))
+    found = _as_nobody(lambda: decide(find_home({"XDG_CONFIG_DIRS": str(other), "HOME": "/"}), {}))
     mode = machine / "deepchecks" / "telemetry" / "mode"
     assert found == f"off by the administrator's policy: {mode} cannot be read: Permission denied"
     mode.unlink()
     mode.parent.rmdir()
-    assert decide(find_home({"XDG_CONFIG_DIRS": str(own), "HOME": "/"}), {}).mode == "on"
+    assert decide(find_home({"XDG_CONFIG_DIRS": str(other), "HOME": "/"}), {}).mode == "on"
 
 
 def _as_nobody(act: "Callable[[], consent.Decision]") -> str:

@@ -120,15 +120,15 @@ def test_a_file_that_is_not_a_spool_is_quarantined_and_reported(dirs: Home, run:
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "beginning"),
     [("+ 2", "3 recorded, but 2 are unaccounted for"), ("- 1", "0 recorded, but 1 more are stored")],
 )
-def test_sums_that_do_not_agree_are_reported(dirs: Home, sql: Sql, change: str, told: str) -> None:
+def test_sums_that_do_not_agree_are_reported(dirs: Home, sql: Sql, change: str, beginning: str) -> None:
     assert record("run-check")
     sql(f"INSERT INTO tallies SELECT 'recovered', 0 {change}")
     found = look(dirs)["conservation"]
     assert found.level == WRONG
-    assert found.text.startswith(told)
+    assert found.text.startswith(beginning)
 
 
 def test_drops_are_a_warning_with_their_reasons(dirs: Home, sql: Sql) -> None:

@@ -47,7 +47,7 @@ def test_an_event_that_is_lost_or_counted_twice_shows_in_the_balance(dirs: Home,
 
 
 def test_the_balance_is_recorded_minus_all_states() -> None:
-    books = Accounts(
+    stats = Accounts(
         recorded=100,
         pending=1,
         sealed=2,
@@ -56,5 +56,5 @@ def test_the_balance_is_recorded_minus_all_states() -> None:
         rejected=5,
         dropped={"busy": 6, "unknown": 7},
     )
-    assert books.balance == 100 - 28
+    assert stats.balance == 100 - 28
     assert Accounts(recorded=10, parked=8).balance == 2

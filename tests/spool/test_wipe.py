@@ -49,7 +49,7 @@ for state, days in (("delivered", 60), ("parked", 1), ("sealed", 1)):
         writer.today = lambda: day
         assert record(name)
     assert seal(home, render)
-    assert settle(home, batches(home)[-1], Disposition(BatchState(state), "told"))
+    assert settle(home, batches(home)[-1], Disposition(BatchState(state), "a test"))
 assert all(record("suite-to-html") for _ in range(1200))
 """
 ERASE = """
@@ -78,8 +78,8 @@ connection._configure = forget
 def residue(dirs: Home, markers: list[bytes]) -> list[str]:
     """The files that still contain a marker, an event's name or a value of the environment; nothing is open here."""
     words = [*markers, b"run-check", b"run-suite", b"suite-to-html", current().python_version.encode()]
-    places = {path.name: path.read_bytes() for top in (dirs.state, dirs.config) for path in Path(top).rglob("*")}
-    return [name for name, content in places.items() if any(word in content for word in words)]
+    contents = {path.name: path.read_bytes() for top in (dirs.state, dirs.config) for path in Path(top).rglob("*")}
+    return [name for name, content in contents.items() if any(word in content for word in words)]
 
 
 @pytest.mark.parametrize("first", ["", CARELESS, OTHER_SQLITE], ids=["sqlite3", "careless", "pysqlite3"])
@@ -89,9 +89,9 @@ def test_disable_leaves_no_byte_of_a_full_spool(dirs: Home, run: Run, first: str
         pytest.importorskip("pysqlite3", reason="pysqlite3-binary is not installed here")
     markers = [word.encode() for word in run(first + LIVE).split()]
     assert residue(dirs, []) != []
-    told = [word.encode() for word in run(first + ERASE).split()]
-    assert len(told) > 4
-    assert residue(dirs, [*markers, *told]) == []
+    identifiers = [word.encode() for word in run(first + ERASE).split()]
+    assert len(identifiers) > 4
+    assert residue(dirs, [*markers, *identifiers]) == []
     assert find_residue(dirs, markers)[1] == []
 
 
@@ -101,9 +101,9 @@ def test_disable_leaves_no_byte_while_another_process_has_the_spool_open(dirs: H
 import subprocess, sys
 def other(*arguments):
     return subprocess.run([sys.executable, "-c", *arguments], capture_output=True, text=True, check=True).stdout
-told = other(sys.argv[1]).split()
-assert len(told) > 4
-print("left:", *other(sys.argv[2], sys.argv[3], "run-check", "suite-to-html", *told).split())
+identifiers = other(sys.argv[1]).split()
+assert len(identifiers) > 4
+print("left:", *other(sys.argv[2], sys.argv[3], "run-check", "suite-to-html", *identifiers).split())
 assert not record("run-check")
 """
     assert run(code, first + ERASE, SCAN, dirs.state).splitlines()[-1] == "left:"
@@ -127,7 +127,7 @@ def test_disable_returns_what_was_recorded_and_resets_every_counter(dirs: Home, 
         assert record("run-check")
         assert seal(dirs, render)
         assert settle(
-            dirs, batches(dirs)[-1], Disposition(BatchState(state), "told", rejected_rows=int(state == "rejected"))
+            dirs, batches(dirs)[-1], Disposition(BatchState(state), "a test", rejected_rows=int(state == "rejected"))
         )
     assert record("run-check")
     erased = erase(dirs)
@@ -174,17 +174,17 @@ def test_a_reader_makes_disable_busy_and_the_next_one_finishes(dirs: Home, monke
 
 def test_disable_waits_for_a_running_upload(dirs: Home) -> None:
     assert record("run-check")
-    told: list[str] = []
+    waits: list[str] = []
     flight: AbstractContextManager[None] = hold(dirs.upload_lock, 1)
     flight.__enter__()
 
     def land() -> None:
-        told.append("waiting")
+        waits.append("waiting")
         assert read_accounts(dirs).closed  # the fence is closed before the wait, so no other request starts meanwhile
         flight.__exit__(None, None, None)
 
     erase(dirs, on_wait=land)
-    assert told == ["waiting"]
+    assert waits == ["waiting"]
     assert read_accounts(dirs).recorded == 0
 
 

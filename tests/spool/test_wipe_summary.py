@@ -47,7 +47,7 @@ def test_each_receiver_is_listed_once_but_not_one_that_only_refused(dirs: Home, 
         assert seal(dirs, render)
         batch = batches(dirs, states=("sealed",))[0]
         assert mark_attempt(dirs, batch, where)
-        assert settle(dirs, batch, Disposition(BatchState(state), "told"))
+        assert settle(dirs, batch, Disposition(BatchState(state), "a test"))
     assert erase(dirs).receivers == ("a", "b")
 
 

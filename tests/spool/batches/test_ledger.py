@@ -73,12 +73,12 @@ def test_a_final_state_moves_every_event_once(
 ) -> None:
     """A partial success does not say which rows were rejected, so the smallest possible number of events is counted."""
     batch = sealed()
-    assert settle(dirs, batch, Disposition(BatchState(state), "told", rejected_rows=refused)) is True
-    books = read_accounts(dirs)
-    assert (books.delivered, books.rejected, books.sealed, books.balance) == (delivered, rejected, 0, 0)
+    assert settle(dirs, batch, Disposition(BatchState(state), "a test", rejected_rows=refused)) is True
+    stats = read_accounts(dirs)
+    assert (stats.delivered, stats.rejected, stats.sealed, stats.balance) == (delivered, rejected, 0, 0)
     assert sql("SELECT count(*) FROM rows") == [(0,)]
     (done,) = batches(dirs)
-    assert (done.state, done.outcome, done.rejected, done.body) == (state, "told", rejected, batch.body)
+    assert (done.state, done.outcome, done.rejected, done.body) == (state, "a test", rejected, batch.body)
 
 
 @pytest.mark.parametrize("first", ["delivered", "rejected"])
@@ -101,15 +101,15 @@ def test_settling_a_settled_batch_changes_nothing(dirs: Home, sealed: Seal, sql:
 @pytest.mark.parametrize("state", ["sealed", "parked", "exported"])
 def test_a_batch_that_is_not_final_keeps_its_rows_and_bytes(dirs: Home, sealed: Seal, sql: Sql, state: str) -> None:
     batch = sealed()
-    assert settle(dirs, batch, Disposition(BatchState(state), "told"))
+    assert settle(dirs, batch, Disposition(BatchState(state), "a test"))
     assert sql("SELECT sum(count) FROM rows") == [(9,)]
     (booked,) = batches(dirs)
     assert (booked.state, booked.packed, booked.sha256) == (state, batch.packed, batch.sha256)
-    books = read_accounts(dirs)
-    assert {name: getattr(books, name) for name in ("sealed", "parked", "exported")} == {
+    stats = read_accounts(dirs)
+    assert {name: getattr(stats, name) for name in ("sealed", "parked", "exported")} == {
         name: 9 * (name == state) for name in ("sealed", "parked", "exported")
     }
-    assert books.balance == 0
+    assert stats.balance == 0
 
 
 def test_failures_are_counted_until_another_outcome(dirs: Home, sealed: Seal, sql: Sql) -> None:
@@ -117,12 +117,12 @@ def test_failures_are_counted_until_another_outcome(dirs: Home, sealed: Seal, sq
     for failures in (1, 2):
         found = Disposition(BatchState.SEALED, "refused", next_upload=100 * failures, retry_after=50, host=HOST)
         assert settle(dirs, batch, found)
-        books = read_accounts(dirs)
-        assert (books.failures, books.next_upload) == (failures, 100 * failures)
+        stats = read_accounts(dirs)
+        assert (stats.failures, stats.next_upload) == (failures, 100 * failures)
         assert sql(WAITS) == [(HOST, 50)]
     assert settle(dirs, batch, Disposition(BatchState.DELIVERED, "delivered", host=HOST))
-    books = read_accounts(dirs)
-    assert (books.failures, books.next_upload) == (0, 200)
+    stats = read_accounts(dirs)
+    assert (stats.failures, stats.next_upload) == (0, 200)
     assert sql(WAITS) == []
 
 
@@ -134,8 +134,8 @@ def test_a_late_settlement_does_not_affect_a_new_batch_of_the_same_number(dirs: 
     assert new.id == old.id
     assert settle(dirs, old, Disposition(BatchState.DELIVERED, "delivered")) is False
     assert mark_attempt(dirs, old, URL) is False
-    books = read_accounts(dirs)
-    assert (books.delivered, books.sealed, books.balance) == (0, 1, 0)
+    stats = read_accounts(dirs)
+    assert (stats.delivered, stats.sealed, stats.balance) == (0, 1, 0)
 
 
 def test_settled_batches_are_kept_up_to_a_limit(dirs: Home, sealed: Seal) -> None:

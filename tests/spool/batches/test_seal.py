@@ -50,8 +50,8 @@ def test_pending_events_are_sealed_by_day_event_and_environment(dirs: Home, sql:
     ]
     stored = sql("SELECT uid, day, count FROM rows ORDER BY uid")
     assert stored == sorted((row.uid, row.day, row.count) for row in seen)
-    books = read_accounts(dirs)
-    assert (books.pending, books.sealed, books.batches, books.balance) == (0, 3, 1, 0)
+    stats = read_accounts(dirs)
+    assert (stats.pending, stats.sealed, stats.batches, stats.balance) == (0, 3, 1, 0)
 
 
 def test_a_batch_has_the_bytes_that_were_rendered(dirs: Home, render: Render) -> None:
@@ -184,12 +184,12 @@ def test_rows_are_ordered_by_day_and_environment(dirs: Home, sql: Sql) -> None:
         return b"body"
 
     assert seal(dirs, show)
-    here = current().deepchecks_version
+    version = current().deepchecks_version
     assert seen == [
-        (1, here, "run-suite"),
+        (1, version, "run-suite"),
         (1, "1.0", "run-check"),
-        (2, here, "package-import"),
-        (2, here, "run-check"),
+        (2, version, "package-import"),
+        (2, version, "run-check"),
         (2, "1.0", "package-import"),
     ]
 
@@ -213,8 +213,8 @@ def test_directly_after_another_batch_only_one_table_is_checked(
 ) -> None:
     seen: list[list[str]] = []
 
-    def note(home: Home, act: Callable[[], bool], *, reads: Iterable[str]) -> bool:
-        seen.append(list(reads))
+    def note(home: Home, act: Callable[[], bool], *, check_tables: Iterable[str]) -> bool:
+        seen.append(list(check_tables))
         return act()
 
     monkeypatch.setattr(sealing, "with_maintenance", note)
@@ -246,8 +246,8 @@ def test_free_text_in_an_edited_file_is_dropped_and_counted(
     (batch,) = batches(dirs)
     assert b"22.04" in batch.body
     assert SECRET.encode() not in batch.body
-    books = read_accounts(dirs)
-    assert (books.sealed, books.dropped, books.balance) == (1, {"unknown": 1}, 0)
+    stats = read_accounts(dirs)
+    assert (stats.sealed, stats.dropped, stats.balance) == (1, {"unknown": 1}, 0)
 
 
 @pytest.mark.parametrize("edit", ["event = 99", "environment = 12345"])
@@ -256,8 +256,8 @@ def test_an_unknown_number_is_dropped_and_counted_on_each_day(dirs: Home, render
     many(sql, 3)
     sql(f"UPDATE events SET {edit}")
     assert seal(dirs, render) is False
-    books = read_accounts(dirs)
-    assert (books.pending, books.batches, books.dropped, books.balance) == (0, 0, {"unknown": 4}, 0)
+    stats = read_accounts(dirs)
+    assert (stats.pending, stats.batches, stats.dropped, stats.balance) == (0, 0, {"unknown": 4}, 0)
 
 
 def test_an_error_in_render_changes_nothing(dirs: Home, render: Render) -> None:
@@ -268,8 +268,8 @@ def test_an_error_in_render_changes_nothing(dirs: Home, render: Render) -> None:
 
     with pytest.raises(RuntimeError):
         seal(dirs, fail)
-    books = read_accounts(dirs)
-    assert (books.pending, books.batches, books.balance) == (1, 0, 0)
+    stats = read_accounts(dirs)
+    assert (stats.pending, stats.batches, stats.balance) == (1, 0, 0)
     assert seal(dirs, render)
 
 
@@ -292,8 +292,8 @@ def test_an_invalid_count_is_not_added_to_the_drops(dirs: Home, render: Render, 
     for event, count in ((2, 10**15), (3, -5), (99, 4)):
         sql("INSERT INTO folded (day, event, environment, count) VALUES (1, ?, 1, ?)", event, count)
     assert seal(dirs, render)
-    books = read_accounts(dirs)
-    assert (books.sealed, books.dropped) == (1, {"unknown": 4})
+    stats = read_accounts(dirs)
+    assert (stats.sealed, stats.dropped) == (1, {"unknown": 4})
 
 
 @pytest.mark.parametrize(

@@ -49,16 +49,16 @@ def test_without_rows_each_rejected_row_counts_as_one_event_at_least(
     batch = sealed("run-check", "run-check", "run-suite")
     assert batch.rows == 2
     sql("DELETE FROM rows")
-    assert settle(dirs, batch, Disposition(BatchState.DELIVERED, "told", rejected_rows=refused), reschedule=False)
-    books = read_accounts(dirs)
-    assert (books.rejected, books.delivered, books.balance) == (rejected, 3 - rejected, 0)
+    assert settle(dirs, batch, Disposition(BatchState.DELIVERED, "a test", rejected_rows=refused), reschedule=False)
+    stats = read_accounts(dirs)
+    assert (stats.rejected, stats.delivered, stats.balance) == (rejected, 3 - rejected, 0)
 
 
 def test_unsent_batches_do_not_displace_settled_ones(dirs: Home, sealed: Seal) -> None:
     for state in ["delivered", "rejected"] * (KEPT_BATCHES // 2):
-        assert settle(dirs, sealed("run-check"), Disposition(BatchState(state), "told"))
+        assert settle(dirs, sealed("run-check"), Disposition(BatchState(state), "a test"))
     for state in ("parked", "exported", "delivered", "delivered"):
-        assert settle(dirs, sealed("run-check"), Disposition(BatchState(state), "told"))
+        assert settle(dirs, sealed("run-check"), Disposition(BatchState(state), "a test"))
     finished = [batch.id for batch in batches(dirs, states=("delivered", "rejected"))]
     assert finished == [*range(3, KEPT_BATCHES + 1), KEPT_BATCHES + 3, KEPT_BATCHES + 4]
     assert [batch.state for batch in batches(dirs, states=("parked", "exported"))] == ["parked", "exported"]
@@ -67,7 +67,7 @@ def test_unsent_batches_do_not_displace_settled_ones(dirs: Home, sealed: Seal) -
 def test_settling_one_batch_changes_no_other(dirs: Home, sealed: Seal, sql: Sql) -> None:
     first, second, third = (sealed(*["run-check"] * count, *["run-suite"] * (count + 1)) for count in (1, 2, 1))
     assert mark_attempt(dirs, second, URL, clock=lambda: 7.0)
-    assert settle(dirs, second, Disposition(BatchState.DELIVERED, "told", rejected_rows=1))
+    assert settle(dirs, second, Disposition(BatchState.DELIVERED, "a test", rejected_rows=1))
     one, _, three = batches(dirs)
     assert (one, three) == (first, third)
     assert sql("SELECT batch, count(*) FROM rows GROUP BY 1") == [(first.id, 2), (third.id, 2)]
@@ -80,7 +80,7 @@ def test_settling_one_batch_changes_no_other(dirs: Home, sealed: Seal, sql: Sql)
 )
 def test_a_batch_that_is_not_final_can_be_tried_again(dirs: Home, sealed: Seal, state: str, tried: bool) -> None:
     batch = sealed("run-check")
-    assert settle(dirs, batch, Disposition(BatchState(state), "told"))
+    assert settle(dirs, batch, Disposition(BatchState(state), "a test"))
     assert mark_attempt(dirs, batch, URL) is tried
     assert batches(dirs)[0].attempts == int(tried)
 
@@ -89,9 +89,9 @@ def test_a_receipt_does_not_change_the_schedule(dirs: Home, sealed: Seal, sql: S
     batch, other = sealed("run-check"), sealed("run-suite")
     refused = Disposition(BatchState.SEALED, "refused", next_upload=100, retry_after=50, host=HOST)
     assert settle(dirs, other, refused)
-    assert settle(dirs, batch, Disposition(BatchState.DELIVERED, "told", next_upload=900), reschedule=False)
-    books = read_accounts(dirs)
-    assert (books.failures, books.next_upload) == (1, 100)
+    assert settle(dirs, batch, Disposition(BatchState.DELIVERED, "a test", next_upload=900), reschedule=False)
+    stats = read_accounts(dirs)
+    assert (stats.failures, stats.next_upload) == (1, 100)
     assert sql(WAITS) == [(HOST, 50)]
 
 
@@ -100,8 +100,8 @@ def test_a_disposition_without_times_keeps_the_schedule_but_no_retry_after(dirs:
     refused = Disposition(BatchState.SEALED, "refused", next_upload=100, retry_after=50, host=HOST)
     assert settle(dirs, batch, refused)
     assert settle(dirs, batch, Disposition(BatchState.PARKED, "refused", host=HOST))
-    books = read_accounts(dirs)
-    assert (books.failures, books.next_upload) == (0, 100)
+    stats = read_accounts(dirs)
+    assert (stats.failures, stats.next_upload) == (0, 100)
     assert sql(WAITS) == []
 
 

@@ -40,9 +40,9 @@ def test_the_most_restrictive_source_decides(
     write(dirs.mode, choice)
     monkeypatch.setattr(consent, "is_test_run", lambda *_: test_run)
     names = ("DEEPCHECKS_TELEMETRY", "DO_NOT_TRACK", *consent.LIBRARY_SWITCHES)
-    for *said, closed in itertools.product(VARIABLES, UNTRACKED, SWITCHES, (None, "false"), (False, True)):
-        environ = {name: value for name, value in zip(names, said, strict=True) if value is not None}
-        variable, untracked, switch, other = said
+    for *values, closed in itertools.product(VARIABLES, UNTRACKED, SWITCHES, (None, "false"), (False, True)):
+        environ = {name: value for name, value in zip(names, values, strict=True) if value is not None}
+        variable, untracked, switch, other = values
         asked = [WORDS[policy], VARIABLES[variable], UNTRACKED[untracked], SWITCHES[switch], other and "off"]
         fence = "off" if closed and choice is None else None
         expected = most_restrictive([*asked, WORDS[choice], fence], "off" if test_run else "on")
@@ -79,8 +79,8 @@ def test_a_test_run_is_off_only_if_no_source_is_set() -> None:
     assert resolve([], test_run=True) == ("off", "a test run", ())
     for mode in ("on", "local"):
         assert resolve([Source("DEEPCHECKS_TELEMETRY", mode)], test_run=True).mode == mode
-    said = [Source("DEEPCHECKS_TELEMETRY", "on"), Source("your choice", "off")]
-    assert resolve(said, test_run=True)[:2] == ("off", "your choice")
+    sources = [Source("DEEPCHECKS_TELEMETRY", "on"), Source("your choice", "off")]
+    assert resolve(sources, test_run=True)[:2] == ("off", "your choice")
 
 
 def test_without_a_source_and_outside_of_tests_it_is_on(dirs: Home, monkeypatch: pytest.MonkeyPatch) -> None:

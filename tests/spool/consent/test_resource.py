@@ -192,8 +192,8 @@ mess = st.lists(words, max_size=8).map("".join)
 def test_only_values_of_the_catalogue_are_returned(names: list[str], release: str, platform: str) -> None:
     if platform == "win32":  # its release is three numbers from Python itself
         return
-    told = (version_of([names]), *system_of(platform, release), platform, "3.11", platform)
-    assert catalogue.is_allowed(environment._checked(told))
+    values = (version_of([names]), *system_of(platform, release), platform, "3.11", platform)
+    assert catalogue.is_allowed(environment._checked(values))
 
 
 def test_the_version_of_windows_is_read_from_its_build(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -203,8 +203,8 @@ def test_the_version_of_windows_is_read_from_its_build(monkeypatch: pytest.Monke
 
 
 def test_free_text_becomes_other_or_unknown() -> None:
-    told = ("acme-1", "beos", "acme-corp-linux", "acme", "acmepython", "3.11", "acme")
-    assert environment._checked(told) == ("unknown", "other", "other", "unknown", "other", "3.11", "other")
+    values = ("acme-1", "beos", "acme-corp-linux", "acme", "acmepython", "3.11", "acme")
+    assert environment._checked(values) == ("unknown", "other", "other", "unknown", "other", "3.11", "other")
 
 
 def test_an_unreadable_system_is_unknown_without_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -216,9 +216,9 @@ def test_an_unreadable_system_is_unknown_without_an_error(tmp_path: Path, monkey
     monkeypatch.setattr(sys, "ps1", object(), raising=False)
     monkeypatch.setattr(environment, "_OS_RELEASE", (str(tmp_path), str(tmp_path / "gone"), str(binary)))
     monkeypatch.setattr(environment, "_RUNTIMES", environment._RUNTIMES[-2:])  # the prompt
-    told = environment.find()
-    assert told[:4] == ("unknown", "linux", "other", "unknown")
-    assert (told.runtime, catalogue.is_allowed(told)) == ("repl", True)
+    values = environment.find()
+    assert values[:4] == ("unknown", "linux", "other", "unknown")
+    assert (values.runtime, catalogue.is_allowed(values)) == ("repl", True)
 
 
 def test_it_is_found_once_within_two_milliseconds_and_kept_across_a_fork(bare_environment: dict[str, str]) -> None:

@@ -228,11 +228,11 @@ def container(tool: Callable[[str], str], tmp_path: Path, dirs: Home, run: Run) 
 def test_containers_of_an_image_with_a_spool_only_count_their_own_events(
     container: Callable[..., list[Any]],
 ) -> None:
-    told = [container(f"container {number}", 2) for number in range(10)]
-    assert [(done, pending, dropped, balance) for done, _, pending, dropped, balance in told] == [
+    outputs = [container(f"container {number}", 2) for number in range(10)]
+    assert [(done, pending, dropped, balance) for done, _, pending, dropped, balance in outputs] == [
         (2, 2, {"copied": 3}, 0)
     ] * 10
-    assert len({installation for _, installation, *_ in told}) == 10
+    assert len({installation for _, installation, *_ in outputs}) == 10
 
 
 def test_a_restarted_container_is_not_a_copy(container: Callable[..., list[Any]]) -> None:

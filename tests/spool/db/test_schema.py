@@ -189,7 +189,7 @@ def test_a_directory_of_any_name_can_contain_a_spool(
 
 
 @pytest.mark.parametrize(
-    ("error", "told"),
+    ("error", "expected"),
     [
         (sqlite3.OperationalError("database is locked"), Busy),
         (sqlite3.OperationalError("database table is locked"), Busy),
@@ -199,14 +199,14 @@ def test_a_directory_of_any_name_can_contain_a_spool(
         (sqlite3.OperationalError("unable to open database file /home/me"), Unusable),
     ],
 )
-def test_an_error_of_sqlite_is_translated_without_a_path(error: sqlite3.Error, told: type[Exception]) -> None:
-    assert type(translate(error)) is told
+def test_an_error_of_sqlite_is_translated_without_a_path(error: sqlite3.Error, expected: type[Exception]) -> None:
+    assert type(translate(error)) is expected
     assert "/" not in str(translate(error))
 
 
-@pytest.mark.parametrize(("code", "told"), [(266, Damaged), (522, Damaged), (778, Unusable), (1034, Unusable)])
-def test_an_unreadable_page_is_damage_but_an_unwritable_one_is_not(code: int, told: type[Exception]) -> None:
+@pytest.mark.parametrize(("code", "expected"), [(266, Damaged), (522, Damaged), (778, Unusable), (1034, Unusable)])
+def test_an_unreadable_page_is_damage_but_an_unwritable_one_is_not(code: int, expected: type[Exception]) -> None:
     """SQLITE_IOERR_READ and _SHORT_READ, against _WRITE and _FSYNC."""
     error = sqlite3.OperationalError("disk I/O error")
     setattr(error, "sqlite_errorcode", code)  # noqa: B010 - Python 3.10 has no such attribute
-    assert type(translate(error)) is told
+    assert type(translate(error)) is expected

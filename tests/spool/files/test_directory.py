@@ -35,9 +35,9 @@ def find_finding(dirs: Home, name: str) -> tuple[str, str]:
 def is_refused(seconds: float = 1.0) -> bool:
     """Whether records are refused, without waiting."""
     begun = time.monotonic()
-    told = [record("run-check") for _ in range(20)]
+    acknowledged = [record("run-check") for _ in range(20)]
     assert time.monotonic() - begun < seconds
-    return not any(told)
+    return not any(acknowledged)
 
 
 def test_a_missing_directory_is_created_for_this_user_alone(dirs: Home) -> None:
@@ -94,10 +94,10 @@ def test_a_spool_that_has_become_read_only_is_reported(dirs: Home, tmp_path: Pat
 
 def unmount(folder: Path) -> None:
     """Unmount; this fails, and so does the test, while any connection is still open."""
-    told = subprocess.run(["umount", str(folder)], capture_output=True, text=True, timeout=30)
-    if told.returncode:
+    done = subprocess.run(["umount", str(folder)], capture_output=True, text=True, timeout=30)
+    if done.returncode:
         subprocess.run(["umount", "--lazy", str(folder)], check=True, timeout=30)
-        pytest.fail(told.stderr)
+        pytest.fail(done.stderr)
 
 
 def close_our_own() -> None:
@@ -249,16 +249,16 @@ def test_processes_on_a_network_file_system_lose_nothing(dirs: Home, network: st
         )
         for _ in range(3)
     ]
-    told = 0
+    acknowledged = 0
     for process in crowd:
         assert process.stdin is not None
         process.stdin.write("go\n")
         process.stdin.flush()
     for process in crowd:
-        told += int(process.communicate(timeout=100)[0])
-    books = read_accounts(dirs)
-    assert (books.pending, books.balance) == (told, 0)
-    assert told > 30  # of 450; in such loops most records do not get the lock in time
+        acknowledged += int(process.communicate(timeout=100)[0])
+    stats = read_accounts(dirs)
+    assert (stats.pending, stats.balance) == (acknowledged, 0)
+    assert acknowledged > 30  # of 450; in such loops most records do not get the lock in time
 
 
 def test_on_a_network_file_system_each_write_holds_the_file_lock(dirs: Home, network: str) -> None:
@@ -268,8 +268,8 @@ def test_on_a_network_file_system_each_write_holds_the_file_lock(dirs: Home, net
     with hold(dirs.lock, 5.0):
         assert not record("run-check")
     assert record("run-check")
-    books = read_accounts(dirs)
-    assert (books.pending, books.dropped, books.balance) == (2, {"busy": 1}, 0)
+    stats = read_accounts(dirs)
+    assert (stats.pending, stats.dropped, stats.balance) == (2, {"busy": 1}, 0)
 
 
 @pytest.mark.parametrize(

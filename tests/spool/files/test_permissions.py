@@ -146,5 +146,5 @@ def test_our_files_are_readable_by_this_user_whatever_the_umask(nobodys: Path, u
 def test_an_unsearchable_home_is_named_as_the_reason(nobodys: Path, run: Run) -> None:
     os.chown(nobodys, 0, 0)
     nobodys.chmod(0o700)
-    said = run(AS_NOBODY + "decision = decide(find_home(), {}); print(decision.mode, decision.reason)")
-    assert said == f"off {nobodys / 'config' / 'mode'} cannot be read: Permission denied\n"
+    output = run(AS_NOBODY + "decision = decide(find_home(), {}); print(decision.mode, decision.reason)")
+    assert output == f"off {nobodys / 'config' / 'mode'} cannot be read: Permission denied\n"

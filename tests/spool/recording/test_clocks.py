@@ -65,9 +65,9 @@ def test_after_a_jump_of_the_clock_everything_is_sealed_once(
         assert seal(dirs, render, clock=partial(float, now))
         (batch,) = batches(dirs, states=("sealed",))
         assert mark_attempt(dirs, batch, "http://localhost/v1/logs", clock=partial(float, now))
-        assert settle(dirs, batch, Disposition(BatchState.DELIVERED, "told"))
-    books = read_accounts(dirs)
-    assert (books.recorded, books.delivered, books.pending, books.balance) == (4, 4, 0, 0)
+        assert settle(dirs, batch, Disposition(BatchState.DELIVERED, "a test"))
+    stats = read_accounts(dirs)
+    assert (stats.recorded, stats.delivered, stats.pending, stats.balance) == (4, 4, 0, 0)
     assert not seal(dirs, render)
     assert sql("SELECT sum(events), count(DISTINCT sha256) FROM batches") == [(4, 4)]
 
@@ -81,7 +81,7 @@ def test_events_of_a_repeated_day_are_two_batches_with_different_uids(
         assert seal(dirs, render)
         (batch,) = batches(dirs, states=("sealed",))
         bodies.add(batch.body)
-        settle(dirs, batch, Disposition(BatchState.DELIVERED, "told"))
+        settle(dirs, batch, Disposition(BatchState.DELIVERED, "a test"))
     assert len(bodies) == 2
 
 

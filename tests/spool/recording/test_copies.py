@@ -40,5 +40,5 @@ assert os.waitpid(pid, 0)[1] == 0
 @pytest.mark.skipif(sys.platform != "linux", reason="counts descriptors and forks")
 def test_a_hundred_copies_of_the_package_share_one_session(dirs: Home, run: Run) -> None:
     assert run(RELOADS) == "0\n"
-    books = read_accounts(dirs)
-    assert (books.pending, books.balance) == (203, 0)
+    stats = read_accounts(dirs)
+    assert (stats.pending, stats.balance) == (203, 0)

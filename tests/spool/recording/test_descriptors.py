@@ -29,11 +29,11 @@ held = []
 for number in range(files):
     held.append(os.open(f"{folder}/{number}", os.O_RDWR | os.O_CREAT))
     os.write(held[-1], pattern)
-told = [record("run-suite") for _ in range(50)]
+results = [record("run-suite") for _ in range(50)]
 foreign = [number for number in range(files) if open(f"{folder}/{number}", "rb").read() != pattern]
 assert foreign == [], foreign
 assert all(os.pread(descriptor, 9000, 0) == pattern for descriptor in held)
-print(1 + sum(told))
+print(1 + sum(results))
 """
 
 
@@ -43,8 +43,8 @@ def test_a_host_that_closes_descriptors_keeps_its_files_and_records(
     dirs: Home, run: Run, close: str, files: int
 ) -> None:
     acknowledged = int(run(HOST, close, str(files)))
-    books = read_accounts(dirs)
-    assert (acknowledged, books.pending, books.balance) == (51, 51, 0)
+    stats = read_accounts(dirs)
+    assert (acknowledged, stats.pending, stats.balance) == (51, 51, 0)
 
 
 # An event is due for a fold in the 10 ms in which only the descriptors of the WAL and shared memory are checked.
@@ -75,8 +75,8 @@ def test_a_fold_does_not_write_to_a_file_of_the_host(dirs: Home, run: Run) -> No
 def test_if_the_host_uses_all_descriptor_numbers_nothing_more_is_recorded(dirs: Home, run: Run) -> None:
     """SQLite has one state for all connections to a file, so another connection would lock the host's file."""
     acknowledged = int(run(HOST, "all", "400"))
-    books = read_accounts(dirs)
-    assert (acknowledged, books.pending, books.balance) == (1, 1, 0)
+    stats = read_accounts(dirs)
+    assert (acknowledged, stats.pending, stats.balance) == (1, 1, 0)
 
 
 def test_descriptors_leave_low_numbers_to_the_host(dirs: Home, run: Run) -> None:

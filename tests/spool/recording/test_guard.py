@@ -76,8 +76,8 @@ def test_a_nested_record_of_the_same_thread_returns_false_immediately(dirs: Home
     assert recording.access(lambda _: record("run-check")) is False
     assert time.monotonic() - started < 0.05
     assert record("run-check")
-    books = read_accounts(dirs)
-    assert (books.pending, books.dropped, books.balance) == (2, {"busy": 1}, 0)
+    stats = read_accounts(dirs)
+    assert (stats.pending, stats.dropped, stats.balance) == (2, {"busy": 1}, 0)
 
 
 def test_a_transaction_left_open_by_an_exception_is_rolled_back(dirs: Home) -> None:
@@ -132,9 +132,9 @@ def test_every_exception_of_a_signal_handler_reaches_the_host(dirs: Home, run: R
     # The standard library swallows an OSError or a ValueError inside `os.path.exists` and similar, also without us.
     allowed = 0.1 if kind in {"TimeoutError", "OSError", "ValueError"} else 0
     assert int(arrived) >= (1 - allowed) * int(raised)
-    books = read_accounts(dirs)
-    assert books.balance == 0
-    assert books.pending >= int(acknowledged)
+    stats = read_accounts(dirs)
+    assert stats.balance == 0
+    assert stats.pending >= int(acknowledged)
 
 
 def test_our_lock_and_filelocks_lock_exclude_each_other(dirs: Home) -> None:

@@ -38,8 +38,8 @@ print(*{"acts": did, "modules": sys.modules, "loaded": set(sys.modules) - before
 SILENT = """
 import os, sys
 from deepchecks_telemetry.spool import record
-told = [record(name) for name in ["run-check", "nonsense", None, 7]]
-assert sum(told) == int(sys.argv[1]), told
+results = [record(name) for name in ["run-check", "nonsense", None, 7]]
+assert sum(results) == int(sys.argv[1]), results
 """
 
 

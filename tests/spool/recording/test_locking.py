@@ -37,7 +37,7 @@ ACTS: dict[str, Callable[[Home, Batch], object]] = {
     "choose": lambda home, _: choose(home, "on"),
     "seal": lambda home, _: seal(home, lambda *_: b"body", while_unsent=True),
     "begin": lambda home, batch: mark_attempt(home, batch, URL),
-    "settle": lambda home, batch: settle(home, batch, Disposition(BatchState.DELIVERED, "told")),
+    "settle": lambda home, batch: settle(home, batch, Disposition(BatchState.DELIVERED, "a test")),
     "erase": lambda home, _: erase(home),
 }
 
@@ -93,8 +93,8 @@ def test_the_file_lock_of_another_process_is_waited_for(
         monkeypatch.setattr(module, name, 0.05)
     with hold(dirs.lock, 1), pytest.raises(Busy):
         ACTS[act](dirs, batch)
-    books = read_accounts(dirs)
-    assert (books.pending, books.sealed, books.balance) == (1, 1, 0)
+    stats = read_accounts(dirs)
+    assert (stats.pending, stats.sealed, stats.balance) == (1, 1, 0)
 
 
 @pytest.mark.parametrize("act", ACTS)
@@ -116,8 +116,8 @@ def test_a_batch_is_stored_completely_or_not_at_all(
     monkeypatch.setattr(sealing, "uuid4", lambda: "the same for all")
     with pytest.raises(Unusable):
         seal(dirs, render)
-    books = read_accounts(dirs)
-    assert (books.pending, books.batches, books.balance) == (2, 0, 0)
+    stats = read_accounts(dirs)
+    assert (stats.pending, stats.batches, stats.balance) == (2, 0, 0)
 
 
 def test_a_disposition_is_stored_completely_or_not_at_all(
@@ -128,7 +128,7 @@ def test_a_disposition_is_stored_completely_or_not_at_all(
 
     monkeypatch.setattr(ledger, "add_tally", fail)
     with pytest.raises(KeyboardInterrupt):
-        settle(dirs, batch, Disposition(BatchState.DELIVERED, "told"))
+        settle(dirs, batch, Disposition(BatchState.DELIVERED, "a test"))
     assert batches(dirs) == [batch]
     assert read_accounts(dirs).balance == 0
 
@@ -201,5 +201,5 @@ def test_a_running_upload_is_reported_before_waiting(dirs: Home, batch: Batch, m
     monkeypatch.setattr(erasing, "hold", note)
     monkeypatch.setattr(erasing, "UPLOAD_WAIT_S", 0.05)
     with hold(dirs.upload_lock, 1), pytest.raises(Busy):
-        erase(dirs, on_wait=lambda: waits.append(("told", 0)))
-    assert waits == [("upload.lock", 0), ("told", 0), ("upload.lock", 0.05)]
+        erase(dirs, on_wait=lambda: waits.append(("on_wait", 0)))
+    assert waits == [("upload.lock", 0), ("on_wait", 0), ("upload.lock", 0.05)]

@@ -52,10 +52,10 @@ import filelock  # what a thread imports during a fork, CPython's own hooks stum
 import os, threading, warnings
 from deepchecks_telemetry.spool import record
 warnings.simplefilter("ignore")
-told, done = [], threading.Event()
+results, done = [], threading.Event()
 def work():
     while not done.is_set():
-        told.append(record("run-check"))
+        results.append(record("run-check"))
 threads = [threading.Thread(target=work) for _ in range(3)]
 for thread in threads: thread.start()
 children = []
@@ -68,7 +68,7 @@ try:
 finally:
     done.set()
     for thread in threads: thread.join()
-print(told.count(True), sum(children))
+print(results.count(True), sum(children))
 """
 
 # A fork outside Python, as in a server that embeds it.
@@ -79,8 +79,8 @@ assert record("run-check")
 pid = ctypes.PyDLL(None).fork()
 if pid == 0:
     started = time.monotonic()
-    told = [record("run-suite") for _ in range(3)]
-    os._exit(not all(told) or time.monotonic() - started > 0.5)
+    results = [record("run-suite") for _ in range(3)]
+    os._exit(not all(results) or time.monotonic() - started > 0.5)
 assert os.waitpid(pid, 0)[1] == 0
 assert record("run-check")
 """
@@ -158,8 +158,8 @@ def test_a_forked_childs_events_survive_its_parents_connection(dirs: Home, run: 
 
 @forks
 def test_a_child_forked_beside_threads_records_and_does_not_hang(dirs: Home, run: Run) -> None:
-    told, children = map(int, run(CROWD).split())
-    assert counts(dirs) == {"run-check": told, "run-suite": children}
+    results, children = map(int, run(CROWD).split())
+    assert counts(dirs) == {"run-check": results, "run-suite": children}
     assert 36 <= children <= 45  # a child whose fork timed out waiting for a thread inside SQLite records nothing
     assert read_accounts(dirs).balance == 0
 
@@ -225,9 +225,9 @@ def test_a_hundred_simultaneous_first_records_create_one_spool(dirs: Home, pytho
         assert starter.stdout.readline() == "ready\n"
     assert not os.path.exists(dirs.state)
     os.close(release)
-    told = [int(starter.communicate(timeout=60)[0]) for starter in starters]
-    books = read_accounts(dirs)
-    assert (books.pending, books.dropped, books.balance) == (sum(told), {}, 0)
-    assert sum(told) > 0  # not all: a process that finds the spool created waits 80 ms for a hundred others, then drops
+    results = [int(starter.communicate(timeout=60)[0]) for starter in starters]
+    stats = read_accounts(dirs)
+    assert (stats.pending, stats.dropped, stats.balance) == (sum(results), {}, 0)
+    assert sum(results) > 0  # not all: with a spool, a process waits only 80 ms for the others, then drops
     assert min(os.listdir(dirs.state)) == "spool.db"
     assert not [name for name in os.listdir(dirs.state) if name.startswith("spool.db.")]

@@ -119,21 +119,21 @@ def test_another_directory_is_another_spool(dirs: Home, tmp_path: Path, monkeypa
 
 
 def test_threads_store_what_they_acknowledge(dirs: Home) -> None:
-    told: list[bool] = []
+    results: list[bool] = []
     start = threading.Barrier(8)
 
     def work() -> None:
         start.wait()
-        told.extend([record("run-check") for _ in range(100)])
+        results.extend([record("run-check") for _ in range(100)])
 
     threads = [threading.Thread(target=work) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    books = read_accounts(dirs)
-    assert len(told) == 800
-    assert (books.pending, books.balance) == (told.count(True), 0)
+    stats = read_accounts(dirs)
+    assert len(results) == 800
+    assert (stats.pending, stats.balance) == (results.count(True), 0)
 
 
 def test_recording_stops_after_disable_and_continues_after_enable(dirs: Home) -> None:
@@ -141,13 +141,13 @@ def test_recording_stops_after_disable_and_continues_after_enable(dirs: Home) ->
     first = read_accounts(dirs).installation_id
     erase(dirs)
     assert not record("run-check")
-    books = read_accounts(dirs)
-    assert (books.recorded, books.installation_id, books.closed) == (0, None, True)
+    stats = read_accounts(dirs)
+    assert (stats.recorded, stats.installation_id, stats.closed) == (0, None, True)
     choose(dirs, "on")
     assert record("run-check")
-    books = read_accounts(dirs)
-    assert (books.recorded, books.pending, books.closed) == (1, 1, False)
-    assert books.installation_id not in {first, None}
+    stats = read_accounts(dirs)
+    assert (stats.recorded, stats.pending, stats.closed) == (1, 1, False)
+    assert stats.installation_id not in {first, None}
 
 
 def test_disable_and_enable_between_two_records_start_an_empty_spool(dirs: Home) -> None:
@@ -225,8 +225,8 @@ def test_a_lock_held_too_long_drops_the_event_and_counts_it_later(dirs: Home) ->
         assert time.monotonic() - started < writer.DEADLINE_S + SLICE_S
         other.execute("ROLLBACK")
     assert record("run-check")
-    books = read_accounts(dirs)
-    assert (books.dropped, books.pending, books.recorded, books.balance) == ({"busy": 2}, 2, 4, 0)
+    stats = read_accounts(dirs)
+    assert (stats.dropped, stats.pending, stats.recorded, stats.balance) == ({"busy": 2}, 2, 4, 0)
 
 
 def test_a_reader_does_not_block_recording(dirs: Home) -> None:
@@ -246,8 +246,8 @@ def test_thousands_of_events_are_folded_and_the_wal_stays_small(dirs: Home, sql:
         longest = max(longest, os.path.getsize(dirs.spool + "-wal"))
     assert longest < 4_000_000
     assert sql("SELECT count(*) < 1000 FROM events") == [(1,)]
-    books = read_accounts(dirs)
-    assert (books.recorded, books.pending, books.balance) == (3500, 3500, 0)
+    stats = read_accounts(dirs)
+    assert (stats.recorded, stats.pending, stats.balance) == (3500, 3500, 0)
 
 
 @pytest.mark.parametrize(

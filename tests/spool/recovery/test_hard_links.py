@@ -40,8 +40,8 @@ def look(folder: Path) -> dict[str, bytes]:
         "import pathlib, sys\n"
         "for path in pathlib.Path(sys.argv[1]).iterdir(): print(path.name, path.read_bytes().hex())"
     )
-    told = subprocess.run([sys.executable, "-c", code, folder], capture_output=True, text=True, check=True).stdout
-    return {name: bytes.fromhex(content) for name, _, content in (line.partition(" ") for line in told.splitlines())}
+    output = subprocess.run([sys.executable, "-c", code, folder], capture_output=True, text=True, check=True).stdout
+    return {name: bytes.fromhex(content) for name, _, content in (line.partition(" ") for line in output.splitlines())}
 
 
 @pytest.fixture
@@ -59,8 +59,8 @@ def test_recording_continues_after_a_backup_and_the_backup_is_unchanged(
     assert set(backup) >= {"spool.db", "spool.db-wal", "spool.lock"}
     before = [batch.sha256 for batch in batches(dirs)]
     assert run(RECORD) == "True\n"
-    books = read_accounts(dirs)
-    assert (books.recorded, books.balance, books.dropped) == (3, 0, {})
+    stats = read_accounts(dirs)
+    assert (stats.recorded, stats.balance, stats.dropped) == (3, 0, {})
     assert [batch.sha256 for batch in batches(dirs)] == before
     assert run(RECORD) == "True\n"
     assert look(tmp_path / "backup") == backup
@@ -75,8 +75,8 @@ def test_a_program_that_records_during_a_backup_loses_nothing(dirs: Home, run: R
     assert record("run-check")  # its file is still at the path, and the backup shares it
     separate(dirs, 1.0)
     acknowledged = 2 + sum(record("run-check") for _ in range(20))
-    books = read_accounts(dirs)
-    assert (books.recorded, books.balance) == (acknowledged, 0)
+    stats = read_accounts(dirs)
+    assert (stats.recorded, stats.balance) == (acknowledged, 0)
     assert acknowledged > 2
     assert set(look(tmp_path / "backup")) == set(before)
 
@@ -86,8 +86,8 @@ def test_nightly_backups_do_not_stop_recording(dirs: Home, run: Run, tmp_path: P
         assert run(RECORD) == "True\n"
         back_up(dirs, tmp_path / str(night))
     assert len(find_set_aside(dirs)) == 7
-    books = read_accounts(dirs)
-    assert (books.recorded, books.balance, books.dropped) == (8, 0, {})
+    stats = read_accounts(dirs)
+    assert (stats.recorded, stats.balance, stats.dropped) == (8, 0, {})
 
 
 def test_doctor_separates_the_spool_and_reports_it(dirs: Home, backup: dict[str, bytes], tmp_path: Path) -> None:
@@ -116,8 +116,8 @@ def test_a_crash_half_way_is_completed_by_the_next_command(
         assert run(RECORD) == "True\n"
         monkeypatch.undo()
         expected = 3
-    books = read_accounts(dirs)
-    assert (books.recorded, books.balance, books.dropped) == (expected, 0, {})
+    stats = read_accounts(dirs)
+    assert (stats.recorded, stats.balance, stats.dropped) == (expected, 0, {})
     assert find_set_aside(dirs) == []
 
 
@@ -149,8 +149,8 @@ def test_backups_while_programs_record_lose_and_double_nothing(dirs: Home, run: 
         if number % 4 == 3:
             assert read_accounts(dirs).balance == 0
     acknowledged = begun + sum(int(host.communicate(timeout=60)[0]) for host in hosts)
-    books = read_accounts(dirs)
-    assert books.balance == 0
+    stats = read_accounts(dirs)
+    assert stats.balance == 0
     # A record that was stored after its lease is not acknowledged.
-    assert 0 <= books.recorded - sum(books.dropped.values()) - acknowledged <= 3 * 12
+    assert 0 <= stats.recorded - sum(stats.dropped.values()) - acknowledged <= 3 * 12
     assert begun > 6

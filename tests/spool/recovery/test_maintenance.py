@@ -40,7 +40,7 @@ class Clock:
 
 
 def test_without_a_spool_nothing_is_created(dirs: Home) -> None:
-    assert with_maintenance(dirs, lambda: "told") == "told"
+    assert with_maintenance(dirs, lambda: "result") == "result"
     assert not os.path.exists(dirs.state)
 
 
@@ -82,9 +82,9 @@ def test_damage_met_by_the_act_is_recovered_once(dirs: Home) -> None:
         met.append(1)
         if len(met) == 1:
             raise Damaged("for once")
-        return "told"
+        return "result"
 
-    assert with_maintenance(dirs, act) == "told"
+    assert with_maintenance(dirs, act) == "result"
 
     def hopeless() -> None:
         met.append(1)
@@ -110,8 +110,8 @@ def test_a_page_of_another_table_is_damage(dirs: Home, sql: Sql, statement: str)
     assert record("run-check")
     sql(statement)
     sql("PRAGMA wal_checkpoint(TRUNCATE)")
-    books = read_accounts(dirs)
-    assert (books.pending, books.balance) == (1, 0)
+    stats = read_accounts(dirs)
+    assert (stats.pending, stats.balance) == (1, 0)
     assert sql("SELECT count(*) FROM salvaged") == [(1,)]
     assert sum(waiting.count for waiting in read_unsent(dirs)) == 1
 

@@ -127,8 +127,8 @@ def test_an_old_spool_is_wiped_without_a_migration(old: Home, sql: Sql) -> None:
 def test_the_list_of_migrations_contains_no_event_name(old: Home, sql: Sql) -> None:
     read_accounts(old)
     with closing(sqlite3.connect(old.spool)) as connection:
-        told = "".join(connection.iterdump())
-    assert not [name for name in ("run-check", "run-suite") if name in told]
+        dump = "".join(connection.iterdump())
+    assert not [name for name in ("run-check", "run-suite") if name in dump]
 
 
 def test_an_old_spool_can_be_sealed(old: Home, render: Callable[[str, list[Row]], bytes]) -> None:

@@ -105,8 +105,8 @@ def test_a_wal_that_was_not_renamed_follows_its_spool(dirs: Home, run: Run, monk
     os.rename(dirs.spool, dirs.spool + ".damaged-1")  # and then the process was killed
     assert record("run-suite")
     assert os.path.getsize(dirs.spool + ".damaged-1-wal")
-    books = read_accounts(dirs)
-    assert (books.pending, books.dropped, books.balance) == (2, {}, 0)
+    stats = read_accounts(dirs)
+    assert (stats.pending, stats.dropped, stats.balance) == (2, {}, 0)
 
 
 def test_an_orphan_wal_is_not_applied_to_the_new_spool(dirs: Home) -> None:
@@ -168,7 +168,7 @@ os._exit(0)
 
 @pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="this system cannot stop a process")
 @pytest.mark.parametrize(
-    ("lease_s", "salvaged", "told", "stored"),
+    ("lease_s", "salvaged", "printed", "stored"),
     [
         ("60", False, ["1", "1"], 3),  # within the lease it is acknowledged, and found by the later salvage
         ("0.01", False, ["0", "1"], 3),  # after the lease it is not acknowledged, but found
@@ -176,7 +176,7 @@ os._exit(0)
     ],
 )
 def test_a_writer_that_stalls_during_a_quarantine_acknowledges_nothing_lost(
-    dirs: Home, lease_s: str, salvaged: bool, told: list[str], stored: int
+    dirs: Home, lease_s: str, salvaged: bool, printed: list[str], stored: int
 ) -> None:
     with subprocess.Popen([sys.executable, "-c", STALLED, lease_s], stdout=subprocess.PIPE, text=True) as writer:
         assert os.WIFSTOPPED(os.waitpid(writer.pid, os.WUNTRACED)[1])
@@ -184,9 +184,9 @@ def test_a_writer_that_stalls_during_a_quarantine_acknowledges_nothing_lost(
         if salvaged:
             assert read_accounts(dirs).recorded == 1
         writer.send_signal(signal.SIGCONT)
-        assert writer.communicate(timeout=60)[0].split() == told
-    books = read_accounts(dirs)
-    assert (books.pending, books.balance) == (stored, 0)
+        assert writer.communicate(timeout=60)[0].split() == printed
+    stats = read_accounts(dirs)
+    assert (stats.pending, stats.balance) == (stored, 0)
 
 
 def test_a_lease_is_a_small_part_of_the_wait_before_a_salvage() -> None:
@@ -196,7 +196,7 @@ def test_a_lease_is_a_small_part_of_the_wait_before_a_salvage() -> None:
 
 
 def test_a_connection_to_a_replaced_file_is_not_used(dirs: Home, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After the old file was opened, and before its WAL, another process quarantines it and records into a new spool."""
+    """After the old file was opened, and before its WAL, another process quarantines it and records into a new one."""
     assert record("run-check")
     configure = db._configure
 
@@ -210,8 +210,8 @@ def test_a_connection_to_a_replaced_file_is_not_used(dirs: Home, run: Run, monke
     monkeypatch.setattr(writer, "DEADLINE_S", 10.0)  # another interpreter starts meanwhile
     close_our_own()
     assert record("run-check")
-    books = read_accounts(dirs)
-    assert (books.pending, books.dropped, books.balance) == (3, {}, 0)
+    stats = read_accounts(dirs)
+    assert (stats.pending, stats.dropped, stats.balance) == (3, {}, 0)
 
 
 def close_our_own() -> None:

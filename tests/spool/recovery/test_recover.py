@@ -83,7 +83,7 @@ def test_everything_in_an_intact_copy_is_recovered(dirs: Home, sql: Sql, render:
         assert record(name)
         assert seal(dirs, render)
         (batch,) = batches(dirs, states=("sealed",))
-        settle(dirs, batch, Disposition(BatchState({"run-check": "delivered"}.get(name, "parked")), "told"))
+        settle(dirs, batch, Disposition(BatchState({"run-check": "delivered"}.get(name, "parked")), "a test"))
     assert all(record("run-check") for _ in range(5))
     sql("INSERT INTO tallies VALUES ('dropped:busy', 3)")
     before, ledger, waiting = read_accounts(dirs), batches(dirs), read_unsent(dirs)
@@ -111,13 +111,13 @@ def test_a_damaged_index_loses_no_row(filled: Home, sql: Sql) -> None:
     overwrite(filled.spool, root_of(sql, "sqlite_autoindex_environments_1"), os.urandom(PAGE_BYTES))
     assert record("run-check")
     assert counts(filled) == {"run-check": 51, "run-suite": 30}
-    books = read_accounts(filled)
-    assert (books.dropped, books.balance) == ({}, 0)
+    stats = read_accounts(filled)
+    assert (stats.dropped, stats.balance) == ({}, 0)
 
 
-@pytest.mark.parametrize("place", [0, 16, 28, 100, 103, 150, 400, 900])
-def test_a_spool_with_a_broken_schema_is_kept_and_recording_continues(filled: Home, place: int) -> None:
-    overwrite(filled.spool, place, b"\xff\xf5\xa7")
+@pytest.mark.parametrize("offset", [0, 16, 28, 100, 103, 150, 400, 900])
+def test_a_spool_with_a_broken_schema_is_kept_and_recording_continues(filled: Home, offset: int) -> None:
+    overwrite(filled.spool, offset, b"\xff\xf5\xa7")
     Path(filled.spool + "-wal").write_bytes(b"")
     quarantine_all(filled)
     assert read_accounts(filled).balance == 0
@@ -140,8 +140,8 @@ def test_lost_events_are_counted_and_the_sums_agree(filled: Home, sql: Sql) -> N
     sql("PRAGMA wal_checkpoint(TRUNCATE)")
     overwrite(filled.spool, root_of(sql, "folded"), os.urandom(PAGE_BYTES))
     quarantine_all(filled)
-    books = read_accounts(filled)
-    assert (books.recorded, books.pending, books.dropped, books.balance) == (80, 30, {"damage": 50}, 0)
+    stats = read_accounts(filled)
+    assert (stats.recorded, stats.pending, stats.dropped, stats.balance) == (80, 30, {"damage": 50}, 0)
     assert sql("SELECT saved, lost FROM salvaged") == [(30, 50)]
 
 
@@ -163,10 +163,10 @@ def test_only_a_batch_that_was_never_tried_is_sealed_again(
     assert seal(dirs, render)
     sql("UPDATE batches SET packed = x'1f8b', state = ?, attempts = ?", state, attempts)
     quarantine_all(dirs)
-    books = read_accounts(dirs)
-    anew = attempts == 0 and state != "exported"
-    assert (books.pending, books.dropped, books.balance) == (int(anew), {} if anew else {"damage": 1}, 0)
-    assert books.batches == 0
+    stats = read_accounts(dirs)
+    again = attempts == 0 and state != "exported"
+    assert (stats.pending, stats.dropped, stats.balance) == (int(again), {} if again else {"damage": 1}, 0)
+    assert stats.batches == 0
 
 
 def test_a_dropped_export_is_recovered_for_a_late_receipt(dirs: Home, sql: Sql, render: Render) -> None:
@@ -175,12 +175,12 @@ def test_a_dropped_export_is_recovered_for_a_late_receipt(dirs: Home, sql: Sql, 
     sql("UPDATE batches SET packed = x'', state = 'dropped'")
     sql("INSERT INTO tallies VALUES ('dropped:unsettled', 1)")
     quarantine_all(dirs)
-    books = read_accounts(dirs)
-    assert (books.exported, books.dropped, books.balance) == (0, {"unsettled": 1}, 0)
+    stats = read_accounts(dirs)
+    assert (stats.exported, stats.dropped, stats.balance) == (0, {"unsettled": 1}, 0)
     (batch,) = batches(dirs)
     assert settle(dirs, batch, Disposition(BatchState.DELIVERED, "from a receipt"), reschedule=False)
-    books = read_accounts(dirs)
-    assert (books.delivered, books.dropped, books.balance) == (1, {}, 0)
+    stats = read_accounts(dirs)
+    assert (stats.delivered, stats.dropped, stats.balance) == (1, {}, 0)
 
 
 @pytest.mark.parametrize(
@@ -204,9 +204,9 @@ def test_free_text_is_not_recovered(dirs: Home, sql: Sql) -> None:
     sql("INSERT INTO environments VALUES (9, 'a', 'b', 'c', 'd', 'e', 'f', 'Jane Doe')")
     sql("INSERT INTO folded VALUES (20500, 1, 9, 5)")
     quarantine_all(dirs)
-    books = read_accounts(dirs)
-    assert books.dropped == {"busy": 1}
-    assert books.installation_id != "Jane Doe"
+    stats = read_accounts(dirs)
+    assert stats.dropped == {"busy": 1}
+    assert stats.installation_id != "Jane Doe"
     assert not [waiting for waiting in read_unsent(dirs) if "Jane Doe" in waiting.environment]
 
 

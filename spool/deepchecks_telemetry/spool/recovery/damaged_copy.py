@@ -37,7 +37,7 @@ Events = dict[int, tuple[Any, ...]]  # day, event and environment by id
 
 @dataclass
 class RecoveredData:
-    """What was read: counts by (day, event, environment), intact batches, tallies, and the number of recorded events."""
+    """What was read: counts by (day, event, environment), intact batches, tallies, and the largest id."""
 
     counts: Counter[tuple[int, int, EnvironmentValues]] = field(default_factory=Counter)
     batches: list[dict[str, Any]] = field(default_factory=list)
