@@ -190,7 +190,7 @@ import sys
 from pathlib import Path
 from deepchecks_telemetry.collector import CollectorError, loader as loading
 from deepchecks_telemetry.uploader.errors import BadFile
-from deepchecks_telemetry.uploader.offline import bundle as courier, receipt
+from deepchecks_telemetry.uploader.offline import bundle, receipt
 def held():
     return int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]) // 1024
 before = held()
@@ -198,7 +198,7 @@ try:
     if sys.argv[1] == "store":
         loading.load(Path(sys.argv[2]).with_name("s.db"), [Path(sys.argv[2])])
         raise BadFile
-    (receipt.read if sys.argv[1] == "receipt" else courier.read_file)(sys.argv[2])
+    (receipt.read if sys.argv[1] == "receipt" else bundle.read_file)(sys.argv[2])
 except (BadFile, CollectorError):
     print(held() - before)
 """
@@ -229,13 +229,13 @@ def a_line_of_depth(path: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "kind", "most_mib"),
     [
-        (a_line_of_10_gb, "courier", 4),
+        (a_line_of_10_gb, "export", 4),
         (a_line_of_10_gb, "receipt", 4),
         (a_line_of_10_gb, "store", 24),
         (many_wrong_lines, "store", 8),
-        (empty_lines, "courier", 160),
-        (a_line_of_many_objects, "courier", 80),
-        (a_line_of_depth, "courier", 40),
+        (empty_lines, "export", 160),
+        (a_line_of_many_objects, "export", 80),
+        (a_line_of_depth, "export", 40),
         (a_line_of_depth, "receipt", 40),
     ],
 )
