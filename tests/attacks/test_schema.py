@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
-from deepchecks_telemetry.spool.db import compaction as fold_
-from deepchecks_telemetry.spool.db import connection as open_
-from deepchecks_telemetry.spool.db.create import PAGE_BYTES as PAGE
+from deepchecks_telemetry.spool.db import compaction
+from deepchecks_telemetry.spool.db import connection as db_connection
+from deepchecks_telemetry.spool.db.create import PAGE_BYTES
 from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.spool.files.regular import JOURNAL_MAGIC
 from deepchecks_telemetry.spool.recording import record as recording
-from deepchecks_telemetry.spool.recovery import damaged_copy as remains_
+from deepchecks_telemetry.spool.recovery import damaged_copy
 from deepchecks_telemetry.spool.stats import read_accounts
 
 pytestmark = pytest.mark.timeout(60)
@@ -85,8 +85,8 @@ def test_a_journal_cannot_make_sqlite_delete_a_file(where: str, dirs: Home, tmp_
     victim = tmp_path / "victim"
     victim.write_text("somebody's thesis")
     name = os.fsencode(victim)
-    first = JOURNAL_MAGIC + struct.pack(">IIIII", 0, 0, os.path.getsize(dirs.spool) // PAGE, 512, PAGE)
-    last = struct.pack(">I", 2**30 // PAGE + 1) + name + struct.pack(">II", len(name), sum(name)) + JOURNAL_MAGIC
+    first = JOURNAL_MAGIC + struct.pack(">IIIII", 0, 0, os.path.getsize(dirs.spool) // PAGE_BYTES, 512, PAGE_BYTES)
+    last = struct.pack(">I", 2**30 // PAGE_BYTES + 1) + name + struct.pack(">II", len(name), sum(name)) + JOURNAL_MAGIC
     path = dirs.spool if where == "spool" else dirs.spool + ".damaged-1"
     if where == "copy":
         shutil.move(dirs.spool, path)
@@ -105,7 +105,7 @@ def lead_in_circles(dirs: Home, table: str) -> None:
         connection.execute("PRAGMA journal_mode = DELETE")
         (root,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", [table]).fetchone()
     octets = Path(dirs.spool).read_bytes()
-    pages = [octets[at : at + PAGE] for at in range(0, len(octets), PAGE)]
+    pages = [octets[at : at + PAGE_BYTES] for at in range(0, len(octets), PAGE_BYTES)]
     leaf, last = pages[root - 1], len(pages)
     pages[root - 1] = way_down(last + 1)
     pages += [*map(way_down, range(last + 2, last + 9)), leaf]
@@ -117,19 +117,19 @@ def lead_in_circles(dirs: Home, table: str) -> None:
 def way_down(below: int) -> bytes:
     """An interior page of a table (sqlite.org/fileformat2.html, 1.6): 60 cells and a last pointer, all to one page."""
     pointer = below.to_bytes(4, "big")
-    starts = range(PAGE - 5, PAGE - 305, -5)
+    starts = range(PAGE_BYTES - 5, PAGE_BYTES - 305, -5)
     header = b"\5\0\0" + (60).to_bytes(2, "big") + starts[-1].to_bytes(2, "big") + b"\0" + pointer
     ways = b"".join(start.to_bytes(2, "big") for start in starts)
     cells = b"".join(pointer + bytes([key]) for key in range(60, 0, -1))
-    return header + ways + bytes(PAGE - len(header + ways + cells)) + cells
+    return header + ways + bytes(PAGE_BYTES - len(header + ways + cells)) + cells
 
 
 @pytest.mark.timeout(30, method="thread")  # a signal does not interrupt a statement of SQLite
 @pytest.mark.parametrize("table", ["events", "spool"])
 def test_a_cyclic_tree_is_given_up(table: str, dirs: Home, sql: Sql, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (open_, fold_):
+    for module in (db_connection, compaction):
         monkeypatch.setattr(module, "HOST_VM_STEPS", 1_000_000)
-    for module in (open_, remains_):
+    for module in (db_connection, damaged_copy):
         monkeypatch.setattr(module, "COMMAND_VM_STEPS", 1_000_000)
     lead_in_circles(dirs, table)
     begun = time.monotonic()

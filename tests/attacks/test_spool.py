@@ -19,7 +19,7 @@ from deepchecks_telemetry.cli.errors import Failure
 from deepchecks_telemetry.cli.look import _say_body
 from deepchecks_telemetry.spool.batches.ledger import batches, mark_attempt
 from deepchecks_telemetry.spool.batches.seal import YEAR, seal
-from deepchecks_telemetry.spool.consent import resource as environment
+from deepchecks_telemetry.spool.consent import resource
 from deepchecks_telemetry.spool.errors import Damaged
 from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.spool.recording import record as recording
@@ -93,7 +93,7 @@ def test_a_changed_request_is_parked_and_not_sent(dirs: Home, sql: Sql) -> None:
 )
 def test_a_request_changed_with_its_digest_is_not_sent(change: tuple[bytes, bytes], dirs: Home, sql: Sql) -> None:
     sealed(dirs)
-    runtime = f'"{environment.current().runtime}"'.encode()
+    runtime = f'"{resource.current().runtime}"'.encode()
     body = batches(dirs)[0].body.replace(runtime, b'"script"').replace(*change, 1)
     sql("UPDATE batches SET packed = ?, sha256 = ?", gzip.compress(body), hashlib.sha256(body).hexdigest())
     posted: list[bytes] = []

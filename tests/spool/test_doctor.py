@@ -9,11 +9,10 @@ from typing import Any
 
 import pytest
 
-from deepchecks_telemetry.spool import doctor as health
-from deepchecks_telemetry.spool import record
+from deepchecks_telemetry.spool import doctor, record
 from deepchecks_telemetry.spool.db.create import PAGE_BYTES
 from deepchecks_telemetry.spool.doctor import OK, WARNING, WRONG, Finding, examine
-from deepchecks_telemetry.spool.files import directory as ground_
+from deepchecks_telemetry.spool.files import directory
 from deepchecks_telemetry.spool.files.lock import hold
 from deepchecks_telemetry.spool.files.paths import Home, find_home
 from deepchecks_telemetry.spool.files.quarantine import quarantine
@@ -86,7 +85,7 @@ def test_unreadable_and_unknown_files_are_reported(dirs: Home) -> None:
 def test_a_network_file_system_is_a_warning(dirs: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     mounts = tmp_path / "mounts"
     mounts.write_text(f"36 35 98:0 / {os.path.realpath(tmp_path)} rw - nfs server:/export rw\n")
-    monkeypatch.setattr(ground_, "MOUNTS", str(mounts))
+    monkeypatch.setattr(directory, "MOUNTS", str(mounts))
     assert record("run-check")
     assert look(dirs)["file system"].level == WARNING
 
@@ -94,7 +93,7 @@ def test_a_network_file_system_is_a_warning(dirs: Home, tmp_path: Path, monkeypa
 def test_a_lock_that_is_held_too_long_is_reported(dirs: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     assert record("run-check")
     with hold(dirs.lock, 1.0):
-        monkeypatch.setattr(health, "hold", lambda path, _: hold(path, 0.0))
+        monkeypatch.setattr(doctor, "hold", lambda path, _: hold(path, 0.0))
         assert look(dirs)["lock"].level == WRONG
 
 
@@ -159,7 +158,7 @@ def test_an_older_spool_will_be_migrated_and_a_newer_one_needs_an_upgrade(dirs: 
 
 def test_a_large_wal_is_a_warning(dirs: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     assert record("run-check")
-    monkeypatch.setattr(health, "MAX_WAL_BYTES", 1000)
+    monkeypatch.setattr(doctor, "MAX_WAL_BYTES", 1000)
     assert look(dirs)["wal"].level == WARNING
 
 

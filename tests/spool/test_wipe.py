@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from deepchecks_telemetry.spool import record
-from deepchecks_telemetry.spool import wipe as erasing
+from deepchecks_telemetry.spool import record, wipe
 from deepchecks_telemetry.spool.batches.ledger import Batch, Disposition, batches, settle
 from deepchecks_telemetry.spool.batches.seal import Row, seal
 from deepchecks_telemetry.spool.choice import choose
@@ -191,7 +190,7 @@ def test_disable_waits_for_a_running_upload(dirs: Home) -> None:
 def test_an_endless_upload_makes_disable_busy_but_nothing_is_recorded(
     dirs: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(erasing, "UPLOAD_WAIT_S", 0.05)
+    monkeypatch.setattr(wipe, "UPLOAD_WAIT_S", 0.05)
     assert record("run-check")
     with hold(dirs.upload_lock, 1):
         with pytest.raises(Busy):

@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from deepchecks_telemetry.spool import record
-from deepchecks_telemetry.spool import wipe as erasing
+from deepchecks_telemetry.spool import record, wipe
 from deepchecks_telemetry.spool.batches.export_files import Export
 from deepchecks_telemetry.spool.batches.exports import register_export
 from deepchecks_telemetry.spool.batches.ledger import Disposition, batches, mark_attempt, settle
@@ -23,7 +22,7 @@ from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.spool.files.quarantine import LEASE_S
 from deepchecks_telemetry.spool.stats import read_accounts
 from deepchecks_telemetry.spool.wipe import erase, find_residue
-from deepchecks_telemetry.uploader.wire import http as transport
+from deepchecks_telemetry.uploader.wire import http
 
 Sql = Callable[..., list[Any]]
 Render = Callable[[str, list[Row]], bytes]
@@ -114,7 +113,7 @@ def test_a_spool_of_a_newer_version_is_removed_completely(dirs: Home, sql: Sql) 
 
 
 def test_copies_are_only_removed_under_the_lock(dirs: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(erasing, "BUSY_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(wipe, "BUSY_TIMEOUT_S", 0.05)
     os.makedirs(dirs.state, mode=0o700)
     Path(dirs.spool + ".damaged-1").write_bytes(b"run-check")
     with hold(dirs.lock, 1), pytest.raises(Busy):
@@ -148,7 +147,7 @@ def test_files_are_searched_as_bytes(dirs: Home) -> None:
 
 
 def test_disable_waits_longer_than_an_upload_can_take() -> None:
-    assert transport.DEADLINE_S < erasing.UPLOAD_WAIT_S <= 60
+    assert http.DEADLINE_S < wipe.UPLOAD_WAIT_S <= 60
 
 
 def test_disable_waits_seconds_not_minutes_for_a_reader() -> None:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deepchecks_telemetry.spool import catalogue
-from deepchecks_telemetry.spool.consent import resource as environment
+from deepchecks_telemetry.spool.consent import resource
 from deepchecks_telemetry.spool.consent.resource import Traces, is_test_run, runtime_of, system_of, version_of
 
 KERNEL = "ipykernel.kernelapp"
@@ -76,7 +76,7 @@ def test_the_runtime_is_the_first_whose_traces_match(
 
 def test_the_runtimes_are_those_of_the_catalogue() -> None:
     assert {expected for expected, *_ in RUNTIMES} == set(catalogue.RUNTIMES) - {"other"}
-    assert {runtime for runtime, _ in environment._RUNTIMES} <= set(catalogue.RUNTIMES)
+    assert {runtime for runtime, _ in resource._RUNTIMES} <= set(catalogue.RUNTIMES)
 
 
 @pytest.mark.parametrize(
@@ -193,18 +193,18 @@ def test_only_values_of_the_catalogue_are_returned(names: list[str], release: st
     if platform == "win32":  # its release is three numbers from Python itself
         return
     values = (version_of([names]), *system_of(platform, release), platform, "3.11", platform)
-    assert catalogue.is_allowed(environment._checked(values))
+    assert catalogue.is_allowed(resource._checked(values))
 
 
 def test_the_version_of_windows_is_read_from_its_build(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "win32")
     monkeypatch.setattr(sys, "getwindowsversion", lambda: (10, 0, 22631, 2, ""), raising=False)
-    assert environment.find()[1:4] == ("windows", "windows", "11")
+    assert resource.find()[1:4] == ("windows", "windows", "11")
 
 
 def test_free_text_becomes_other_or_unknown() -> None:
     values = ("acme-1", "beos", "acme-corp-linux", "acme", "acmepython", "3.11", "acme")
-    assert environment._checked(values) == ("unknown", "other", "other", "unknown", "other", "3.11", "other")
+    assert resource._checked(values) == ("unknown", "other", "other", "unknown", "other", "3.11", "other")
 
 
 def test_an_unreadable_system_is_unknown_without_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -214,9 +214,9 @@ def test_an_unreadable_system_is_unknown_without_an_error(tmp_path: Path, monkey
     monkeypatch.setattr(sys, "path", [None, os.fsencode(tmp_path), str(zipped), str(tmp_path / "gone"), "nul\0nul"])
     monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.setattr(sys, "ps1", object(), raising=False)
-    monkeypatch.setattr(environment, "_OS_RELEASE", (str(tmp_path), str(tmp_path / "gone"), str(binary)))
-    monkeypatch.setattr(environment, "_RUNTIMES", environment._RUNTIMES[-2:])  # the prompt
-    values = environment.find()
+    monkeypatch.setattr(resource, "_OS_RELEASE", (str(tmp_path), str(tmp_path / "gone"), str(binary)))
+    monkeypatch.setattr(resource, "_RUNTIMES", resource._RUNTIMES[-2:])  # the prompt
+    values = resource.find()
     assert values[:4] == ("unknown", "linux", "other", "unknown")
     assert (values.runtime, catalogue.is_allowed(values)) == ("repl", True)
 

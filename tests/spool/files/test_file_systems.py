@@ -12,7 +12,7 @@ import pytest
 from deepchecks_telemetry.spool import record
 from deepchecks_telemetry.spool.doctor import WARNING, examine
 from deepchecks_telemetry.spool.errors import Unusable
-from deepchecks_telemetry.spool.files import directory as ground_
+from deepchecks_telemetry.spool.files import directory
 from deepchecks_telemetry.spool.files.directory import LOCAL, check_state_dir, is_remote, read_mount
 from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.spool.recording import writer
@@ -30,7 +30,7 @@ def network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     mounts.write_text(
         MOUNT.format(point="/", kind="ext4") + MOUNT.format(point=os.path.realpath(tmp_path), kind="nfs4")
     )
-    monkeypatch.setattr(ground_, "MOUNTS", str(mounts))
+    monkeypatch.setattr(directory, "MOUNTS", str(mounts))
     return str(mounts)
 
 
@@ -59,9 +59,9 @@ def test_a_spool_that_was_moved_to_the_network_is_converted(
 
 CROWD = """
 import sys
-from deepchecks_telemetry.spool.files import directory as ground
+from deepchecks_telemetry.spool.files import directory
 from deepchecks_telemetry.spool import record
-ground.MOUNTS = sys.argv[1]
+directory.MOUNTS = sys.argv[1]
 sys.stdin.readline()
 print(sum(record("run-check") for _ in range(150)))
 """
@@ -137,7 +137,7 @@ def test_an_unknown_file_system_is_remote(
     dirs: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     (tmp_path / "mounts").write_text(MOUNT.format(point="/", kind=kind))
-    monkeypatch.setattr(ground_, "MOUNTS", str(tmp_path / "mounts"))
+    monkeypatch.setattr(directory, "MOUNTS", str(tmp_path / "mounts"))
     assert is_remote(dirs.state)
 
 
@@ -151,7 +151,7 @@ def test_an_overlay_is_as_remote_as_its_upper_directory(upper: str, kind: str) -
 
 
 def test_without_a_list_of_mounts_every_path_is_local(dirs: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ground_, "MOUNTS", "/no/such/file")
+    monkeypatch.setattr(directory, "MOUNTS", "/no/such/file")
     assert not is_remote(dirs.state)
 
 

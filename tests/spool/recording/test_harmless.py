@@ -79,7 +79,7 @@ def break_by_a_folder_at_the_locks_place(dirs: Home) -> None:
 
 
 @pytest.mark.parametrize(
-    ("ground", "recorded"),
+    ("break_it", "recorded"),
     [
         (break_nothing, 1),
         (break_by_a_file_in_the_way, 0),
@@ -89,9 +89,9 @@ def break_by_a_folder_at_the_locks_place(dirs: Home) -> None:
     ],
 )
 def test_record_prints_nothing_and_never_raises(
-    dirs: Home, run: Run, ground: Callable[[Home], None], recorded: int
+    dirs: Home, run: Run, break_it: Callable[[Home], None], recorded: int
 ) -> None:
-    ground(dirs)
+    break_it(dirs)
     assert run(SILENT, str(recorded)) == ""
 
 

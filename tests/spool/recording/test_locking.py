@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from deepchecks_telemetry.spool import choice, record
-from deepchecks_telemetry.spool import wipe as erasing
+from deepchecks_telemetry.spool import choice, record, wipe
 from deepchecks_telemetry.spool.batches import ledger
 from deepchecks_telemetry.spool.batches import seal as sealing
 from deepchecks_telemetry.spool.batches.export_files import remove_exports
@@ -19,11 +18,11 @@ from deepchecks_telemetry.spool.batches.ledger import Batch, Disposition, batche
 from deepchecks_telemetry.spool.batches.seal import Row, seal
 from deepchecks_telemetry.spool.choice import choose
 from deepchecks_telemetry.spool.db import busy, emptying
-from deepchecks_telemetry.spool.db import connection as opening
+from deepchecks_telemetry.spool.db import connection as db_connection
 from deepchecks_telemetry.spool.db.compaction import checkpoint
 from deepchecks_telemetry.spool.db.schema import BatchState
 from deepchecks_telemetry.spool.errors import Busy, Unusable
-from deepchecks_telemetry.spool.files import directory as ground
+from deepchecks_telemetry.spool.files import directory
 from deepchecks_telemetry.spool.files.lock import hold
 from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.spool.stats import read_accounts
@@ -48,7 +47,7 @@ def batch(dirs: Home, render: Render, monkeypatch: pytest.MonkeyPatch) -> Batch:
     assert record("run-check")
     assert seal(dirs, render)
     assert record("run-suite")
-    monkeypatch.setattr(opening, "BUSY_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(db_connection, "BUSY_TIMEOUT_S", 0.2)
     return batches(dirs)[0]
 
 
@@ -89,7 +88,7 @@ def test_another_processs_transaction_is_waited_for(
 def test_the_file_lock_of_another_process_is_waited_for(
     dirs: Home, batch: Batch, act: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module, name in ((choice, "BUSY_TIMEOUT_S"), (sealing, "LOCK_S"), (erasing, "BUSY_TIMEOUT_S")):
+    for module, name in ((choice, "BUSY_TIMEOUT_S"), (sealing, "LOCK_S"), (wipe, "BUSY_TIMEOUT_S")):
         monkeypatch.setattr(module, name, 0.05)
     with hold(dirs.lock, 1), pytest.raises(Busy):
         ACTS[act](dirs, batch)
@@ -103,7 +102,7 @@ def test_on_a_network_file_system_no_process_waits_for_its_own_lock(
 ) -> None:
     """There every access takes the file lock, and taking it twice would be a deadlock."""
     (tmp_path / "mounts").write_text(f"36 35 98:0 / {os.path.realpath(tmp_path)} rw,noatime - nfs4 server:/x rw\n")
-    monkeypatch.setattr(ground, "MOUNTS", str(tmp_path / "mounts"))
+    monkeypatch.setattr(directory, "MOUNTS", str(tmp_path / "mounts"))
     batch: Batch = request.getfixturevalue("batch")
     assert ACTS[act](dirs, batch) is not False
 
@@ -152,7 +151,7 @@ def test_disable_waits_for_a_writer_between_the_fence_and_the_rows(
             on_sleep(other)
             return remove_exports(*exports)
 
-        monkeypatch.setattr(erasing, "remove_exports", begin_another)
+        monkeypatch.setattr(wipe, "remove_exports", begin_another)
         erase(dirs)
         assert not other.in_transaction
 
@@ -185,7 +184,7 @@ def test_deleted_rows_are_overwritten_and_not_copied_to_disk(
         seen.append((overwrites, where))
         return checkpoint(connection)
 
-    monkeypatch.setattr(erasing, "read_receivers", forget)
+    monkeypatch.setattr(wipe, "read_receivers", forget)
     monkeypatch.setattr(emptying, "checkpoint", look)
     erase(dirs)
     assert seen == [(1, 2)]  # true, and in memory
@@ -198,8 +197,8 @@ def test_a_running_upload_is_reported_before_waiting(dirs: Home, batch: Batch, m
         waits.append((os.path.basename(path), timeout_s))
         return hold(path, timeout_s)
 
-    monkeypatch.setattr(erasing, "hold", note)
-    monkeypatch.setattr(erasing, "UPLOAD_WAIT_S", 0.05)
+    monkeypatch.setattr(wipe, "hold", note)
+    monkeypatch.setattr(wipe, "UPLOAD_WAIT_S", 0.05)
     with hold(dirs.upload_lock, 1), pytest.raises(Busy):
         erase(dirs, on_wait=lambda: waits.append(("on_wait", 0)))
     assert waits == [("upload.lock", 0), ("on_wait", 0), ("upload.lock", 0.05)]

@@ -14,7 +14,7 @@ from deepchecks_telemetry.spool.errors import Damaged
 from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.spool.files.quarantine import SETTLED_S, quarantine, quarantined
 from deepchecks_telemetry.spool.files.regular import file_id
-from deepchecks_telemetry.spool.recovery import maintenance as upkeep
+from deepchecks_telemetry.spool.recovery import maintenance
 from deepchecks_telemetry.spool.recovery.maintenance import with_maintenance
 from deepchecks_telemetry.spool.stats import read_accounts, read_unsent
 
@@ -59,7 +59,7 @@ def test_a_copy_is_salvaged_only_after_the_last_acknowledgement(
     run(RECORD)
     quarantine(dirs, file_id(dirs.spool))
     clock = Clock(time.time())
-    monkeypatch.setattr(upkeep, "time", clock)
+    monkeypatch.setattr(maintenance, "time", clock)
     assert read_accounts(dirs).recorded == 1
     (wait,) = clock.waits
     assert 0 < wait <= SETTLED_S
@@ -69,7 +69,7 @@ def test_a_clock_that_jumped_back_costs_one_wait(dirs: Home, run: Run, monkeypat
     run(RECORD)
     quarantine(dirs, file_id(dirs.spool))
     clock = Clock(time.time() - 1e8)
-    monkeypatch.setattr(upkeep, "time", clock)
+    monkeypatch.setattr(maintenance, "time", clock)
     assert read_accounts(dirs).recorded == 1
     assert clock.waits == [SETTLED_S]
 

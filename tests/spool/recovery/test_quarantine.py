@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from deepchecks_telemetry.spool import record
-from deepchecks_telemetry.spool.db import connection as db
+from deepchecks_telemetry.spool.db import connection as db_connection
 from deepchecks_telemetry.spool.db.connection import opened
 from deepchecks_telemetry.spool.db.create import create
 from deepchecks_telemetry.spool.errors import Damaged, Unusable
@@ -198,15 +198,15 @@ def test_a_lease_is_a_small_part_of_the_wait_before_a_salvage() -> None:
 def test_a_connection_to_a_replaced_file_is_not_used(dirs: Home, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """After the old file was opened, and before its WAL, another process quarantines it and records into a new one."""
     assert record("run-check")
-    configure = db._configure
+    configure = db_connection._configure
 
     def replaced(connection: Any, home: Home) -> None:
-        monkeypatch.setattr(db, "_configure", configure)
+        monkeypatch.setattr(db_connection, "_configure", configure)
         quarantine(dirs, file_id(dirs.spool))
         run("import os; from deepchecks_telemetry.spool import record; assert record('run-suite'); os._exit(0)")
         configure(connection, home)
 
-    monkeypatch.setattr(db, "_configure", replaced)
+    monkeypatch.setattr(db_connection, "_configure", replaced)
     monkeypatch.setattr(writer, "DEADLINE_S", 10.0)  # another interpreter starts meanwhile
     close_our_own()
     assert record("run-check")

@@ -19,8 +19,7 @@ from deepchecks_telemetry.spool.errors import Unusable
 from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.spool.files.quarantine import quarantine, quarantined
 from deepchecks_telemetry.spool.files.regular import file_id
-from deepchecks_telemetry.spool.recovery import damaged_copy
-from deepchecks_telemetry.spool.recovery import maintenance as upkeep
+from deepchecks_telemetry.spool.recovery import damaged_copy, maintenance
 from deepchecks_telemetry.spool.recovery.damaged_copy import UNKNOWN_ENVIRONMENT, last_credible
 from deepchecks_telemetry.spool.recovery.recover import salvage
 from deepchecks_telemetry.spool.stats import read_accounts, read_unsent
@@ -46,7 +45,7 @@ os._exit(0)
 
 @pytest.fixture(autouse=True)
 def _no_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(upkeep, "SETTLED_S", 0.0)
+    monkeypatch.setattr(maintenance, "SETTLED_S", 0.0)
 
 
 @pytest.fixture
