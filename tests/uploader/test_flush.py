@@ -507,6 +507,6 @@ def test_what_waits_is_looked_through_once_however_many_batches_it_makes(
         seen.append(table)
         check(connection, table)
 
-    monkeypatch.setattr(upkeep, "_check_place", watched)
+    monkeypatch.setattr(upkeep, "_check_integers", watched)
     assert kinds(spool, receiver) == [DELIVERED] * 3
     assert {table: seen.count(table) for table in ("events", "folded", "rows")} == {"events": 1, "folded": 1, "rows": 1}
