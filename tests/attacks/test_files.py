@@ -86,9 +86,7 @@ def fill_outside(world: World, name: str) -> Path:
     """Write a file outside that looks like ours, so that it is not refused for its bytes."""
     target, copies = world.outside / "target", world.outside.parent
     shutil.copy(copies / ("spool.db-wal" if name.endswith("-wal") else "spool.db"), target)
-    shutil.copy(
-        copies / "spool.db-wal", world.outside / "target-wal"
-    )  # would be moved into the target by the process that opens it
+    shutil.copy(copies / "spool.db-wal", world.outside / "target-wal")  # whoever opens the target would apply it
     if name in CONFIG:
         target.write_text("on\n")
     target.chmod(0o640)

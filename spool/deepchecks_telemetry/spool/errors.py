@@ -61,10 +61,7 @@ def raise_if_hosts(error: BaseException) -> None:
                 raise cause
             cause = cause.__cause__
     finally:
-        del (
-            error,
-            cause,
-        )  # otherwise the exception, its traceback and this frame form a cycle that keeps a connection open
+        del error, cause  # otherwise exception, traceback and this frame form a cycle that keeps a connection open
 
 
 def _frames(error: BaseException) -> Iterator[FrameType]:

@@ -19,9 +19,8 @@ def translate(error: Exception) -> Busy | Damaged | Unusable:
     text = str(error).lower()
     if is_busy(error):
         return Busy("the spool is locked by another process")
-    corrupt = (
-        type(error) is sqlite3.DatabaseError
-    )  # the class itself is raised if the file is corrupt or not a database
+    # The class itself is raised if the file is corrupt or not a database.
+    corrupt = type(error) is sqlite3.DatabaseError
     if corrupt or any(sign in text for sign in BROKEN) or _is_unreadable(error):
         return Damaged("the spool file is damaged or not a spool")
     return Unusable(f"the spool cannot be used ({type(error).__name__})")

@@ -187,9 +187,8 @@ else:
             _fillers.append(os.open(os.devnull, os.O_RDONLY))
             # One call, in which no signal handler can raise, so that every filler is in the list.
             _fillers.extend(map(os.dup, repeat(_fillers[0], FIRST_NUMBER - _fillers[0])))
-            _fillers.append(
-                fcntl.fcntl(_fillers[0], fcntl.F_DUPFD_CLOEXEC, FIRST_NUMBER + SPARE_NUMBERS)
-            )  # is there room above?
+            # Fails if there are fewer than `SPARE_NUMBERS` above.
+            _fillers.append(fcntl.fcntl(_fillers[0], fcntl.F_DUPFD_CLOEXEC, FIRST_NUMBER + SPARE_NUMBERS))
         except OSError as error:  # the limit of this process is lower, so the numbers are as high as possible
             raise_if_hosts(error)
             for _ in range(min(SPARE_NUMBERS, len(_fillers))):

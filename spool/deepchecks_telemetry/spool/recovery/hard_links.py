@@ -18,11 +18,7 @@ from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.spool.files.quarantine import LEASE_S, find_set_aside, remove_orphan_wal, set_aside
 from deepchecks_telemetry.spool.files.regular import SIDE_SUFFIXES, leads_elsewhere, remove_database
 
-COPIED_SUFFIXES = (
-    "-wal",
-    "-journal",
-    "",
-)  # the database last, because once it has its name the copy counts as complete
+COPIED_SUFFIXES = ("-wal", "-journal", "")  # the database last, because then the copy counts as complete
 
 
 def separate(home: Home, lock_s: float) -> None:
