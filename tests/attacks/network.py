@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
-Say = Callable[[socketserver.StreamRequestHandler], None]
+Respond = Callable[[socketserver.StreamRequestHandler], None]
 
 DELIVERED = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 LATER = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"
@@ -17,11 +17,11 @@ class Listener(socketserver.ThreadingTCPServer):
 
     daemon_threads = True
     allow_reuse_address = True
-    answer: "bytes | Say" = DELIVERED
+    answer: "bytes | Respond" = DELIVERED
 
     def __init__(self, host: str = "127.0.0.1", port: int = 0) -> None:
-        super().__init__((host, port), Hearing)
-        self.heard: list[bytes] = []
+        super().__init__((host, port), Handler)
+        self.requests: list[bytes] = []
 
     @property
     def port(self) -> int:
@@ -31,7 +31,7 @@ class Listener(socketserver.ThreadingTCPServer):
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def wear(self, context: ssl.SSLContext) -> None:
+    def use_tls(self, context: ssl.SSLContext) -> None:
         """Use TLS from now on."""
         self.socket = context.wrap_socket(self.socket, server_side=True)
 
@@ -39,32 +39,32 @@ class Listener(socketserver.ThreadingTCPServer):
         """Ignore a client that disconnects."""
 
 
-class Hearing(socketserver.StreamRequestHandler):
+class Handler(socketserver.StreamRequestHandler):
     server: Listener
     timeout = 30
 
     def handle(self) -> None:
-        self.server.heard.append(self._hear())
+        self.server.requests.append(self._read_request())
         with suppress(OSError):
             answer = self.server.answer
             self.wfile.write(answer) if isinstance(answer, bytes) else answer(self)
 
-    def _hear(self) -> bytes:
-        heard, length = b"", 0
+    def _read_request(self) -> bytes:
+        request, length = b"", 0
         while line := self.rfile.readline():
-            heard += line
+            request += line
             name, _, value = line.partition(b":")
             length = int(value) if name.lower() == b"content-length" else length
             if line == b"\r\n":
                 break
-        return heard + self.rfile.read(length)
+        return request + self.rfile.read(length)
 
 
 @contextmanager
 def listening(host: str = "127.0.0.1", port: int = 0, context: "ssl.SSLContext | None" = None) -> Iterator[Listener]:
     with Listener(host, port) as server:
         if context:
-            server.wear(context)
+            server.use_tls(context)
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:

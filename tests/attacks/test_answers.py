@@ -18,7 +18,7 @@ from deepchecks_telemetry.spool.stats import read_accounts
 from deepchecks_telemetry.uploader.endpoint import Endpoint
 from deepchecks_telemetry.uploader.flush import flush
 
-from .network import Listener, Say, listening
+from .network import Listener, Respond, listening
 
 OK = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
@@ -42,7 +42,7 @@ for line in sys.stdin:
 """
 
 
-def for_ever(head: bytes, part: bytes) -> Say:
+def send_endlessly(head: bytes, part: bytes) -> Respond:
     """Send the head, then the same part endlessly, as fast as it is read."""
 
     def say(handler: socketserver.StreamRequestHandler) -> None:
@@ -55,19 +55,19 @@ def for_ever(head: bytes, part: bytes) -> Say:
 
 
 BOMB = gzip.compress(bytes(16 * MIB), mtime=0)  # gzip allows any number of members in sequence
-ENDLESS: dict[str, Say] = {
-    "a body of a gigabyte": for_ever(OK + b"Content-Length: 1000000000\r\n\r\n", b" " * 65_536),
-    "a body without end": for_ever(OK + b"\r\n", b" " * 65_536),
-    "chunks without end": for_ever(CHUNKED, b"10000\r\n" + b" " * 65_536 + b"\r\n"),
-    "chunks of one byte": for_ever(CHUNKED, b"1\r\n \r\n" * 5_000),
-    "a chunk of 2**64 bytes": for_ever(CHUNKED + b"ffffffffffffffff\r\n", b" " * 65_536),
-    "a chunk's size without end": for_ever(CHUNKED, b"0" * 65_536),
-    "trailers without end": for_ever(CHUNKED + b"2\r\n{}\r\n0\r\n", b"X: 1\r\n" * 5_000),
-    "a gzip bomb": for_ever(OK + b"Content-Encoding: gzip\r\n\r\n", BOMB * 4),
-    "a status line without end": for_ever(b"HTTP/1.1 200 ", b"a" * 65_536),
-    "headers without end": for_ever(OK, b"X: 1\r\n" * 5_000),
-    "a header without end": for_ever(OK + b"X: ", b"a" * 65_536),
-    "interim answers without end": for_ever(b"", b"HTTP/1.1 100 Continue\r\nX: 1\r\n\r\n" * 1_000),
+ENDLESS: dict[str, Respond] = {
+    "a body of a gigabyte": send_endlessly(OK + b"Content-Length: 1000000000\r\n\r\n", b" " * 65_536),
+    "a body without end": send_endlessly(OK + b"\r\n", b" " * 65_536),
+    "chunks without end": send_endlessly(CHUNKED, b"10000\r\n" + b" " * 65_536 + b"\r\n"),
+    "chunks of one byte": send_endlessly(CHUNKED, b"1\r\n \r\n" * 5_000),
+    "a chunk of 2**64 bytes": send_endlessly(CHUNKED + b"ffffffffffffffff\r\n", b" " * 65_536),
+    "a chunk's size without end": send_endlessly(CHUNKED, b"0" * 65_536),
+    "trailers without end": send_endlessly(CHUNKED + b"2\r\n{}\r\n0\r\n", b"X: 1\r\n" * 5_000),
+    "a gzip bomb": send_endlessly(OK + b"Content-Encoding: gzip\r\n\r\n", BOMB * 4),
+    "a status line without end": send_endlessly(b"HTTP/1.1 200 ", b"a" * 65_536),
+    "headers without end": send_endlessly(OK, b"X: 1\r\n" * 5_000),
+    "a header without end": send_endlessly(OK + b"X: ", b"a" * 65_536),
+    "interim answers without end": send_endlessly(b"", b"HTTP/1.1 100 Continue\r\nX: 1\r\n\r\n" * 1_000),
 }
 
 
@@ -83,7 +83,7 @@ def test_an_endless_response_uses_no_memory_and_settles_nothing(server: Listener
     pipe = subprocess.PIPE
     with subprocess.Popen([sys.executable, "-c", CLIENT], stdin=pipe, stdout=pipe, text=True, bufsize=1) as client:
 
-        def measure(answer: "bytes | Say") -> tuple[int, str]:
+        def measure(answer: "bytes | Respond") -> tuple[int, str]:
             server.answer = answer
             assert client.stdin is not None
             assert client.stdout is not None

@@ -99,8 +99,8 @@ def test_a_redirect_sends_neither_counts_nor_token(elsewhere: Listener, status: 
         location = where.format(url=elsewhere.url, port=elsewhere.port).encode()
         server.answer = b"HTTP/1.1 %d Go\r\nLocation: %s\r\nContent-Length: 2\r\n\r\n{}" % (status, location)
         assert post(Endpoint(f"{server.url}/v1/logs", "a test", TOKEN), PACKED).status == status
-        assert (len(server.heard), b"hush-hush" in server.heard[0]) == (1, True)
-    assert elsewhere.heard == []
+        assert (len(server.requests), b"hush-hush" in server.requests[0]) == (1, True)
+    assert elsewhere.requests == []
 
 
 Resolve = Callable[[str], None]
@@ -119,7 +119,7 @@ def resolve(monkeypatch: pytest.MonkeyPatch) -> Resolve:
     return to
 
 
-def named(authority: trustme.CA) -> ssl.SSLContext:
+def context_for(authority: trustme.CA) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("collector.example").configure_cert(context)
     return context
@@ -134,19 +134,19 @@ def test_a_rebound_name_gets_nothing_without_a_valid_certificate(
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "our_ca.pem"))
     assert record("run-check")
     spool = find_home()
-    with listening(context=named(our_ca)) as server:
+    with listening(context=context_for(our_ca)) as server:
         endpoint = Endpoint(f"https://collector.example:{server.port}/v1/logs", "a test", TOKEN)
-        with listening("127.0.0.2", server.port, named(their_ca)) as attacker:
+        with listening("127.0.0.2", server.port, context_for(their_ca)) as attacker:
             server.answer = LATER
-            assert tries(spool, endpoint, resolve, "127.0.0.1") == ["HTTP 503: the receiver is not available"]
-            assert tries(spool, endpoint, resolve, "127.0.0.2") == [causes.UNTRUSTED]
-            assert attacker.heard == []
+            assert send_again(spool, endpoint, resolve, "127.0.0.1") == ["HTTP 503: the receiver is not available"]
+            assert send_again(spool, endpoint, resolve, "127.0.0.2") == [causes.UNTRUSTED]
+            assert attacker.requests == []
         server.answer = Listener.answer
-        assert tries(spool, endpoint, resolve, "127.0.0.1") == ["delivered"]
+        assert send_again(spool, endpoint, resolve, "127.0.0.1") == ["delivered"]
     assert [batch.attempts for batch in batches(spool)] == [3]
 
 
-def tries(spool: Home, endpoint: Endpoint, resolve: Resolve, address: str) -> list[str]:
+def send_again(spool: Home, endpoint: Endpoint, resolve: Resolve, address: str) -> list[str]:
     resolve(address)
     return [sent.outcome.reason for sent in flush(spool, endpoint, ignore_retry_after=True)]
 
@@ -164,14 +164,14 @@ with listening("0.0.0.0") as server:
     socket.getaddrinfo = resolve
     for meant in ("203.0.113.7", "127.0.0.1"):
         answer = post(Endpoint(f"http://localhost:{server.port}/v1/logs", "a test"), gzip.compress(b"{}"))
-        print(meant, answer.status, answer.error, len([request for request in server.heard if request]))
+        print(meant, answer.status, answer.error, len([request for request in server.requests if request]))
 """
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems have no namespaces")
 def test_localhost_is_never_another_machine(tool: Callable[[str], str]) -> None:
-    named = f"{tool('ip')} link set lo up && {tool('ip')} addr add 203.0.113.7/32 dev lo && exec"
-    apart = [tool("unshare"), "--net", *([] if os.geteuid() == 0 else ["--map-root-user"]), "sh", "-c", f'{named} "$@"']
+    setup = f"{tool('ip')} link set lo up && {tool('ip')} addr add 203.0.113.7/32 dev lo && exec"
+    apart = [tool("unshare"), "--net", *([] if os.geteuid() == 0 else ["--map-root-user"]), "sh", "-c", f'{setup} "$@"']
     if subprocess.run([*apart, "sh", "true"], capture_output=True, timeout=60).returncode:
         pytest.skip("this system lets us make no network")
     command = [*apart, "sh", sys.executable, "-c", ELSEWHERE, str(Path(__file__).parent)]
@@ -190,4 +190,4 @@ def test_an_expired_certificate_gets_nothing(tmp_path: Path, monkeypatch: pytest
     authority.issue_cert("127.0.0.1", not_after=ended).configure_cert(context)
     with listening(context=context) as server:
         answer = post(Endpoint(f"https://127.0.0.1:{server.port}/v1/logs", "a test", TOKEN), PACKED)
-        assert (answer.error, server.heard) == (causes.EXPIRED, [])
+        assert (answer.error, server.requests) == (causes.EXPIRED, [])

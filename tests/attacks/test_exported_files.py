@@ -57,7 +57,7 @@ def stick(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def carried(stick: Path, home: Path) -> Path:
+def exported(stick: Path, home: Path) -> Path:
     """An exported file with two events in two rows."""
     assert record("run-check")
     assert record("run-suite")
@@ -66,7 +66,7 @@ def carried(stick: Path, home: Path) -> Path:
 
 
 def bodies(server: Listener) -> list[bytes]:
-    return [gzip.decompress(request.partition(b"\r\n\r\n")[2]) for request in server.heard]
+    return [gzip.decompress(request.partition(b"\r\n\r\n")[2]) for request in server.requests]
 
 
 # --- files that are not regular
@@ -76,7 +76,7 @@ HELD: list[int] = []
 
 
 @pytest.fixture(autouse=True)
-def let_go() -> Iterator[None]:
+def close_held_files() -> Iterator[None]:
     yield
     while HELD:
         os.close(HELD.pop())
@@ -108,14 +108,14 @@ def a_link_to_a_secret(path: Path) -> None:
     path.symlink_to(path.with_suffix(".txt"))
 
 
-def nothing(_: Path) -> None:
+def leave_empty(_: Path) -> None:
     pass
 
 
 @ON_POSIX
 @pytest.mark.parametrize(
     "make",
-    [a_fifo, a_fifo_that_is_held_open, a_folder, a_link_to_a_device, a_link_to_itself, a_link_to_a_secret, nothing],
+    [a_fifo, a_fifo_that_is_held_open, a_folder, a_link_to_a_device, a_link_to_itself, a_link_to_a_secret, leave_empty],
 )
 @pytest.mark.parametrize("command", ["deliver", "settle", "collector load"])
 def test_a_file_that_is_not_regular_is_refused_without_waiting(
@@ -130,7 +130,7 @@ def test_a_file_that_is_not_regular_is_refused_without_waiting(
     assert done.returncode in (1, 2) or make is a_folder, done
     assert SECRET.decode() not in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
-    assert server.heard == []
+    assert server.requests == []
 
 
 @ON_POSIX
@@ -151,26 +151,26 @@ def test_an_export_does_not_block_on_or_overwrite_an_existing_path(
 
 @ON_POSIX
 def test_a_link_at_an_output_path_is_replaced_and_not_followed(
-    stick: Path, carried: Path, server: Listener, tmp_path: Path
+    stick: Path, exported: Path, server: Listener, tmp_path: Path
 ) -> None:
     theirs = tmp_path / "theirs"
-    first = run_in_process("deliver", carried, "--endpoint", server.url)
+    first = run_in_process("deliver", exported, "--endpoint", server.url)
     receipt = Path(first.stdout.rpartition("receipt: ")[2].strip())
     content = receipt.read_bytes()  # whoever has the file can compute its receipt, and the receipt's name
     receipt.unlink()
     receipt.symlink_to(theirs)
-    assert run_in_process("deliver", carried, "--endpoint", server.url).returncode == 0
+    assert run_in_process("deliver", exported, "--endpoint", server.url).returncode == 0
     assert (receipt.is_symlink(), receipt.read_bytes()) == (False, content)
-    carried.unlink()
-    carried.symlink_to(theirs)
-    assert run_in_process("export", carried, "--again").returncode == 0
-    assert (carried.is_symlink(), theirs.exists()) == (False, False)
+    exported.unlink()
+    exported.symlink_to(theirs)
+    assert run_in_process("export", exported, "--again").returncode == 0
+    assert (exported.is_symlink(), theirs.exists()) == (False, False)
 
 
 @ON_POSIX
-def test_a_file_name_is_printed_as_text_and_not_followed(stick: Path, carried: Path, server: Listener) -> None:
+def test_a_file_name_is_printed_as_text_and_not_followed(stick: Path, exported: Path, server: Listener) -> None:
     named = stick / "..%2f..%2fetc\x1b[2J\n\u202e.jsonl"
-    named.write_bytes(carried.read_bytes()[:-5])
+    named.write_bytes(exported.read_bytes()[:-5])
     dashed = stick / "--\x1b[2J.jsonl"
     dashed.write_bytes(b"")
     for done in (
@@ -180,7 +180,7 @@ def test_a_file_name_is_printed_as_text_and_not_followed(stick: Path, carried: P
     ):
         assert done.returncode in (1, 2)
         assert (done.stdout + done.stderr).replace("\n", "").isprintable()
-    assert {path.name for path in stick.iterdir()} == {carried.name, named.name, dashed.name}
+    assert {path.name for path in stick.iterdir()} == {exported.name, named.name, dashed.name}
 
 
 # --- files that are too large
@@ -191,16 +191,16 @@ from pathlib import Path
 from deepchecks_telemetry.collector import CollectorError, loader as loading
 from deepchecks_telemetry.uploader.errors import BadFile
 from deepchecks_telemetry.uploader.offline import bundle, receipt
-def held():
+def peak_mib():
     return int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]) // 1024
-before = held()
+before = peak_mib()
 try:
     if sys.argv[1] == "store":
         loading.load(Path(sys.argv[2]).with_name("s.db"), [Path(sys.argv[2])])
         raise BadFile
     (receipt.read if sys.argv[1] == "receipt" else bundle.read_file)(sys.argv[2])
 except (BadFile, CollectorError):
-    print(held() - before)
+    print(peak_mib() - before)
 """
 
 
@@ -252,7 +252,7 @@ def test_a_too_large_file_does_not_use_memory(
 # --- content that our export would not write
 
 
-def poisons(content: bytes) -> dict[str, bytes]:
+def hostile_files(content: bytes) -> dict[str, bytes]:
     """The exported file with one change that our export would not write."""
     day = content.partition(b'"timeUnixNano":"')[2].partition(b'"')[0]
     uid = content.partition(b'"log.record.uid","value":{"stringValue":"')[2][:36]
@@ -290,22 +290,22 @@ EXAMPLE = (
 )
 
 
-@pytest.mark.parametrize("what", poisons(EXAMPLE))
-def test_a_hostile_file_is_refused_completely_with_a_printable_message(carried: Path, what: str) -> None:
-    content = carried.read_bytes()
-    poisoned = poisons(content)[what]
+@pytest.mark.parametrize("what", hostile_files(EXAMPLE))
+def test_a_hostile_file_is_refused_completely_with_a_printable_message(exported: Path, what: str) -> None:
+    content = exported.read_bytes()
+    poisoned = hostile_files(content)[what]
     assert poisoned != content
-    carried.write_bytes(poisoned)
+    exported.write_bytes(poisoned)
     with pytest.raises(BadFile) as caught:
-        read_file(str(carried))
+        read_file(str(exported))
     assert str(caught.value).isprintable()
     assert SECRET.decode() not in str(caught.value)
 
 
-def test_deliver_skips_hostile_files_and_sends_the_others(carried: Path, server: Listener) -> None:
-    content, files = carried.read_bytes(), [carried]
-    for number, poisoned in enumerate(poisons(content).values()):
-        files.append(carried.with_name(f"{number}.jsonl"))
+def test_deliver_skips_hostile_files_and_sends_the_others(exported: Path, server: Listener) -> None:
+    content, files = exported.read_bytes(), [exported]
+    for number, poisoned in enumerate(hostile_files(content).values()):
+        files.append(exported.with_name(f"{number}.jsonl"))
         files[-1].write_bytes(poisoned)
     done = run_in_process("deliver", *files, "--endpoint", server.url)
     assert (done.returncode, done.stderr.count("Skipped: ")) == (1, len(files) - 1)
@@ -313,9 +313,9 @@ def test_deliver_skips_hostile_files_and_sends_the_others(carried: Path, server:
     assert (done.stdout + done.stderr).replace("\n", "").isprintable()
 
 
-def test_repeated_lines_and_uids_are_counted_once(carried: Path, tmp_path: Path) -> None:
+def test_repeated_lines_and_uids_are_counted_once(exported: Path, tmp_path: Path) -> None:
     """Also if they have another installation's id and a larger count: the first one counts."""
-    line = carried.read_bytes()
+    line = exported.read_bytes()
     request = json.loads(line)
     (installation,) = {
         pair["value"]["stringValue"]
@@ -324,8 +324,8 @@ def test_repeated_lines_and_uids_are_counted_once(carried: Path, tmp_path: Path)
         if pair["key"] == "app.installation.id"
     }
     theirs = line.replace(installation.encode(), str(uuid.UUID(int=7)).encode()).replace(b'"1"', b'"900"')
-    carried.write_bytes(line + line + theirs)
+    exported.write_bytes(line + line + theirs)
     with running(tmp_path / "store.db") as url:
-        assert run_in_process("deliver", carried, carried, "--endpoint", url).returncode == 0
+        assert run_in_process("deliver", exported, exported, "--endpoint", url).returncode == 0
         found = report(tmp_path / "store.db")
     assert (found.total.events, found.total.rows, found.total.installations) == (2, 2, 1)

@@ -58,12 +58,12 @@ class World(NamedTuple):
         assert done.exit_code in (0, 1), (command, done.output)
         return done.output
 
-    def look(self) -> dict[str, tuple[int, bytes]]:
+    def read_outside(self) -> dict[str, tuple[int, bytes]]:
         """The permissions and bytes of somebody else's files."""
         return {path.name: (stat.S_IMODE(path.lstat().st_mode), path.read_bytes()) for path in self.outside.iterdir()}
 
 
-def let_go() -> None:
+def close_session() -> None:
     recording.close()
 
 
@@ -77,9 +77,9 @@ def world(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
     assert recording.record("run-suite")
     # In another process, because closing SQLite's files in this one would drop its locks.
     subprocess.run(["cp", made.home.spool, made.home.spool + "-wal", tmp_path], check=True)
-    let_go()
+    close_session()
     yield made
-    let_go()
+    close_session()
 
 
 def fill_outside(world: World, name: str) -> Path:
@@ -104,7 +104,7 @@ def plant(kind: str, path: Path, target: Path) -> None:
         os.symlink(target if kind == "link" else target.with_name("missing"), path)
 
 
-def live(world: World) -> None:
+def use_everything(world: World) -> None:
     """Do everything that a user and a host can do."""
     recording.record("run-check")
     for command in COMMANDS:
@@ -125,11 +125,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def test_a_planted_file_is_not_written_through(world: World, name: str, kind: str) -> None:
     folder = world.home.config if name in CONFIG else world.home.state
     target = fill_outside(world, name)
-    before = world.look()
+    before = world.read_outside()
     plant(kind, Path(folder, name), target)
     begun = time.monotonic()
-    live(world)
-    assert world.look() == before
+    use_everything(world)
+    assert world.read_outside() == before
     assert time.monotonic() - begun < 20
 
 
@@ -184,9 +184,9 @@ def test_an_edited_list_of_exports_cannot_make_disable_delete_a_file(world: Worl
     known.write_bytes(b"a file whose digest everybody knows\n")
     other.write_bytes(b"any file\n")
     edit_exports(world, known, other, known.read_bytes())
-    before = world.look()
+    before = world.read_outside()
     world.run("disable")
-    assert world.look() == before
+    assert world.read_outside() == before
 
 
 def test_our_own_export_is_still_removed(world: World) -> None:
@@ -195,7 +195,7 @@ def test_our_own_export_is_still_removed(world: World) -> None:
     Path(half).write_bytes(b"cut short")
     edit_exports(world, world.outside / "counts.jsonl", Path(half), (world.outside / "counts.jsonl").read_bytes())
     world.run("disable")
-    assert world.look() == {}
+    assert world.read_outside() == {}
 
 
 def test_a_file_that_is_too_large_to_be_a_spool_is_not_read(world: World) -> None:

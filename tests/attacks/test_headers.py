@@ -37,7 +37,7 @@ def deepchecks(*arguments: str, stdin: str = "") -> "subprocess.CompletedProcess
 
 
 def heads(server: Listener) -> list[list[bytes]]:
-    return [request.partition(b"\r\n\r\n")[0].lower().split(b"\r\n") for request in server.heard]
+    return [request.partition(b"\r\n\r\n")[0].lower().split(b"\r\n") for request in server.requests]
 
 
 @pytest.mark.parametrize("name", [*SMUGGLED, *sorted(FRAMING)])

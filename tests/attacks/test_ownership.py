@@ -71,7 +71,7 @@ def jane(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
-def live(user: int, *commands: str) -> list[str]:
+def use_everything(user: int, *commands: str) -> list[str]:
     done = subprocess.run(
         [sys.executable, "-c", LIVE, str(user), *commands], capture_output=True, text=True, timeout=50
     )
@@ -84,21 +84,21 @@ def owners(folder: Path) -> set[int]:
 
 
 def test_root_with_another_users_home_creates_nothing_in_it(jane: Path) -> None:
-    assert live(0, *COMMANDS)[0] == "False"
+    assert use_everything(0, *COMMANDS)[0] == "False"
     assert list(jane.iterdir()) == []
-    assert live(JANE, "status", "enable")[:3] == ["True", "0", "0"]
+    assert use_everything(JANE, "status", "enable")[:3] == ["True", "0", "0"]
     assert owners(jane) == {JANE}
 
 
 @pytest.mark.parametrize("first", ["enable", "status"])
 def test_root_does_not_touch_a_spool_of_another_user(first: str, jane: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DEEPCHECKS_TELEMETRY_ENDPOINT", "http://127.0.0.1:9")
-    assert live(JANE, first, "preview") == ["True", "0", "0"]
+    assert use_everything(JANE, first, "preview") == ["True", "0", "0"]
     before = {path: path.lstat().st_mtime_ns for path in jane.rglob("*")}
-    assert live(0, *COMMANDS)[0] == "False"
+    assert use_everything(0, *COMMANDS)[0] == "False"
     assert {path: path.lstat().st_mtime_ns for path in jane.rglob("*")} == before
     assert owners(jane) == {JANE}
-    assert live(JANE, "disable") == ["True", "0"]
+    assert use_everything(JANE, "disable") == ["True", "0"]
 
 
 def test_nothing_is_created_in_a_directory_of_another_user(tmp_path: Path) -> None:
@@ -137,6 +137,6 @@ def test_a_choice_that_root_wrote_for_a_user_counts(jane: Path) -> None:
     folder = jane / ".config" / "deepchecks" / "telemetry"
     folder.mkdir(parents=True)
     (folder / "mode").write_text("off\n")
-    assert live(JANE, "status") == ["False", "0"]
+    assert use_everything(JANE, "status") == ["False", "0"]
     (folder / "mode").write_text("on\n")
-    assert live(JANE, "status") == ["True", "0"]
+    assert use_everything(JANE, "status") == ["True", "0"]

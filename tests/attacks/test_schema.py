@@ -99,7 +99,7 @@ def test_a_journal_cannot_make_sqlite_delete_a_file(where: str, dirs: Home, tmp_
     assert kept == ["spool.db", "spool.db-shm", "spool.db-wal", "spool.lock"]
 
 
-def lead_in_circles(dirs: Home, table: str) -> None:
+def make_cycle(dirs: Home, table: str) -> None:
     """Give a table's tree 61 to the power of 8 leaves, all the same page: each level is one page."""
     with closing(sqlite3.connect(dirs.spool, isolation_level=None)) as connection:
         connection.execute("PRAGMA journal_mode = DELETE")
@@ -107,14 +107,14 @@ def lead_in_circles(dirs: Home, table: str) -> None:
     octets = Path(dirs.spool).read_bytes()
     pages = [octets[at : at + PAGE_BYTES] for at in range(0, len(octets), PAGE_BYTES)]
     leaf, last = pages[root - 1], len(pages)
-    pages[root - 1] = way_down(last + 1)
-    pages += [*map(way_down, range(last + 2, last + 9)), leaf]
+    pages[root - 1] = interior_page(last + 1)
+    pages += [*map(interior_page, range(last + 2, last + 9)), leaf]
     first = bytearray(pages[0])
     first[28:32] = len(pages).to_bytes(4, "big")
     Path(dirs.spool).write_bytes(b"".join([bytes(first), *pages[1:]]))
 
 
-def way_down(below: int) -> bytes:
+def interior_page(below: int) -> bytes:
     """An interior page of a table (sqlite.org/fileformat2.html, 1.6): 60 cells and a last pointer, all to one page."""
     pointer = below.to_bytes(4, "big")
     starts = range(PAGE_BYTES - 5, PAGE_BYTES - 305, -5)
@@ -131,7 +131,7 @@ def test_a_cyclic_tree_is_given_up(table: str, dirs: Home, sql: Sql, monkeypatch
         monkeypatch.setattr(module, "HOST_VM_STEPS", 1_000_000)
     for module in (db_connection, damaged_copy):
         monkeypatch.setattr(module, "COMMAND_VM_STEPS", 1_000_000)
-    lead_in_circles(dirs, table)
+    make_cycle(dirs, table)
     begun = time.monotonic()
     recording.record("run-check")
     stats = read_accounts(dirs)

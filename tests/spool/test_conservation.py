@@ -51,12 +51,12 @@ class Spool(RuleBasedStateMachine):
         self.home = find_home()
         self.mode = "on"
         self.jump(20_000)
-        self.forget()
+        self.close_session()
 
-    def forget(self) -> None:
+    def close_session(self) -> None:
         self.recorded = self.delivered = self.rejected = 0
         self.pending: Counts = Counter()
-        self.waiting: dict[str, tuple[str, Counts]] = {}  # batches by digest: their state and rows
+        self.unsettled: dict[str, tuple[str, Counts]] = {}  # batches by digest: their state and rows
         self.done: list[Batch] = []
         self.dropped: dict[str, Counts] = {}  # exported, and pruned before a receipt came
 
@@ -73,10 +73,10 @@ class Spool(RuleBasedStateMachine):
         self.pending[self.day, name] += times
 
     def in_state(self, *states: str) -> int:
-        return sum(sum(rows.values()) for state, rows in self.waiting.values() if state in states)
+        return sum(sum(rows.values()) for state, rows in self.unsettled.values() if state in states)
 
     def is_sealed(self) -> bool:
-        return any(state == "sealed" for state, _ in self.waiting.values())
+        return any(state == "sealed" for state, _ in self.unsettled.values())
 
     @rule(name=NAMES, times=st.integers(1, 5))
     def record_some(self, name: str, times: int) -> None:
@@ -118,7 +118,7 @@ class Spool(RuleBasedStateMachine):
         assert made is bool(ready and not self.is_sealed())
         if made:
             (batch,) = batches(self.home, states=("sealed",))
-            self.waiting[batch.sha256] = ("sealed", ready)
+            self.unsettled[batch.sha256] = ("sealed", ready)
             self.pending = held
 
     def redate_far_future(self, today: int) -> None:
@@ -128,11 +128,11 @@ class Spool(RuleBasedStateMachine):
         for day, name in [key for key in self.pending if today + DAYS_AHEAD < key[0] < LAST_DAY]:
             self.pending[today, name] += self.pending.pop((day, name))
 
-    @precondition(lambda self: self.waiting)
+    @precondition(lambda self: self.unsettled)
     @rule(data=st.data(), state=st.sampled_from(["delivered", "rejected", "parked", "sealed", "exported", "crash"]))
     def send(self, data: st.DataObject, state: str) -> None:
         batch = data.draw(st.sampled_from(batches(self.home, states=("sealed", "parked", "exported"))))
-        before, rows = self.waiting[batch.sha256]
+        before, rows = self.unsettled[batch.sha256]
         assert mark_attempt(self.home, batch, "https://collector.example.org")
         if state == "crash" or (state == "sealed" and self.is_sealed() and before != "sealed"):
             return
@@ -144,22 +144,22 @@ class Spool(RuleBasedStateMachine):
             lost = sum(sorted(rows.values())[:refused])
             self.rejected += lost
             self.delivered += sum(rows.values()) - lost
-            del self.waiting[batch.sha256]
+            del self.unsettled[batch.sha256]
             self.done.append(batch)
         else:
-            self.waiting[batch.sha256] = (state, rows)
+            self.unsettled[batch.sha256] = (state, rows)
 
-    @precondition(lambda self: self.waiting)
+    @precondition(lambda self: self.unsettled)
     @rule(data=st.data())
     def export_and_prune(self, data: st.DataObject) -> None:
         batch = data.draw(st.sampled_from(batches(self.home, states=UNSETTLED)))
         assert settle(self.home, batch, Disposition(BatchState.EXPORTED, "exported"))
-        self.waiting[batch.sha256] = ("exported", self.waiting[batch.sha256][1])
+        self.unsettled[batch.sha256] = ("exported", self.unsettled[batch.sha256][1])
         with pytest.MonkeyPatch.context() as patch, closing(connect(self.home)) as connection:
             patch.setattr(exports, "MAX_UNSETTLED_BYTES", 0)
             exports.prune_exports(connection)
-        for sha256 in [sha256 for sha256, (state, _) in self.waiting.items() if state == "exported"]:
-            self.dropped[sha256] = self.waiting.pop(sha256)[1]
+        for sha256 in [sha256 for sha256, (state, _) in self.unsettled.items() if state == "exported"]:
+            self.dropped[sha256] = self.unsettled.pop(sha256)[1]
 
     @precondition(lambda self: self.dropped)
     @rule(data=st.data(), state=st.sampled_from(["delivered", "rejected", "parked"]))
@@ -186,7 +186,7 @@ class Spool(RuleBasedStateMachine):
     def disable(self) -> None:
         erase(self.home)
         self.mode = "off"
-        self.forget()
+        self.close_session()
 
     @rule(mode=st.sampled_from(["on", "local"]))
     def enable(self, mode: str) -> None:
@@ -211,7 +211,7 @@ class Spool(RuleBasedStateMachine):
         states = ("sealed", "parked", "exported")
         assert [getattr(stats, state) for state in states] == [self.in_state(state) for state in states]
         dropped = sum(map(Counter.total, self.dropped.values()))
-        assert (stats.batches, stats.dropped) == (len(self.waiting), {"unsettled": dropped} if dropped else {})
+        assert (stats.batches, stats.dropped) == (len(self.unsettled), {"unsettled": dropped} if dropped else {})
 
     @invariant()
     def unsent_events_agree_with_the_model(self) -> None:

@@ -86,7 +86,7 @@ def fill(folder: Path) -> None:
                 pass
 
 
-def ask(process: "subprocess.Popen[str]") -> bool:
+def record_once(process: "subprocess.Popen[str]") -> bool:
     assert process.stdin is not None
     assert process.stdout is not None
     process.stdin.write("\n")
@@ -107,10 +107,10 @@ def test_disable_works_on_a_full_disk_and_stops_running_programs(
     if chosen:
         choose(dirs, chosen)
     process = host()
-    assert ask(process)
+    assert record_once(process)
     fill(home)
     erased = erase(find_home())
-    assert not ask(process)
+    assert not record_once(process)
     assert read_mode(dirs.mode) == "off"
     assert find_residue(dirs, erased.markers)[1] == []
     assert not (tmp_path / "carried.jsonl").exists()
@@ -123,14 +123,14 @@ def test_on_a_full_disk_the_choice_is_off_before_files_are_removed(
 ) -> None:
     """So a `disable` that is killed then is still effective."""
 
-    def die(_: object) -> bool:
+    def raise_interrupt(_: object) -> bool:
         raise KeyboardInterrupt
 
     mount("size=512k")
     choose(dirs, "on")
     Path(dirs.state).mkdir(mode=0o700)
     fill(home)
-    monkeypatch.setattr(wipe, "is_hard_linked_database", die)
+    monkeypatch.setattr(wipe, "is_hard_linked_database", raise_interrupt)
     with pytest.raises(KeyboardInterrupt):
         erase(dirs)
     assert read_mode(dirs.mode) == "off"
@@ -156,7 +156,7 @@ def test_without_a_free_inode_the_error_says_what_still_holds(
         folder.rmdir()
     erase(find_home())
     assert read_mode(dirs.mode) == "off"
-    assert not ask(process)
+    assert not record_once(process)
 
 
 def test_disable_on_a_read_only_disk_is_an_error(dirs: Home, home: Path, mount: Mount, run: Run) -> None:

@@ -67,10 +67,10 @@ OTHER_SQLITE = "import pysqlite3, sys\nsys.modules['sqlite3'] = pysqlite3\n"
 CARELESS = """
 from deepchecks_telemetry.spool.db import connection
 configure = connection._configure
-def forget(opened, *more):
+def configure_carelessly(opened, *more):
     configure(opened, *more)
     opened.execute("PRAGMA secure_delete = OFF")
-connection._configure = forget
+connection._configure = configure_carelessly
 """
 
 
@@ -98,11 +98,11 @@ def test_disable_leaves_no_byte_of_a_full_spool(dirs: Home, run: Run, first: str
 def test_disable_leaves_no_byte_while_another_process_has_the_spool_open(dirs: Home, run: Run, first: str) -> None:
     code = f"""{first}{LIVE}
 import subprocess, sys
-def other(*arguments):
+def run_other(*arguments):
     return subprocess.run([sys.executable, "-c", *arguments], capture_output=True, text=True, check=True).stdout
-identifiers = other(sys.argv[1]).split()
+identifiers = run_other(sys.argv[1]).split()
 assert len(identifiers) > 4
-print("left:", *other(sys.argv[2], sys.argv[3], "run-check", "suite-to-html", *identifiers).split())
+print("left:", *run_other(sys.argv[2], sys.argv[3], "run-check", "suite-to-html", *identifiers).split())
 assert not record("run-check")
 """
     assert run(code, first + ERASE, SCAN, dirs.state).splitlines()[-1] == "left:"
@@ -177,12 +177,13 @@ def test_disable_waits_for_a_running_upload(dirs: Home) -> None:
     flight: AbstractContextManager[None] = hold(dirs.upload_lock, 1)
     flight.__enter__()
 
-    def land() -> None:
+    def finish_upload() -> None:
         waits.append("waiting")
-        assert read_accounts(dirs).closed  # the fence is closed before the wait, so no other request starts meanwhile
+        # The fence is closed before the wait, so no other request starts meanwhile.
+        assert read_accounts(dirs).closed
         flight.__exit__(None, None, None)
 
-    erase(dirs, on_wait=land)
+    erase(dirs, on_wait=finish_upload)
     assert waits == ["waiting"]
     assert read_accounts(dirs).recorded == 0
 
@@ -229,15 +230,15 @@ def test_if_the_choice_cannot_be_written_all_is_wiped_and_it_is_an_error(dirs: H
 
 
 def test_after_enable_the_installation_id_and_the_uids_are_new(dirs: Home, render: Render) -> None:
-    def live() -> tuple[str | None, list[Batch]]:
+    def record_and_seal() -> tuple[str | None, list[Batch]]:
         assert record("run-check")
         assert seal(dirs, render)
         return read_accounts(dirs).installation_id, batches(dirs)
 
-    (first, (old,)) = live()
+    (first, (old,)) = record_and_seal()
     erase(dirs)
     choose(dirs, "on")
-    (second, (new,)) = live()
+    (second, (new,)) = record_and_seal()
     assert first != second
     assert old.sha256 != new.sha256
 

@@ -20,7 +20,7 @@ from deepchecks_telemetry.spool.stats import read_accounts
 Sql = Callable[..., list[Any]]
 
 
-def do(dirs: Home, act: Callable[[sqlite3.Connection], Any]) -> Any:
+def run_on_spool(dirs: Home, act: Callable[[sqlite3.Connection], Any]) -> Any:
     with closing(connect(dirs)) as connection:
         return act(connection)
 
@@ -28,7 +28,7 @@ def do(dirs: Home, act: Callable[[sqlite3.Connection], Any]) -> Any:
 def test_events_of_one_day_and_name_become_one_count(dirs: Home, sql: Sql) -> None:
     for name in ["run-check", "run-suite", "run-check"]:
         assert record(name)
-    do(dirs, fold)
+    run_on_spool(dirs, fold)
     assert sorted(sql("SELECT event, count FROM folded")) == [(2, 2), (3, 1)]
     assert sql("SELECT id, day, event, environment FROM events") == [(3, 0, 0, 0)]
 
@@ -53,7 +53,7 @@ def test_a_signal_during_a_fold_reaches_the_host_and_is_not_damage(dirs: Home, s
     before = signal.signal(signal.SIGALRM, interrupt)
     try:
         with pytest.raises(KeyboardInterrupt):
-            do(dirs, fold_interrupted)
+            run_on_spool(dirs, fold_interrupted)
     finally:
         signal.signal(signal.SIGALRM, before)
     assert quarantined(dirs) == []
@@ -62,8 +62,8 @@ def test_a_signal_during_a_fold_reaches_the_host_and_is_not_damage(dirs: Home, s
 def test_ids_continue_and_the_largest_is_the_count_of_all(dirs: Home, sql: Sql) -> None:
     for expected in range(1, 4):
         assert record("run-check")
-        do(dirs, fold)
-        do(dirs, fold)
+        run_on_spool(dirs, fold)
+        run_on_spool(dirs, fold)
         assert sql("SELECT max(id) FROM events") == [(expected,)]
         assert (read_accounts(dirs).recorded, read_accounts(dirs).pending) == (expected, expected)
     assert sql("SELECT count FROM folded") == [(3,)]
@@ -72,7 +72,7 @@ def test_ids_continue_and_the_largest_is_the_count_of_all(dirs: Home, sql: Sql) 
 def test_folding_an_empty_spool_changes_nothing(dirs: Home, sql: Sql) -> None:
     assert record("run-check")
     sql("DELETE FROM events")
-    do(dirs, fold)
+    run_on_spool(dirs, fold)
     assert sql("SELECT * FROM folded") == []
 
 
@@ -82,7 +82,7 @@ def test_different_days_events_and_environments_are_counted_separately(dirs: Hom
     for day in (1, 1, 2):
         sql("INSERT INTO events (day, event, environment) VALUES (?, 2, 1)", day)
     sql("INSERT INTO events (day, event, environment) VALUES (1, 2, 9)")
-    do(dirs, fold)
+    run_on_spool(dirs, fold)
     assert sorted(sql("SELECT * FROM folded")) == [(1, 2, 1, 2), (1, 2, 9, 1), (2, 2, 1, 1)]
 
 
@@ -92,9 +92,9 @@ def test_a_checkpoint_truncates_the_wal_or_returns_false(dirs: Home) -> None:
         reader.execute("BEGIN")
         reader.execute("SELECT * FROM events").fetchall()
         assert record("run-check")
-        assert do(dirs, checkpoint) is False
+        assert run_on_spool(dirs, checkpoint) is False
         reader.execute("ROLLBACK")
-    assert do(dirs, checkpoint) is True
+    assert run_on_spool(dirs, checkpoint) is True
     assert os.path.getsize(dirs.spool + "-wal") == 0
     assert read_accounts(dirs).pending == 2
 
@@ -102,9 +102,9 @@ def test_a_checkpoint_truncates_the_wal_or_returns_false(dirs: Home) -> None:
 def test_compaction_is_left_to_the_process_with_the_lock(dirs: Home, sql: Sql) -> None:
     assert record("run-check")
     with hold(dirs.lock, 1):
-        do(dirs, lambda connection: compact(dirs, connection))
+        run_on_spool(dirs, lambda connection: compact(dirs, connection))
         assert sql("SELECT count(*) FROM folded") == [(0,)]
-    do(dirs, lambda connection: compact(dirs, connection))
+    run_on_spool(dirs, lambda connection: compact(dirs, connection))
     assert sql("SELECT count(*) FROM folded") == [(1,)]
 
 
@@ -112,6 +112,6 @@ def test_compaction_gives_up_if_another_process_writes_for_long(dirs: Home, sql:
     assert record("run-check")
     with closing(sqlite3.connect(dirs.spool, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        do(dirs, lambda connection: compact(dirs, connection))
+        run_on_spool(dirs, lambda connection: compact(dirs, connection))
         other.execute("ROLLBACK")
     assert sql("SELECT count(*) FROM folded") == [(0,)]

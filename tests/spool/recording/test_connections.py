@@ -38,10 +38,10 @@ assert record("run-check")
 from deepchecks_telemetry.spool.recording.record import close
 close()
 mark, close_leftovers, seen, held = descriptors.mark, connections.close_leftovers, [], []
-def strike(*_):
-    connections.close_leftovers = strike
+def interrupt(*_):
+    connections.close_leftovers = interrupt
     raise KeyboardInterrupt
-descriptors.mark = strike
+descriptors.mark = interrupt
 try: record("run-check")
 except KeyboardInterrupt as error: held.append(error)
 assert held and held[0].__context__

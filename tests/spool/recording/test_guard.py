@@ -53,12 +53,12 @@ def test_a_lock_left_locked_by_a_finished_thread_is_replaced(dirs: Home) -> None
 def test_a_lock_in_use_by_another_thread_is_waited_for(dirs: Home) -> None:
     inside, leave = threading.Event(), threading.Event()
 
-    def stay(_: object) -> None:
+    def hold_guard(_: object) -> None:
         inside.set()
         leave.wait(10)
 
     assert record("run-check")
-    thread = threading.Thread(target=recording.access, args=(stay,))
+    thread = threading.Thread(target=recording.access, args=(hold_guard,))
     thread.start()
     assert inside.wait(10)
     held = recording._guard.lock
@@ -164,12 +164,12 @@ def test_a_lock_on_a_removed_file_is_not_held(dirs: Home, monkeypatch: pytest.Mo
 
 def test_our_own_exceptions_are_not_the_hosts() -> None:
     for raise_ in (lambda: os.stat("/no/such/file"), lambda: sqlite3.connect("/no/such/file/x")):
-        error = caught(compile_in("deepchecks_telemetry.spool.any", raise_))
+        error = catch(compile_in("deepchecks_telemetry.spool.any", raise_))
         assert not is_host_exception(error)
     assert is_host_exception(HostError())
 
 
-def caught(act: Callable[[], Any]) -> BaseException:
+def catch(act: Callable[[], Any]) -> BaseException:
     try:
         act()
     except Exception as error:  # noqa: BLE001

@@ -62,7 +62,7 @@ def other_transaction(spool: str) -> Iterator[sqlite3.Connection]:
 def on_sleep(monkeypatch: pytest.MonkeyPatch) -> Callable[[sqlite3.Connection], None]:
     """Make `sleep` end the transaction of this connection."""
 
-    def end_of(other: sqlite3.Connection) -> None:
+    def make_sleep(other: sqlite3.Connection) -> None:
         def sleep(seconds: float) -> None:
             assert 0 < seconds < 0.1
             if other.in_transaction:
@@ -71,7 +71,7 @@ def on_sleep(monkeypatch: pytest.MonkeyPatch) -> Callable[[sqlite3.Connection], 
         for module in (busy, time):
             monkeypatch.setattr(module, "sleep", sleep)
 
-    return end_of
+    return make_sleep
 
 
 @pytest.mark.parametrize("act", ACTS)
@@ -146,12 +146,12 @@ def test_disable_waits_for_a_writer_between_the_fence_and_the_rows(
 ) -> None:
     with closing(sqlite3.connect(dirs.spool, isolation_level=None)) as other:
 
-        def begin_another(*exports: Any) -> Any:
+        def begin_transaction(*exports: Any) -> Any:
             other.execute("BEGIN IMMEDIATE")
             on_sleep(other)
             return remove_exports(*exports)
 
-        monkeypatch.setattr(wipe, "remove_exports", begin_another)
+        monkeypatch.setattr(wipe, "remove_exports", begin_transaction)
         erase(dirs)
         assert not other.in_transaction
 
@@ -174,18 +174,18 @@ def test_deleted_rows_are_overwritten_and_not_copied_to_disk(
     """VACUUM writes a copy of the whole file, above some megabytes into the system's temporary directory."""
     seen: list[tuple[int, int]] = []
 
-    def forget(connection: sqlite3.Connection) -> tuple[str, ...]:
+    def turn_off_secure_delete(connection: sqlite3.Connection) -> tuple[str, ...]:
         connection.execute("PRAGMA secure_delete = OFF")  # the default of some builds of SQLite
         return ()
 
-    def look(connection: sqlite3.Connection) -> bool:
+    def check_pragmas(connection: sqlite3.Connection) -> bool:
         (overwrites,) = connection.execute("PRAGMA secure_delete").fetchone()
         (where,) = connection.execute("PRAGMA temp_store").fetchone()
         seen.append((overwrites, where))
         return checkpoint(connection)
 
-    monkeypatch.setattr(wipe, "read_receivers", forget)
-    monkeypatch.setattr(emptying, "checkpoint", look)
+    monkeypatch.setattr(wipe, "read_receivers", turn_off_secure_delete)
+    monkeypatch.setattr(emptying, "checkpoint", check_pragmas)
     erase(dirs)
     assert seen == [(1, 2)]  # true, and in memory
 
@@ -193,11 +193,11 @@ def test_deleted_rows_are_overwritten_and_not_copied_to_disk(
 def test_a_running_upload_is_reported_before_waiting(dirs: Home, batch: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
     waits: list[tuple[str, float]] = []
 
-    def note(path: str, timeout_s: float) -> Any:
+    def note_hold(path: str, timeout_s: float) -> Any:
         waits.append((os.path.basename(path), timeout_s))
         return hold(path, timeout_s)
 
-    monkeypatch.setattr(wipe, "hold", note)
+    monkeypatch.setattr(wipe, "hold", note_hold)
     monkeypatch.setattr(wipe, "UPLOAD_WAIT_S", 0.05)
     with hold(dirs.upload_lock, 1), pytest.raises(Busy):
         erase(dirs, on_wait=lambda: waits.append(("on_wait", 0)))

@@ -31,10 +31,10 @@ RECORD = "import os; from deepchecks_telemetry.spool import record; print(record
 
 def back_up(dirs: Home, target: Path) -> dict[str, bytes]:
     shutil.copytree(dirs.state, target, copy_function=os.link)
-    return look(target)
+    return read_files(target)
 
 
-def look(folder: Path) -> dict[str, bytes]:
+def read_files(folder: Path) -> dict[str, bytes]:
     """In another process, because closing SQLite's files in this one would drop its locks."""
     code = (
         "import pathlib, sys\n"
@@ -63,7 +63,7 @@ def test_recording_continues_after_a_backup_and_the_backup_is_unchanged(
     assert (stats.recorded, stats.balance, stats.dropped) == (3, 0, {})
     assert [batch.sha256 for batch in batches(dirs)] == before
     assert run(RECORD) == "True\n"
-    assert look(tmp_path / "backup") == backup
+    assert read_files(tmp_path / "backup") == backup
     assert not is_hard_linked_database(dirs.spool)
     assert find_set_aside(dirs) == []
     assert not [found for found in examine(dirs) if found.level == WRONG]
@@ -78,7 +78,7 @@ def test_a_program_that_records_during_a_backup_loses_nothing(dirs: Home, run: R
     stats = read_accounts(dirs)
     assert (stats.recorded, stats.balance) == (acknowledged, 0)
     assert acknowledged > 2
-    assert set(look(tmp_path / "backup")) == set(before)
+    assert set(read_files(tmp_path / "backup")) == set(before)
 
 
 def test_nightly_backups_do_not_stop_recording(dirs: Home, run: Run, tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ def test_doctor_separates_the_spool_and_reports_it(dirs: Home, backup: dict[str,
     assert found["hard link"].level == WARNING
     assert found["conservation"].level == OK
     assert "hard link" not in {finding.name for finding in examine(dirs)}
-    assert look(tmp_path / "backup") == backup
+    assert read_files(tmp_path / "backup") == backup
 
 
 @pytest.mark.parametrize("later", ["nothing", "a new spool"])
@@ -125,7 +125,7 @@ def test_disable_wipes_the_spool_and_not_the_backup(dirs: Home, backup: dict[str
     erased = erase(dirs)
     assert erased.before.recorded == 2
     assert find_residue(dirs, erased.markers)[1] == []
-    assert look(tmp_path / "backup") == backup
+    assert read_files(tmp_path / "backup") == backup
 
 
 MANY = """

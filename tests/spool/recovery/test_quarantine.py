@@ -28,7 +28,7 @@ Run = Callable[..., str]
 Sql = Callable[..., list[Any]]
 
 
-def ruin(dirs: Home, octets: bytes = b"no database at all" * 100) -> None:
+def damage(dirs: Home, octets: bytes = b"no database at all" * 100) -> None:
     """Overwrite bytes; this process does not have the spool open, so its locks are not affected."""
     with open(dirs.spool, "r+b") as file:
         file.truncate(0)
@@ -38,7 +38,7 @@ def ruin(dirs: Home, octets: bytes = b"no database at all" * 100) -> None:
 @pytest.mark.parametrize("octets", [b"", b"Dear diary", b"SQLite format 3\0" + bytes(84), os.urandom(5000)])
 def test_the_record_that_finds_the_damage_is_stored(dirs: Home, run: Run, octets: bytes) -> None:
     run("from deepchecks_telemetry.spool import record; assert record('run-check')")
-    ruin(dirs, octets)
+    damage(dirs, octets)
     os.unlink(dirs.spool + "-wal")
     assert record("run-suite")
     assert len(quarantined(dirs)) == 1
@@ -69,7 +69,7 @@ def test_an_undecodable_schema_is_damage(dirs: Home, run: Run, sql: Sql) -> None
 
 def test_a_reader_that_finds_damage_quarantines_it_and_reads_the_new_spool(dirs: Home, run: Run) -> None:
     run("from deepchecks_telemetry.spool import record; assert record('run-check')")
-    ruin(dirs)
+    damage(dirs)
     with pytest.raises(Damaged), opened(dirs):
         pass
     assert len(quarantined(dirs)) == 1
@@ -95,7 +95,7 @@ def test_a_disk_that_damages_every_new_spool_is_not_filled_with_copies(dirs: Hom
     with pytest.raises(Unusable, match="damaged repeatedly"):
         quarantine(dirs, file_id(dirs.spool))
     assert len(quarantined(dirs)) == MAX_QUARANTINED
-    ruin(dirs)
+    damage(dirs)
     assert not record("run-check")
 
 
@@ -120,7 +120,7 @@ def test_an_orphan_wal_is_not_applied_to_the_new_spool(dirs: Home) -> None:
 def test_disable_removes_quarantined_and_unreadable_copies(dirs: Home, run: Run, sql: Sql, salvaged: bool) -> None:
     run("from deepchecks_telemetry.spool import record; assert record('run-check')")
     ((mark,),) = sql("SELECT installation FROM spool")
-    ruin(dirs, b"a page that still holds " + mark.encode())
+    damage(dirs, b"a page that still holds " + mark.encode())
     assert record("run-check")
     if salvaged:
         assert read_accounts(dirs).recorded == 1
@@ -229,19 +229,19 @@ def test_a_file_that_another_process_renamed_does_not_cause_a_back_off(
     close_our_own()
     open_numbers = descriptors.open_numbers
 
-    def too_late() -> frozenset[int]:
+    def quarantine_meanwhile() -> frozenset[int]:
         monkeypatch.setattr(descriptors, "open_numbers", open_numbers)
         quarantine(dirs, file_id(dirs.spool))
         return open_numbers()
 
-    monkeypatch.setattr(descriptors, "open_numbers", too_late)
+    monkeypatch.setattr(descriptors, "open_numbers", quarantine_meanwhile)
     assert record("run-check")
     assert record("run-check")
 
 
 def test_a_damaged_spool_is_not_quarantined_while_the_lock_is_held(dirs: Home, run: Run) -> None:
     run("from deepchecks_telemetry.spool import record; assert record('run-check')")
-    ruin(dirs)
+    damage(dirs)
     with hold(dirs.lock, 1.0):
         done: list[bool] = []
         thread = threading.Thread(target=lambda: done.append(record("run-suite")))
