@@ -108,7 +108,7 @@ def is_marked(content: bytes) -> bool:
 def test_no_name_from_the_users_work_is_stored_sent_or_printed(named: Path, receiver: tuple[str, list[bytes]]) -> None:
     url, seen = receiver
     script = run(named, str(SCRIPT), MARK)
-    assert is_marked((named / f"{MARK}.html").read_bytes()), "the person's own export does hold the names"
+    assert is_marked((named / f"{MARK}.html").read_bytes()), "the user's own export contains the names"
     enable = telemetry(named, "enable", "--endpoint", url)
     preview = telemetry(named, "preview")
     waiting = files_of_ours(named.parent)

@@ -173,7 +173,7 @@ def test_localhost_is_never_another_machine(tool: Callable[[str], str]) -> None:
     setup = f"{tool('ip')} link set lo up && {tool('ip')} addr add 203.0.113.7/32 dev lo && exec"
     apart = [tool("unshare"), "--net", *([] if os.geteuid() == 0 else ["--map-root-user"]), "sh", "-c", f'{setup} "$@"']
     if subprocess.run([*apart, "sh", "true"], capture_output=True, timeout=60).returncode:
-        pytest.skip("this system lets us make no network")
+        pytest.skip("this system does not allow a network namespace")
     command = [*apart, "sh", sys.executable, "-c", ELSEWHERE, str(Path(__file__).parent)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert (done.stdout, done.stderr) == (

@@ -18,7 +18,7 @@ from deepchecks_telemetry.spool.stats import Accounts, read_accounts
 from deepchecks_telemetry.spool.wipe import erase_all, find_residue
 
 Run = Callable[..., str]
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there no variable but ours moves a folder")
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="on Windows only our own variable moves directories")
 
 # As set by Flatpak's editors, a systemd unit, sudo, a container and a scratch disk.
 MOVED = [

@@ -9,7 +9,7 @@ from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.spool.files.quarantine import quarantined
 from deepchecks_telemetry.spool.stats import read_accounts
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="SQLite has handles there, not descriptors")
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="on Windows SQLite uses handles, not descriptors")
 
 Run = Callable[..., str]
 

@@ -200,7 +200,7 @@ def test_interpreters_of_several_versions_share_one_spool(
     dirs: Home, run: Run, pythons: list[str], sources: str
 ) -> None:
     if len(pythons) < 2:
-        pytest.skip("only one Python of ours is found here")
+        pytest.skip("only one supported Python is installed")
     for python in pythons * 2:
         run(RECORD, python=python, PYTHONPATH=sources)
     found = {waiting.environment.python_version: waiting.count for waiting in read_unsent(dirs)}
