@@ -1,4 +1,4 @@
-"""Keeps every test at home: its own folders, its own opt-ins, and no socket that leaves loopback."""
+"""Isolates every test: its own directories, its own variables, and no socket beyond loopback."""
 
 import ipaddress
 import os
@@ -11,24 +11,24 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from deepchecks_telemetry.spool.consent import resource as environment
+from deepchecks_telemetry.spool.consent import resource
 from deepchecks_telemetry.spool.files.paths import find_default, find_home
 
-# A shared machine is slow at times: the timeout of each test is the limit, not hypothesis' 200 ms for each example.
-# In CI the examples are the same in each run: what a random one finds there, a change that has nothing to do with it
-# would pay for.
-hypothesis.settings.register_profile("house", deadline=None, derandomize="CI" in os.environ)
-hypothesis.settings.load_profile("house")
+# A shared machine can be slow, so the limit is the timeout of each test, not hypothesis' 200 ms for each example.
+# In CI the examples are the same in each run; otherwise a random one could fail an unrelated change.
 
-# Programs with a PYTHONPATH of their own need this folder in it: see its module.
+hypothesis.settings.register_profile("project", deadline=None, derandomize="CI" in os.environ)
+hypothesis.settings.load_profile("project")
+
+# Programs with a PYTHONPATH of their own need this directory in it; see its module.
 MACHINE = Path(__file__).parent / "machine"
-_REAL = find_default("")
+_REAL_HOME = find_default("")
 exec((MACHINE / "sitecustomize.py").read_text("utf-8"), {})
 
-_OURS = ("DEEPCHECKS_", "DISABLE_DEEPCHECKS_", "DISABLE_LATEST_VERSION_CHECK", "DO_NOT_TRACK")
+_OUR_VARIABLES = ("DEEPCHECKS_", "DISABLE_DEEPCHECKS_", "DISABLE_LATEST_VERSION_CHECK", "DO_NOT_TRACK")
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
-_NAMED = ("connect", "sendto", "sendmsg")
-_RESOLVED = ("getaddrinfo", "gethostbyname", "gethostbyaddr")
+_CONNECTING = ("connect", "sendto", "sendmsg")
+_RESOLVING = ("getaddrinfo", "gethostbyname", "gethostbyaddr")
 
 
 class LeftLoopbackError(AssertionError):
@@ -36,15 +36,15 @@ class LeftLoopbackError(AssertionError):
 
 
 class Loopback:
-    """Refuses what would leave loopback, and remembers it: the code under test may have swallowed the refusal."""
+    """Refuses connections beyond loopback, and remembers them in case the code under test swallows the exception."""
 
     def __init__(self) -> None:
         self.refused: list[str] = []
 
     def __call__(self, event: str, args: tuple[object, ...]) -> None:
-        room, _, act = event.partition(".")
-        if room == "socket" and act in (*_NAMED, *_RESOLVED):
-            host = _host(args[0], args[1]) if act in _NAMED else args[0]
+        module, _, function = event.partition(".")
+        if module == "socket" and function in (*_CONNECTING, *_RESOLVING):
+            host = _host(args[0], args[1]) if function in _CONNECTING else args[0]
             if not is_local(host):
                 self.refused.append(f"{event} {host!r}")
                 raise LeftLoopbackError(self.refused[-1])
@@ -56,7 +56,7 @@ def _host(sock: object, address: object) -> object:
 
 
 def is_local(host: object) -> bool:
-    """Whether a host is this machine, told without asking a resolver."""
+    """Whether a host is this machine, without using a resolver."""
     name = host.decode("ascii", "replace") if isinstance(host, bytes) else host
     if name in (None, "", "localhost"):
         return True
@@ -71,15 +71,15 @@ sys.addaudithook(_LOOPBACK)
 
 
 def pytest_sessionstart() -> None:
-    """Refuse to run where this user has decided or recorded anything: an isolated interpreter looks there."""
-    if _REAL and (there := [folder for folder in _REAL[:2] if os.path.lexists(folder)]):
-        pytest.exit(f"{there[0]} exists: tests run as a user without telemetry (deepchecks telemetry purge)", 2)
+    """Refuse to run if this user has a choice or a spool, because an isolated interpreter would use them."""
+    if _REAL_HOME and (existing := [path for path in _REAL_HOME[:2] if os.path.lexists(path)]):
+        pytest.exit(f"{existing[0]} exists: tests run as a user without telemetry (deepchecks telemetry purge)", 2)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Fail where a test has made the real user's own folders."""
-    if not hasattr(session.config, "workerinput") and _REAL and any(map(os.path.lexists, _REAL[:2])):
-        pytest.exit(f"a test has written to {_REAL.state} or {_REAL.config}, which are the real user's", 1)
+    """Fail if a test has created the real user's own directories."""
+    if not hasattr(session.config, "workerinput") and _REAL_HOME and any(map(os.path.lexists, _REAL_HOME[:2])):
+        pytest.exit(f"a test has written to {_REAL_HOME.state} or {_REAL_HOME.config}, which are the real user's", 1)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -89,7 +89,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture(autouse=True)
 def loopback() -> Iterator[Loopback]:
-    """Fail the test that reached out, even where its code swallowed the refusal."""
+    """Fail a test that tried to leave loopback, even if its code swallowed the exception."""
     _LOOPBACK.refused.clear()
     yield _LOOPBACK
     assert _LOOPBACK.refused == []
@@ -97,11 +97,11 @@ def loopback() -> Iterator[Loopback]:
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Answer the one folder under which everything of ours lies; no variable of the caller's reaches the test."""
+    """The directory that contains all our files; variables of the caller do not reach the test."""
     for name in list(os.environ):
-        if name.upper().startswith(_OURS) or name.upper() in (*_PROXIES, *environment._CI):
+        if name.upper().startswith(_OUR_VARIABLES) or name.upper() in (*_PROXIES, *resource._CI):
             monkeypatch.delenv(name)
-    # Each interpreter that is started finds no folder of the real user's by the user database, as this one does.
+    # No interpreter that a test starts finds the real user's home in the user database, as in this process.
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(MACHINE), os.environ.get("PYTHONPATH")])))
     monkeypatch.delenv("TESTS_REGISTERED_HOME", raising=False)
     user = tmp_path / "user"
@@ -117,7 +117,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def registered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The home folder of this user by the user database, whatever the variables say; else a test's user has none."""
+    """The home directory of this user in the user database; without this fixture a test's user has none."""
     monkeypatch.setenv("TESTS_REGISTERED_HOME", str(tmp_path / "registered"))
     folder = tmp_path / "registered" / str(os.geteuid() if hasattr(os, "geteuid") else "")
     folder.mkdir(parents=True)
@@ -126,7 +126,7 @@ def registered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def tool() -> Callable[[str], str]:
-    """Answer the path of a program from outside Python; without it skip, but fail in the gate, which installs it."""
+    """Find the path of a program outside Python; if it is missing skip, but fail in CI, which installs it."""
 
     def find(name: str) -> str:
         path = shutil.which(name)

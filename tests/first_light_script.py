@@ -1,4 +1,4 @@
-"""A user's script: attaches, runs a check and the full suite on iris, saves HTML and JSON, and keeps its own count."""
+"""A user's script: attaches, runs a check and the full suite on iris, saves HTML and JSON, and counts by itself."""
 
 import json
 from collections import Counter

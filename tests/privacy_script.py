@@ -1,4 +1,4 @@
-"""A person's work in which everything is named: a full suite, a check that fails with a name, and every export."""
+"""A user's work in which everything has a name: a full suite, a check that fails with a name, and every export."""
 
 import sys
 
@@ -19,7 +19,7 @@ MARK = sys.argv[1]
 
 
 class Failing(SingleDatasetCheck):  # type: ignore[misc]
-    """A check whose failure tells a name."""
+    """A check whose failure contains a name."""
 
     def run_logic(self, context: Any, dataset_kind: Any) -> Any:
         raise RuntimeError(f"{MARK}: {context}, {dataset_kind}")
@@ -37,7 +37,7 @@ numbers = [f"{MARK} column {number}" for number in range(4)]
 
 
 class Pipeline(RandomForestClassifier):  # type: ignore[misc]
-    """A named model that looks at the numbers only."""
+    """A named model that only uses the numbers."""
 
     def predict(self, table: Any) -> Any:
         return super().predict(table[numbers])

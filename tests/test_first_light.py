@@ -1,6 +1,6 @@
-"""The whole way, with nothing replaced: the real deepchecks, another virtual environment, a real collector.
+"""End to end, with nothing replaced: the real deepchecks, another virtual environment, a real collector.
 
-The three counts that must agree come from three sides: the script's own, the previewed body's, the collector's output.
+Three counts must agree: the script's own, the previewed body's, and the collector's output.
 """
 
 import json
@@ -23,7 +23,7 @@ RECORD_BLOCK = re.compile(r"EventName: deepchecks\.([a-z-]+).*?deepchecks\.event
 
 @pytest.fixture
 def other_python() -> str:
-    """The interpreter of another virtual environment in which our package is installed: nox makes it."""
+    """The interpreter of another virtual environment in which our package is installed; nox creates it."""
     path = os.environ.get("OTHER_PYTHON")
     if path is None:
         pytest.skip("OTHER_PYTHON names no second virtual environment; `nox -s real` makes one")
@@ -51,10 +51,10 @@ def collector(tmp_path: Path) -> Iterator[tuple[str, Path]]:
         child.wait(10)
 
 
-def test_three_sides_count_the_same_events(
+def test_host_spool_and_collector_count_the_same_events(
     other_python: str, collector: tuple[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A fresh user's run of deepchecks arrives at a real collector as it was previewed, and as the script counted."""
+    """A new user's run of deepchecks arrives at a real collector as previewed, and as the script counted."""
     monkeypatch.delenv("DEEPCHECKS_TELEMETRY")  # the default is on
     url, output = collector
     counted = json.loads(_run([sys.executable, str(SCRIPT)], tmp_path).splitlines()[-1])
@@ -80,10 +80,8 @@ def test_three_sides_count_the_same_events(
 
 
 @pytest.mark.parametrize("switch", ["DEEPCHECKS_TELEMETRY=off", "DO_NOT_TRACK=1"])
-def test_a_switch_in_the_environment_leaves_no_file_at_all(
-    switch: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The same script, silenced, makes neither a spool nor a folder for it."""
+def test_with_a_switch_set_no_file_is_created(switch: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same script, with a switch set, creates neither a spool nor a directory for it."""
     monkeypatch.delenv("DEEPCHECKS_TELEMETRY")
     monkeypatch.setenv(*switch.split("="))
     _run([sys.executable, str(SCRIPT)], tmp_path)
@@ -101,7 +99,7 @@ def _run(command: list[str], folder: Path) -> bytes:
 
 
 def _counts_in(body: bytes) -> Counter[str]:
-    """Read a request's counts with nothing of ours."""
+    """Read a request's counts without our code."""
     counts = Counter[str]()
     for match in re.finditer(rb'"intValue":"(\d+)"\}\}\],"eventName":"deepchecks\.([a-z-]+)"', body):
         counts[match[2].decode()] += int(match[1])
@@ -109,7 +107,7 @@ def _counts_in(body: bytes) -> Counter[str]:
 
 
 def _until_received(output: Path, total: int) -> Counter[str]:
-    """Read the collector's own output until it has printed `total` events; the test's timeout bounds it."""
+    """Read the collector's output until it has printed `total` events, or the test's timeout."""
     counts = Counter[str]()
     while counts.total() < total:
         counts = Counter[str]()
@@ -124,9 +122,9 @@ def _names_an_event(content: bytes) -> bool:
 
 def _free_ports(count: int) -> list[int]:
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
+    ports = [sock.getsockname()[1] for sock in sockets]
+    for sock in sockets:
+        sock.close()
     return ports
 
 

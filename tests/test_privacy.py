@@ -1,7 +1,7 @@
-"""What a person, their machine and their work are called is nowhere: not in our files, on the wire, or in what we say.
+"""No name of a user, their machine or their work is in our files, in requests, or in our output.
 
-A full suite of the real deepchecks runs where everything that can carry a name carries one: data, columns, the label,
-the model, files and folders, the home, the user, the host. Then every byte that we kept or sent is searched.
+A full suite of the real deepchecks runs with a marked name wherever a name is possible: data, columns, the label,
+the model, files and directories, the home, the user, the host. Then every byte that we stored or sent is searched.
 """
 
 import gzip
@@ -22,12 +22,12 @@ pytestmark = [
 ]
 
 SCRIPT = Path(__file__).with_name("privacy_script.py")
-MARK = "Zarquon"  # in every name; no part of a word of ours
+MARK = "Zarquon"  # part of every name, and of no word that we use
 SENT = 'eventName":"deepchecks.run-suite"'
 
 
 class Receiver(http.server.BaseHTTPRequestHandler):
-    """Keeps each request as it came: its line, its headers, its body; answers as a collector does."""
+    """Keeps each request unchanged (line, headers, body), and responds like a collector."""
 
     seen: list[bytes]
 
@@ -59,7 +59,7 @@ def receiver() -> Iterator[tuple[str, list[bytes]]]:
 
 @pytest.fixture
 def named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home, a user and a host whose names are marked; the folder that the user works in."""
+    """A home, a user and a host whose names are marked; returns the user's working directory."""
     home = tmp_path / f"{MARK}-home"
     work = home / f"{MARK}-project"
     work.mkdir(parents=True)
@@ -67,14 +67,14 @@ def named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.setenv(name, str(home))
     for name in ("USER", "LOGNAME", "USERNAME", "HOSTNAME", "COMPUTERNAME", "SSH_CONNECTION", "VIRTUAL_ENV_PROMPT"):
         monkeypatch.setenv(name, f"{MARK}-{name.lower()}")
-    # Where everybody has them, under the home, not in one folder that a test names.
+    # In their normal directories under the home, not in a directory that a test sets.
     for name in ("DEEPCHECKS_TELEMETRY_DIR", "XDG_STATE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME"):
         monkeypatch.delenv(name)
     return work
 
 
 def on_a_named_host(command: list[str]) -> list[str]:
-    """The command on a host with a marked name, where the system lets us name one."""
+    """The command on a host with a marked name, if the system allows that."""
     unshare = ["unshare", "--uts", "sh", "-c", f'hostname {MARK}-host && exec "$@"', "sh"]
     try:
         can = subprocess.run([*unshare, "true"], capture_output=True, timeout=10).returncode == 0
@@ -100,15 +100,15 @@ def files_of_ours(home: Path) -> list[Path]:
 
 
 def is_marked(content: bytes) -> bool:
-    """Whether the mark is in there, in whatever case and in either width of a letter."""
+    """Whether the bytes contain the mark, in any case and either character width."""
     lower = content.lower()
     return any(MARK.lower().encode(encoding) in lower for encoding in ("utf-8", "utf-16-le"))
 
 
-def test_no_name_of_a_persons_work_is_kept_sent_or_said(named: Path, receiver: tuple[str, list[bytes]]) -> None:
+def test_no_name_from_the_users_work_is_stored_sent_or_printed(named: Path, receiver: tuple[str, list[bytes]]) -> None:
     url, seen = receiver
     script = run(named, str(SCRIPT), MARK)
-    assert is_marked((named / f"{MARK}.html").read_bytes()), "the person's own export does hold the names"
+    assert is_marked((named / f"{MARK}.html").read_bytes()), "the user's own export contains the names"
     enable = telemetry(named, "enable", "--endpoint", url)
     preview = telemetry(named, "preview")
     waiting = files_of_ours(named.parent)
@@ -118,13 +118,13 @@ def test_no_name_of_a_persons_work_is_kept_sent_or_said(named: Path, receiver: t
     assert any(SENT in body.decode("utf-8", "replace") for body in seen), seen
     assert [part for part in seen if is_marked(part)] == []
     assert [path.name for path in files_of_ours(named.parent) if is_marked(path.read_bytes())] == []
-    told = [enable, preview, flush, telemetry(named, "sent", "1"), telemetry(named, "sent"), *doctors(named)]
-    said = [script.stderr, *(part for done in told for part in (done.stdout, done.stderr))]
-    assert [part for part in said if is_marked(part)] == []
+    runs = [enable, preview, flush, telemetry(named, "sent", "1"), telemetry(named, "sent"), *doctors(named)]
+    output = [script.stderr, *(part for done in runs for part in (done.stdout, done.stderr))]
+    assert [part for part in output if is_marked(part)] == []
 
 
 def doctors(work: Path) -> list["subprocess.CompletedProcess[bytes]"]:
-    """Doctor's report, which a person pastes into an issue: where all is well, and where something is wrong."""
+    """The reports of `doctor`, which users paste into issues: with and without problems."""
     well = telemetry(work, "doctor")
     (spool,) = (path for path in files_of_ours(work.parent) if path.name == "spool.db")
     spool.chmod(0o644)

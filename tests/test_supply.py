@@ -1,4 +1,4 @@
-"""What others supply to us, and we to others: locked by hashes, permissively licensed, built to the same bytes."""
+"""Dependencies are locked by hashes and permissively licensed, and our distributions are built reproducibly."""
 
 import hashlib
 import os
@@ -27,13 +27,13 @@ CHECKOUT = Path(__file__).parents[1]
 PYPROJECT: dict[str, Any] = tomllib.loads((CHECKOUT / "pyproject.toml").read_text("utf-8"))
 ROOMS = ["spool", "uploader", "hooks", "collector", "cli"]
 RUNTIME = [*PYPROJECT["project"]["dependencies"], *PYPROJECT["project"]["optional-dependencies"]["collector"]]
-# Each lock, by the group that it is for; `runtime` is what a user installs, `lowest` the least of it that is allowed.
+# Each lock by its group; `runtime` is what a user installs, `lowest` the same with the lowest allowed versions.
 GROUPS = {path.stem: path.stem for path in sorted((CHECKOUT / "requirements").glob("*.txt"))} | {"lowest": "test"}
-TOOLS = {"lint", "supply"}  # which have nothing of the package's own beside them
+TOOLS = {"lint", "supply"}  # which contain no files of the package itself
 PINNED = re.compile(r"([a-z0-9-]+)==([a-z0-9.]+)(?: ; ([^\\]+))? \\")
 HASH = re.compile(r"    --hash=sha256:[0-9a-f]{64}(?: \\)?")
 PERMISSIVE = re.compile(r"MIT|BSD|Apache|PSF|ISC|Public Domain|Unlicense")
-# MPL-2.0 asks for the source of a changed file only: this is a list of certificates, and we change nothing in it.
+# MPL-2.0 only requires the source of changed files; this is a list of certificates, and we do not change it.
 BY_NAME = {"certifi"}
 
 
@@ -43,7 +43,7 @@ def lines(lock: str) -> list[str]:
 
 
 def pinned(lock: str) -> dict[str, set[str]]:
-    """Answer the versions of each package in a lock; there are two where Pythons or systems differ."""
+    """The versions of each package in a lock; there are two if Pythons or systems differ."""
     found: dict[str, set[str]] = {}
     for match in filter(None, map(PINNED.fullmatch, lines(lock))):
         found.setdefault(canonicalize_name(match[1]), set()).add(match[2])
@@ -51,8 +51,8 @@ def pinned(lock: str) -> dict[str, set[str]]:
 
 
 def wanted(lock: str) -> Iterator[Requirement]:
-    own = [] if lock in TOOLS else RUNTIME
-    yield from map(Requirement, [*own, *grouped(GROUPS[lock])])
+    package_requirements = [] if lock in TOOLS else RUNTIME
+    yield from map(Requirement, [*package_requirements, *grouped(GROUPS[lock])])
 
 
 def grouped(name: str) -> Iterator[str]:
@@ -60,65 +60,65 @@ def grouped(name: str) -> Iterator[str]:
         yield from [entry] if isinstance(entry, str) else grouped(entry["include-group"])
 
 
-def test_there_is_a_lock_for_each_session_but_those_that_stand_on_deepchecks() -> None:
+def test_each_session_without_deepchecks_has_a_lock() -> None:
     stand_on_deepchecks = {"deepchecks", "smoke", "real", "vision"}
     assert set(GROUPS) - {"runtime", "lowest"} == set(PYPROJECT["dependency-groups"]) - stand_on_deepchecks - {"build"}
 
 
 @pytest.mark.parametrize("lock", GROUPS)
-def test_a_lock_is_versions_and_hashes_and_names_no_place_to_get_them_from(lock: str) -> None:
+def test_a_lock_has_versions_and_hashes_but_no_index(lock: str) -> None:
     assert [line for line in lines(lock) if not PINNED.fullmatch(line) and not HASH.fullmatch(line)] == []
     assert re.search("://|file:|index", (CHECKOUT / "requirements" / f"{lock}.txt").read_text("utf-8")) is None
 
 
 @pytest.mark.parametrize("lock", GROUPS)
-def test_a_lock_holds_what_pyproject_asks_for(lock: str) -> None:
+def test_a_lock_satisfies_pyproject(lock: str) -> None:
     found = pinned(lock)
-    missing = [str(each) for each in wanted(lock) if not found.get(canonicalize_name(each.name))]
+    missing = [str(requirement) for requirement in wanted(lock) if not found.get(canonicalize_name(requirement.name))]
     foreign = [
-        f"{each} is locked as {version}"
-        for each in wanted(lock)
-        for version in found.get(canonicalize_name(each.name), ())
-        if version not in each.specifier
+        f"{requirement} is locked as {version}"
+        for requirement in wanted(lock)
+        for version in found.get(canonicalize_name(requirement.name), ())
+        if version not in requirement.specifier
     ]
     assert (missing, foreign) == ([], []), "pyproject.toml was changed: nox -s lock"
 
 
-def test_the_lowest_versions_are_those_that_pyproject_names() -> None:
+def test_the_lowest_versions_are_those_of_pyproject() -> None:
     found = pinned("lowest")
-    for each in map(Requirement, RUNTIME):
-        (bound,) = each.specifier
+    for requirement in map(Requirement, RUNTIME):
+        (bound,) = requirement.specifier
         assert bound.operator == ">="
-        assert {Version(version) for version in found[canonicalize_name(each.name)]} == {Version(bound.version)}
+        assert {Version(version) for version in found[canonicalize_name(requirement.name)]} == {Version(bound.version)}
 
 
 def supplied(name: str, extras: frozenset[str], seen: dict[str, metadata.Distribution]) -> None:
-    """Collect what a user of a distribution gets along with it."""
+    """All packages that a user of a distribution installs with it."""
     if canonicalize_name(name) in seen:
         return
     seen[canonicalize_name(name)] = metadata.distribution(name)
-    for each in map(Requirement, metadata.requires(name) or ()):
-        if each.marker is None or any(each.marker.evaluate({"extra": extra}) for extra in ("", *extras)):
-            supplied(each.name, frozenset(each.extras), seen)
+    for requirement in map(Requirement, metadata.requires(name) or ()):
+        if requirement.marker is None or any(requirement.marker.evaluate({"extra": extra}) for extra in ("", *extras)):
+            supplied(requirement.name, frozenset(requirement.extras), seen)
 
 
-def test_all_that_a_user_installs_is_under_a_permissive_licence() -> None:
+def test_every_dependency_has_a_permissive_licence() -> None:
     seen: dict[str, metadata.Distribution] = {}
     supplied("deepchecks-telemetry", frozenset({"collector"}), seen)
-    said = {name: licence(distribution) for name, distribution in seen.items() if name not in BY_NAME}
-    assert len(said) > len(RUNTIME)
-    assert {name: text for name, text in said.items() if not PERMISSIVE.search(text) or "GPL" in text} == {}
+    licences = {name: licence(distribution) for name, distribution in seen.items() if name not in BY_NAME}
+    assert len(licences) > len(RUNTIME)
+    assert {name: text for name, text in licences.items() if not PERMISSIVE.search(text) or "GPL" in text} == {}
 
 
 def licence(distribution: metadata.Distribution) -> str:
-    """Answer all that it says of it, but no licence's whole text."""
-    told = distribution.metadata
-    texts = [text[:80] for name in ("License-Expression", "License") for text in told.get_all(name) or ()]
-    return " ".join([*texts, *(line for line in told.get_all("Classifier") or () if line.startswith("License"))])
+    """All licence metadata of a distribution, without full texts."""
+    metadata_ = distribution.metadata
+    texts = [text[:80] for name in ("License-Expression", "License") for text in metadata_.get_all(name) or ()]
+    return " ".join([*texts, *(line for line in metadata_.get_all("Classifier") or () if line.startswith("License"))])
 
 
 def build(folder: Path, **changes: str) -> Path:
-    """Build both distributions from a copy of the sources, and answer the folder that they are in."""
+    """Build both distributions from a copy of the sources, and return the directory that they are in."""
     ignored = shutil.ignore_patterns(".git", ".nox", "dist", "__pycache__", ".*_cache", ".hypothesis", "tests")
     shutil.copytree(CHECKOUT, folder, ignore=ignored)
     for path in folder.rglob("*"):
@@ -133,13 +133,11 @@ def build(folder: Path, **changes: str) -> Path:
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Answer the folder with a wheel and a source distribution."""
+    """The directory with a wheel and a source distribution."""
     return build(tmp_path_factory.mktemp("one") / "checkout", born="1500000000", umask="0o022", TZ="UTC", LC_ALL="C")
 
 
-def test_two_builds_elsewhere_at_another_time_under_another_umask_are_the_same_bytes(
-    built: Path, tmp_path: Path
-) -> None:
+def test_a_build_is_reproducible(built: Path, tmp_path: Path) -> None:
     (tmp_path / "deep").mkdir()
     again = build(
         tmp_path / "deep" / "a b", born="1700000001", umask="0o077", TZ="Asia/Kathmandu", LC_ALL="tr_TR.UTF-8"
@@ -152,7 +150,7 @@ def test_two_builds_elsewhere_at_another_time_under_another_umask_are_the_same_b
     assert digests[0] == digests[1]
 
 
-def test_the_wheel_is_the_rooms_and_nothing_that_runs_by_itself(built: Path) -> None:
+def test_the_wheel_contains_the_packages_and_nothing_that_runs_by_itself(built: Path) -> None:
     (path,) = built.glob("*.whl")
     with zipfile.ZipFile(path) as wheel:
         held = {name: wheel.read(name) for name in wheel.namelist()}
@@ -171,21 +169,21 @@ def sources(room: str) -> Iterator[tuple[str, bytes]]:
             yield path.relative_to(CHECKOUT / room).as_posix(), path.read_bytes()
 
 
-def test_an_installation_runs_no_code_of_ours(built: Path) -> None:
-    """Neither the build (no hook, no setup.py, one backend) nor the wheel (no .pth, no script) has any."""
+def test_installing_the_wheel_runs_no_code(built: Path) -> None:
+    """Neither the build (no hook, no setup.py, one backend) nor the wheel (no .pth, no script) contains any."""
     (path,) = built.glob("*.tar.gz")
     with tarfile.open(path) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
     assert not {"setup.py", "setup.cfg", "hatch_build.py", "hatch.toml"} & names
     assert {"pyproject.toml", "noxfile.py", "SECURITY.md", "requirements/test.txt"} <= names
     assert set(PYPROJECT["build-system"]) == {"requires", "build-backend"}
-    assert [Requirement(each).name for each in PYPROJECT["build-system"]["requires"]] == ["hatchling"]
+    assert [Requirement(requirement).name for requirement in PYPROJECT["build-system"]["requires"]] == ["hatchling"]
     assert PYPROJECT["build-system"]["requires"] == PYPROJECT["dependency-groups"]["build"]
-    told = PYPROJECT["tool"]["hatch"]["build"]
-    assert not [table for table in (told, *told["targets"].values()) if "hooks" in table]
+    settings = PYPROJECT["tool"]["hatch"]["build"]
+    assert not [table for table in (settings, *settings["targets"].values()) if "hooks" in table]
 
 
-def test_each_action_of_a_workflow_is_held_by_the_digest_of_its_commit() -> None:
+def test_each_workflow_action_is_pinned_by_commit() -> None:
     workflows = list((CHECKOUT / ".github" / "workflows").glob("*.yml"))
     used = [line for path in workflows for line in re.findall(r"uses: *(\S+)", path.read_text("utf-8"))]
     assert used

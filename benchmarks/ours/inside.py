@@ -16,9 +16,9 @@ from deepchecks_telemetry.spool import record
 from deepchecks_telemetry.spool.batches.seal import seal
 from deepchecks_telemetry.spool.catalogue import EVENTS
 from deepchecks_telemetry.spool.db.busy import writing
-from deepchecks_telemetry.spool.db.compaction import checkpoint, fold, tidy
+from deepchecks_telemetry.spool.db.compaction import checkpoint, compact, fold
 from deepchecks_telemetry.spool.db.connection import opened
-from deepchecks_telemetry.spool.db.schema import PLACE
+from deepchecks_telemetry.spool.db.schema import ENVIRONMENT_COLUMNS
 from deepchecks_telemetry.spool.files.lock import hold
 from deepchecks_telemetry.spool.files.paths import find_home
 from deepchecks_telemetry.spool.stats import read_accounts
@@ -85,7 +85,7 @@ def folded(events: int, kinds: int) -> dict[str, int]:
     with opened(HOME) as connection:
         for first in range(0, events, THOUSAND):
             _fill(connection, first, min(events, first + THOUSAND), kinds)
-            assert tidy(HOME, connection)
+            assert compact(HOME, connection)
         (found,) = connection.execute("SELECT count(*) FROM folded").fetchone()
         assert found in {min(events, kinds), min(events, kinds) + 1}, found
     return {"bytes": _size("") + _size("-wal"), "kinds": found}
@@ -98,7 +98,7 @@ def in_thousands(events: int, kinds: int) -> dict[str, float]:
     with opened(HOME) as connection:
         for first in range(0, events, THOUSAND):
             _fill(connection, first, first + THOUSAND, kinds)
-            took.update(_time("fold", lambda: tidy(HOME, connection)))
+            took.update(_time("fold", lambda: compact(HOME, connection)))
     assert read_accounts(HOME).pending == events + 1
     return dict(took)
 
@@ -110,7 +110,7 @@ def late(events: int) -> dict[str, int]:
         _fill(connection, 0, events, len(EVENTS))
         checkpoint(connection)
         before = _size("")
-        assert tidy(HOME, connection)
+        assert compact(HOME, connection)
         (free,) = connection.execute("PRAGMA freelist_count").fetchone()
         (page,) = connection.execute("PRAGMA page_size").fetchone()
     return {"raw": before, "folded": _size("") + _size("-wal"), "free_for_reuse": free * page}
@@ -122,7 +122,7 @@ def _prepare() -> None:
     places = [("1.0.0", "linux", "ubuntu", "24.04", "cpython", f"3.{minor}", "script") for minor in range(ENVIRONMENTS)]
     with opened(HOME) as connection:
         connection.executemany(
-            f"INSERT OR IGNORE INTO environments ({PLACE}) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            f"INSERT OR IGNORE INTO environments ({ENVIRONMENT_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)",
             places,
         )
 

@@ -1,4 +1,4 @@
-"""A receiver that answers with whatever it can think of: memory stays bounded, and nothing is retired that waits."""
+"""A receiver that sends any response: the client's memory stays bounded, and no unsent batch is settled."""
 
 import gzip
 import socketserver
@@ -18,7 +18,7 @@ from deepchecks_telemetry.spool.stats import read_accounts
 from deepchecks_telemetry.uploader.endpoint import Endpoint
 from deepchecks_telemetry.uploader.flush import flush
 
-from .network import Listener, Say, listening
+from .network import Listener, Respond, listening
 
 OK = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
@@ -26,7 +26,7 @@ MIB = 2**20
 WRITING_S = 1.5  # a little longer than the client waits
 GROWTH_MIB = 24  # of the client's memory over all of them; each would send gigabytes
 
-# A client that flushes to each URL it is told, and says what became of it and how much memory it has ever held.
+# A client that flushes to each URL that it reads, and prints the outcome and its peak memory.
 CLIENT = """
 import functools, sys
 from pathlib import Path
@@ -42,8 +42,8 @@ for line in sys.stdin:
 """
 
 
-def for_ever(head: bytes, part: bytes) -> Say:
-    """The head, then the same part again and again, as fast as it is read."""
+def send_endlessly(head: bytes, part: bytes) -> Respond:
+    """Send the head, then the same part endlessly, as fast as it is read."""
 
     def say(handler: socketserver.StreamRequestHandler) -> None:
         end = time.monotonic() + WRITING_S
@@ -54,20 +54,20 @@ def for_ever(head: bytes, part: bytes) -> Say:
     return say
 
 
-BOMB = gzip.compress(bytes(16 * MIB), mtime=0)  # gzip takes any number of them one after the other
-ENDLESS: dict[str, Say] = {
-    "a body of a gigabyte": for_ever(OK + b"Content-Length: 1000000000\r\n\r\n", b" " * 65_536),
-    "a body without end": for_ever(OK + b"\r\n", b" " * 65_536),
-    "chunks without end": for_ever(CHUNKED, b"10000\r\n" + b" " * 65_536 + b"\r\n"),
-    "chunks of one byte": for_ever(CHUNKED, b"1\r\n \r\n" * 5_000),
-    "a chunk of 2**64 bytes": for_ever(CHUNKED + b"ffffffffffffffff\r\n", b" " * 65_536),
-    "a chunk's size without end": for_ever(CHUNKED, b"0" * 65_536),
-    "trailers without end": for_ever(CHUNKED + b"2\r\n{}\r\n0\r\n", b"X: 1\r\n" * 5_000),
-    "a gzip bomb": for_ever(OK + b"Content-Encoding: gzip\r\n\r\n", BOMB * 4),
-    "a status line without end": for_ever(b"HTTP/1.1 200 ", b"a" * 65_536),
-    "headers without end": for_ever(OK, b"X: 1\r\n" * 5_000),
-    "a header without end": for_ever(OK + b"X: ", b"a" * 65_536),
-    "interim answers without end": for_ever(b"", b"HTTP/1.1 100 Continue\r\nX: 1\r\n\r\n" * 1_000),
+BOMB = gzip.compress(bytes(16 * MIB), mtime=0)  # gzip allows any number of members in sequence
+ENDLESS: dict[str, Respond] = {
+    "a body of a gigabyte": send_endlessly(OK + b"Content-Length: 1000000000\r\n\r\n", b" " * 65_536),
+    "a body without end": send_endlessly(OK + b"\r\n", b" " * 65_536),
+    "chunks without end": send_endlessly(CHUNKED, b"10000\r\n" + b" " * 65_536 + b"\r\n"),
+    "chunks of one byte": send_endlessly(CHUNKED, b"1\r\n \r\n" * 5_000),
+    "a chunk of 2**64 bytes": send_endlessly(CHUNKED + b"ffffffffffffffff\r\n", b" " * 65_536),
+    "a chunk's size without end": send_endlessly(CHUNKED, b"0" * 65_536),
+    "trailers without end": send_endlessly(CHUNKED + b"2\r\n{}\r\n0\r\n", b"X: 1\r\n" * 5_000),
+    "a gzip bomb": send_endlessly(OK + b"Content-Encoding: gzip\r\n\r\n", BOMB * 4),
+    "a status line without end": send_endlessly(b"HTTP/1.1 200 ", b"a" * 65_536),
+    "headers without end": send_endlessly(OK, b"X: 1\r\n" * 5_000),
+    "a header without end": send_endlessly(OK + b"X: ", b"a" * 65_536),
+    "interim answers without end": send_endlessly(b"", b"HTTP/1.1 100 Continue\r\nX: 1\r\n\r\n" * 1_000),
 }
 
 
@@ -78,12 +78,12 @@ def server() -> Iterator[Listener]:
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="this system has no /proc")
-def test_no_answer_without_end_takes_memory_or_retires_a_row(server: Listener) -> None:
+def test_an_endless_response_uses_no_memory_and_settles_nothing(server: Listener) -> None:
     assert record("run-check")
     pipe = subprocess.PIPE
     with subprocess.Popen([sys.executable, "-c", CLIENT], stdin=pipe, stdout=pipe, text=True, bufsize=1) as client:
 
-        def told(answer: "bytes | Say") -> tuple[int, str]:
+        def measure(answer: "bytes | Respond") -> tuple[int, str]:
             server.answer = answer
             assert client.stdin is not None
             assert client.stdout is not None
@@ -91,8 +91,8 @@ def test_no_answer_without_end_takes_memory_or_retires_a_row(server: Listener) -
             held_kib, kind = client.stdout.readline().split()
             return int(held_kib) // 1024, kind
 
-        before, _ = told(b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n")
-        found = {name: told(say) for name, say in ENDLESS.items()}
+        before, _ = measure(b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n")
+        found = {name: measure(say) for name, say in ENDLESS.items()}
         client.stdin.close() if client.stdin else None
         assert client.wait(30) == 0
     assert {kind for _, kind in found.values()} == {"retry"}, found
@@ -122,29 +122,29 @@ ODD = {
 }
 
 
-def test_an_odd_answer_retires_nothing(server: Listener) -> None:
+def test_an_unexpected_response_settles_nothing(server: Listener) -> None:
     assert record("run-check")
     for name, answer in ODD.items():
         server.answer = answer
         (sent,) = flush(find_home(), Endpoint(f"{server.url}/v1/logs", "a test"), parked=True)
         assert sent.outcome.kind in ("retry", "parked"), name
         assert sent.outcome.reason.isprintable(), name
-        books = read_accounts(find_home())
-        assert (books.sealed + books.parked, books.delivered, books.rejected, books.balance) == (1, 0, 0, 0), name
+        stats = read_accounts(find_home())
+        assert (stats.sealed + stats.parked, stats.delivered, stats.rejected, stats.balance) == (1, 0, 0, 0), name
 
 
 @pytest.mark.parametrize("rejected", [b"9223372036854775807", b'"9223372036854775807"', b"2"])
-def test_a_receiver_cannot_refuse_more_than_it_was_sent(server: Listener, rejected: bytes) -> None:
+def test_a_receiver_cannot_reject_more_than_it_was_sent(server: Listener, rejected: bytes) -> None:
     assert record("run-check")
     server.answer = OK + b'\r\n{"partialSuccess":{"rejectedLogRecords":' + rejected + b"}}"
     (sent,) = flush(find_home(), Endpoint(f"{server.url}/v1/logs", "a test"))
     assert sent.outcome.kind == "delivered"
-    books = read_accounts(find_home())
-    assert (books.rejected, books.delivered, books.balance) == (1, 0, 0)
+    stats = read_accounts(find_home())
+    assert (stats.rejected, stats.delivered, stats.balance) == (1, 0, 0)
 
 
 @pytest.mark.parametrize("wait", [b"-1", b"soon", b"1e9", b"9" * 60_000, b"Fri, 31 Dec 9999 23:59:59 GMT", b"\xff"])
-def test_no_receiver_silences_a_client_for_more_than_a_week(server: Listener, wait: bytes) -> None:
+def test_a_receiver_cannot_pause_a_client_for_more_than_a_week(server: Listener, wait: bytes) -> None:
     assert record("run-check")
     server.answer = b"HTTP/1.1 503 No\r\nContent-Length: 0\r\nRetry-After: " + wait + b"\r\n\r\n"
     now = 1_800_000_000.0

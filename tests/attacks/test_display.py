@@ -1,6 +1,6 @@
-"""What a stranger has written, into a file, a name or a store, is shown as text: no cursor moves, no cell is a formula.
+"""Hostile text in a file, a name or a store is printed as text: no cursor moves, no cell is a formula.
 
-A spool that was edited is attacked column by column in tests/cli/test_hostile.py, the picture in tests/browser.
+tests/cli/test_hostile.py attacks each column of an edited spool, tests/browser the page.
 """
 
 import csv
@@ -39,8 +39,8 @@ def telemetry(*words: str, **variables: str) -> Result:
     return CliRunner().invoke(cli.deepchecks, command, prog_name="deepchecks", env=variables, catch_exceptions=False)
 
 
-def is_text(said: str) -> bool:
-    return said.replace("\n", "").isprintable()
+def is_text(output: str) -> bool:
+    return output.replace("\n", "").isprintable()
 
 
 def commands(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
@@ -53,17 +53,17 @@ def commands(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[s
 
 
 @pytest.mark.parametrize("hostile", ["--x\x1b[2J", "\x1b[2J", "--\u202ex=\x9b1m", "a\nError: b"], ids=ascii)
-def test_a_word_that_is_not_understood_is_repeated_as_text(hostile: str) -> None:
+def test_an_invalid_mode_is_printed_as_text(hostile: str) -> None:
     assert is_text(CliRunner().invoke(cli.deepchecks, [hostile]).output)
     for words in ((), *commands(cli.telemetry)):
-        done = telemetry(*words, *[hostile] * 3)  # no command takes three of them
+        done = telemetry(*words, *[hostile] * 3)  # no command accepts three of them
         assert (done.exit_code, done.stdout) == (2, "") or words in {("deliver",), ("settle",), ("collector", "load")}
         assert is_text(done.stderr), done.stderr
         assert "\nError: b" not in done.stderr
 
 
 @pytest.mark.parametrize("words", ["deliver", "settle", "export", "collector report --store", "collector load"])
-def test_a_file_name_in_an_error_is_text(words: str, tmp_path: Path) -> None:
+def test_a_file_name_in_an_error_is_printed_as_text(words: str, tmp_path: Path) -> None:
     done = telemetry(*words.split(), f"{tmp_path}/no/{CONTROL}", DEEPCHECKS_TELEMETRY_ENDPOINT="http://127.0.0.1:9")
     assert done.exit_code in (0, 1, 2)
     assert is_text(done.output)
@@ -71,7 +71,7 @@ def test_a_file_name_in_an_error_is_text(words: str, tmp_path: Path) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such names")
 @pytest.mark.parametrize("words", ["status --explain", "view", "doctor", "enable", "disable"])
-def test_a_folder_of_ours_with_a_hostile_name_is_text(words: str, tmp_path: Path) -> None:
+def test_a_directory_with_a_hostile_name_is_printed_as_text(words: str, tmp_path: Path) -> None:
     environ = {**os.environ, "DEEPCHECKS_TELEMETRY_DIR": f"{tmp_path}/{CONTROL}", "BROWSER": "true"}
     script = "from deepchecks_telemetry.spool import record; assert record('run-check')"
     subprocess.run([sys.executable, "-c", script], env=environ, timeout=60, check=True)
@@ -81,9 +81,7 @@ def test_a_folder_of_ours_with_a_hostile_name_is_text(words: str, tmp_path: Path
     assert is_text((done.stdout + done.stderr).decode())
 
 
-def test_doctor_names_no_home_folder_also_where_something_is_wrong(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_doctor_never_prints_the_home_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DEEPCHECKS_TELEMETRY_DIR", str(Path(os.environ["HOME"], "telemetry")))
     assert record("run-check")
     Path(find_home().state, "spool.db").chmod(0o644)
@@ -96,7 +94,7 @@ def test_doctor_names_no_home_folder_also_where_something_is_wrong(
 @pytest.mark.parametrize(
     "count", ['{"intValue":1e999}', '{"intValue":NaN}', "{}", "[]", "null", "[" * 200_000], ids=lambda count: count[:20]
 )
-def test_the_picture_shows_a_ledger_whose_bytes_are_no_request_of_ours(count: str) -> None:
+def test_the_page_shows_a_batch_whose_bytes_are_not_a_request(count: str) -> None:
     assert record("run-check")
     batch = seal_next(find_home())
     assert batch is not None
@@ -113,22 +111,22 @@ def test_the_picture_shows_a_ledger_whose_bytes_are_no_request_of_ours(count: st
 @pytest.fixture
 def store(tmp_path: Path) -> Path:
     """A collector's store with three rows."""
-    here = Environment("0.19.1", "linux", "debian", "12", "cpython", "3.11", "script")
+    environment = Environment("0.19.1", "linux", "debian", "12", "cpython", "3.11", "script")
     day = date(2026, 1, 5).isoformat()
-    rows = [Row(f"uid {n}", day, "run-check", 1 + n, here, f"installation {n}") for n in range(3)]
+    rows = [Row(f"uid {n}", day, "run-check", 1 + n, environment, f"installation {n}") for n in range(3)]
     with closing(Store(tmp_path / "store.db")) as opened:
         opened.append(rows, received=date(2026, 1, 6))
     return tmp_path / "store.db"
 
 
 def edit(store: Path, column: str, value: object) -> None:
-    """Put the value into the second row, whatever already stands there."""
+    """Write the value to the second row, replacing what is there."""
     with closing(sqlite3.connect(store, isolation_level=None)) as connection:
         connection.execute(f"UPDATE rows SET {column} = ? WHERE count <> 1 AND uid <> 'uid 2'", [value])
 
 
 @pytest.mark.parametrize("column", COLUMNS)
-def test_a_store_that_was_edited_is_reported_as_text_in_every_form(column: str, store: Path) -> None:
+def test_an_edited_store_is_reported_as_text_in_every_format(column: str, store: Path) -> None:
     for value in (CONTROL + "<script>alert(1)</script>", b"\xff\x1b[2J", b"\x1b[2J", 2**62, 1e300, ""):
         edit(store, column, value)
         for form in ((), ("--json",), ("--csv", "--min-cell", "1"), ("--html", "--min-cell", "1")):
@@ -139,7 +137,7 @@ def test_a_store_that_was_edited_is_reported_as_text_in_every_form(column: str, 
 
 
 @pytest.mark.parametrize("formula", FORMULAS, ids=ascii)
-def test_no_cell_of_a_sheet_is_a_formula(formula: str, store: Path) -> None:
+def test_no_csv_cell_is_a_formula(formula: str, store: Path) -> None:
     for column in ("event", "os_name", "day", "deepchecks_version", "runtime"):
         edit(store, column, formula)
     done = telemetry("collector", "report", "--store", str(store), "--csv", "--min-cell", "1")
@@ -149,8 +147,8 @@ def test_no_cell_of_a_sheet_is_a_formula(formula: str, store: Path) -> None:
     assert sum(formula.strip() in cell for cell in cells) >= 5
 
 
-def test_json_for_scripts_keeps_every_letter_and_is_ascii(store: Path) -> None:
+def test_json_keeps_every_character_and_is_ascii(store: Path) -> None:
     edit(store, "event", CONTROL)
-    said = telemetry("collector", "report", "--store", str(store), "--json").stdout
-    assert said.isascii()
-    assert CONTROL in json.loads(said)["by_event"]
+    output = telemetry("collector", "report", "--store", str(store), "--json").stdout
+    assert output.isascii()
+    assert CONTROL in json.loads(output)["by_event"]

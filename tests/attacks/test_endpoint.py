@@ -1,6 +1,6 @@
-"""A text that looks like an endpoint, a redirect and a resolver that lies: nothing goes where nobody said.
+"""An ambiguous URL, a redirect or a lying resolver never makes a request go to another machine.
 
-The one thing here that is not real is the resolver, `socket.getaddrinfo`: no test may ask one.
+Only the resolver, `socket.getaddrinfo`, is replaced, because no test may query a real one.
 """
 
 import gzip
@@ -32,7 +32,7 @@ from .network import LATER, Listener, listening
 PACKED = gzip.compress(b'{"resourceLogs":[]}', mtime=0)
 TOKEN = {"X-Token": "hush-hush"}
 
-# Beside those of tests/uploader/test_endpoint.py.
+# In addition to those of tests/uploader/test_endpoint.py.
 LOOKS_NEAR = [
     *("http://127.0.0.1.evil.example", "http://localhost.evil.example", "http://localhost.", "http://127.0.0.1."),
     *("http://0x7f.1", "http://0x7f000001", "http://2130706433", "http://127.1", "http://0177.0.0.1"),
@@ -64,20 +64,20 @@ HIDDEN = [
 
 
 @pytest.mark.parametrize("text", [*LOOKS_NEAR, *TWO_WAYS_TO_READ, *OTHER_SCHEMES, *HIDDEN], ids=ascii)
-def test_a_text_that_could_mean_another_place_is_no_endpoint(text: str) -> None:
+def test_an_ambiguous_url_is_not_an_endpoint(text: str) -> None:
     with pytest.raises(BadEndpoint) as caught:
         parse(text)
     assert str(caught.value).isprintable()
 
 
 @pytest.mark.parametrize("text", [*TWO_WAYS_TO_READ, *OTHER_SCHEMES, *HIDDEN], ids=ascii)
-def test_to_allow_http_allows_nothing_else(text: str) -> None:
+def test_allowing_http_allows_nothing_else(text: str) -> None:
     with pytest.raises(BadEndpoint):
         parse(text, allow_http=True)
 
 
 @pytest.mark.parametrize("text", ["\ufeffhttps://a.example", "https://a.example\x00", "https://a.example\x1b[2J"])
-def test_a_hostile_variable_is_told_without_being_repeated(text: str, home: Path) -> None:
+def test_an_error_does_not_repeat_a_hostile_variable(text: str, home: Path) -> None:
     with pytest.raises(BadEndpoint, match=VARIABLE) as caught:
         find_endpoint(find_home(), None, {VARIABLE: text})
     assert str(caught.value).isprintable()
@@ -94,13 +94,13 @@ def elsewhere() -> Iterator[Listener]:
     "where",
     ["{url}/v1/logs", "//127.0.0.1:{port}/", "file:///etc/passwd", "http://169.254.169.254/latest/", "gopher://x"],
 )
-def test_a_redirect_carries_neither_counts_nor_token_anywhere(elsewhere: Listener, status: int, where: str) -> None:
+def test_a_redirect_sends_neither_counts_nor_token(elsewhere: Listener, status: int, where: str) -> None:
     with listening() as server:
         location = where.format(url=elsewhere.url, port=elsewhere.port).encode()
         server.answer = b"HTTP/1.1 %d Go\r\nLocation: %s\r\nContent-Length: 2\r\n\r\n{}" % (status, location)
         assert post(Endpoint(f"{server.url}/v1/logs", "a test", TOKEN), PACKED).status == status
-        assert (len(server.heard), b"hush-hush" in server.heard[0]) == (1, True)
-    assert elsewhere.heard == []
+        assert (len(server.requests), b"hush-hush" in server.requests[0]) == (1, True)
+    assert elsewhere.requests == []
 
 
 Resolve = Callable[[str], None]
@@ -108,7 +108,7 @@ Resolve = Callable[[str], None]
 
 @pytest.fixture
 def resolve(monkeypatch: pytest.MonkeyPatch) -> Resolve:
-    """Make every name mean this address, from now on."""
+    """Make every name resolve to this address, from now on."""
 
     def to(address: str) -> None:
         def answer(_: str, port: Any, *__: object, **___: object) -> list[tuple[object, ...]]:
@@ -119,39 +119,39 @@ def resolve(monkeypatch: pytest.MonkeyPatch) -> Resolve:
     return to
 
 
-def named(authority: trustme.CA) -> ssl.SSLContext:
+def context_for(authority: trustme.CA) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("collector.example").configure_cert(context)
     return context
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere 127.0.0.2 is no address of this machine")
-def test_a_name_that_means_another_machine_at_the_retry_gets_nothing_without_the_names_certificate(
+def test_a_rebound_name_gets_nothing_without_a_valid_certificate(
     home: Path, resolve: Resolve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ours, theirs = trustme.CA(), trustme.CA()
-    ours.cert_pem.write_to_path(str(tmp_path / "ours.pem"))
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "ours.pem"))
+    our_ca, their_ca = trustme.CA(), trustme.CA()
+    our_ca.cert_pem.write_to_path(str(tmp_path / "our_ca.pem"))
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "our_ca.pem"))
     assert record("run-check")
     spool = find_home()
-    with listening(context=named(ours)) as server:
+    with listening(context=context_for(our_ca)) as server:
         endpoint = Endpoint(f"https://collector.example:{server.port}/v1/logs", "a test", TOKEN)
-        with listening("127.0.0.2", server.port, named(theirs)) as attacker:
+        with listening("127.0.0.2", server.port, context_for(their_ca)) as attacker:
             server.answer = LATER
-            assert tries(spool, endpoint, resolve, "127.0.0.1") == ["HTTP 503: the receiver is not available"]
-            assert tries(spool, endpoint, resolve, "127.0.0.2") == [causes.UNTRUSTED]
-            assert attacker.heard == []
+            assert send_again(spool, endpoint, resolve, "127.0.0.1") == ["HTTP 503: the receiver is not available"]
+            assert send_again(spool, endpoint, resolve, "127.0.0.2") == [causes.UNTRUSTED]
+            assert attacker.requests == []
         server.answer = Listener.answer
-        assert tries(spool, endpoint, resolve, "127.0.0.1") == ["delivered"]
+        assert send_again(spool, endpoint, resolve, "127.0.0.1") == ["delivered"]
     assert [batch.attempts for batch in batches(spool)] == [3]
 
 
-def tries(spool: Home, endpoint: Endpoint, resolve: Resolve, address: str) -> list[str]:
+def send_again(spool: Home, endpoint: Endpoint, resolve: Resolve, address: str) -> list[str]:
     resolve(address)
     return [sent.outcome.reason for sent in flush(spool, endpoint, ignore_retry_after=True)]
 
 
-# In a network of its own, in which this machine has an address that is not loopback.
+# In a network namespace, in which this machine has an address that is not loopback.
 ELSEWHERE = """
 import gzip, socket, sys
 sys.path.insert(0, sys.argv[1])
@@ -164,16 +164,16 @@ with listening("0.0.0.0") as server:
     socket.getaddrinfo = resolve
     for meant in ("203.0.113.7", "127.0.0.1"):
         answer = post(Endpoint(f"http://localhost:{server.port}/v1/logs", "a test"), gzip.compress(b"{}"))
-        print(meant, answer.status, answer.error, len([request for request in server.heard if request]))
+        print(meant, answer.status, answer.error, len([request for request in server.requests if request]))
 """
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems have no namespaces")
-def test_a_resolver_that_says_that_localhost_is_elsewhere_is_not_believed(tool: Callable[[str], str]) -> None:
-    named = f"{tool('ip')} link set lo up && {tool('ip')} addr add 203.0.113.7/32 dev lo && exec"
-    apart = [tool("unshare"), "--net", *([] if os.geteuid() == 0 else ["--map-root-user"]), "sh", "-c", f'{named} "$@"']
+def test_localhost_is_never_another_machine(tool: Callable[[str], str]) -> None:
+    setup = f"{tool('ip')} link set lo up && {tool('ip')} addr add 203.0.113.7/32 dev lo && exec"
+    apart = [tool("unshare"), "--net", *([] if os.geteuid() == 0 else ["--map-root-user"]), "sh", "-c", f'{setup} "$@"']
     if subprocess.run([*apart, "sh", "true"], capture_output=True, timeout=60).returncode:
-        pytest.skip("this system lets us make no network")
+        pytest.skip("this system does not allow a network namespace")
     command = [*apart, "sh", sys.executable, "-c", ELSEWHERE, str(Path(__file__).parent)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert (done.stdout, done.stderr) == (
@@ -182,7 +182,7 @@ def test_a_resolver_that_says_that_localhost_is_elsewhere_is_not_believed(tool: 
     )
 
 
-def test_a_certificate_that_has_expired_gets_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_expired_certificate_gets_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     authority, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "authority.pem"))
@@ -190,4 +190,4 @@ def test_a_certificate_that_has_expired_gets_nothing(tmp_path: Path, monkeypatch
     authority.issue_cert("127.0.0.1", not_after=ended).configure_cert(context)
     with listening(context=context) as server:
         answer = post(Endpoint(f"https://127.0.0.1:{server.port}/v1/logs", "a test", TOKEN), PACKED)
-        assert (answer.error, server.heard) == (causes.EXPIRED, [])
+        assert (answer.error, server.requests) == (causes.EXPIRED, [])

@@ -1,6 +1,6 @@
-"""Variables with anything in them: the host goes on, no variable undoes an `off`, nothing is made where none says.
+"""Variables with any value: the host is not disturbed, no variable overrides `off`, no unexpected path is created.
 
-Relative folders of XDG: tests/spool/files/test_paths.py. Invalid modes: tests/spool/consent/test_decision.py.
+Relative XDG directories: tests/spool/files/test_paths.py. Invalid modes: tests/spool/consent/test_decision.py.
 """
 
 import json
@@ -35,7 +35,7 @@ ANYTHING = {
 
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder to work in, deep enough for all dots."""
+    """A working directory that is deep enough for all the `..` in the values."""
     folder = tmp_path / "a" / "b" / "c" / "d"
     folder.mkdir(parents=True)
     monkeypatch.chdir(folder)
@@ -52,7 +52,7 @@ def status() -> dict[str, object]:
 
 @pytest.mark.parametrize("value", ANYTHING.values(), ids=ANYTHING.keys())
 @pytest.mark.parametrize("name", PLACES)
-def test_a_place_with_anything_in_it_is_no_error_of_the_host(
+def test_a_directory_variable_with_any_value_does_not_break_the_host(
     name: str, value: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if name != "DEEPCHECKS_TELEMETRY_DIR":
@@ -64,50 +64,50 @@ def test_a_place_with_anything_in_it_is_no_error_of_the_host(
 
 @pytest.mark.parametrize("value", list(ANYTHING.values())[1:], ids=list(ANYTHING)[1:])
 @pytest.mark.parametrize("name", SWITCHES)
-def test_a_switch_with_anything_in_it_but_blanks_is_off(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_switch_with_any_value_but_blanks_is_off(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(name, value)
     off = not (name == "DO_NOT_TRACK" and value.isspace())
     assert (recording.record("run-check"), status()["mode"]) == (not off, "off" if off else "on")
 
 
 @pytest.mark.parametrize("value", ANYTHING.values(), ids=ANYTHING.keys())
-def test_an_endpoint_with_anything_in_it_sends_nothing_and_is_told(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_endpoint_variable_with_any_value_sends_nothing_and_is_reported(
+    value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("DEEPCHECKS_TELEMETRY_ENDPOINT", value)
     assert recording.record("run-check")
-    told = status()
-    assert (told["endpoint"], told["sends"]) == (None, False)
-    assert (told["problem"] is None) == (not value.strip())
+    report = status()
+    assert (report["endpoint"], report["sends"]) == (None, False)
+    assert (report["problem"] is None) == (not value.strip())
 
 
 @pytest.mark.parametrize("name", ["HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME"])
 @pytest.mark.usefixtures("registered")
-def test_a_relative_place_makes_nothing_where_the_program_works(
+def test_a_relative_xdg_path_creates_nothing_in_the_working_directory(
     name: str, elsewhere: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("DEEPCHECKS_TELEMETRY_DIR")
-    for each in ("XDG_CONFIG_HOME", "XDG_STATE_HOME"):
-        monkeypatch.setenv(each, str(tmp_path / "user")) if each != name else monkeypatch.delenv(each)
+    for variable in ("XDG_CONFIG_HOME", "XDG_STATE_HOME"):
+        monkeypatch.setenv(variable, str(tmp_path / "user")) if variable != name else monkeypatch.delenv(variable)
     monkeypatch.setenv(name, "here")
     found = find_home()
-    folders = [folder for place in found.places for folder in place[:3]]
+    folders = [folder for target in found.with_default for folder in target[:3]]
     assert all(map(os.path.isabs, folders))
     assert not any(str(elsewhere) in folder for folder in folders)
 
 
-def test_a_tilde_that_nobody_expanded_is_the_users_home(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_tilde_is_the_users_home_directory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DEEPCHECKS_TELEMETRY_DIR", "~/counts")
     assert find_home().state == os.path.join(os.environ["HOME"], "counts", "state")
 
 
-def test_a_variable_cannot_take_away_what_the_administrator_decided(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    machine, own = tmp_path / "etc" / "xdg", tmp_path / "own"
-    for folder, word in ((machine, "off"), (own, "on")):
+def test_a_variable_cannot_override_the_policy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    machine, other = tmp_path / "etc" / "xdg", tmp_path / "other"
+    for folder, word in ((machine, "off"), (other, "on")):
         (folder / "deepchecks" / "telemetry").mkdir(parents=True)
         (folder / "deepchecks" / "telemetry" / "mode").write_text(word)
     monkeypatch.setattr(paths, "USUAL", (".local/state", ".config", str(machine)))
-    monkeypatch.setenv("XDG_CONFIG_DIRS", str(own))
+    monkeypatch.setenv("XDG_CONFIG_DIRS", str(other))
     assert decide(find_home()).mode == "off"
     assert recording.record("run-check") is False
     (machine / "deepchecks" / "telemetry" / "mode").unlink()

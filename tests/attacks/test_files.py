@@ -1,6 +1,6 @@
-"""Links, second names and FIFOs at every path of ours: nothing outside our folders changes, and nobody waits for ever.
+"""Links, hard links and FIFOs at each of our paths: no file outside our directories changes, and nothing blocks.
 
-A link at spool.db or spool.lock, and at the folder itself, is in tests/spool/files/test_directory.py too.
+Links at spool.db, at spool.lock and at the directory itself are also in tests/spool/files/test_directory.py.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ from click.testing import CliRunner
 
 from deepchecks_telemetry import cli
 from deepchecks_telemetry.spool.choice import choose
-from deepchecks_telemetry.spool.db.schema import LARGEST
+from deepchecks_telemetry.spool.db.schema import MAX_SPOOL_BYTES
 from deepchecks_telemetry.spool.doctor import examine
 from deepchecks_telemetry.spool.errors import Unusable
 from deepchecks_telemetry.spool.files.lock import hold
@@ -46,24 +46,24 @@ COMMANDS = ["status", "doctor", "inspect", "preview", "view --output -", "export
 
 
 class World(NamedTuple):
-    """Our folders, with a spool that holds a batch and an event; and a folder of somebody else's files."""
+    """Our directories, with a spool that has a batch and an event; and a directory with somebody else's files."""
 
     home: Home
     outside: Path
 
     def run(self, command: str) -> str:
-        """What a command says; it ends in one line or well, and never in a traceback."""
+        """Run a command and return its output; it succeeds or prints one line, and never a traceback."""
         done = CliRunner().invoke(cli.deepchecks, ["telemetry", *command.split()])
         assert done.exception is None or isinstance(done.exception, SystemExit), (command, done.exception)
         assert done.exit_code in (0, 1), (command, done.output)
         return done.output
 
-    def look(self) -> dict[str, tuple[int, bytes]]:
-        """Every file of somebody else's: its permissions and its bytes."""
+    def read_outside(self) -> dict[str, tuple[int, bytes]]:
+        """The permissions and bytes of somebody else's files."""
         return {path.name: (stat.S_IMODE(path.lstat().st_mode), path.read_bytes()) for path in self.outside.iterdir()}
 
 
-def let_go() -> None:
+def close_session() -> None:
     recording.close()
 
 
@@ -75,18 +75,18 @@ def world(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
     assert recording.record("run-check")
     made.run("preview")
     assert recording.record("run-suite")
-    # By another process: to close a file of SQLite's in this one would drop its locks.
+    # In another process, because closing SQLite's files in this one would drop its locks.
     subprocess.run(["cp", made.home.spool, made.home.spool + "-wal", tmp_path], check=True)
-    let_go()
+    close_session()
     yield made
-    let_go()
+    close_session()
 
 
 def fill_outside(world: World, name: str) -> Path:
-    """Put a file outside that is what one of ours looks like, so that nobody refuses it for its bytes."""
+    """Write a file outside that looks like ours, so that it is not refused for its bytes."""
     target, copies = world.outside / "target", world.outside.parent
     shutil.copy(copies / ("spool.db-wal" if name.endswith("-wal") else "spool.db"), target)
-    shutil.copy(copies / "spool.db-wal", world.outside / "target-wal")  # taken into the target by whoever opens that
+    shutil.copy(copies / "spool.db-wal", world.outside / "target-wal")  # whoever opens the target would apply it
     if name in CONFIG:
         target.write_text("on\n")
     target.chmod(0o640)
@@ -104,8 +104,8 @@ def plant(kind: str, path: Path, target: Path) -> None:
         os.symlink(target if kind == "link" else target.with_name("missing"), path)
 
 
-def live(world: World) -> None:
-    """Do everything that a person and a host can do."""
+def use_everything(world: World) -> None:
+    """Do everything that a user and a host can do."""
     recording.record("run-check")
     for command in COMMANDS:
         world.run(command)
@@ -114,7 +114,7 @@ def live(world: World) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Take each path with what would do most harm there; with `--long` every kind at every path."""
+    """Combine each path with the most harmful kind of file; with `--long` with every kind."""
     if "kind" in metafunc.fixturenames:
         kinds = KINDS if metafunc.config.getoption("--long", False) else []
         pairs = [(name, kind) for name in (*STATE, *CONFIG) for kind in (kinds or HARM.get(name, ["fifo"]))]
@@ -122,18 +122,18 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize(("name", "kind"), pairs, ids=names)
 
 
-def test_what_stands_at_a_path_of_ours_is_not_written_through(world: World, name: str, kind: str) -> None:
+def test_a_planted_file_is_not_written_through(world: World, name: str, kind: str) -> None:
     folder = world.home.config if name in CONFIG else world.home.state
     target = fill_outside(world, name)
-    before = world.look()
+    before = world.read_outside()
     plant(kind, Path(folder, name), target)
     begun = time.monotonic()
-    live(world)
-    assert world.look() == before
+    use_everything(world)
+    assert world.read_outside() == before
     assert time.monotonic() - begun < 20
 
 
-def test_disable_takes_what_was_planted_away_and_what_it_leads_to_stays(world: World) -> None:
+def test_disable_removes_planted_files_and_not_their_targets(world: World) -> None:
     target = fill_outside(world, "spool.db")
     for name in STATE:
         plant("link", Path(world.home.state, name), target)
@@ -147,14 +147,14 @@ def test_disable_takes_what_was_planted_away_and_what_it_leads_to_stays(world: W
 
 
 @pytest.mark.parametrize("kind_", ["link", "fifo", "second name"])
-def test_a_lock_that_is_no_file_of_its_own_is_not_taken(world: World, kind_: str) -> None:
+def test_a_lock_file_that_is_not_plain_is_not_locked(world: World, kind_: str) -> None:
     plant(kind_, Path(world.home.lock), fill_outside(world, "spool.lock"))
     with pytest.raises(Unusable, match="a link or not a regular file"), hold(world.home.lock, 0):
         pass
 
 
 @pytest.mark.parametrize("source", ["policy", "choice"])
-def test_a_fifo_in_place_of_a_choice_is_off_at_once(world: World, source: str) -> None:
+def test_a_fifo_in_place_of_a_choice_is_off_without_waiting(world: World, source: str) -> None:
     path = Path(world.home.policy_mode if source == "policy" else world.home.mode)
     path.parent.mkdir(parents=True, exist_ok=True)
     os.mkfifo(path)
@@ -162,12 +162,12 @@ def test_a_fifo_in_place_of_a_choice_is_off_at_once(world: World, source: str) -
     assert "Telemetry is off: decided by" in world.run("status")
 
 
-def test_a_choice_that_leads_nowhere_is_off(world: World) -> None:
+def test_a_choice_that_is_a_broken_link_is_off(world: World) -> None:
     plant("dangling link", Path(world.home.mode), world.outside / "target")
     assert recording.record("run-check") is False
 
 
-def test_a_choice_that_is_kept_elsewhere_is_read(world: World) -> None:
+def test_a_choice_behind_a_link_is_read(world: World) -> None:
     (world.outside / "mode").write_text("local\n")
     os.makedirs(world.home.config)
     os.symlink(world.outside / "mode", world.home.mode)
@@ -179,32 +179,32 @@ def edit_exports(world: World, path: Path, part: Path, content: bytes) -> None:
     Path(world.home.state, "exports.jsonl").write_text(line + "\n")
 
 
-def test_a_list_of_exports_that_was_edited_cannot_make_disable_delete_a_file(world: World) -> None:
+def test_an_edited_list_of_exports_cannot_make_disable_delete_a_file(world: World) -> None:
     known, other = world.outside / "known", world.outside / "other"
     known.write_bytes(b"a file whose digest everybody knows\n")
     other.write_bytes(b"any file\n")
     edit_exports(world, known, other, known.read_bytes())
-    before = world.look()
+    before = world.read_outside()
     world.run("disable")
-    assert world.look() == before
+    assert world.read_outside() == before
 
 
-def test_an_export_of_ours_is_still_removed(world: World) -> None:
+def test_our_own_export_is_still_removed(world: World) -> None:
     world.run(f"export {world.outside / 'counts.jsonl'}")
     half = f"{world.outside / 'counts.jsonl'}.{'0' * 12}.part"
     Path(half).write_bytes(b"cut short")
     edit_exports(world, world.outside / "counts.jsonl", Path(half), (world.outside / "counts.jsonl").read_bytes())
     world.run("disable")
-    assert world.look() == {}
+    assert world.read_outside() == {}
 
 
 def test_a_file_that_is_too_large_to_be_a_spool_is_not_read(world: World) -> None:
-    os.truncate(world.home.spool, LARGEST + 1)
-    assert recording.record("run-check")  # into a new one
+    os.truncate(world.home.spool, MAX_SPOOL_BYTES + 1)
+    assert recording.record("run-check")  # recorded into a new spool
     assert len(list(Path(world.home.state).glob("spool.db.damaged-*"))) >= 1
 
 
-def test_without_a_umask_all_of_ours_is_still_this_users_alone(tmp_path: Path) -> None:
+def test_with_a_umask_of_zero_our_files_are_still_private(tmp_path: Path) -> None:
     code = (
         "import os; os.umask(0)\n"
         "from deepchecks_telemetry.spool import record; assert record('run-check')\n"

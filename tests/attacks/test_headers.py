@@ -1,4 +1,4 @@
-"""A header from a command line, a file or a variable is one header of one request; and none lets a web page in."""
+"""A header from a command line, a file or a variable is one header of one request; web pages cannot add counts."""
 
 import http.client
 import os
@@ -21,7 +21,7 @@ from deepchecks_telemetry.uploader.flush import flush, seal_next
 from .network import Listener, listening
 
 SMUGGLED = ["Host", "CONTENT-LENGTH", "transfer-encoding", "Connection", "Expect", "Content-Encoding", "Upgrade", "TE"]
-# Each would be a header of its own, or the end of the head, to somebody who reads lines in another way.
+# To a parser with other rules for line ends, each would be a separate header, or the end of the head.
 BREAKS = ["\r\n", "\n", "\r", "\x0b", "\x0c", "\x1c", "\x85", "\u2028", "\x00", "\r\n\r\n", "\n "]
 
 
@@ -31,17 +31,17 @@ def server() -> Iterator[Listener]:
         yield running
 
 
-def deepchecks(*arguments: str, said: str = "") -> "subprocess.CompletedProcess[str]":
+def deepchecks(*arguments: str, stdin: str = "") -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-m", "deepchecks_telemetry.cli", "telemetry", *arguments]
-    return subprocess.run(command, input=said, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=60)
 
 
 def heads(server: Listener) -> list[list[bytes]]:
-    return [request.partition(b"\r\n\r\n")[0].lower().split(b"\r\n") for request in server.heard]
+    return [request.partition(b"\r\n\r\n")[0].lower().split(b"\r\n") for request in server.requests]
 
 
 @pytest.mark.parametrize("name", [*SMUGGLED, *sorted(FRAMING)])
-def test_a_header_by_which_a_request_is_framed_cannot_be_set(name: str, home: Path) -> None:
+def test_a_header_that_frames_a_request_cannot_be_set(name: str, home: Path) -> None:
     with pytest.raises(BadEndpoint, match="is set by the client"):
         configure(find_home(), "https://a.example", headers={name: "1"})
     assert not home.exists()
@@ -51,9 +51,7 @@ def test_a_header_by_which_a_request_is_framed_cannot_be_set(name: str, home: Pa
 
 @pytest.mark.parametrize("after", BREAKS, ids=ascii)
 @pytest.mark.parametrize("rest", ["Host: evil.example", "Transfer-Encoding: chunked", "GET / HTTP/1.1", "X-More: 1"])
-def test_what_stands_in_a_hand_made_file_is_refused_or_becomes_one_request(
-    after: str, rest: str, server: Listener
-) -> None:
+def test_a_header_file_is_refused_or_becomes_one_request(after: str, rest: str, server: Listener) -> None:
     file = Path(find_home().config, "endpoint")
     file.parent.mkdir(parents=True, mode=0o700)
     file.write_bytes(f"{server.url} {ALLOW_HTTP}\nX-Token: a{after}{rest}\n".encode())
@@ -72,7 +70,7 @@ def test_what_stands_in_a_hand_made_file_is_refused_or_becomes_one_request(
 
 
 @pytest.mark.parametrize("value", ["X-A=b\r\nHost: evil.example", "X-A=b\nX-B: c", "X-A=\x1b[2J", "X A=b", "Host=evil"])
-def test_a_header_on_the_command_line_that_is_none_is_a_usage_error_and_nothing_is_kept(value: str, home: Path) -> None:
+def test_an_invalid_header_is_a_usage_error_and_not_stored(value: str, home: Path) -> None:
     words = ["telemetry", "enable", "--endpoint", "https://a.example", "--header", value]
     done = CliRunner().invoke(cli.deepchecks, words)
     assert (done.exit_code, done.stdout) == (2, "")
@@ -80,21 +78,21 @@ def test_a_header_on_the_command_line_that_is_none_is_a_usage_error_and_nothing_
     assert not home.exists()
 
 
-def test_a_token_from_standard_input_is_kept_and_sent_and_shown_nowhere(server: Listener, home: Path) -> None:
-    done = deepchecks("enable", "--endpoint", server.url, "--headers", "-", said="X-Token: hush-hush\n")
+def test_a_token_from_standard_input_is_stored_and_sent_but_not_printed(server: Listener, home: Path) -> None:
+    done = deepchecks("enable", "--endpoint", server.url, "--headers", "-", stdin="X-Token: hush-hush\n")
     assert done.returncode == 0, done.stderr
     assert record("run-check")
     done = deepchecks("flush")
     (head,) = heads(server)
     assert b"x-token: hush-hush" in head
-    said = [deepchecks(*look) for look in (["status", "--explain"], ["sent", "--json"], ["doctor"], ["inspect"])]
-    assert "hush" not in "".join(each.stdout + each.stderr for each in (done, *said))
+    outputs = [deepchecks(*look) for look in (["status", "--explain"], ["sent", "--json"], ["doctor"], ["inspect"])]
+    assert "hush" not in "".join(run.stdout + run.stderr for run in (done, *outputs))
     holders = [path.name for path in home.rglob("*") if path.is_file() and b"hush-hush" in path.read_bytes()]
     assert holders == ["endpoint"]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no FIFO to hand over a secret")
-def test_a_token_can_come_from_a_program_that_keeps_secrets(tmp_path: Path) -> None:
+def test_a_token_can_come_from_a_secret_manager(tmp_path: Path) -> None:
     """As `--headers <(pass show token)` does."""
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
@@ -120,7 +118,7 @@ PAGES = {
     "a page that was opened as a file": {**JSON, "Origin": "null"},
     "a page on this machine": {**JSON, "Origin": "http://localhost:8888", "Sec-Fetch-Site": "same-site"},
     "a page with protobuf": {"Content-Type": "application/x-protobuf", "Origin": "https://evil.example"},
-    # What a browser sends without asking first; an old one without an origin.
+    # What a browser sends without a CORS preflight; old browsers send no origin.
     "a form": {"Content-Type": "application/x-www-form-urlencoded"},
     "a form with a file": {"Content-Type": "multipart/form-data; boundary=x"},
     "a beacon": {"Content-Type": "text/plain;charset=UTF-8"},
@@ -153,11 +151,11 @@ def test_no_page_in_a_browser_adds_a_count(page: str, collector: tuple[int, Path
     answer = ask(port, "POST", batch.body, PAGES[page])
     assert answer.status in (403, 415)
     assert report(store).rows == before
-    assert ask(port, "POST", batch.body, JSON).status == 200  # who is no browser is counted
+    assert ask(port, "POST", batch.body, JSON).status == 200  # a client that is not a browser is accepted
     assert report(store).rows == before + 1
 
 
-def test_a_browser_that_asks_first_is_not_allowed_to_post(collector: tuple[int, Path]) -> None:
+def test_a_cors_preflight_is_not_allowed(collector: tuple[int, Path]) -> None:
     asked = {"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"}
     asked |= {"Access-Control-Request-Headers": "content-type", "Access-Control-Request-Private-Network": "true"}
     answer = ask(collector[0], "OPTIONS", b"", asked)

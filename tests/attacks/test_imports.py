@@ -1,6 +1,6 @@
-"""A module in our way that is broken or missing: the host program goes on without us, and says nothing.
+"""If a module that we import is broken or missing, the host continues without us, and without output.
 
-`sitecustomize`, a plugin or a file in the working folder can stand before any library that we use; some Pythons are
+`sitecustomize`, a plugin or a file in the working directory can replace any library that we use; some Pythons are
 built without `_sqlite3`.
 """
 
@@ -20,7 +20,7 @@ BREAKS = {
     "is empty": "",
     "prints": "import sys; print('noise', file=sys.stderr); raise OSError(5, 'no such device')",
 }
-# What the maintainers' line does, with a deepchecks of the test's own.
+# Like the maintainers' line, with the test's own deepchecks.
 HOST = """
 from deepchecks_telemetry.hooks import attach
 attach(endpoint="http://127.0.0.1:9")
@@ -34,7 +34,7 @@ Host = Callable[[str, str], "subprocess.CompletedProcess[str]"]
 
 @pytest.fixture
 def host(tmp_path: Path) -> Host:
-    """Run a program beside a deepchecks of the test's own, and a module that is broken, where sitecustomize puts it."""
+    """Run a program with the test's own deepchecks, and a broken module that sitecustomize puts first in the path."""
     site = tmp_path / "site"
     (site / "deepchecks" / "tabular").mkdir(parents=True)
     for package in ("deepchecks", "deepchecks/tabular"):
@@ -54,15 +54,15 @@ def recorded() -> int:
     return read_accounts(find_home()).recorded
 
 
-@pytest.mark.parametrize("module", ["unbroken", "filelock"])  # the second is not imported in a host
-def test_with_nothing_broken_the_host_is_counted(module: str, host: Host) -> None:
+@pytest.mark.parametrize("module", ["unbroken", "filelock"])  # filelock is not imported in a host
+def test_with_nothing_broken_the_host_records(module: str, host: Host) -> None:
     done = host(module, BREAKS["raises"])
     assert (done.returncode, done.stdout, done.stderr) == (0, "the host goes on\n", "")
     assert recorded() == 2
 
 
 @pytest.mark.parametrize(("module", "how"), [*(("sqlite3", how) for how in BREAKS), ("_sqlite3", "is missing")])
-def test_the_host_goes_on_without_what_is_broken(module: str, how: str, host: Host) -> None:
+def test_the_host_continues_with_a_broken_installation(module: str, how: str, host: Host) -> None:
     done = host(module, BREAKS[how])
     assert (done.returncode, done.stdout) == (0, "the host goes on\n"), done.stderr
     assert done.stderr.replace("noise\n", "") == ""

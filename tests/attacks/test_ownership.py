@@ -1,6 +1,6 @@
-"""Whose folder it is: root in another user's home, and folders that another user made, own, or can write.
+"""Ownership: root in another user's home, and directories that another user created, owns, or can write to.
 
-A state folder of another user, or writable by others, is in tests/spool/files/test_directory.py.
+A state directory of another user, or writable by others, is in tests/spool/files/test_directory.py.
 """
 
 import os
@@ -16,7 +16,7 @@ import pytest
 from deepchecks_telemetry.spool.consent.decision import decide
 from deepchecks_telemetry.spool.doctor import examine
 from deepchecks_telemetry.spool.errors import Unusable
-from deepchecks_telemetry.spool.files.directory import make_folder
+from deepchecks_telemetry.spool.files.directory import make_directory
 from deepchecks_telemetry.spool.files.paths import Home, find_home
 from deepchecks_telemetry.spool.stats import read_accounts
 
@@ -25,7 +25,7 @@ pytestmark = [
     pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can be two users"),
     pytest.mark.timeout(60),
 ]
-# Everything that a host and a person do, as whoever we are; each command ends well or in one line.
+# Everything that a host and a user do, as the current user; each command succeeds or prints one line.
 LIVE = """
 import os, pkgutil, sys
 from importlib import import_module
@@ -42,12 +42,12 @@ for package in ("spool", "uploader", "hooks", "cli"):
             import_module(module.name)
 os.setegid(user)
 os.seteuid(user)
-told = [record("run-check")]
+results = [record("run-check")]
 for words in sys.argv[2:]:
     done = CliRunner().invoke(cli.deepchecks, ["telemetry", *words.split()])
     assert done.exception is None or isinstance(done.exception, SystemExit), (words, done.exception)
-    told.append(done.exit_code)
-print(*told)
+    results.append(done.exit_code)
+print(*results)
 os._exit(0)
 """
 COMMANDS = ["status", "enable", "preview", "flush --now", "export out", "view --output -", "disable"]
@@ -55,7 +55,7 @@ COMMANDS = ["status", "enable", "preview", "flush --now", "export out", "view --
 
 @pytest.fixture
 def jane(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The home of another user, where they can go: pytest's own folders are closed to them."""
+    """The home of another user, outside pytest's own directories, which are closed to them."""
     if not all(folder.stat().st_mode & 0o001 for folder in Path(__file__).resolve().parents):
         pytest.skip("another user cannot enter the folder of this checkout, where the package and its environment are")
     folder = Path(tempfile.mkdtemp(prefix="jane-"))
@@ -71,7 +71,7 @@ def jane(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
-def live(user: int, *commands: str) -> list[str]:
+def use_everything(user: int, *commands: str) -> list[str]:
     done = subprocess.run(
         [sys.executable, "-c", LIVE, str(user), *commands], capture_output=True, text=True, timeout=50
     )
@@ -83,37 +83,37 @@ def owners(folder: Path) -> set[int]:
     return {path.lstat().st_uid for path in (folder, *folder.rglob("*"))}
 
 
-def test_root_with_another_users_home_makes_nothing_there_and_locks_nobody_out(jane: Path) -> None:
-    assert live(0, *COMMANDS)[0] == "False"
+def test_root_with_another_users_home_creates_nothing_in_it(jane: Path) -> None:
+    assert use_everything(0, *COMMANDS)[0] == "False"
     assert list(jane.iterdir()) == []
-    assert live(JANE, "status", "enable")[:3] == ["True", "0", "0"]
+    assert use_everything(JANE, "status", "enable")[:3] == ["True", "0", "0"]
     assert owners(jane) == {JANE}
 
 
 @pytest.mark.parametrize("first", ["enable", "status"])
-def test_root_does_nothing_to_a_spool_of_another_user(first: str, jane: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_root_does_not_touch_a_spool_of_another_user(first: str, jane: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DEEPCHECKS_TELEMETRY_ENDPOINT", "http://127.0.0.1:9")
-    assert live(JANE, first, "preview") == ["True", "0", "0"]
+    assert use_everything(JANE, first, "preview") == ["True", "0", "0"]
     before = {path: path.lstat().st_mtime_ns for path in jane.rglob("*")}
-    assert live(0, *COMMANDS)[0] == "False"
+    assert use_everything(0, *COMMANDS)[0] == "False"
     assert {path: path.lstat().st_mtime_ns for path in jane.rglob("*")} == before
     assert owners(jane) == {JANE}
-    assert live(JANE, "disable") == ["True", "0"]
+    assert use_everything(JANE, "disable") == ["True", "0"]
 
 
-def test_nothing_is_made_in_a_folder_that_another_user_has_made_for_us(tmp_path: Path) -> None:
+def test_nothing_is_created_in_a_directory_of_another_user(tmp_path: Path) -> None:
     trap = tmp_path / "trap"
     trap.mkdir()
     trap.chmod(0o777)
     os.chown(trap, JANE, JANE)
     with pytest.raises(Unusable, match="belongs to another user"):
-        make_folder(str(trap / "deepchecks" / "state"))
+        make_directory(str(trap / "deepchecks" / "state"))
     assert list(trap.iterdir()) == []
 
 
 @pytest.fixture
-def ours(home: Path) -> Home:
-    """Folders in which another user has written what they like before we came: on, and their own receiver."""
+def dirs(home: Path) -> Home:
+    """Directories in which another user has already written `on`, and their own endpoint."""
     found = find_home()
     os.makedirs(found.config, mode=0o700)
     Path(found.mode).write_text("on\n")
@@ -122,21 +122,21 @@ def ours(home: Path) -> Home:
 
 
 @pytest.mark.parametrize(("owner", "mode"), [(JANE, 0o755), (0, 0o777), (0, 0o757)])
-def test_a_choice_that_another_user_could_have_written_counts_as_off(ours: Home, owner: int, mode: int) -> None:
-    assert decide(ours, {}).mode == "on"
-    os.chown(ours.config, owner, owner)
-    os.chmod(ours.config, mode)
-    decision = decide(ours, {})
+def test_a_choice_that_another_user_could_have_written_counts_as_off(dirs: Home, owner: int, mode: int) -> None:
+    assert decide(dirs, {}).mode == "on"
+    os.chown(dirs.config, owner, owner)
+    os.chmod(dirs.config, mode)
+    decision = decide(dirs, {})
     assert (decision.mode, decision.decided_by) == ("off", "your choice")
-    told = {found.name: found.level for found in examine(ours)}
-    assert told["choice"] == "wrong"
-    assert read_accounts(ours).recorded == 0
+    levels = {found.name: found.level for found in examine(dirs)}
+    assert levels["choice"] == "wrong"
+    assert read_accounts(dirs).recorded == 0
 
 
-def test_a_choice_that_root_wrote_for_a_user_holds(jane: Path) -> None:
+def test_a_choice_that_root_wrote_for_a_user_counts(jane: Path) -> None:
     folder = jane / ".config" / "deepchecks" / "telemetry"
     folder.mkdir(parents=True)
     (folder / "mode").write_text("off\n")
-    assert live(JANE, "status") == ["False", "0"]
+    assert use_everything(JANE, "status") == ["False", "0"]
     (folder / "mode").write_text("on\n")
-    assert live(JANE, "status") == ["True", "0"]
+    assert use_everything(JANE, "status") == ["True", "0"]

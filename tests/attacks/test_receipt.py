@@ -1,4 +1,4 @@
-"""A receipt from somebody else settles what it names by its digest, once, and nothing beside that."""
+"""A receipt from somebody else settles the batches with its digests, once, and nothing else."""
 
 import json
 from pathlib import Path
@@ -19,7 +19,7 @@ from deepchecks_telemetry.uploader.wire.outcome import DELIVERED, REJECTED
 
 @pytest.fixture
 def digest(home: Path, tmp_path: Path) -> str:
-    """Of a batch with two events in two rows, which was carried away."""
+    """The digest of an exported batch with two events in two rows."""
     assert record("run-check")
     assert record("run-suite")
     list(export(find_home(), str(tmp_path / "counts.jsonl")))
@@ -27,13 +27,13 @@ def digest(home: Path, tmp_path: Path) -> str:
     return batch.sha256
 
 
-def forged(each: Any, path: Path) -> str:
-    """A receipt with whatever in it, whose own check agrees."""
-    path.write_text(json.dumps({"format": FORMAT, "batches": each, "check": _check(each)}))
+def forged(entries: Any, path: Path) -> str:
+    """A receipt with any content, whose checksum is right."""
+    path.write_text(json.dumps({"format": FORMAT, "batches": entries, "check": _check(entries)}))
     return str(path)
 
 
-def books() -> Accounts:
+def stats() -> Accounts:
     found = read_accounts(find_home())
     assert found.balance == 0
     return found
@@ -65,14 +65,14 @@ WRONG: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("what", WRONG)
-def test_a_receipt_that_says_what_none_of_ours_says_is_refused(what: str, tmp_path: Path) -> None:
+def test_a_receipt_with_foreign_content_is_refused(what: str, tmp_path: Path) -> None:
     with pytest.raises(BadFile) as caught:
         read(forged(WRONG[what], tmp_path / "receipt.json"))
     assert str(caught.value).isprintable()
 
 
-def test_a_receipt_is_refused_at_each_depth_to_which_a_parser_goes(tmp_path: Path) -> None:
-    """The reader goes a few levels deeper than the writer, and the check is made of what was written again."""
+def test_a_nested_receipt_is_refused_at_every_depth(tmp_path: Path) -> None:
+    """The parser accepts a few more levels than the serializer, with which the checksum is computed."""
     path = tmp_path / "receipt.json"
     low, high = 10, 200_000
     while high - low > 1:
@@ -97,26 +97,26 @@ def is_parsed(text: str) -> bool:
 
 
 @pytest.mark.parametrize("content", ["", "{}", "[]", "null", '"x"', "7", "NaN", "\ufeff{}", '{"batches":7}', "\x00"])
-def test_what_is_no_receipt_is_told(content: str, tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_receipt_is_an_error(content: str, tmp_path: Path) -> None:
     (tmp_path / "receipt.json").write_text(content)
     with pytest.raises(BadFile, match=r"not a valid receipt|not a receipt|was changed"):
         read(str(tmp_path / "receipt.json"))
 
 
-def test_a_receipt_settles_what_its_digests_name_once_and_nothing_else(digest: str, tmp_path: Path) -> None:
-    assert record("run-check")  # was never carried, so nobody else knows its digest
+def test_a_receipt_settles_only_its_digests_and_once(digest: str, tmp_path: Path) -> None:
+    assert record("run-check")  # was never exported, so nobody else has its digest
     others = [entry("0" * 64), entry(digest[:-1] + ("0" if digest[-1] != "0" else "1"))]
     path = forged([*others, entry(digest), entry(digest, outcome=REJECTED)], tmp_path / "receipt.json")
     settled = settle_receipt(find_home(), read(path))
-    assert [each.news for each in settled] == [False, False, True, False]
-    assert [each.news for each in settle_receipt(find_home(), read(path))] == [False] * 4
-    found = books()
+    assert [entry.news for entry in settled] == [False, False, True, False]
+    assert [entry.news for entry in settle_receipt(find_home(), read(path))] == [False] * 4
+    found = stats()
     assert (found.delivered, found.rejected, found.exported, found.pending) == (2, 0, 0, 1)
 
 
 @pytest.mark.parametrize("rejected", [2, 3, 2**63, 10**400])
-def test_a_receipt_cannot_reject_more_than_was_carried(digest: str, rejected: int, tmp_path: Path) -> None:
+def test_a_receipt_cannot_reject_more_than_was_exported(digest: str, rejected: int, tmp_path: Path) -> None:
     path = forged([entry(digest, rejected_rows=rejected)], tmp_path / "receipt.json")
-    assert [each.news for each in settle_receipt(find_home(), read(path))] == [True]
-    found = books()
+    assert [entry.news for entry in settle_receipt(find_home(), read(path))] == [True]
+    found = stats()
     assert (found.delivered, found.rejected, found.exported) == (0, 2, 0)

@@ -1,6 +1,6 @@
-"""Queries of one's own that would take memory, read other files or run code: each ends in one line.
+"""Queries that would use too much memory, read other files or run code end with a one-line error.
 
-What would write, attach or set is in tests/cli/show/test_query.py, with what never ends.
+Queries that write, attach, set a pragma or never end are in tests/cli/show/test_query.py.
 """
 
 import subprocess
@@ -70,15 +70,15 @@ def spool(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize("statement", OTHERS)
 def test_a_query_sees_the_spool_and_nothing_else(statement: str, spool: Path, tmp_path: Path) -> None:
     before = sorted(path for path in tmp_path.rglob("*") if path.suffix not in {".db-wal", ".db-shm"})
-    with pytest.raises(CliError) as told:
+    with pytest.raises(CliError) as raised:
         query.run_query(find_home(), statement)
-    assert told.value.format_message().count("\n") == 0
+    assert raised.value.format_message().count("\n") == 0
     assert sorted(path for path in tmp_path.rglob("*") if path.suffix not in {".db-wal", ".db-shm"}) == before
     assert query.run_query(find_home(), "SELECT count(*) AS n FROM events") == [{"n": 1}]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows tells the memory of a process otherwise")
-def test_a_query_takes_no_more_memory_than_it_may(spool: Path) -> None:
+def test_a_query_has_a_memory_limit(spool: Path) -> None:
     done = subprocess.run([sys.executable, "-c", BOUNDED, *MEMORY], capture_output=True, text=True, timeout=50)
     assert (done.returncode, done.stderr) == (0, ""), done.stderr
     *lines, peak = done.stdout.splitlines()
@@ -86,6 +86,6 @@ def test_a_query_takes_no_more_memory_than_it_may(spool: Path) -> None:
     assert int(peak) // (1024 if sys.platform == "darwin" else 1) < 700_000
 
 
-def test_a_large_answer_that_fits_is_given(spool: Path) -> None:
+def test_a_large_result_that_fits_is_printed(spool: Path) -> None:
     (row,) = query.run_query(find_home(), "SELECT hex(zeroblob(1000000)) AS a, zeroblob(1000000) AS b")
     assert (len(row["a"]), len(row["b"])) == (2_000_000, 1_000_000)

@@ -12,12 +12,12 @@ import pytest
 from deepchecks_telemetry.spool import record
 from deepchecks_telemetry.spool.batches.ledger import Disposition, batches, mark_attempt, settle
 from deepchecks_telemetry.spool.batches.seal import seal
-from deepchecks_telemetry.spool.catalogue import NAMES, Environment
-from deepchecks_telemetry.spool.db.compaction import tidy
+from deepchecks_telemetry.spool.catalogue import EVENT_NAMES, Environment
+from deepchecks_telemetry.spool.db.compaction import compact
 from deepchecks_telemetry.spool.db.connection import opened
-from deepchecks_telemetry.spool.db.schema import PLACE, BatchState
+from deepchecks_telemetry.spool.db.schema import ENVIRONMENT_COLUMNS, BatchState
 from deepchecks_telemetry.spool.files.paths import Home
-from deepchecks_telemetry.spool.stats import read_accounts, read_waiting
+from deepchecks_telemetry.spool.stats import read_accounts, read_unsent
 from deepchecks_telemetry.uploader.wire.otlp import render
 
 pytestmark = pytest.mark.timeout(3600)
@@ -51,10 +51,10 @@ def live_a_day(ours: Home, day: int, two: tuple[int, int], *, fold: bool = True)
             "WITH RECURSIVE one(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM one WHERE n + 1 < ?) "
             "INSERT INTO events (day, event, environment) "
             "SELECT ?, 1 + n % ?, CASE n % 3 WHEN 0 THEN ? ELSE ? END FROM one",
-            (EVENTS_A_DAY, day, len(NAMES), *two),
+            (EVENTS_A_DAY, day, len(EVENT_NAMES), *two),
         )
         if fold:
-            tidy(ours, connection)
+            compact(ours, connection)
 
 
 def try_in_vain(ours: Home, day: int) -> None:
@@ -73,7 +73,7 @@ def test_five_years_offline_stay_within_two_megabytes_and_lose_no_count(
     assert record("run-check")
     with opened(ours) as connection:
         connection.executemany(
-            f"INSERT OR IGNORE INTO environments ({PLACE}) VALUES (?, ?, ?, ?, ?, ?, ?)", environments()
+            f"INSERT OR IGNORE INTO environments ({ENVIRONMENT_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)", environments()
         )
         numbers = [
             id_ for (id_,) in connection.execute("SELECT id FROM environments WHERE os_name = 'ubuntu' ORDER BY 1")
@@ -90,7 +90,7 @@ def test_five_years_offline_stay_within_two_megabytes_and_lose_no_count(
     books = read_accounts(ours)
     assert books.recorded == days * EVENTS_A_DAY + 1
     assert (books.pending + books.sealed, books.dropped, books.balance) == (books.recorded, {}, 0)
-    assert len({row.day for row in read_waiting(ours)}) in (days, days + 1)
+    assert len({row.day for row in read_unsent(ours)}) in (days, days + 1)
     print(f"\nfive years, {'in vain' if tries else 'silent'}: {largest:,} bytes at most, {books.rows:,} rows")
     assert largest < MOST_BYTES
 

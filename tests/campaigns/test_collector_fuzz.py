@@ -23,7 +23,7 @@ from deepchecks_telemetry.collector import running
 from deepchecks_telemetry.collector.codec import parse_protobuf
 from deepchecks_telemetry.collector.errors import RequestError
 from deepchecks_telemetry.collector.otlp import Decoded, parse_json, read
-from deepchecks_telemetry.spool.catalogue import FIELDS, NUMBERS, is_allowed
+from deepchecks_telemetry.spool.catalogue import EVENT_NUMBERS, FIELDS, is_allowed
 
 pytestmark = pytest.mark.timeout(3600)
 DECODED, DECODED_IN_FULL = 150, 45_000  # of each encoding
@@ -31,7 +31,12 @@ POSTED, POSTED_IN_FULL = 80, 12_000
 TODAY = datetime.now(timezone.utc).date()
 VALUES = ("0.19.1", "linux", "debian", "12", "cpython", "3.11", "script")
 JSON_VALUE = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.sampled_from(sorted(NUMBERS)),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=8)
+    | st.sampled_from(sorted(EVENT_NUMBERS)),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=5,
 )
@@ -106,7 +111,7 @@ def bounded(examples: int) -> settings:
 
 
 def is_the_catalogues(decoded: Decoded) -> bool:
-    return all(row.event in NUMBERS and is_allowed(row.environment) and row.count > 0 for row in decoded.rows)
+    return all(row.event in EVENT_NUMBERS and is_allowed(row.environment) and row.count > 0 for row in decoded.rows)
 
 
 @pytest.mark.parametrize(("parse", "bodies"), [(parse_json, IN_JSON), (parse_protobuf, IN_PROTOBUF)])
@@ -174,5 +179,5 @@ def test_no_request_breaks_the_endpoint(in_full: bool, served: tuple[str, Path])
         found = stored.execute(f"SELECT event, {', '.join(field.name for field in FIELDS)} FROM rows").fetchall()
     assert {200, 400, 415} <= set(answers)
     assert found
-    assert all(event in NUMBERS and is_allowed(tuple(environment)) for event, *environment in found)
+    assert all(event in EVENT_NUMBERS and is_allowed(tuple(environment)) for event, *environment in found)
     print(f"\nendpoint: {answers.total()} requests, {dict(answers)}")

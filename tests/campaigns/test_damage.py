@@ -20,7 +20,7 @@ from deepchecks_telemetry.spool.files.paths import Home, find_home
 from deepchecks_telemetry.spool.files.quarantine import quarantined
 from deepchecks_telemetry.spool.recording.writer import BACKOFF_S, COMPACT_EVERY
 from deepchecks_telemetry.spool.recovery import maintenance as upkeep
-from deepchecks_telemetry.spool.stats import read_accounts, read_waiting
+from deepchecks_telemetry.spool.stats import read_accounts, read_unsent
 from deepchecks_telemetry.spool.wipe import erase, find_residue
 
 pytestmark = pytest.mark.timeout(3600)
@@ -43,7 +43,7 @@ from deepchecks_telemetry.spool.files.paths import find_home
 from deepchecks_telemetry.spool import record
 from deepchecks_telemetry.spool.recording import record as recording
 from deepchecks_telemetry.spool.batches.seal import seal
-from deepchecks_telemetry.spool.db.compaction import tidy
+from deepchecks_telemetry.spool.db.compaction import compact
 from deepchecks_telemetry.spool.db.connection import opened
 home = find_home()
 here = environment.current()
@@ -64,7 +64,7 @@ for number, state in enumerate(("delivered", "parked", "exported", None)):
 for runtime in ("ci", "colab", "kaggle"):
     count(runtime, *["run-check", "suite-to-wandb"] * 40)
 with opened(home) as connection:
-    tidy(home, connection)
+    compact(home, connection)
 for runtime in ("ci", "colab", "kaggle"):
     count(runtime, *["run-check", "package-import", "suite-to-wandb"] * 50)
 with opened(home) as connection:
@@ -334,7 +334,7 @@ def check(ours: Home, done: float, recorders: list[Recorder], *, silent: bool) -
     books = read_accounts(ours)
     there = books.pending + books.sealed + books.parked + books.delivered + books.exported + books.rejected
     stored: Counter[str] = Counter()
-    for waiting in read_waiting(ours):
+    for waiting in read_unsent(ours):
         stored[waiting.event] += waiting.count
     missing = {recorder.name: max(0, acknowledged(recorder, done) - stored[recorder.name]) for recorder in recorders}
     assert missing[recorders[-1].name] == 0 or silent, "the visitor opened the spool after it was damaged"

@@ -17,7 +17,7 @@ import pytest
 from deepchecks_telemetry.spool.doctor import WRONG, examine
 from deepchecks_telemetry.spool.files.paths import Home, find_home
 from deepchecks_telemetry.spool.recovery import maintenance as upkeep
-from deepchecks_telemetry.spool.stats import read_accounts, read_waiting
+from deepchecks_telemetry.spool.stats import read_accounts, read_unsent
 from deepchecks_telemetry.spool.wipe import find_residue
 
 pytestmark = [
@@ -128,7 +128,7 @@ def check(home: Home, *, acknowledged: int, attempted: int, wiped: bool = False)
     assert there + lost <= filled + attempted
     if not wiped:
         assert there >= filled + acknowledged
-        suites = sum(waiting.count for waiting in read_waiting(home) if waiting.event == "run-suite")
+        suites = sum(waiting.count for waiting in read_unsent(home) if waiting.event == "run-suite")
         assert acknowledged <= suites <= attempted
 
 

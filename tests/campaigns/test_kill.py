@@ -16,7 +16,7 @@ import pytest
 from deepchecks_telemetry.spool.batches.ledger import batches
 from deepchecks_telemetry.spool.db.connection import opened
 from deepchecks_telemetry.spool.files.paths import Home
-from deepchecks_telemetry.spool.stats import read_accounts, read_waiting
+from deepchecks_telemetry.spool.stats import read_accounts, read_unsent
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no SIGKILL"),
@@ -57,7 +57,7 @@ from deepchecks_telemetry.spool.batches.ledger import Disposition, batches, sett
 from deepchecks_telemetry.spool.db.schema import BatchState
 from deepchecks_telemetry.spool.files.paths import find_home
 from deepchecks_telemetry.spool.batches.seal import seal
-from deepchecks_telemetry.spool.db.compaction import tidy
+from deepchecks_telemetry.spool.db.compaction import compact
 from deepchecks_telemetry.spool.db.connection import opened
 home = find_home()
 def render(installation, rows):
@@ -67,7 +67,7 @@ while True:
     with suppress(SpoolError, FileNotFoundError):
         for _ in range(random.randrange(30)):
             with opened(home) as connection:
-                tidy(home, connection)
+                compact(home, connection)
         seal(home, render)
         for batch in batches(home, states=("sealed",)):
             settle(home, batch, Disposition(BatchState.PARKED, "told"))
@@ -117,7 +117,7 @@ def check(ours: Home, oracles: Path) -> Told:
     """acknowledged ⊆ stored ⊆ attempted, nothing twice, the file sound, the books balanced. Nobody may be at work."""
     told = read_oracles(oracles)
     stored: Counter[tuple[str, str]] = Counter()
-    for waiting in read_waiting(ours):
+    for waiting in read_unsent(ours):
         stored[waiting.environment.runtime, waiting.event] += waiting.count
     for key in told.attempted | stored:
         assert told.acknowledged[key] <= stored[key] <= told.attempted[key], key

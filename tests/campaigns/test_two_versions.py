@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from deepchecks_telemetry.spool.db.connection import opened
-from deepchecks_telemetry.spool.db.schema import VERSION
+from deepchecks_telemetry.spool.db.schema import SCHEMA_VERSION
 from deepchecks_telemetry.spool.files.paths import Home
-from deepchecks_telemetry.spool.stats import read_accounts, read_waiting
+from deepchecks_telemetry.spool.stats import read_accounts, read_unsent
 from deepchecks_telemetry.spool.wipe import erase, find_residue
 
 pytestmark = pytest.mark.timeout(1200)
@@ -106,7 +106,7 @@ def start(tmp_path: Path) -> Start:
 
 def counts(ours: Home) -> Counter[str]:
     found: Counter[str] = Counter()
-    for waiting in read_waiting(ours):
+    for waiting in read_unsent(ours):
         found[waiting.event] += waiting.count
     return found
 
@@ -127,7 +127,7 @@ def test_they_take_turns_through_the_migration(ours: Home, pythons: tuple[str, s
             assert version(ours) == 1000  # the host of today has recorded, and changed nothing
         if turn > 1:
             sent += start(python, SEAL_EARLIER if python == earlier else SEAL, "1").told()
-    assert version(ours) == VERSION
+    assert version(ours) == SCHEMA_VERSION
     assert stored == {"run-check": 150, "run-suite": 150}
     books = read_accounts(ours)
     assert (books.recorded, books.delivered, books.pending, books.dropped, books.balance) == (
@@ -166,7 +166,7 @@ def test_they_record_and_seal_at_once_while_it_is_migrated(
     assert books.balance == 0
     assert books.pending + books.delivered == acknowledged
     assert books.delivered == sent
-    assert version(ours) == VERSION
+    assert version(ours) == SCHEMA_VERSION
     print(f"\ntwo versions: {acknowledged} acknowledged, {sent} of them sent meanwhile, {dropped} dropped for a lock")
 
 

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import pytest
 
 from deepchecks_telemetry.spool import record
-from deepchecks_telemetry.spool.catalogue import NUMBERS
+from deepchecks_telemetry.spool.catalogue import EVENT_NUMBERS
 from deepchecks_telemetry.spool.choice import choose
 from deepchecks_telemetry.spool.consent.decision import ON
 from deepchecks_telemetry.spool.files.paths import Home
@@ -298,7 +298,7 @@ def test_each_event_is_counted_once_whoever_dies_at_whatever_moment(
             receiver.behaviours = ["200", "503", "403", "nothing", "hangs", "dies after it stored"]
             receiver.behaviours += ["partial"] if alone else []
         for _ in range(chance.randrange(1, 30)):
-            assert record(chance.choice(list(NUMBERS)))
+            assert record(chance.choice(list(EVENT_NUMBERS)))
             recorded += 1
         kinds = [FLUSH if alone else chance.choice((FLUSH, CARRY)) for _ in range(RACING)]
         nursery.start([job(kind, chance, kill=chance.random() < 0.8) for kind in kinds])

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from deepchecks_telemetry.collector.errors import RequestError
 from deepchecks_telemetry.collector.otlp import MAX_AGE, MAX_COUNT, MAX_RECORDS, Decoded, Row, parse_json, read
-from deepchecks_telemetry.spool.catalogue import NUMBERS, Environment, is_allowed
+from deepchecks_telemetry.spool.catalogue import EVENT_NUMBERS, Environment, is_allowed
 
 TODAY = datetime.now(timezone.utc).date()
 UID = "7a1b0f6e-52d3-4a39-8a0e-1f8b4a7f0d55"
@@ -275,7 +275,7 @@ def test_whatever_replaces_a_part_of_a_request_only_the_catalogues_rows_come_out
     for row in decoded.rows:
         assert str(uuid.UUID(row.uid)) == row.uid
         assert str(uuid.UUID(row.installation_id)) == row.installation_id
-        assert row.event in NUMBERS
+        assert row.event in EVENT_NUMBERS
         assert 1 <= row.count <= MAX_COUNT
         assert is_allowed(row.environment)
         assert TODAY - MAX_AGE <= date.fromisoformat(row.day) <= TODAY + timedelta(days=1)

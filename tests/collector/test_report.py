@@ -20,7 +20,7 @@ import deepchecks_telemetry.collector as room
 from deepchecks_telemetry.collector import Cell, CollectorError, as_csv, as_html, report
 from deepchecks_telemetry.collector.otlp import Row
 from deepchecks_telemetry.collector.store import Store
-from deepchecks_telemetry.spool.catalogue import NUMBERS, Environment
+from deepchecks_telemetry.spool.catalogue import EVENT_NUMBERS, Environment
 
 DAY = date(2025, 11, 24)
 
@@ -41,7 +41,12 @@ def some_rows(number: int) -> list[Row]:
         day = (DAY - timedelta(days=chance.randrange(30))).isoformat()
         installation = str(UUID(int=chance.randrange(9)))
         return Row(
-            str(UUID(int=uid)), day, chance.choice(list(NUMBERS)), chance.randint(1, 99), environment, installation
+            str(UUID(int=uid)),
+            day,
+            chance.choice(list(EVENT_NUMBERS)),
+            chance.randint(1, 99),
+            environment,
+            installation,
         )
 
     return [row(uid) for uid in range(number)]

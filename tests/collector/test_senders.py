@@ -13,7 +13,7 @@ import pytest
 from deepchecks_telemetry.collector import report, running
 from deepchecks_telemetry.spool import record
 from deepchecks_telemetry.spool.files.paths import Home, find_home
-from deepchecks_telemetry.spool.stats import read_waiting
+from deepchecks_telemetry.spool.stats import read_unsent
 from deepchecks_telemetry.uploader.endpoint import Endpoint
 from deepchecks_telemetry.uploader.flush import flush
 
@@ -78,7 +78,7 @@ def test_our_uploader_delivers_what_was_waiting(ours: Home, served: tuple[str, P
             assert record(name)
     tried = [sent.outcome.kind for sent in flush(ours, Endpoint(f"{url}/v1/logs", "a test"))]
     assert tried == ["delivered"]
-    assert not read_waiting(ours)
+    assert not read_unsent(ours)
     told = json.loads(json.dumps(report(store).as_dict()))
     assert (told["by_event"], told["installations"]) == (recorded, 1)
     assert list(told["by_python"]) == [f"{sys.version_info[0]}.{sys.version_info[1]}"]

@@ -1,7 +1,7 @@
-"""Runs one target under atheris, guided by the coverage of our code: `python -m tests.fuzz courier FOLDER… -runs=1000`.
+"""Runs one target under atheris, guided by the coverage of our code: `python -m tests.fuzz courier DIR… -runs=1000`.
 
-The options are libFuzzer's: new inputs go into the first folder, the inputs of the others are read too. Given a file
-instead, it is that one input which is run: so a crash is repeated.
+The options are libFuzzer's: new inputs are written to the first directory, inputs of the others are only read. Given a
+file instead, it runs this one input, to repeat a crash.
 """
 
 import logging
@@ -16,7 +16,7 @@ with atheris.instrument_imports(include=["deepchecks_telemetry", "email._parsead
     from tests.fuzz.files import NAMED
     from tests.fuzz.targets import TARGETS
 
-MEMORY = "/dev/shm"  # ten times as fast as a disk
+MEMORY = "/dev/shm"  # ten times as fast as on a disk
 TOKENS = (
     "on",
     "local",
@@ -31,8 +31,8 @@ TOKENS = (
 
 
 def main(name: str, *options: str) -> None:
-    """Feed the target until libFuzzer's options say that it is enough, or an input breaks it."""
-    logging.disable()  # urllib3 tells of every header that it cannot read
+    """Run the target until libFuzzer's options end it, or an input fails."""
+    logging.disable()  # urllib3 logs every header that it cannot parse
     with tempfile.TemporaryDirectory(dir=MEMORY if os.path.isdir(MEMORY) else None) as scratch:
         folder = Path(scratch)
         words = folder / "words"

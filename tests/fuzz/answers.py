@@ -1,4 +1,4 @@
-"""What must hold of whatever a server says: it is an answer, in time, and rows are retired by two things only."""
+"""Properties of every response: the client gets an outcome in time, and only two kinds of response settle a batch."""
 
 import gzip
 import json
@@ -18,12 +18,12 @@ from deepchecks_telemetry.uploader.wire.outcome import DELIVERED, REJECTED, RETR
 NOW = 1_800_000_000.0
 WEEK_S = 7 * 86_400
 PACKED = gzip.compress(b'{"resourceLogs":[]}', mtime=0)
-SENTENCE = re.compile("[A-Za-z0-9 ,:()/-]+")  # words of ours, nothing of a server's
-DEADLINE_S = 5.0  # for a loaded machine; every answer here ends at once
+SENTENCE = re.compile("[A-Za-z0-9 ,:()/-]+")  # only our text, none of a server's
+DEADLINE_S = 5.0  # for a loaded machine; every response here ends immediately
 
 
 class Server:
-    """A server on loopback that hears each request out, then says these bytes, whatever they are, and hangs up."""
+    """A server on loopback that reads each request completely, sends the given bytes, and disconnects."""
 
     def __init__(self) -> None:
         self.says = b""
@@ -42,7 +42,7 @@ class Server:
 
 
 def _hear(connection: socket.socket) -> None:
-    """Read the request whole: closing on unread bytes resets the connection, and the answer may be lost with it."""
+    """Read the whole request, because closing with unread bytes resets the connection, and the response may be lost."""
     with connection.makefile("rb") as file:
         length = 0
         while (line := file.readline()) not in (b"\r\n", b""):
@@ -53,24 +53,24 @@ def _hear(connection: socket.socket) -> None:
 
 @cache
 def server() -> Server:
-    """One for all inputs of this process."""
+    """One server for all inputs of this process."""
     return Server()
 
 
 def wire(_: Path, data: bytes) -> str:
-    """The bytes that a server says to a request of ours, status line, headers and all."""
-    here = server()
-    here.says, here.asked = data, 0
-    given = post(here.endpoint, PACKED, deadline_s=DEADLINE_S)
-    # Nothing is followed; only a server that knows no gzip is asked once more.
-    assert here.asked == 1 or (here.asked == 2 and b"415" in data)
+    """The complete bytes that a server sends, with status line and headers."""
+    receiver = server()
+    receiver.says, receiver.asked = data, 0
+    given = post(receiver.endpoint, PACKED, deadline_s=DEADLINE_S)
+    # No redirect is followed; only a server without gzip gets a second request.
+    assert receiver.asked == 1 or (receiver.asked == 2 and b"415" in data)
     assert (given.status is None) == (given.error is not None)
     assert given.error is None or (SENTENCE.fullmatch(given.error) and given.error != "timeout")
     return check_outcome(given, classify(given, now=NOW))
 
 
 def answer(_: Path, data: bytes) -> str:
-    """A line with the status (anything else: none came), a line with Retry-After, and the body."""
+    """A line with the status (anything else means no response), a line with Retry-After, and the body."""
     first, wait, body = (*data.split(b"\n", 2), b"", b"")[:3]
     status = int(first) if re.fullmatch(rb"[1-9][0-9]{2}", first) else None
     given = Answer(status, {"retry-after": wait.decode("latin-1")}, body, None if status else "timeout")
@@ -78,30 +78,30 @@ def answer(_: Path, data: bytes) -> str:
 
 
 def check_outcome(given: Answer, judged: Outcome) -> str:
-    """Rows are retired by two things only: OTLP's Status in a 400, and OTLP's own answer to a success."""
-    status, said = given.status or 0, _object(given.body)
+    """Only two responses settle a batch: a 400 with OTLP's Status, and a success with OTLP's response."""
+    status, response = given.status or 0, _object(given.body)
     if judged.kind == REJECTED:
         assert status == HTTPStatus.BAD_REQUEST
-        assert said is not None
-        assert "code" in said
-        assert set(said) <= {"code", "message", "details"}
+        assert response is not None
+        assert "code" in response
+        assert set(response) <= {"code", "message", "details"}
     if judged.kind == DELIVERED:
         assert HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES
-        assert said is not None
-        assert not said or "partialSuccess" in said
-    assert judged.rejected_rows == (_told(said) if judged.kind == DELIVERED else 0)
+        assert response is not None
+        assert not response or "partialSuccess" in response
+    assert judged.rejected_rows == (_rejected_rows(response) if judged.kind == DELIVERED else 0)
     assert judged.wait_s is None or (judged.kind == RETRY and 0 <= judged.wait_s <= WEEK_S)
     assert SENTENCE.fullmatch(judged.reason)
     return judged.kind
 
 
-def _told(said: Any) -> int:
-    return int((said.get("partialSuccess") or {}).get("rejectedLogRecords") or 0)
+def _rejected_rows(response: Any) -> int:
+    return int((response.get("partialSuccess") or {}).get("rejectedLogRecords") or 0)
 
 
 def _object(body: bytes) -> dict[str, Any] | None:
     try:
-        said = json.loads(body)
+        response = json.loads(body)
     except (ValueError, RecursionError):
         return None
-    return said if isinstance(said, dict) else None
+    return response if isinstance(response, dict) else None

@@ -1,6 +1,6 @@
-"""What must hold of each file that we read, whatever is in it: a target tells the input's fate, or raises.
+"""Properties of each file that we read, with any content: a target returns what happened to the input, or raises.
 
-The rules are said once more in other words than the code's, so that both would have to be wrong in the same way.
+The rules are written independently of the code, so that both would have to be wrong in the same way.
 """
 
 import hashlib
@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 import requests
 
 from deepchecks_telemetry.spool.batches.seal import Row
-from deepchecks_telemetry.spool.catalogue import FIELDS, NUMBERS, Environment
-from deepchecks_telemetry.spool.consent.decision import LONGEST, decide
+from deepchecks_telemetry.spool.catalogue import EVENT_NUMBERS, FIELDS, Environment
+from deepchecks_telemetry.spool.consent.decision import MAX_MODE_BYTES, decide
 from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.uploader.endpoint import Endpoint, find_endpoint
 from deepchecks_telemetry.uploader.errors import BadEndpoint, BadFile
@@ -38,7 +38,7 @@ NAMED = {
     *("stringValue", "intValue", "eventName", "timeUnixNano", "log.record.uid", "deepchecks.event.count"),
     *("service.name", "app.installation.id", "deepchecks", "deepchecks_telemetry"),
     *(field.wire for field in FIELDS),
-    *(f"deepchecks.{name}" for name in NUMBERS),
+    *(f"deepchecks.{name}" for name in EVENT_NUMBERS),
 }
 
 
@@ -63,17 +63,17 @@ def settings(folder: Path, data: bytes) -> str:
 
 
 def _word(content: bytes) -> str:
-    """The word in a mode file; in one that is so long that it is not read to its end, none that we know."""
-    return content.decode("ascii", "replace").strip().lower() if len(content) <= LONGEST else "too long"
+    """The word in a mode file; an invalid one if the file is too long to be read."""
+    return content.decode("ascii", "replace").strip().lower() if len(content) <= MAX_MODE_BYTES else "too long"
 
 
-def _check_sentence(said: str) -> None:
-    """What is told of a file repeats nothing of it, but for its name."""
-    assert re.fullmatch(r"[A-Za-z0-9 ,;:./()_'-]{10,250}", said)
+def _check_sentence(sentence: str) -> None:
+    """Check that an error message repeats nothing of a file but its name."""
+    assert re.fullmatch(r"[A-Za-z0-9 ,;:./()_'-]{10,250}", sentence)
 
 
 def _check_endpoint(endpoint: Endpoint, *, allow_http: bool) -> None:
-    """Whatever was read, requests would go there and nowhere else, with headers that end where they should."""
+    """Check that requests would go to this endpoint and nowhere else, with properly terminated headers."""
     url = urlsplit(endpoint.url)
     assert endpoint.url.isascii()
     assert endpoint.url.isprintable()
@@ -91,16 +91,16 @@ def _check_endpoint(endpoint: Endpoint, *, allow_http: bool) -> None:
     assert url.path.endswith("/v1/logs")
     try:
         prepared = requests.Request("POST", endpoint.url, headers=endpoint.headers).prepare()
-    except (requests.RequestException, ValueError):  # never sent then
+    except (requests.RequestException, ValueError):  # then never sent
         return
     assert url.scheme == "https" or allow_http or parse(str(prepared.url)) == prepared.url
     assert (urlsplit(str(prepared.url)).hostname or "?") in endpoint.url.lower()
 
 
 def courier(folder: Path, data: bytes) -> str:
-    """A courier's file; by its first letter it has the right digest in its name, another one, or none.
+    """An exported file; by its first letter it has the right digest in its name, another one, or none.
 
-    `7:…` is the file that we would write, but for its seventh value (from 0), which is what follows.
+    `7:…` is the file that we would write, except for its value 7 (from 0), which is what follows the colon.
     """
     content = data[1:] if data[:1] in (b"=", b"!") else _edited(data)
     digest = hashlib.sha256(content if data[:1] == b"=" else data).hexdigest()[:16]
@@ -116,9 +116,9 @@ def courier(folder: Path, data: bytes) -> str:
     assert data[:1] != b"!"
     assert b"".join(request.body + b"\n" for request in taken) == content
     for request in taken:
-        said = json.loads(request.body)
-        assert not [text for text in _leaves(said) if text not in NAMED and not VALUE.fullmatch(text)]
-        records = [log for group in said["resourceLogs"] for scope in group["scopeLogs"] for log in scope["logRecords"]]
+        body = json.loads(request.body)
+        assert not [text for text in _leaves(body) if text not in NAMED and not VALUE.fullmatch(text)]
+        records = [log for group in body["resourceLogs"] for scope in group["scopeLogs"] for log in scope["logRecords"]]
         counts = [int(log["attributes"][1]["value"]["intValue"]) for log in records]
         assert min(counts) > 0
         assert (request.rows, request.events) == (len(counts), sum(counts))
@@ -130,33 +130,33 @@ def _edited(data: bytes) -> bytes:
     number, mark, value = data.partition(b":")
     if not mark or not re.fullmatch(rb"[0-9]{1,3}", number):
         return data
-    said = json.loads(render(INSTALLATION, ROWS))
-    places = list(_places(said))
-    inside, key = places[int(number) % len(places)]
+    request = json.loads(render(INSTALLATION, ROWS))
+    positions = list(_positions(request))
+    inside, key = positions[int(number) % len(positions)]
     inside[key] = "?"
-    return json.dumps(said, separators=(",", ":")).encode().replace(b'"?"', value) + b"\n"
+    return json.dumps(request, separators=(",", ":")).encode().replace(b'"?"', value) + b"\n"
 
 
-def _places(said: Any) -> Iterator[tuple[Any, Any]]:
-    """Where each value in a request stands: its container, and the key there."""
-    if isinstance(said, dict | list):
-        for key in list(said) if isinstance(said, dict) else range(len(said)):
-            yield said, key
-            yield from _places(said[key])
+def _positions(value: Any) -> Iterator[tuple[Any, Any]]:
+    """The position of each value in a request: its container, and its key there."""
+    if isinstance(value, dict | list):
+        for key in list(value) if isinstance(value, dict) else range(len(value)):
+            yield value, key
+            yield from _positions(value[key])
 
 
-def _leaves(said: Any) -> Iterator[str]:
-    """Every text in a request, its keys too; anything else that JSON can hold is none of ours."""
-    assert isinstance(said, dict | list | str)
-    if isinstance(said, str):
-        yield said
+def _leaves(value: Any) -> Iterator[str]:
+    """Every text in a request, including keys; our requests contain no other JSON type."""
+    assert isinstance(value, dict | list | str)
+    if isinstance(value, str):
+        yield value
     else:
-        for inner in chain(said, said.values()) if isinstance(said, dict) else said:
+        for inner in chain(value, value.values()) if isinstance(value, dict) else value:
             yield from _leaves(inner)
 
 
 def receipt(folder: Path, data: bytes) -> str:
-    """A receipt; of one that begins with `=` only the batches are given, and its check is as it should be."""
+    """A receipt; an input that begins with `=` is only its batches, and the checksum is added."""
     content = _checked(data[1:]) if data[:1] == b"=" else data
     path = folder / "receipt.json"
     path.write_bytes(content)

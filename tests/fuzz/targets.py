@@ -1,4 +1,4 @@
-"""The fuzzed parsers by name; each target takes a folder to work in and an input, and tells the input's fate."""
+"""The fuzzed parsers by name; each target takes a working directory and an input, and returns what happened to it."""
 
 from collections.abc import Callable
 from pathlib import Path

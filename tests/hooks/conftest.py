@@ -16,7 +16,7 @@ import pytest
 from tests.conftest import MACHINE
 
 from deepchecks_telemetry.hooks import deepchecks_folder, install_file
-from deepchecks_telemetry.spool.catalogue import NAMES
+from deepchecks_telemetry.spool.catalogue import EVENT_NAMES
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 Counts = dict[str, int]
@@ -83,7 +83,7 @@ def ask(tmp_path: Path) -> Ask:
 def recorded(ask: Ask) -> Callable[[], Counts]:
     """How often each event is in the spool."""
     query = "SELECT event, count(*) FROM events WHERE event > 0 GROUP BY event"
-    return lambda: {NAMES[number]: count for number, count in ask(query)}
+    return lambda: {EVENT_NAMES[number]: count for number, count in ask(query)}
 
 
 @pytest.fixture

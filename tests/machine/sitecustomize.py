@@ -1,6 +1,6 @@
-"""In each interpreter that a test starts: the user database names the test's home folder, or none, never the real one.
+"""In each interpreter that a test starts, the user database has the test's home directory, or none, never the real one.
 
-What is found by the user database no variable can move, so a variable of ours must not; this module is the tests'.
+No variable of our package may change the result of the user database, so this module of the tests replaces it.
 """
 
 import os
@@ -15,7 +15,7 @@ else:
     _real = pwd.getpwuid
 
     def getpwuid(user: int) -> pwd.struct_passwd:
-        """The entry with the folder of this user's number below the test's, or with no folder where it names none."""
+        """The entry with the test's directory for this user id, or without a directory if the test has none."""
         folder = os.environ.get(VARIABLE)
         entry = list(_real(user))
         entry[5] = os.path.join(folder, str(user)) if folder else ""

@@ -1,4 +1,4 @@
-"""A spool of its own for each test, hands that can edit it, and other interpreters of this machine."""
+"""A spool for each test, SQL access to it, and the other interpreters of this machine."""
 
 import os
 import shutil
@@ -23,23 +23,23 @@ Sql = Callable[..., list[Any]]
 
 
 @pytest.fixture(autouse=True)
-def _a_process_that_has_recorded_nothing_yet() -> Iterator[None]:
+def _closed_session() -> Iterator[None]:
     yield
     recording.close()
 
 
 @pytest.fixture
-def ours(home: Path) -> Home:
-    """The folders that this test records into."""
+def dirs(home: Path) -> Home:
+    """The directories that this test records into."""
     return find_home()
 
 
 @pytest.fixture
-def sql(ours: Home) -> Sql:
-    """Do what a person with an SQLite shell could do to the spool."""
+def sql(dirs: Home) -> Sql:
+    """Run SQL on the spool, as in an SQLite shell."""
 
     def execute(statement: str, *values: object) -> list[Any]:
-        with closing(sqlite3.connect(ours.spool, isolation_level=None, timeout=10)) as connection:
+        with closing(sqlite3.connect(dirs.spool, isolation_level=None, timeout=10)) as connection:
             return connection.execute(statement, values).fetchall()
 
     return execute
@@ -47,13 +47,13 @@ def sql(ours: Home) -> Sql:
 
 @pytest.fixture
 def render() -> Callable[[str, list[Row]], bytes]:
-    """A body that shows all it was given."""
+    """Render a body that contains all arguments."""
     return lambda installation, rows: "\n".join([installation, *map(repr, rows)]).encode()
 
 
 @pytest.fixture
 def run() -> Run:
-    """Run code in a process of its own and return what it printed; it must end well and say nothing else."""
+    """Run code in a new process and return its output; it must succeed, with nothing on stderr."""
 
     def run_python(code: str, *arguments: str, python: str = sys.executable, **variables: str) -> str:
         done = subprocess.run(
@@ -67,20 +67,20 @@ def run() -> Run:
 
 @pytest.fixture(scope="session")
 def sources() -> str:
-    """A PYTHONPATH with which any interpreter finds the rooms as they are here, and the pure Python that they need."""
-    rooms = [str(Path(folder).parent) for folder in import_module("deepchecks_telemetry").__path__]
+    """A PYTHONPATH with which any interpreter finds these packages, and the pure Python libraries that they need."""
+    packages = [str(Path(folder).parent) for folder in import_module("deepchecks_telemetry").__path__]
     needed = [str(Path(str(import_module(name).__file__)).parents[1]) for name in ("platformdirs", "filelock")]
-    return os.pathsep.join(dict.fromkeys([*rooms, *needed, str(MACHINE)]))
+    return os.pathsep.join(dict.fromkeys([*packages, *needed, str(MACHINE)]))
 
 
 @pytest.fixture(scope="session")
 def pythons(sources: str) -> list[str]:
-    """Every interpreter of ours on this machine that runs what is installed for this one, which comes first."""
+    """The interpreters on this machine that can run the packages installed for this one; this one is first."""
     others = [shutil.which(f"python3.{minor}") for minor in range(10, 14) if minor != sys.version_info[1]]
-    return [sys.executable, *(path for path in others if path and _works(path, sources))]
+    return [sys.executable, *(path for path in others if path and _can_run(path, sources))]
 
 
-def _works(python: str, sources: str) -> bool:
+def _can_run(python: str, sources: str) -> bool:
     needed = [python, "-c", "import sqlite3, filelock, platformdirs"]
     environ = os.environ | {"PYTHONPATH": sources}
     return subprocess.run(needed, env=environ, capture_output=True, timeout=30).returncode == 0

@@ -1,4 +1,4 @@
-"""Nothing but what the catalogue names gets in: no free text, no digit of another script, nothing that is no text."""
+"""Only values of the catalogue are allowed: no free text, no digits of other scripts, nothing but text."""
 
 import re
 import string
@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deepchecks_telemetry.spool.catalogue import (
+    EVENT_NAMES,
+    EVENT_NUMBERS,
     EVENTS,
     FIELDS,
-    NAMES,
-    NUMBERS,
     OS_NAMES,
     OS_TYPES,
     PYTHON_NAMES,
@@ -36,58 +36,58 @@ def with_value(index: int, value: object) -> tuple[object, ...]:
 
 
 def is_coarse(value: str) -> bool:
-    """A word of the catalogue, or a short number with nothing in it that could name somebody."""
+    """A word of the catalogue, or a short number that cannot identify anybody."""
     return value in LISTED or (value[:1].isdigit() and value.isascii() and set(value) <= NUMERIC and len(value) < 50)
 
 
-def test_the_sample_is_allowed() -> None:
+def test_an_environment_of_the_catalogue_is_allowed() -> None:
     assert is_allowed(GOOD)
 
 
-def test_a_number_and_a_name_are_given_once_and_lead_to_each_other() -> None:
-    assert len(NUMBERS) == len(NAMES) == len(EVENTS) == 7
-    assert all(NAMES[NUMBERS[event.name]] == event.name for event in EVENTS)
-    assert 0 not in NAMES  # an emptied row carries it
+def test_event_numbers_and_names_are_unique_and_map_to_each_other() -> None:
+    assert len(EVENT_NUMBERS) == len(EVENT_NAMES) == len(EVENTS) == 7
+    assert all(EVENT_NAMES[EVENT_NUMBERS[event.name]] == event.name for event in EVENTS)
+    assert 0 not in EVENT_NAMES  # the number of an emptied row
 
 
-def test_a_number_once_given_stays() -> None:
+def test_event_numbers_never_change() -> None:
     names = "package-import run-check run-suite check-to-html suite-to-html suite-to-json suite-to-wandb"
-    assert [NAMES[number] for number in range(1, 8)] == names.split()
+    assert [EVENT_NAMES[number] for number in range(1, 8)] == names.split()
 
 
-def test_fields_and_environment_are_in_one_order_and_each_field_has_a_reason() -> None:
+def test_fields_are_in_the_order_of_environment_and_have_a_reason() -> None:
     assert tuple(field.name for field in FIELDS) == Environment._fields
     assert all(field.why and field.wire for field in FIELDS)
 
 
 @given(INDEX, st.text())
-def test_no_free_text_passes(index: int, text: str) -> None:
+def test_free_text_is_not_allowed(index: int, text: str) -> None:
     assert not is_allowed(with_value(index, text)) or is_coarse(text)
 
 
 @given(INDEX, st.data())
-def test_a_pattern_says_exactly_what_its_field_allows(index: int, data: st.DataObject) -> None:
+def test_a_pattern_matches_exactly_what_its_field_allows(index: int, data: st.DataObject) -> None:
     field = FIELDS[index]
     sound = st.from_regex(re.compile(field.pattern, re.ASCII), fullmatch=True)
     text = data.draw(
         st.one_of(sound, st.text("0123456789.abrcpostdevun-", max_size=30), st.sampled_from(sorted(LISTED)))
     )
-    place, letter = data.draw(st.integers(0, len(text))), data.draw(st.sampled_from("0.abrc-") | st.characters())
-    for told in (text, text[:place] + letter + text[place:], text[:place] + text[place + 1 :]):
-        assert field.allows(told) == bool(re.fullmatch(field.pattern, told, re.ASCII)), told
+    position, letter = data.draw(st.integers(0, len(text))), data.draw(st.sampled_from("0.abrc-") | st.characters())
+    for variant in (text, text[:position] + letter + text[position:], text[:position] + text[position + 1 :]):
+        assert field.allows(variant) == bool(re.fullmatch(field.pattern, variant, re.ASCII)), variant
 
 
 def numbers(*most: int) -> Iterator[str]:
-    """None to one too many of them between dots, each in its turn empty, as long as it may be, and too long."""
+    """Up to one too many numbers separated by dots, each in turn empty, of maximum length, and too long."""
     yield ""
     for many in range(1, len(most) + 2):
-        for place in range(many):
-            for digits in (0, *{(*most, 1)[place], (*most, 1)[place] + 1}):
-                yield ".".join("9" * (digits if at == place else 1) for at in range(many))
+        for position in range(many):
+            for digits in (0, *{(*most, 1)[position], (*most, 1)[position] + 1}):
+                yield ".".join("9" * (digits if at == position else 1) for at in range(many))
 
 
 def marked(*marks: str, most: int) -> list[str]:
-    """Nothing, and each mark with no number, one as long as it may be, and one that is too long."""
+    """Nothing, and each mark without a number, with one of maximum length, and with one that is too long."""
     return ["", *(mark + "9" * digits for mark in marks for digits in (0, most, most + 1))]
 
 
@@ -98,49 +98,49 @@ def every_version() -> Iterator[str]:
     yield from ("1.dev1.post1", "1a1b1", "1b1a1", "1rc1a1", "1.post1.post1", "1.dev1.dev1", "1.post1rc1", "v1", "1+a")
 
 
-def test_a_version_is_read_as_its_pattern_says_at_every_border() -> None:
+def test_is_version_agrees_with_its_pattern_at_every_limit() -> None:
     (field,) = (field for field in FIELDS if field.name == "deepchecks_version")
-    told = {text: field.allows(text) for text in every_version()}
-    assert {True, False} == set(told.values())
-    assert told == {text: bool(re.fullmatch(field.pattern, text, re.ASCII)) for text in told}
+    allowed = {text: field.allows(text) for text in every_version()}
+    assert {True, False} == set(allowed.values())
+    assert allowed == {text: bool(re.fullmatch(field.pattern, text, re.ASCII)) for text in allowed}
 
 
 @pytest.mark.parametrize(("name", "most"), [("os_version", (5, 3)), ("python_version", (2, 3))])
-def test_a_number_is_read_as_its_pattern_says_at_every_border(name: str, most: tuple[int, ...]) -> None:
+def test_numeric_fields_agree_with_their_patterns_at_every_limit(name: str, most: tuple[int, ...]) -> None:
     (field,) = (field for field in FIELDS if field.name == name)
-    told = {text: field.allows(text) for text in [*numbers(*most), UNKNOWN, "3.x", "x.3"]}
-    assert {True, False} == set(told.values())
-    assert told == {text: bool(re.fullmatch(field.pattern, text, re.ASCII)) for text in told}
+    allowed = {text: field.allows(text) for text in [*numbers(*most), UNKNOWN, "3.x", "x.3"]}
+    assert {True, False} == set(allowed.values())
+    assert allowed == {text: bool(re.fullmatch(field.pattern, text, re.ASCII)) for text in allowed}
 
 
 @pytest.mark.parametrize("index", [index for index, field in enumerate(FIELDS) if r"\d" not in field.pattern])
-def test_of_a_closed_list_each_word_passes_and_no_part_of_one(index: int) -> None:
+def test_a_listed_value_is_allowed_but_no_part_of_it(index: int) -> None:
     field = FIELDS[index]
     words = field.pattern.replace("\\-", "-").split("|")
     assert all(field.allows(word) and re.fullmatch(field.pattern, word) for word in words)
     assert not any(field.allows(word[:-1]) for word in words if word[:-1] not in words)
 
 
-def test_the_borders_of_a_day_and_of_a_count() -> None:
+def test_a_day_and_a_count_have_limits() -> None:
     assert [value for value in (-1, 0, 65_535, 65_536, False, 1.0, "1") if is_day(value)] == [0, 65_535]
     passed = [value for value in (0, 1, 9_999_999_999, 10_000_000_000, True, 1.0, "1") if is_count(value)]
     assert [(type(value), value) for value in passed] == [(int, 1), (int, 9_999_999_999)]
 
 
 @given(INDEX, st.integers(0, 20), st.characters())
-def test_no_sound_value_passes_with_one_strange_letter_put_in(index: int, place: int, letter: str) -> None:
-    text = GOOD[index][:place] + letter + GOOD[index][place:]
+def test_a_valid_value_with_a_foreign_character_is_not_allowed(index: int, position: int, letter: str) -> None:
+    text = GOOD[index][:position] + letter + GOOD[index][position:]
     assert not is_allowed(with_value(index, text)) or is_coarse(text)
 
 
 @pytest.mark.parametrize("name", ["deepchecks_version", "os_version", "python_version"])
 @pytest.mark.parametrize("text", ["٣.١١", "３.11", "3.1१", "²", "3.11\n", "3.11 ", " 3.11", "3.11+acme.7", "3..11", ""])
-def test_a_version_is_made_of_ascii_digits(name: str, text: str) -> None:
+def test_a_version_only_has_ascii_digits(name: str, text: str) -> None:
     assert not is_allowed(tuple(GOOD._replace(**{name: text})))
 
 
 @given(INDEX, st.one_of(st.none(), st.integers(), st.binary(), st.floats(), st.lists(st.text())))
-def test_what_is_no_text_does_not_pass(index: int, value: object) -> None:
+def test_a_value_that_is_not_text_is_not_allowed(index: int, value: object) -> None:
     assert not is_allowed(with_value(index, value))
 
 

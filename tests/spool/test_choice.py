@@ -1,4 +1,4 @@
-"""The choice is written whole or not at all, for this user alone."""
+"""The choice is written completely or not at all, readable by this user only."""
 
 import os
 import stat
@@ -18,54 +18,54 @@ posix = pytest.mark.skipif(os.name != "posix", reason="Windows has no such permi
 
 
 @pytest.mark.parametrize("mode", ["on", "local", "off"])
-def test_a_choice_is_one_word_in_a_file(ours: Home, mode: str) -> None:
-    choose(ours, mode)
-    assert Path(ours.mode).read_text() == mode + "\n"
-    assert read_mode(ours.mode) == mode
-    assert os.listdir(ours.config) == ["mode"]
+def test_a_choice_is_one_word_in_a_file(dirs: Home, mode: str) -> None:
+    choose(dirs, mode)
+    assert Path(dirs.mode).read_text() == mode + "\n"
+    assert read_mode(dirs.mode) == mode
+    assert os.listdir(dirs.config) == ["mode"]
 
 
 @posix
-def test_a_choice_is_for_this_user_alone_whatever_the_umask(ours: Home) -> None:
+def test_only_this_user_can_read_a_choice_whatever_the_umask(dirs: Home) -> None:
     before = os.umask(0)
     try:
-        choose(ours, "on")
+        choose(dirs, "on")
     finally:
         os.umask(before)
-    assert stat.S_IMODE(os.stat(ours.mode).st_mode) == 0o600
-    assert stat.S_IMODE(os.stat(ours.config).st_mode) == 0o700
+    assert stat.S_IMODE(os.stat(dirs.mode).st_mode) == 0o600
+    assert stat.S_IMODE(os.stat(dirs.config).st_mode) == 0o700
 
 
-def test_a_choice_makes_no_spool(ours: Home) -> None:
-    choose(ours, "on")
-    assert not os.path.exists(ours.state)
+def test_a_choice_creates_no_spool(dirs: Home) -> None:
+    choose(dirs, "on")
+    assert not os.path.exists(dirs.state)
 
 
-def test_the_old_choice_stands_where_the_new_one_cannot_be_put(ours: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    choose(ours, "off")
+def test_the_old_choice_stays_if_the_new_one_cannot_be_written(dirs: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    choose(dirs, "off")
 
     def fail(source: str, target: str) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "replace", fail)
     with pytest.raises(Unusable, match="No space left on device"):
-        choose(ours, "on")
-    assert read_mode(ours.mode) == "off"
+        choose(dirs, "on")
+    assert read_mode(dirs.mode) == "off"
 
 
-def test_a_folder_that_is_a_file_is_told_in_one_sentence(ours: Home) -> None:
-    os.makedirs(os.path.dirname(ours.config))
-    Path(ours.config).write_text("")
+def test_a_file_in_place_of_the_directory_is_a_one_line_error(dirs: Home) -> None:
+    os.makedirs(os.path.dirname(dirs.config))
+    Path(dirs.config).write_text("")
     with pytest.raises(Unusable, match="your choice cannot be written"):
-        choose(ours, "off")
+        choose(dirs, "off")
 
 
-def test_enabling_opens_the_fence_and_only_a_closed_one(ours: Home, sql: Callable[..., list[Any]]) -> None:
+def test_enable_opens_a_closed_fence_only(dirs: Home, sql: Callable[..., list[Any]]) -> None:
     assert record("run-check")
-    choose(ours, "on")
+    choose(dirs, "on")
     assert sql("SELECT epoch FROM spool") == [(0,)]
     sql("UPDATE spool SET epoch = 1")
-    choose(ours, "local")
+    choose(dirs, "local")
     assert sql("SELECT epoch FROM spool") == [(2,)]
-    choose(ours, "local")
+    choose(dirs, "local")
     assert sql("SELECT epoch FROM spool") == [(2,)]

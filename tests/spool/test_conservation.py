@@ -1,4 +1,4 @@
-"""Whatever happens in whatever order, the books balance and agree with a model that knows nothing of SQLite."""
+"""After any sequence of operations the sums agree, also with a model that does not use SQLite."""
 
 import os
 import shutil
@@ -19,18 +19,18 @@ from deepchecks_telemetry.spool.batches.queue import DAYS_AHEAD
 from deepchecks_telemetry.spool.batches.seal import Row, seal
 from deepchecks_telemetry.spool.catalogue import EVENTS, LAST_DAY
 from deepchecks_telemetry.spool.choice import choose
-from deepchecks_telemetry.spool.db.compaction import tidy
+from deepchecks_telemetry.spool.db.compaction import compact
 from deepchecks_telemetry.spool.db.connection import connect
 from deepchecks_telemetry.spool.db.schema import UNSETTLED, BatchState
 from deepchecks_telemetry.spool.files.paths import find_home
 from deepchecks_telemetry.spool.recording import record as recording
 from deepchecks_telemetry.spool.recording import watch
 from deepchecks_telemetry.spool.recording.watch import FIRST_DAY
-from deepchecks_telemetry.spool.stats import read_accounts, read_waiting
+from deepchecks_telemetry.spool.stats import read_accounts, read_unsent
 from deepchecks_telemetry.spool.wipe import erase
 
 NAMES = st.sampled_from([event.name for event in EVENTS])
-# 1970, the day after one of `seal`, around now, far ahead, the last one
+# 1970, the day after one of `seal`, around now, far ahead, the last day
 DAYS = st.sampled_from([0, 1, 46_297, 20_000, 20_001, 30_000, 65_535])
 Counts = Counter[tuple[int, str]]
 
@@ -40,7 +40,7 @@ def render(installation: str, rows: list[Row]) -> bytes:
 
 
 class Spool(RuleBasedStateMachine):
-    """One user's spool, and the same in a few counters."""
+    """One user's spool, and a model of it in a few counters."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -51,12 +51,12 @@ class Spool(RuleBasedStateMachine):
         self.home = find_home()
         self.mode = "on"
         self.jump(20_000)
-        self.forget()
+        self.close_session()
 
-    def forget(self) -> None:
+    def close_session(self) -> None:
         self.recorded = self.delivered = self.rejected = 0
         self.pending: Counts = Counter()
-        self.waiting: dict[str, tuple[str, Counts]] = {}  # batches by digest: their state and rows
+        self.unsettled: dict[str, tuple[str, Counts]] = {}  # batches by digest: their state and rows
         self.done: list[Batch] = []
         self.dropped: dict[str, Counts] = {}  # exported, and pruned before a receipt came
 
@@ -65,7 +65,7 @@ class Spool(RuleBasedStateMachine):
         self.patch.undo()
         shutil.rmtree(self.folder)
 
-    def there(self) -> bool:
+    def spool_exists(self) -> bool:
         return os.path.exists(self.home.spool)
 
     def count(self, name: str, times: int) -> None:
@@ -73,10 +73,10 @@ class Spool(RuleBasedStateMachine):
         self.pending[self.day, name] += times
 
     def in_state(self, *states: str) -> int:
-        return sum(sum(rows.values()) for state, rows in self.waiting.values() if state in states)
+        return sum(sum(rows.values()) for state, rows in self.unsettled.values() if state in states)
 
     def is_sealed(self) -> bool:
-        return any(state == "sealed" for state, _ in self.waiting.values())
+        return any(state == "sealed" for state, _ in self.unsettled.values())
 
     @rule(name=NAMES, times=st.integers(1, 5))
     def record_some(self, name: str, times: int) -> None:
@@ -90,8 +90,8 @@ class Spool(RuleBasedStateMachine):
     def record_in_a_child_that_is_killed(self, name: str, times: int) -> None:
         pid = os.fork()
         if pid == 0:
-            told = [record(name) for _ in range(times)]
-            os.kill(os.getpid(), signal.SIGKILL if told == [self.mode != "off"] * times else signal.SIGTERM)
+            results = [record(name) for _ in range(times)]
+            os.kill(os.getpid(), signal.SIGKILL if results == [self.mode != "off"] * times else signal.SIGTERM)
         assert os.waitpid(pid, 0)[1] == signal.SIGKILL
         if self.mode != "off":
             self.count(name, times)
@@ -101,65 +101,65 @@ class Spool(RuleBasedStateMachine):
         self.day = day
         self.patch.setattr(watch, "today", lambda: day)
 
-    @precondition(there)
+    @precondition(spool_exists)
     @rule()
     def fold(self) -> None:
         with closing(connect(self.home)) as connection:
-            tidy(self.home, connection)
+            compact(self.home, connection)
 
-    @precondition(there)
+    @precondition(spool_exists)
     @rule(now=st.sampled_from([0.0, 1.7e9, 4e9]))
     def seal(self, now: float) -> None:
         made = seal(self.home, render, clock=lambda: now)
         today = int(now // 86_400)
-        self.book_far_future(today)
+        self.redate_far_future(today)
         held = Counter({key: count for key, count in self.pending.items() if today < key[0] <= today + DAYS_AHEAD})
         ready = self.pending - held
         assert made is bool(ready and not self.is_sealed())
         if made:
             (batch,) = batches(self.home, states=("sealed",))
-            self.waiting[batch.sha256] = ("sealed", ready)
+            self.unsettled[batch.sha256] = ("sealed", ready)
             self.pending = held
 
-    def book_far_future(self, today: int) -> None:
-        """What is dated too far ahead is counted on today, unless the clock was never set."""
+    def redate_far_future(self, today: int) -> None:
+        """Counts dated too far ahead are moved to today, unless the clock was never set."""
         if today < FIRST_DAY:
             return
         for day, name in [key for key in self.pending if today + DAYS_AHEAD < key[0] < LAST_DAY]:
             self.pending[today, name] += self.pending.pop((day, name))
 
-    @precondition(lambda self: self.waiting)
+    @precondition(lambda self: self.unsettled)
     @rule(data=st.data(), state=st.sampled_from(["delivered", "rejected", "parked", "sealed", "exported", "crash"]))
     def send(self, data: st.DataObject, state: str) -> None:
         batch = data.draw(st.sampled_from(batches(self.home, states=("sealed", "parked", "exported"))))
-        before, rows = self.waiting[batch.sha256]
+        before, rows = self.unsettled[batch.sha256]
         assert mark_attempt(self.home, batch, "https://collector.example.org")
         if state == "crash" or (state == "sealed" and self.is_sealed() and before != "sealed"):
             return
         refused = len(rows) if state == "rejected" else data.draw(st.integers(0, len(rows) + 1))
         if state not in ("delivered", "rejected"):
             refused = 0
-        assert settle(self.home, batch, Disposition(BatchState(state), "told", rejected_rows=refused)) is True
+        assert settle(self.home, batch, Disposition(BatchState(state), "a test", rejected_rows=refused)) is True
         if state in ("delivered", "rejected"):
             lost = sum(sorted(rows.values())[:refused])
             self.rejected += lost
             self.delivered += sum(rows.values()) - lost
-            del self.waiting[batch.sha256]
+            del self.unsettled[batch.sha256]
             self.done.append(batch)
         else:
-            self.waiting[batch.sha256] = (state, rows)
+            self.unsettled[batch.sha256] = (state, rows)
 
-    @precondition(lambda self: self.waiting)
+    @precondition(lambda self: self.unsettled)
     @rule(data=st.data())
     def export_and_prune(self, data: st.DataObject) -> None:
         batch = data.draw(st.sampled_from(batches(self.home, states=UNSETTLED)))
         assert settle(self.home, batch, Disposition(BatchState.EXPORTED, "exported"))
-        self.waiting[batch.sha256] = ("exported", self.waiting[batch.sha256][1])
+        self.unsettled[batch.sha256] = ("exported", self.unsettled[batch.sha256][1])
         with pytest.MonkeyPatch.context() as patch, closing(connect(self.home)) as connection:
             patch.setattr(exports, "MAX_UNSETTLED_BYTES", 0)
             exports.prune_exports(connection)
-        for sha256 in [sha256 for sha256, (state, _) in self.waiting.items() if state == "exported"]:
-            self.dropped[sha256] = self.waiting.pop(sha256)[1]
+        for sha256 in [sha256 for sha256, (state, _) in self.unsettled.items() if state == "exported"]:
+            self.dropped[sha256] = self.unsettled.pop(sha256)[1]
 
     @precondition(lambda self: self.dropped)
     @rule(data=st.data(), state=st.sampled_from(["delivered", "rejected", "parked"]))
@@ -181,12 +181,12 @@ class Spool(RuleBasedStateMachine):
         assert settle(self.home, batch, Disposition(BatchState(state), "again", rejected_rows=1)) is False
         assert mark_attempt(self.home, batch, "https://collector.example.org") is False
 
-    @precondition(lambda self: self.recorded > 5)  # else most of what is drawn is one disable after the other
+    @precondition(lambda self: self.recorded > 5)  # otherwise most sequences are one disable after the other
     @rule()
     def disable(self) -> None:
         erase(self.home)
         self.mode = "off"
-        self.forget()
+        self.close_session()
 
     @rule(mode=st.sampled_from(["on", "local"]))
     def enable(self, mode: str) -> None:
@@ -203,19 +203,19 @@ class Spool(RuleBasedStateMachine):
             self.count(name, 1)
 
     @invariant()
-    def the_books_agree_with_the_model(self) -> None:
-        books = read_accounts(self.home)
-        assert books.balance == 0
-        assert (books.recorded, books.pending) == (self.recorded, sum(self.pending.values()))
-        assert (books.delivered, books.rejected) == (self.delivered, self.rejected)
+    def the_counts_agree_with_the_model(self) -> None:
+        stats = read_accounts(self.home)
+        assert stats.balance == 0
+        assert (stats.recorded, stats.pending) == (self.recorded, sum(self.pending.values()))
+        assert (stats.delivered, stats.rejected) == (self.delivered, self.rejected)
         states = ("sealed", "parked", "exported")
-        assert [getattr(books, state) for state in states] == [self.in_state(state) for state in states]
+        assert [getattr(stats, state) for state in states] == [self.in_state(state) for state in states]
         dropped = sum(map(Counter.total, self.dropped.values()))
-        assert (books.batches, books.dropped) == (len(self.waiting), {"unsettled": dropped} if dropped else {})
+        assert (stats.batches, stats.dropped) == (len(self.unsettled), {"unsettled": dropped} if dropped else {})
 
     @invariant()
-    def what_waits_is_what_the_model_says(self) -> None:
-        loose = {(at.day, at.event): at.count for at in read_waiting(self.home) if at.state == "pending"}
+    def unsent_events_agree_with_the_model(self) -> None:
+        loose = {(at.day, at.event): at.count for at in read_unsent(self.home) if at.state == "pending"}
         assert loose == {key: count for key, count in self.pending.items() if count}
 
 

@@ -1,4 +1,4 @@
-"""On a full disk `disable` still turns off and wipes: cutting and removing files takes no space."""
+"""On a full disk `disable` still turns off and wipes, because truncating and removing files needs no space."""
 
 import os
 import subprocess
@@ -20,7 +20,7 @@ Run = Callable[..., str]
 Mount = Callable[[str], None]
 Start = Callable[[], "subprocess.Popen[str]"]
 
-# Has the spool open, with a batch and an export of it, then events in a WAL; and goes on recording when it is asked.
+# Has the spool open, with a batch and its export, then events in a WAL; continues recording on request.
 HOST = """
 import os, sys
 from deepchecks_telemetry.spool import record
@@ -40,7 +40,7 @@ os._exit(0)
 
 @pytest.fixture
 def mount(home: Path) -> Iterator[Mount]:
-    """Mount a small file system where the home is."""
+    """Mount a small file system at the home."""
     if sys.platform != "linux" or os.geteuid() != 0:
         pytest.skip("only root can mount a file system")
     home.mkdir()
@@ -76,7 +76,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
 
 
 def fill(folder: Path) -> None:
-    """Take all space that is left."""
+    """Use up all free space."""
     with (folder / "filler").open("wb", buffering=0) as file:
         for size in (65536, 1):
             try:
@@ -86,7 +86,7 @@ def fill(folder: Path) -> None:
                 pass
 
 
-def ask(process: "subprocess.Popen[str]") -> bool:
+def record_once(process: "subprocess.Popen[str]") -> bool:
     assert process.stdin is not None
     assert process.stdout is not None
     process.stdin.write("\n")
@@ -95,8 +95,8 @@ def ask(process: "subprocess.Popen[str]") -> bool:
 
 
 @pytest.mark.parametrize("chosen", ["on", "local", None])
-def test_on_a_full_disk_all_is_off_and_wiped_also_for_a_program_that_runs(
-    ours: Home,
+def test_disable_works_on_a_full_disk_and_stops_running_programs(
+    dirs: Home,
     home: Path,
     tmp_path: Path,
     mount: Mount,
@@ -105,41 +105,41 @@ def test_on_a_full_disk_all_is_off_and_wiped_also_for_a_program_that_runs(
 ) -> None:
     mount("size=512k")
     if chosen:
-        choose(ours, chosen)
+        choose(dirs, chosen)
     process = host()
-    assert ask(process)
+    assert record_once(process)
     fill(home)
     erased = erase(find_home())
-    assert not ask(process)
-    assert read_mode(ours.mode) == "off"
-    assert find_residue(ours, erased.markers)[1] == []
+    assert not record_once(process)
+    assert read_mode(dirs.mode) == "off"
+    assert find_residue(dirs, erased.markers)[1] == []
     assert not (tmp_path / "carried.jsonl").exists()
     assert str(tmp_path / "carried.jsonl") in erased.removed
     assert not (home / "state" / "spool.db-wal").exists() or (home / "state" / "spool.db-wal").stat().st_size == 0
 
 
-def test_on_a_full_disk_the_choice_is_off_before_anything_is_removed(
-    ours: Home, home: Path, mount: Mount, monkeypatch: pytest.MonkeyPatch
+def test_on_a_full_disk_the_choice_is_off_before_files_are_removed(
+    dirs: Home, home: Path, mount: Mount, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A disable that is killed then holds."""
+    """So a `disable` that is killed then is still effective."""
 
-    def die(_: object) -> bool:
+    def raise_interrupt(_: object) -> bool:
         raise KeyboardInterrupt
 
     mount("size=512k")
-    choose(ours, "on")
-    Path(ours.state).mkdir(mode=0o700)
+    choose(dirs, "on")
+    Path(dirs.state).mkdir(mode=0o700)
     fill(home)
-    monkeypatch.setattr(wipe, "is_shared", die)
+    monkeypatch.setattr(wipe, "is_hard_linked_database", raise_interrupt)
     with pytest.raises(KeyboardInterrupt):
-        erase(ours)
-    assert read_mode(ours.mode) == "off"
+        erase(dirs)
+    assert read_mode(dirs.mode) == "off"
 
 
-def test_without_a_free_inode_for_the_choice_it_is_an_error_that_says_what_is_left(
-    ours: Home, home: Path, mount: Mount, host: Start
+def test_without_a_free_inode_the_error_says_what_still_holds(
+    dirs: Home, home: Path, mount: Mount, host: Start
 ) -> None:
-    """No mode file is there that could be cut, and none can be made."""
+    """There is no mode file that could be truncated, and none can be created."""
     mount("size=512k,nr_inodes=64")
     process = host()
     fill(home)
@@ -151,17 +151,17 @@ def test_without_a_free_inode_for_the_choice_it_is_an_error_that_says_what_is_le
         Unusable, match=r"recorded data was wiped, but .*No space left on device.*: telemetry can record again"
     ):
         erase(find_home())
-    assert find_residue(ours)[1] == []
+    assert find_residue(dirs)[1] == []
     for folder in folders[:2]:
         folder.rmdir()
     erase(find_home())
-    assert read_mode(ours.mode) == "off"
-    assert not ask(process)
+    assert read_mode(dirs.mode) == "off"
+    assert not record_once(process)
 
 
-def test_on_a_read_only_disk_it_is_an_error(ours: Home, home: Path, mount: Mount, run: Run) -> None:
+def test_disable_on_a_read_only_disk_is_an_error(dirs: Home, home: Path, mount: Mount, run: Run) -> None:
     mount("size=512k")
     run("import os; from deepchecks_telemetry.spool import record; assert record('run-check'); os._exit(0)")
     subprocess.run(["mount", "-o", "remount,ro", str(home)], check=True, timeout=30)
     with pytest.raises(Unusable, match=r"your choice cannot be written to .*Read-only file system"):
-        erase(ours)
+        erase(dirs)

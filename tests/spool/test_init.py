@@ -1,4 +1,4 @@
-"""The public interface of the package for a host program."""
+"""The public interface of the package for a host."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""What is handed from room to room cannot be changed on the way, and nothing can be hung on it."""
+"""Values that packages exchange are immutable, and have no other attributes."""
 
 from dataclasses import FrozenInstanceError, fields
 from typing import Any
@@ -7,15 +7,15 @@ import pytest
 
 from deepchecks_telemetry.spool.batches.ledger import Batch, Disposition, ScheduleState
 from deepchecks_telemetry.spool.batches.seal import Row
-from deepchecks_telemetry.spool.stats import Accounts, Waiting
+from deepchecks_telemetry.spool.stats import Accounts, UnsentCount
 from deepchecks_telemetry.spool.wipe import Erased
 from deepchecks_telemetry.uploader.wire.outcome import Answer, Outcome
 
-VALUES = [Accounts, Answer, Batch, Erased, Outcome, Row, ScheduleState, Disposition, Waiting]
+VALUES = [Accounts, Answer, Batch, Erased, Outcome, Row, ScheduleState, Disposition, UnsentCount]
 
 
 @pytest.mark.parametrize("kind", VALUES, ids=lambda kind: kind.__name__)
-def test_a_value_is_frozen_and_has_no_room_for_more(kind: Any) -> None:
+def test_a_value_is_frozen_and_has_slots(kind: Any) -> None:
     value = object.__new__(kind)
     for field in fields(kind):
         with pytest.raises(FrozenInstanceError):

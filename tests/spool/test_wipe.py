@@ -1,4 +1,4 @@
-"""After `disable` no byte of what was recorded is in any file of ours, whatever SQLite does by itself."""
+"""After `disable` no byte of what was recorded is in any of our files, whatever SQLite does by itself."""
 
 import os
 import sqlite3
@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from deepchecks_telemetry.spool import record
-from deepchecks_telemetry.spool import wipe as erasing
+from deepchecks_telemetry.spool import record, wipe
 from deepchecks_telemetry.spool.batches.ledger import Batch, Disposition, batches, settle
 from deepchecks_telemetry.spool.batches.seal import Row, seal
 from deepchecks_telemetry.spool.choice import choose
@@ -28,8 +27,8 @@ Run = Callable[..., str]
 Sql = Callable[..., list[Any]]
 Render = Callable[[str, list[Row]], bytes]
 
-# Everything that a spool can hold at once: delivered, parked, sealed, folded and raw events. What was delivered had so
-# many rows that whole pages are free since. It tells the identifiers that were ever there.
+# All that a spool can contain: delivered, parked, sealed, folded and raw events. The delivered batches had so
+# many rows that whole pages are free now. It prints all identifiers that were ever stored.
 LIVE = """
 import itertools
 from deepchecks_telemetry.spool.batches.ledger import Disposition, batches, settle
@@ -49,7 +48,7 @@ for state, days in (("delivered", 60), ("parked", 1), ("sealed", 1)):
         writer.today = lambda: day
         assert record(name)
     assert seal(home, render)
-    assert settle(home, batches(home)[-1], Disposition(BatchState(state), "told"))
+    assert settle(home, batches(home)[-1], Disposition(BatchState(state), "a test"))
 assert all(record("suite-to-html") for _ in range(1200))
 """
 ERASE = """
@@ -68,190 +67,189 @@ OTHER_SQLITE = "import pysqlite3, sys\nsys.modules['sqlite3'] = pysqlite3\n"
 CARELESS = """
 from deepchecks_telemetry.spool.db import connection
 configure = connection._configure
-def forget(opened, *more):
+def configure_carelessly(opened, *more):
     configure(opened, *more)
     opened.execute("PRAGMA secure_delete = OFF")
-connection._configure = forget
+connection._configure = configure_carelessly
 """
 
 
-def residue(ours: Home, markers: list[bytes]) -> list[str]:
-    """Where a marker, an event's name or a value of the environment still stands; this process has nothing open."""
+def residue(dirs: Home, markers: list[bytes]) -> list[str]:
+    """The files that still contain a marker, an event's name or a value of the environment; nothing is open here."""
     words = [*markers, b"run-check", b"run-suite", b"suite-to-html", current().python_version.encode()]
-    places = {path.name: path.read_bytes() for top in (ours.state, ours.config) for path in Path(top).rglob("*")}
-    return [name for name, content in places.items() if any(word in content for word in words)]
+    contents = {path.name: path.read_bytes() for top in (dirs.state, dirs.config) for path in Path(top).rglob("*")}
+    return [name for name, content in contents.items() if any(word in content for word in words)]
 
 
 @pytest.mark.parametrize("first", ["", CARELESS, OTHER_SQLITE], ids=["sqlite3", "careless", "pysqlite3"])
-def test_no_byte_of_a_full_spool_is_left(ours: Home, run: Run, first: str) -> None:
-    """Debian's SQLite overwrites what is deleted, others do not; pysqlite3's is such a one."""
+def test_disable_leaves_no_byte_of_a_full_spool(dirs: Home, run: Run, first: str) -> None:
+    """Debian's SQLite overwrites deleted rows, others do not, for example pysqlite3's."""
     if first == OTHER_SQLITE:
         pytest.importorskip("pysqlite3", reason="pysqlite3-binary is not installed here")
     markers = [word.encode() for word in run(first + LIVE).split()]
-    assert residue(ours, []) != []
-    told = [word.encode() for word in run(first + ERASE).split()]
-    assert len(told) > 4
-    assert residue(ours, [*markers, *told]) == []
-    assert find_residue(ours, markers)[1] == []
+    assert residue(dirs, []) != []
+    identifiers = [word.encode() for word in run(first + ERASE).split()]
+    assert len(identifiers) > 4
+    assert residue(dirs, [*markers, *identifiers]) == []
+    assert find_residue(dirs, markers)[1] == []
 
 
 @pytest.mark.parametrize("first", ["", CARELESS], ids=["sqlite3", "careless"])
-def test_no_byte_is_left_while_another_process_has_the_spool_open(ours: Home, run: Run, first: str) -> None:
+def test_disable_leaves_no_byte_while_another_process_has_the_spool_open(dirs: Home, run: Run, first: str) -> None:
     code = f"""{first}{LIVE}
 import subprocess, sys
-def other(*arguments):
+def run_other(*arguments):
     return subprocess.run([sys.executable, "-c", *arguments], capture_output=True, text=True, check=True).stdout
-told = other(sys.argv[1]).split()
-assert len(told) > 4
-print("left:", *other(sys.argv[2], sys.argv[3], "run-check", "suite-to-html", *told).split())
+identifiers = run_other(sys.argv[1]).split()
+assert len(identifiers) > 4
+print("left:", *run_other(sys.argv[2], sys.argv[3], "run-check", "suite-to-html", *identifiers).split())
 assert not record("run-check")
 """
-    assert run(code, first + ERASE, SCAN, ours.state).splitlines()[-1] == "left:"
-    assert residue(ours, []) == []
+    assert run(code, first + ERASE, SCAN, dirs.state).splitlines()[-1] == "left:"
+    assert residue(dirs, []) == []
 
 
-def test_a_trace_is_found_where_there_is_one(ours: Home, tmp_path: Path) -> None:
-    os.makedirs(ours.state)
-    Path(ours.state, "spool.db.old").write_bytes(b"...uid-1...")
-    Path(ours.state, "other").write_bytes(b"...run-suite...")
-    os.makedirs(ours.config)
-    Path(ours.mode).write_text("off")
-    scanned, found = find_residue(ours, [b"uid-1"])
-    other, old = (os.path.join(ours.state, name) for name in ("other", "spool.db.old"))
+def test_residue_is_found(dirs: Home, tmp_path: Path) -> None:
+    os.makedirs(dirs.state)
+    Path(dirs.state, "spool.db.old").write_bytes(b"...uid-1...")
+    Path(dirs.state, "other").write_bytes(b"...run-suite...")
+    os.makedirs(dirs.config)
+    Path(dirs.mode).write_text("off")
+    scanned, found = find_residue(dirs, [b"uid-1"])
+    other, old = (os.path.join(dirs.state, name) for name in ("other", "spool.db.old"))
     assert (scanned, set(found)) == (3, {other, old})
-    assert find_residue(ours) == (3, [other])
+    assert find_residue(dirs) == (3, [other])
 
 
-def test_it_tells_what_was_there_and_zeroes_every_counter(ours: Home, render: Render, sql: Sql) -> None:
+def test_disable_returns_what_was_recorded_and_resets_every_counter(dirs: Home, render: Render, sql: Sql) -> None:
     for state in ("delivered", "rejected", "exported", "parked"):
         assert record("run-check")
-        assert seal(ours, render)
+        assert seal(dirs, render)
         assert settle(
-            ours, batches(ours)[-1], Disposition(BatchState(state), "told", rejected_rows=int(state == "rejected"))
+            dirs, batches(dirs)[-1], Disposition(BatchState(state), "a test", rejected_rows=int(state == "rejected"))
         )
     assert record("run-check")
-    erased = erase(ours)
+    erased = erase(dirs)
     before = erased.before
     assert (before.delivered, before.rejected, before.exported, before.parked, before.pending) == (1, 1, 1, 1, 1)
-    after = read_accounts(ours)
+    after = read_accounts(dirs)
     assert after == Accounts(closed=True)
     for (table,) in sql("SELECT name FROM sqlite_master WHERE type = 'table' AND name != 'spool'"):
         assert sql(f"SELECT count(*) FROM {table}") == [(0,)], table
-    assert read_mode(ours.mode) == "off"
+    assert read_mode(dirs.mode) == "off"
 
 
-def test_to_disable_where_nothing_is_makes_no_state_folder(ours: Home, home: Path) -> None:
-    assert erase(ours).files == 0
+def test_disable_without_a_spool_creates_no_state_directory(dirs: Home, home: Path) -> None:
+    assert erase(dirs).files == 0
     assert [path.relative_to(home).as_posix() for path in home.rglob("*")] == ["config", "config/mode"]
     assert not record("run-check")
 
 
-def test_each_disable_closes_the_fence_with_another_number(ours: Home, sql: Sql) -> None:
-    """A host that has read the number of the fence before can then never open it again."""
+def test_each_disable_closes_the_fence_with_a_new_number(dirs: Home, sql: Sql) -> None:
+    """So a host that has read the fence before can never open it again."""
     assert record("run-check")
     for epoch in (1, 3, 5):
-        erase(ours)
+        erase(dirs)
         assert sql("SELECT epoch FROM spool") == [(epoch,)]
-    choose(ours, "on")
-    erase(ours)
+    choose(dirs, "on")
+    erase(dirs)
     assert sql("SELECT epoch FROM spool") == [(7,)]
 
 
-def test_a_reader_with_an_old_copy_makes_it_busy_and_the_next_one_finishes(
-    ours: Home, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_reader_makes_disable_busy_and_the_next_one_finishes(dirs: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(emptying, "READERS_WAIT_S", 0.05)
     monkeypatch.setattr("deepchecks_telemetry.spool.db.connection.BUSY_TIMEOUT_S", 0.05)
     assert record("run-check")
-    with closing(sqlite3.connect(ours.spool, isolation_level=None)) as reader:
+    with closing(sqlite3.connect(dirs.spool, isolation_level=None)) as reader:
         reader.execute("BEGIN")
         assert reader.execute("SELECT count(*) FROM events").fetchone() == (1,)
         with pytest.raises(Busy, match="reading the spool"):
-            erase(ours)
+            erase(dirs)
         assert not record("run-check")
         reader.execute("ROLLBACK")
-    erase(ours)
-    assert read_accounts(ours).recorded == 0
+    erase(dirs)
+    assert read_accounts(dirs).recorded == 0
 
 
-def test_an_upload_in_flight_is_waited_for(ours: Home) -> None:
+def test_disable_waits_for_a_running_upload(dirs: Home) -> None:
     assert record("run-check")
-    told: list[str] = []
-    flight: AbstractContextManager[None] = hold(ours.upload_lock, 1)
+    waits: list[str] = []
+    flight: AbstractContextManager[None] = hold(dirs.upload_lock, 1)
     flight.__enter__()
 
-    def land() -> None:
-        told.append("waiting")
-        assert read_accounts(ours).closed  # the fence comes before the wait: no other request begins meanwhile
+    def finish_upload() -> None:
+        waits.append("waiting")
+        # The fence is closed before the wait, so no other request starts meanwhile.
+        assert read_accounts(dirs).closed
         flight.__exit__(None, None, None)
 
-    erase(ours, on_wait=land)
-    assert told == ["waiting"]
-    assert read_accounts(ours).recorded == 0
+    erase(dirs, on_wait=finish_upload)
+    assert waits == ["waiting"]
+    assert read_accounts(dirs).recorded == 0
 
 
-def test_an_upload_that_does_not_end_makes_it_busy_but_nothing_is_recorded_meanwhile(
-    ours: Home, monkeypatch: pytest.MonkeyPatch
+def test_an_endless_upload_makes_disable_busy_but_nothing_is_recorded(
+    dirs: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(erasing, "UPLOAD_WAIT_S", 0.05)
+    monkeypatch.setattr(wipe, "UPLOAD_WAIT_S", 0.05)
     assert record("run-check")
-    with hold(ours.upload_lock, 1):
+    with hold(dirs.upload_lock, 1):
         with pytest.raises(Busy):
-            erase(ours)
+            erase(dirs)
         assert not record("run-check")
 
 
-def test_half_made_and_damaged_copies_go_too(ours: Home) -> None:
+def test_incomplete_and_damaged_copies_are_removed(dirs: Home) -> None:
     assert record("run-check")
     for name in ("spool.db.new", "spool.db.new-wal", "spool.db.damaged-1", "spool.db.damaged-1-wal"):
-        Path(ours.state, name).write_bytes(b"run-check")
-    erase(ours)
-    assert not [name for name in os.listdir(ours.state) if name.startswith("spool.db.")]
-    assert residue(ours, []) == []
+        Path(dirs.state, name).write_bytes(b"run-check")
+    erase(dirs)
+    assert not [name for name in os.listdir(dirs.state) if name.startswith("spool.db.")]
+    assert residue(dirs, []) == []
 
 
 @pytest.mark.parametrize("content", [b"no database at all, run-check " * 100, b""])
-def test_a_spool_that_is_broken_is_taken_away(ours: Home, content: bytes) -> None:
-    os.makedirs(ours.state, mode=0o700)
-    Path(ours.spool).write_bytes(content)
-    erase(ours)
-    assert residue(ours, []) == []
+def test_a_broken_spool_is_removed(dirs: Home, content: bytes) -> None:
+    os.makedirs(dirs.state, mode=0o700)
+    Path(dirs.spool).write_bytes(content)
+    erase(dirs)
+    assert residue(dirs, []) == []
     assert not record("run-check")
 
 
-def test_where_the_choice_cannot_be_written_all_is_wiped_and_that_is_said(ours: Home) -> None:
+def test_if_the_choice_cannot_be_written_all_is_wiped_and_it_is_an_error(dirs: Home) -> None:
     assert record("run-check")
-    Path(ours.config).parent.mkdir(exist_ok=True)
-    Path(ours.config).write_text("a file where the folder should be")
+    Path(dirs.config).parent.mkdir(exist_ok=True)
+    Path(dirs.config).write_text("a file where the folder should be")
     with pytest.raises(
         Unusable, match=r"recorded data was wiped, but your choice cannot be written to .*: only the closed spool"
     ):
-        erase(ours)
-    assert read_accounts(ours) == Accounts(closed=True)
-    assert not record("run-check")  # the fence is closed, and no choice says otherwise
+        erase(dirs)
+    assert read_accounts(dirs) == Accounts(closed=True)
+    assert not record("run-check")  # the fence is closed, and there is no choice
 
 
-def test_the_next_life_has_another_name_and_other_uids(ours: Home, render: Render) -> None:
-    def live() -> tuple[str | None, list[Batch]]:
+def test_after_enable_the_installation_id_and_the_uids_are_new(dirs: Home, render: Render) -> None:
+    def record_and_seal() -> tuple[str | None, list[Batch]]:
         assert record("run-check")
-        assert seal(ours, render)
-        return read_accounts(ours).installation_id, batches(ours)
+        assert seal(dirs, render)
+        return read_accounts(dirs).installation_id, batches(dirs)
 
-    (first, (old,)) = live()
-    erase(ours)
-    choose(ours, "on")
-    (second, (new,)) = live()
+    (first, (old,)) = record_and_seal()
+    erase(dirs)
+    choose(dirs, "on")
+    (second, (new,)) = record_and_seal()
     assert first != second
     assert old.sha256 != new.sha256
 
 
-def test_each_disable_moves_the_fence_a_closed_one_too(ours: Home) -> None:
-    """A host that has read the fence of the first one must not open it again because of a hand-written `on`."""
+def test_disable_also_changes_a_closed_fence(dirs: Home) -> None:
+    """A host that has read the first closed fence must not open the second one because of a hand-written `on`."""
     assert record("run-check")
     fences = []
     for _ in range(3):
-        erase(ours)
-        with closing(sqlite3.connect(ours.spool)) as connection:
+        erase(dirs)
+        with closing(sqlite3.connect(dirs.spool)) as connection:
             fences.append(connection.execute("SELECT epoch FROM spool").fetchone()[0])
     assert [fence % 2 for fence in fences] == [1, 1, 1]
     assert fences[0] < fences[1] < fences[2]

@@ -1,4 +1,4 @@
-"""What `disable` tells of what it took away, and what it does where there is no spool to be wiped."""
+"""What `disable` returns about removed files, and what it does without a spool that can be wiped."""
 
 import os
 import time
@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from deepchecks_telemetry.spool import record
-from deepchecks_telemetry.spool import wipe as erasing
+from deepchecks_telemetry.spool import record, wipe
 from deepchecks_telemetry.spool.batches.export_files import Export
 from deepchecks_telemetry.spool.batches.exports import register_export
 from deepchecks_telemetry.spool.batches.ledger import Disposition, batches, mark_attempt, settle
@@ -23,135 +22,133 @@ from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.spool.files.quarantine import LEASE_S
 from deepchecks_telemetry.spool.stats import read_accounts
 from deepchecks_telemetry.spool.wipe import erase, find_residue
-from deepchecks_telemetry.uploader.wire import http as transport
+from deepchecks_telemetry.uploader.wire import http
 
 Sql = Callable[..., list[Any]]
 Render = Callable[[str, list[Row]], bytes]
 
 
-def test_the_markers_are_all_that_a_file_of_ours_could_be_told_by(ours: Home, render: Render, sql: Sql) -> None:
+def test_the_markers_are_uids_digests_and_the_installation_id(dirs: Home, render: Render, sql: Sql) -> None:
     assert record("run-check")
     assert record("run-suite")
-    assert seal(ours, render)
+    assert seal(dirs, render)
     sql("UPDATE rows SET uid = x'ff00fe' WHERE event = 2")
     ((uid,),) = sql("SELECT uid FROM rows WHERE event = 3")
-    wanted = [read_accounts(ours).installation_id, uid, batches(ours)[0].sha256]
-    assert sorted(erase(ours).markers) == sorted([b"\xff\x00\xfe", *(str(word).encode() for word in wanted)])
-    assert erase(ours).markers == ()
+    wanted = [read_accounts(dirs).installation_id, uid, batches(dirs)[0].sha256]
+    assert sorted(erase(dirs).markers) == sorted([b"\xff\x00\xfe", *(str(word).encode() for word in wanted)])
+    assert erase(dirs).markers == ()
 
 
-def test_who_received_batches_is_told_once_each_and_who_only_refused_is_not(ours: Home, render: Render) -> None:
+def test_each_receiver_is_listed_once_but_not_one_that_only_refused(dirs: Home, render: Render) -> None:
     tries = [("b", "delivered"), ("c", "parked"), ("a", "rejected"), ("b", "delivered"), ("", "delivered")]
     for where, state in tries:
         assert record("run-check")
-        assert seal(ours, render)
-        batch = batches(ours, states=("sealed",))[0]
-        assert mark_attempt(ours, batch, where)
-        assert settle(ours, batch, Disposition(BatchState(state), "told"))
-    assert erase(ours).receivers == ("a", "b")
+        assert seal(dirs, render)
+        batch = batches(dirs, states=("sealed",))[0]
+        assert mark_attempt(dirs, batch, where)
+        assert settle(dirs, batch, Disposition(BatchState(state), "a test"))
+    assert erase(dirs).receivers == ("a", "b")
 
 
-def test_the_row_of_the_spool_itself_is_as_if_new_but_for_the_fence_which_only_grows(ours: Home, sql: Sql) -> None:
+def test_a_wiped_settings_row_is_new_except_for_the_fence(dirs: Home, sql: Sql) -> None:
     assert record("run-check")
     for epoch in (0, 2):
-        choose(ours, "on")
+        choose(dirs, "on")
         sql(
             "UPDATE spool SET installation = 'x', installed_day = 1, next_upload = 2, retry_after = 3, failures = 4, "
             "endpoint = 'https://collector.example.org'"
         )
-        erase(ours)
+        erase(dirs)
         assert sql("SELECT * FROM spool") == [(1, epoch + 1, None, None, None, None, 0, None)]
 
 
-def test_files_inside_and_outside_are_counted_together(ours: Home, render: Render, tmp_path: Path) -> None:
+def test_removed_files_inside_and_outside_are_counted_together(dirs: Home, render: Render, tmp_path: Path) -> None:
     assert record("run-check")
-    assert seal(ours, render)
+    assert seal(dirs, render)
     part = tmp_path / "carried.0123456789ab.part"
     part.write_bytes(b"run-check")
-    assert register_export(ours, Export(str(tmp_path / "carried"), str(part), "0" * 64))
+    assert register_export(dirs, Export(str(tmp_path / "carried"), str(part), "0" * 64))
     for name in ("spool.db.new", "spool.db.damaged-1"):
-        Path(ours.state, name).write_bytes(b"run-check")
-    erased = erase(ours)
-    assert (erased.files, erased.carried) == (3, (str(tmp_path / "carried"),))
+        Path(dirs.state, name).write_bytes(b"run-check")
+    erased = erase(dirs)
+    assert (erased.files, erased.exports_left) == (3, (str(tmp_path / "carried"),))
 
 
-def test_where_no_spool_is_left_its_copies_go_and_nothing_else(ours: Home) -> None:
-    os.makedirs(ours.state, mode=0o700)
+def test_without_a_spool_only_its_copies_are_removed(dirs: Home) -> None:
+    os.makedirs(dirs.state, mode=0o700)
     for name in ("spool.db-wal", "spool.db.damaged-1", "notes"):
-        Path(ours.state, name).write_bytes(b"run-check")
-    assert erase(ours).files == 2
-    assert sorted(os.listdir(ours.state)) == ["notes", "spool.lock"]
+        Path(dirs.state, name).write_bytes(b"run-check")
+    assert erase(dirs).files == 2
+    assert sorted(os.listdir(dirs.state)) == ["notes", "spool.lock"]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows lets not everybody make links")
-def test_a_folder_in_ours_is_left_alone_but_a_link_to_one_is_not(ours: Home, tmp_path: Path) -> None:
+def test_a_directory_in_the_state_directory_stays_but_a_link_is_removed(dirs: Home, tmp_path: Path) -> None:
     assert record("run-check")
-    inside, outside, link = Path(ours.state, "inside"), tmp_path / "outside", Path(ours.state, "link")
+    inside, outside, link = Path(dirs.state, "inside"), tmp_path / "outside", Path(dirs.state, "link")
     inside.mkdir()
     outside.mkdir()
     link.symlink_to(outside)
-    assert erase(ours).before.recorded == 1
+    assert erase(dirs).before.recorded == 1
     assert (inside.is_dir(), outside.is_dir(), os.path.lexists(link)) == (True, True, False)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows lets not everybody make links")
-def test_in_a_folder_that_is_not_ours_nothing_is_taken_away(ours: Home, tmp_path: Path) -> None:
+def test_nothing_is_removed_from_another_users_directory(dirs: Home, tmp_path: Path) -> None:
     theirs = tmp_path / "theirs"
     theirs.mkdir()
     (theirs / "link").symlink_to(tmp_path)
-    choose(ours, "on")
-    os.symlink(theirs, ours.state)
+    choose(dirs, "on")
+    os.symlink(theirs, dirs.state)
     with pytest.raises(Unusable):
-        erase(ours)
+        erase(dirs)
     assert (theirs / "link").is_symlink()
 
 
-def test_a_spool_of_a_version_to_come_is_taken_away_whole(ours: Home, sql: Sql) -> None:
+def test_a_spool_of_a_newer_version_is_removed_completely(dirs: Home, sql: Sql) -> None:
     assert record("run-check")
     sql("PRAGMA user_version = 999999")
-    assert erase(ours).files == 3  # the database, its WAL and the WAL's index
-    assert not [name for name in os.listdir(ours.state) if name.startswith("spool.db")]
+    assert erase(dirs).files == 3  # the database, its WAL and the WAL's index
+    assert not [name for name in os.listdir(dirs.state) if name.startswith("spool.db")]
 
 
-def test_only_whoever_holds_the_lock_takes_copies_away(ours: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(erasing, "BUSY_TIMEOUT_S", 0.05)
-    os.makedirs(ours.state, mode=0o700)
-    Path(ours.spool + ".damaged-1").write_bytes(b"run-check")
-    with hold(ours.lock, 1), pytest.raises(Busy):
-        erase(ours)
-    assert os.path.exists(ours.spool + ".damaged-1")
+def test_copies_are_only_removed_under_the_lock(dirs: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wipe, "BUSY_TIMEOUT_S", 0.05)
+    os.makedirs(dirs.state, mode=0o700)
+    Path(dirs.spool + ".damaged-1").write_bytes(b"run-check")
+    with hold(dirs.lock, 1), pytest.raises(Busy):
+        erase(dirs)
+    assert os.path.exists(dirs.spool + ".damaged-1")
 
 
-def test_who_had_a_spool_open_that_was_taken_away_gets_the_time_to_notice(
-    ours: Home, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_after_removing_a_spool_disable_waits_until_hosts_notice(dirs: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     naps: list[tuple[float, list[str]]] = []
-    monkeypatch.setattr(time, "sleep", lambda seconds: naps.append((seconds, os.listdir(ours.state))))
-    os.makedirs(ours.state, mode=0o700)
-    Path(ours.spool).write_bytes(b"no database, run-check")
-    erase(ours)
+    monkeypatch.setattr(time, "sleep", lambda seconds: naps.append((seconds, os.listdir(dirs.state))))
+    os.makedirs(dirs.state, mode=0o700)
+    Path(dirs.spool).write_bytes(b"no database, run-check")
+    erase(dirs)
     ((seconds, left),) = naps
     assert 2 * LEASE_S <= seconds < 0.1
     assert sorted(left) == ["spool.lock"]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows lets not everybody make links")
-def test_what_a_link_leads_to_is_no_trace_of_ours(ours: Home, tmp_path: Path) -> None:
+def test_the_target_of_a_link_is_not_residue(dirs: Home, tmp_path: Path) -> None:
     (tmp_path / "theirs").write_bytes(b"run-check")
-    os.makedirs(ours.config, mode=0o700)
-    os.symlink(tmp_path / "theirs", os.path.join(ours.config, "link"))
-    assert find_residue(ours) == (1, [])
+    os.makedirs(dirs.config, mode=0o700)
+    os.symlink(tmp_path / "theirs", os.path.join(dirs.config, "link"))
+    assert find_residue(dirs) == (1, [])
 
 
-def test_a_file_of_ours_is_read_as_bytes_whatever_stands_in_it(ours: Home) -> None:
-    os.makedirs(ours.state, mode=0o700)
-    Path(ours.state, "spool.lock").write_bytes(b"\xff\xfe\x00")
-    assert find_residue(ours, [b"\x00"]) == (1, [ours.lock])
+def test_files_are_searched_as_bytes(dirs: Home) -> None:
+    os.makedirs(dirs.state, mode=0o700)
+    Path(dirs.state, "spool.lock").write_bytes(b"\xff\xfe\x00")
+    assert find_residue(dirs, [b"\x00"]) == (1, [dirs.lock])
 
 
-def test_an_upload_is_waited_for_longer_than_it_can_take() -> None:
-    assert transport.DEADLINE_S < erasing.UPLOAD_WAIT_S <= 60
+def test_disable_waits_longer_than_an_upload_can_take() -> None:
+    assert http.DEADLINE_S < wipe.UPLOAD_WAIT_S <= 60
 
 
-def test_who_disables_waits_for_a_reader_for_seconds_not_minutes() -> None:
+def test_disable_waits_seconds_not_minutes_for_a_reader() -> None:
     assert 1 <= emptying.READERS_WAIT_S <= 20

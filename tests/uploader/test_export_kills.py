@@ -110,7 +110,7 @@ def test_disable_leaves_no_file_of_an_export_that_was_killed(
     erased = erase(spool)
     assert os.listdir(stick) == [], killed
     assert traces(tmp_path, stick) == []
-    assert [path for path in erased.carried if os.path.exists(path)] == []
+    assert [path for path in erased.exports_left if os.path.exists(path)] == []
 
 
 def test_the_next_export_into_the_same_directory_removes_a_part_that_a_killed_one_left(

@@ -501,12 +501,12 @@ def test_what_waits_is_looked_through_once_however_many_batches_it_makes(
         connection.executemany("INSERT INTO folded VALUES (?, 1, 1, 1)", [(day,) for day in days])
         connection.execute("COMMIT")
     seen: list[str] = []
-    check = upkeep._check_place
+    check = upkeep._check_integers
 
     def watched(connection: sqlite3.Connection, table: str) -> None:
         seen.append(table)
         check(connection, table)
 
-    monkeypatch.setattr(upkeep, "_check_place", watched)
+    monkeypatch.setattr(upkeep, "_check_integers", watched)
     assert kinds(spool, receiver) == [DELIVERED] * 3
     assert {table: seen.count(table) for table in ("events", "folded", "rows")} == {"events": 1, "folded": 1, "rows": 1}

@@ -20,7 +20,7 @@ from deepchecks_telemetry.spool.batches.seal import seal
 from deepchecks_telemetry.spool.choice import choose
 from deepchecks_telemetry.spool.consent.decision import LOCAL, OFF
 from deepchecks_telemetry.spool.db.connection import opened
-from deepchecks_telemetry.spool.db.schema import LARGEST
+from deepchecks_telemetry.spool.db.schema import MAX_SPOOL_BYTES
 from deepchecks_telemetry.spool.errors import Unusable
 from deepchecks_telemetry.spool.files.paths import Home, find_home
 from deepchecks_telemetry.spool.stats import Accounts, read_accounts
@@ -384,7 +384,7 @@ def test_a_file_that_is_there_already_is_not_written_over(spool: Home, stick: Pa
     with pytest.raises(CannotWrite, match="already exists with other content"):
         list(export(spool, str(stick / "taken.jsonl")))
     assert (books(spool).exported, books(spool).sealed) == (0, 3)
-    assert erase(spool).carried == ()
+    assert erase(spool).exports_left == ()
     assert [(file.name, file.read_text()) for file in stick.iterdir()] == [("taken.jsonl", "somebody's own")]
 
 
@@ -446,7 +446,7 @@ def test_disable_removes_exports_of_ours_and_nothing_else(
     erased = erase(spool)
     assert not left.exists()
     assert sorted(os.listdir(stick)) == ["b.jsonl", "moved.jsonl"]
-    assert erased.carried == (str(edited), str(moved))
+    assert erased.exports_left == (str(edited), str(moved))
     assert (erased.files, erased.before.exported) == (2, 4 + 2 - 3)
 
 
@@ -587,7 +587,7 @@ def test_a_spool_full_of_unsettled_exports_is_far_from_the_size_that_is_refused(
         (page_bytes,) = connection.execute("PRAGMA page_size").fetchone()
     counted = packed + spool_exports.ROW_BYTES * rows
     assert 0.8 * pages * page_bytes < counted < 1.6 * pages * page_bytes
-    assert 2 * spool_exports.MAX_UNSETTLED_BYTES < LARGEST
+    assert 2 * spool_exports.MAX_UNSETTLED_BYTES < MAX_SPOOL_BYTES
 
 
 def test_a_batch_whose_bytes_were_changed_is_parked_and_the_others_are_exported(spool: Home, stick: Path) -> None:
@@ -648,7 +648,7 @@ def test_a_part_that_cannot_be_removed_stays_listed_and_is_named(spool: Home, st
     list(export(spool, str(first), again=True))
     new = export_files.read_list(spool)[-1]
     assert export_files.read_list(spool) == [old, new]
-    assert erase(spool).carried == (old.part,)
+    assert erase(spool).exports_left == (old.part,)
     assert os.listdir(stick) == [os.path.basename(old.part)]
 
 
@@ -659,14 +659,14 @@ def test_where_the_list_cannot_be_read_nothing_is_exported_and_disable_names_it(
         list(export(spool, str(stick)))
     assert (os.listdir(stick), books(spool).exported) == ([], 0)
     erased = erase(spool)
-    assert (erased.carried, erased.before.recorded, read_accounts(spool).recorded) == ((str(path),), 3, 0)
+    assert (erased.exports_left, erased.before.recorded, read_accounts(spool).recorded) == ((str(path),), 3, 0)
 
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root can remove any file")
 def test_a_file_that_cannot_be_removed_is_named(spool: Home, carried: Path) -> None:
     carried.parent.chmod(0o500)
     try:
-        assert erase(spool).carried == (str(carried),)
+        assert erase(spool).exports_left == (str(carried),)
     finally:
         carried.parent.chmod(0o700)
 
@@ -720,7 +720,7 @@ def test_disable_removes_the_ledger_with_its_digests(spool: Home, carried: Path,
     assert os.path.exists(ledger)
     carried.unlink()
     erased = erase(spool)
-    assert (os.path.exists(ledger), erased.files, erased.carried) == (False, 1, (str(carried),))
+    assert (os.path.exists(ledger), erased.files, erased.exports_left) == (False, 1, (str(carried),))
 
 
 def test_a_ledger_that_is_in_use_is_named(
@@ -730,7 +730,7 @@ def test_a_ledger_that_is_in_use_is_named(
     ledger = export_files.find_ledger(spool)
     delivering = deliver(read_file(str(carried)), receiver.endpoint, ledger)
     next(delivering)
-    assert ledger in erase(spool).carried
+    assert ledger in erase(spool).exports_left
     assert list(delivering) == []
 
 

@@ -11,7 +11,7 @@ from datetime import date, datetime, timedelta, timezone
 from typing import Any, NamedTuple, TypeVar
 
 from deepchecks_telemetry.collector.errors import RequestError
-from deepchecks_telemetry.spool.catalogue import FIELDS, NUMBERS, Environment
+from deepchecks_telemetry.spool.catalogue import EVENT_NUMBERS, FIELDS, Environment
 
 MAX_RECORDS = 10_000  # about what 4 MiB of our own records hold
 MAX_ATTRIBUTES = 128  # the default limit of OpenTelemetry's own SDKs
@@ -119,7 +119,7 @@ def _source(resource: object) -> Source:
 def _row(record: Object, source: Source, today: date) -> Row:
     name = record.get("eventName")
     event = name.removeprefix(PREFIX) if isinstance(name, str) and name.startswith(PREFIX) else ""
-    if event not in NUMBERS:
+    if event not in EVENT_NUMBERS:
         raise _RecordError("eventName is not in the catalogue")
     values = _attributes(record)
     count = _integer(values.get(COUNT, {}).get("intValue"))

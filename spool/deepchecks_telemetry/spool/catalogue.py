@@ -1,6 +1,6 @@
-"""Everything that may ever be recorded, stored or sent: what is not on this page has no way in.
+"""Everything that may ever be recorded, stored or sent; nothing else is.
 
-Events are stored by their number, so that the files of an emptied spool name none. A number is never given twice.
+Events are stored by their number, so that the files of a wiped spool contain no event name. A number is never reused.
 """
 
 from collections.abc import Callable, Iterable
@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 
 class Event(NamedTuple):
-    """One thing that may be counted: its number on disk, its name, and the moment it stands for."""
+    """One thing that may be counted: its number on disk, its name, and when it happens."""
 
     number: int
     name: str
@@ -16,9 +16,10 @@ class Event(NamedTuple):
 
 
 class Field(NamedTuple):
-    """One thing that may be known about the machine: our name, OpenTelemetry's, its allowed values and the reason.
+    """One fact about the environment: our name, OpenTelemetry's (`wire`), its allowed values and why it is collected.
 
-    `pattern` says what `allows` does, to people and to other programs; hosts are spared the import of `re` (4 ms).
+    `pattern` describes what `allows` accepts, for documents and other programs. `allows` is not a regular expression,
+    because importing `re` would cost the host 4 ms.
     """
 
     name: str
@@ -29,7 +30,7 @@ class Field(NamedTuple):
 
 
 class Environment(NamedTuple):
-    """Where an event happened, in coarse values only; each is held to its `Field` in `FIELDS`, in this order."""
+    """Where an event happened, in coarse values only; each must be allowed by its `Field` in `FIELDS`, same order."""
 
     deepchecks_version: str
     os_type: str
@@ -49,14 +50,14 @@ EVENTS = (
     Event(6, "suite-to-json", "a suite's result was converted to JSON"),
     Event(7, "suite-to-wandb", "a suite's result was sent to Weights & Biases"),
 )
-NUMBERS = {event.name: event.number for event in EVENTS}
-NAMES = {event.number: event.name for event in EVENTS}
+EVENT_NUMBERS = {event.name: event.number for event in EVENTS}
+EVENT_NAMES = {event.number: event.name for event in EVENTS}
 
 LAST_DAY = 2**16
-MOST_OF_ONE = 10**10  # a larger count of one event on one day is a flipped bit, or a text that somebody hid in it
+MAX_COUNT = 10**10  # a larger count of one event on one day is a flipped bit, or text that somebody hid in the number
 
 OS_TYPES = ("linux", "darwin", "windows", "freebsd", "other")
-# The ID of os-release(5); anything else is told as "other": a home-made distribution could carry a company's name.
+# The ID of os-release(5). Any other is recorded as "other", because a private distribution could name a company.
 OS_NAMES = (
     "almalinux alpine amzn arch azurelinux centos chromeos debian endeavouros fedora freebsd gentoo kali linuxmint "
     "macos manjaro mariner nixos ol opensuse-leap opensuse-tumbleweed photon pop raspbian rhel rocky sles ubuntu void "
@@ -69,41 +70,46 @@ RUNTIMES = (
 ).split()
 
 UNKNOWN = "unknown"
-# A release, pre-release, post- or dev-release of PEP 440. A local part ("+acme.7") is free text and has no way in.
-VERSION = rf"\d{{1,4}}(\.\d{{1,5}}){{0,3}}((a|b|rc)\d{{1,3}})?(\.post\d{{1,3}})?(\.dev\d{{1,6}})?|{UNKNOWN}"
+# A release, pre-release, post- or dev-release of PEP 440. A local part ("+acme.7") is free text, so it is not allowed.
+VERSION_PATTERN = rf"\d{{1,4}}(\.\d{{1,5}}){{0,3}}((a|b|rc)\d{{1,3}})?(\.post\d{{1,3}})?(\.dev\d{{1,6}})?|{UNKNOWN}"
 
 
 def is_version(text: str) -> bool:
-    """Whether `VERSION` describes all of the text."""
+    """Whether the whole text matches `VERSION_PATTERN`."""
     for mark, digits in ((".dev", 6), (".post", 3)):
-        before, found, number = text.rpartition(mark)
-        if found:
+        before, separator, number = text.rpartition(mark)
+        if separator:
             if not _is_dotted(number, digits):
                 return False
             text = before
     for mark in ("rc", "a", "b"):
-        before, found, number = text.rpartition(mark)
-        if found:
+        before, separator, number = text.rpartition(mark)
+        if separator:
             return _is_dotted(number, 3) and _is_dotted(before, 4, 5, 5, 5)
     return text == UNKNOWN or _is_dotted(text, 4, 5, 5, 5)
 
 
-def _is_dotted(text: str, *most: int) -> bool:
-    """Whether the text is numbers between dots, each of them with at most so many digits."""
+def _is_dotted(text: str, *max_digits: int) -> bool:
+    """Whether the text is numbers separated by dots, each with at max_digits so many digits."""
     numbers = text.split(".")
-    return len(numbers) <= len(most) and all(
+    return len(numbers) <= len(max_digits) and all(
         number.isascii() and number.isdigit() and len(number) <= digits
-        for number, digits in zip(numbers, most, strict=False)
+        for number, digits in zip(numbers, max_digits, strict=False)
     )
 
 
 def _one_of(name: str, wire: str, values: Iterable[str], why: str) -> Field:
-    known = frozenset(values)
-    return Field(name, wire, "|".join(values).replace("-", r"\-"), known.__contains__, why)
+    return Field(name, wire, "|".join(values).replace("-", r"\-"), frozenset(values).__contains__, why)
 
 
 FIELDS = (
-    Field("deepchecks_version", "service.version", VERSION, is_version, "which releases are in use and need support"),
+    Field(
+        "deepchecks_version",
+        "service.version",
+        VERSION_PATTERN,
+        is_version,
+        "which releases are in use and need support",
+    ),
     _one_of("os_type", "os.type", OS_TYPES, "which systems to build and test for"),
     _one_of("os_name", "os.name", OS_NAMES, "which distributions to test on"),
     Field(
@@ -126,17 +132,17 @@ FIELDS = (
 
 
 def is_day(value: object) -> bool:
-    """Whether a value counts UTC days since 1970-01-01, up to the year 2149."""
+    """Whether a value is a number of UTC days since 1970-01-01, up to the year 2149."""
     return type(value) is int and 0 <= value < LAST_DAY
 
 
 def is_count(value: object) -> bool:
-    """Whether a value can be how often something happened in one day."""
-    return type(value) is int and 0 < value < MOST_OF_ONE
+    """Whether a value can be the count of one event on one day."""
+    return type(value) is int and 0 < value < MAX_COUNT
 
 
 def is_allowed(environment: "tuple[object, ...]") -> bool:
-    """Whether every value is one that the catalogue names; anything else is neither stored nor sent."""
+    """Whether every value is in the catalogue; anything else is neither stored nor sent."""
     return len(environment) == len(FIELDS) and all(
         isinstance(value, str) and field.allows(value) for field, value in zip(FIELDS, environment, strict=True)
     )

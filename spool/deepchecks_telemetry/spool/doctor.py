@@ -1,7 +1,7 @@
-"""What `doctor` asks of the spool: one finding for each thing that can be wrong, with what to do about it.
+"""The checks of `doctor` on the spool: one finding for each thing that can be wrong, with what to do about it.
 
-The database's files are looked at through SQLite and stat(2) only: reading them by other means in a process that has
-the spool open would drop SQLite's locks.
+The database's files are only examined through SQLite and stat(2), because opening and closing them in a process that
+has the spool open would drop SQLite's locks.
 """
 
 import os
@@ -14,22 +14,22 @@ from dataclasses import dataclass
 
 from deepchecks_telemetry.spool.consent.decision import CHOICE, OFF, POLICY, SWITCHES, Source, decide
 from deepchecks_telemetry.spool.db.connection import opened
-from deepchecks_telemetry.spool.db.schema import VERSION
+from deepchecks_telemetry.spool.db.schema import SCHEMA_VERSION
 from deepchecks_telemetry.spool.errors import Damaged, Outdated, SpoolError
-from deepchecks_telemetry.spool.files.directory import check_ground, is_remote
+from deepchecks_telemetry.spool.files.directory import check_state_dir, is_remote
 from deepchecks_telemetry.spool.files.lock import hold
 from deepchecks_telemetry.spool.files.paths import Home, without_variables
-from deepchecks_telemetry.spool.files.quarantine import find_asides, quarantined
-from deepchecks_telemetry.spool.files.regular import is_lockable, is_shared
-from deepchecks_telemetry.spool.recovery.second_name import separate
-from deepchecks_telemetry.spool.stats import explain_dropped, read_books
+from deepchecks_telemetry.spool.files.quarantine import find_set_aside, quarantined
+from deepchecks_telemetry.spool.files.regular import is_hard_linked_database, is_lockable
+from deepchecks_telemetry.spool.recovery.hard_links import separate
+from deepchecks_telemetry.spool.stats import explain_dropped, query_accounts
 from deepchecks_telemetry.spool.trial import try_first_record
 
 OK, WARNING, WRONG = "ok", "warning", "wrong"
-RESET_BUG = ((3, 7, 0), (3, 51, 2))  # the WAL-reset bug: two checkpoints at once can lose a commit
+RESET_BUG = ((3, 7, 0), (3, 51, 2))  # the WAL-reset bug: two simultaneous checkpoints can lose a commit
 LOCK_S = 2.0
-WAL_LIMIT = 4 * 2**20
-OURS = (
+MAX_WAL_BYTES = 4 * 2**20
+OUR_FILES = (
     "spool.db",
     "spool.db-wal",
     "spool.db-shm",
@@ -40,7 +40,6 @@ OURS = (
     "exports.jsonl",
 )
 
-
 _REMEDY_NO_SPOOL = "set DEEPCHECKS_TELEMETRY_DIR to a directory of your own, on a local disk"
 
 AGAIN = "run this again in a moment"
@@ -50,7 +49,7 @@ SETTLE = "run deepchecks telemetry settle RECEIPT; a late receipt still counts t
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at: `level` is ok, warning or wrong; `remedy` says what to do about it."""
+    """The result of one check: `level` is ok, warning or wrong; `remedy` says what to do about it."""
 
     name: str
     level: str
@@ -59,13 +58,13 @@ class Finding:
 
 
 def examine(home: Home, *, clock: Callable[[], float] = time.time) -> list[Finding]:
-    """All findings, in the order in which one would look; few where there is no spool."""
+    """All findings, in the order in which a person would check; only a few if there is no spool."""
     if not os.path.lexists(home.state):
         return [*_choices(home), _no_spool(home), _sqlite()]
     return [
         *_choices(home),
-        _folder(home),
-        *_second_name(home),
+        _directory(home),
+        *_hard_link(home),
         *_files(home),
         _file_system(home),
         _lock(home),
@@ -74,16 +73,16 @@ def examine(home: Home, *, clock: Callable[[], float] = time.time) -> list[Findi
     ]
 
 
-def _folder(home: Home) -> Finding:
+def _directory(home: Home) -> Finding:
     try:
-        check_ground(home)
+        check_state_dir(home)
     except (SpoolError, OSError) as error:
         return Finding("directory", WRONG, str(error), f"make sure that you own it, and run chmod 700 {home.state}")
     return Finding("directory", OK, "owned by you, and not writable by other users")
 
 
 def _choices(home: Home) -> Iterator[Finding]:
-    """Each source of the mode that counts as off because it cannot be read, trusted or understood."""
+    """A finding for each source of the mode that counts as off because it cannot be read, trusted or understood."""
     for source in decide(home).sources:
         if source.reason:
             name = {CHOICE: "choice", POLICY: "policy"}.get(source.name, source.name)
@@ -91,20 +90,22 @@ def _choices(home: Home) -> Iterator[Finding]:
 
 
 def remedy_for_source(home: Home, source: Source) -> str:
-    """What to do about a source of the mode that counts as off although it does not say so."""
+    """What to do about a source of the mode that counts as off although its text is not `off`."""
     if source.name == POLICY:
         return f"ask your administrator to write on, local or off to {home.policy_mode}, readable by all users"
     if source.name in SWITCHES:
         return f"set {source.name} to on, local or off, or unset it"
-    place = home if source.name == CHOICE else home.default or home
+    source_home = home if source.name == CHOICE else home.default or home
     again = "run deepchecks telemetry enable, local or disable"
-    if place.config not in str(source.reason):  # only the word in the file is wrong
-        return again if place is home else f"{again}, with {without_variables()} before it"
-    return f"make sure that you own it, run chmod 700 {place.config} and chmod 600 {place.mode}, then {again}"
+    if source_home.config not in str(source.reason):  # the file can be read, but its content is not a mode
+        return again if source_home is home else f"{again}, with {without_variables()} before it"
+    return (
+        f"make sure that you own it, run chmod 700 {source_home.config} and chmod 600 {source_home.mode}, then {again}"
+    )
 
 
 def _no_spool(home: Home) -> Finding:
-    """What a first record would do: it is tried in a folder beside, which is removed again."""
+    """Whether a first record would succeed, tried in a temporary directory."""
     if decide(home).mode == OFF:
         return Finding("spool", OK, "none, because telemetry is off")
     try:
@@ -114,9 +115,9 @@ def _no_spool(home: Home) -> Finding:
     return Finding("spool", OK, "none yet; the first event creates it")
 
 
-def _second_name(home: Home) -> Iterator[Finding]:
+def _hard_link(home: Home) -> Iterator[Finding]:
     try:
-        if is_shared(home.spool) or find_asides(home):
+        if is_hard_linked_database(home.spool) or find_set_aside(home):
             separate(home, LOCK_S)
             text = "a backup had hard-linked the spool; it was moved to a file of its own, and the backup is unchanged"
             yield Finding("hard link", WARNING, text)
@@ -127,10 +128,10 @@ def _second_name(home: Home) -> Iterator[Finding]:
 def _files(home: Home) -> Iterator[Finding]:
     names = os.listdir(home.state)
     if sys.platform != "win32":
-        open_ones = [name for name in names if stat.S_IMODE(os.lstat(os.path.join(home.state, name)).st_mode) & 0o077]
-        if open_ones:
+        accessible = [name for name in names if stat.S_IMODE(os.lstat(os.path.join(home.state, name)).st_mode) & 0o077]
+        if accessible:
             yield Finding(
-                "permissions", WRONG, f"accessible to other users: {', '.join(open_ones)}", f"chmod 600 {home.state}/*"
+                "permissions", WRONG, f"accessible to other users: {', '.join(accessible)}", f"chmod 600 {home.state}/*"
             )
         else:
             yield Finding("permissions", OK, "0600")
@@ -152,7 +153,7 @@ def _files(home: Home) -> Iterator[Finding]:
             "remove it by hand",
         )
     strays = [
-        name for name in names if name not in OURS and not name.startswith(("spool.db.damaged-", "spool.db.unre"))
+        name for name in names if name not in OUR_FILES and not name.startswith(("spool.db.damaged-", "spool.db.unre"))
     ]
     if strays:
         yield Finding("leftover files", WARNING, f"{len(strays)} unknown or incomplete", "remove them by hand")
@@ -181,7 +182,7 @@ def _content(home: Home, now: float) -> Iterator[Finding]:
     try:
         with opened(home) as connection:
             yield from _integrity(connection)
-            yield from _books(connection, now)
+            yield from _conservation(connection, now)
             yield _version(connection)
     except Outdated as error:
         yield Finding("version", WRONG, str(error), "pip install --upgrade deepchecks-telemetry")
@@ -195,23 +196,27 @@ def _content(home: Home, now: float) -> Iterator[Finding]:
 
 
 def _integrity(connection: sqlite3.Connection) -> Iterator[Finding]:
-    told = [line for (line,) in connection.execute("PRAGMA integrity_check(3)")]
-    if told == ["ok"]:
+    problems = [line for (line,) in connection.execute("PRAGMA integrity_check(3)")]
+    if problems == ["ok"]:
         yield Finding("integrity", OK, "SQLite finds no errors")
     else:
-        yield Finding("integrity", WRONG, f"SQLite finds {len(told)} or more errors", START_EMPTY)
+        yield Finding("integrity", WRONG, f"SQLite finds {len(problems)} or more errors", START_EMPTY)
 
 
-def _books(connection: sqlite3.Connection, now: float) -> Iterator[Finding]:
-    books = read_books(connection)
-    if books.balance:
-        what = f"{books.balance} are unaccounted for" if books.balance > 0 else f"{-books.balance} more are stored"
-        yield Finding("conservation", WRONG, f"{books.recorded} recorded, but {what}", START_EMPTY)
+def _conservation(connection: sqlite3.Connection, now: float) -> Iterator[Finding]:
+    accounts = query_accounts(connection)
+    if accounts.balance:
+        difference = (
+            f"{accounts.balance} are unaccounted for"
+            if accounts.balance > 0
+            else f"{-accounts.balance} more are stored"
+        )
+        yield Finding("conservation", WRONG, f"{accounts.recorded} recorded, but {difference}", START_EMPTY)
     else:
-        yield Finding("conservation", OK, f"all {books.recorded} recorded events are accounted for")
-    if books.dropped:
+        yield Finding("conservation", OK, f"all {accounts.recorded} recorded events are accounted for")
+    if accounts.dropped:
         yield Finding(
-            "dropped", WARNING, explain_dropped(books.dropped), SETTLE if "unsettled" in books.dropped else None
+            "dropped", WARNING, explain_dropped(accounts.dropped), SETTLE if "unsettled" in accounts.dropped else None
         )
     (latest,) = connection.execute(
         "SELECT max(day) FROM (SELECT day FROM events UNION SELECT day FROM folded)"
@@ -222,7 +227,7 @@ def _books(connection: sqlite3.Connection, now: float) -> Iterator[Finding]:
 
 def _version(connection: sqlite3.Connection) -> Finding:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
-    later = " (migrated at the next flush)" if version < VERSION else ""
+    later = " (migrated at the next flush)" if version < SCHEMA_VERSION else ""
     return Finding("version", OK, f"schema {version}{later}")
 
 
@@ -231,7 +236,7 @@ def _wal(home: Home) -> Finding:
         size = os.stat(home.spool + "-wal").st_size
     except OSError:
         size = 0
-    if size > WAL_LIMIT:
+    if size > MAX_WAL_BYTES:
         return Finding(
             "wal", WARNING, f"{size} bytes", "close programs that read the spool; the next flush truncates it"
         )

@@ -1,4 +1,4 @@
-"""The exceptions of this package, one class for each thing a caller would do differently; and which are the host's.
+"""The exceptions of this package, one class for each case that callers handle differently, and `is_host_exception`.
 
 SpoolError
 ├── Unusable    the directory, the file or its lock cannot be used; the message says why
@@ -15,7 +15,7 @@ OURS = "deepchecks_telemetry"
 
 
 class SpoolError(Exception):
-    """Base class; its text is one sentence for a person: what happened."""
+    """Base class; its text is one sentence for a person that says what happened."""
 
 
 class Unusable(SpoolError):
@@ -35,33 +35,33 @@ class Outdated(SpoolError):
 
 
 def is_host_exception(error: BaseException) -> bool:
-    """Whether an exception that was raised while our code ran is the host's own, so that it must reach the host.
+    """Whether an exception that was raised while our code ran belongs to the host, so that it must reach the host.
 
-    True when a signal handler raised it (a timeout by `signal.alarm`, for example), or when it was sent to this thread
-    and its class is the host's. A frame of the host's code alone decides nothing: a patched `open`, an audit hook or a
-    broken module in `sys.path` also raise below our code, and those errors must not reach the host.
+    True if a signal handler raised it (a timeout by `signal.alarm`, for example), or if it was sent to this thread and
+    its class is defined by the host. A frame of the host's code is not enough, because a patched `open`, an audit hook
+    or a broken module in `sys.path` also raise below our code, and those errors must not reach the host.
     Not recognised: a handler written in C, a handler that both deletes its frame argument and uninstalls itself, and an
     exception of a built-in class that was sent to this thread.
     """
     frames = list(_frames(error))
     if any(map(_is_handler, frames)):
         return True
-    # `PyThreadState_SetAsyncExc` adds no frame, so that only the class is left to look at; code below ours that raises
-    # an exception of its own is in the traceback.
+    # `PyThreadState_SetAsyncExc` adds no frame, so only the class can be checked. Code below ours that raises an
+    # exception of its own class is in the traceback.
     defined_in = _root(type(error).__module__)
     return not _is_ours(defined_in) and defined_in not in {_root(frame.f_globals.get("__name__")) for frame in frames}
 
 
 def raise_if_hosts(error: BaseException) -> None:
-    """Raise `error`, or the exception that it was made from, where that is the host's."""
-    found: BaseException | None = error
+    """Raise `error`, or the exception in its chain of causes, that belongs to the host; return if none does."""
+    cause: BaseException | None = error
     try:
-        while found is not None:
-            if is_host_exception(found):
-                raise found
-            found = found.__cause__
+        while cause is not None:
+            if is_host_exception(cause):
+                raise cause
+            cause = cause.__cause__
     finally:
-        del error, found  # else its traceback, this frame and itself are a cycle, which keeps a connection open
+        del error, cause  # otherwise exception, traceback and this frame form a cycle that keeps a connection open
 
 
 def _frames(error: BaseException) -> Iterator[FrameType]:
@@ -73,23 +73,25 @@ def _frames(error: BaseException) -> Iterator[FrameType]:
 
 
 def _is_handler(frame: FrameType) -> bool:
-    """Whether a function was called by Python itself with a frame: a signal handler, a trace or a profile function.
+    """Whether Python itself called the function, with a frame argument: a signal handler, trace or profile function.
 
-    What our code calls passes no frames. A handler may have deleted the argument (`del signum, frame`).
+    No function that our code calls gets a frame. A handler may have deleted the argument (`del signum, frame`).
     """
     if _root(frame.f_globals.get("__name__")) == OURS:
-        return False  # and what it holds is not copied into a dictionary, which would keep it
+        return (
+            False  # its `f_locals` is not read, because that copies the locals into a dictionary and keeps them alive
+        )
     code = frame.f_code
     count = code.co_argcount + code.co_kwonlyargcount + bool(code.co_flags & 0x04)  # CO_VARARGS: one name for *args
     for name in code.co_varnames[:count]:
         value = frame.f_locals.get(name)
-        if any(isinstance(each, FrameType) for each in (value if isinstance(value, tuple) else (value,))):
+        if any(isinstance(item, FrameType) for item in (value if isinstance(value, tuple) else (value,))):
             return True
     return code in _installed_handlers()
 
 
 def _installed_handlers() -> Iterator[CodeType | None]:
-    """The code of every signal handler that is installed now, and is written in Python."""
+    """The code of every installed signal handler that is written in Python."""
     import signal  # on the error path only
 
     for number in signal.valid_signals():
@@ -105,6 +107,6 @@ def _root(module: str | None) -> str:
 
 
 def _is_ours(root: str) -> bool:
-    """Whether a top-level module is this package, the standard library's, or used in place of its sqlite3."""
+    """Whether a top-level module is this package, in the standard library, or used in place of sqlite3."""
     sqlite3 = getattr(sys.modules.get("sqlite3"), "Error", Exception)  # some hosts put pysqlite3 under that name
     return root in {OURS, _root(sqlite3.__module__)} or root in sys.stdlib_module_names

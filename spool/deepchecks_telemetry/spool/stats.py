@@ -1,20 +1,20 @@
-"""The spool's books, for a reader: where every recorded event is now, what waits, and whether the sums agree."""
+"""Counts the recorded events by state, lists the unsent ones, and checks that the sums agree."""
 
 import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from deepchecks_telemetry.spool.catalogue import NAMES, Environment
+from deepchecks_telemetry.spool.catalogue import EVENT_NAMES, Environment
 from deepchecks_telemetry.spool.db.connection import opened
 from deepchecks_telemetry.spool.db.schema import UNSETTLED, BatchState, in_states
 from deepchecks_telemetry.spool.files.paths import Home
-from deepchecks_telemetry.spool.recovery.maintenance import kept_up
+from deepchecks_telemetry.spool.recovery.maintenance import with_maintenance
 
 
 @dataclass(frozen=True, slots=True)
 class Accounts:
-    """Counts of events by where they are; `rows` counts what waits by day, event and environment."""
+    """Counts of events by state; `rows` is the number of rows that `read_unsent` returns."""
 
     recorded: int = 0
     pending: int = 0
@@ -34,14 +34,14 @@ class Accounts:
 
     @property
     def balance(self) -> int:
-        """Recorded events that are in no state, or in two: 0 unless something was lost or counted twice."""
-        there = self.pending + self.sealed + self.parked + self.delivered + self.exported + self.rejected
-        return self.recorded - there - sum(self.dropped.values())
+        """Recorded events minus those in a state: 0 unless events were lost (positive) or counted twice (negative)."""
+        accounted = self.pending + self.sealed + self.parked + self.delivered + self.exported + self.rejected
+        return self.recorded - accounted - sum(self.dropped.values())
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
-    """What waits of one UTC day, event and environment, and the state that it is in."""
+class UnsentCount:
+    """The unsent events of one UTC day, event, environment and state (pending, sealed or parked)."""
 
     day: int
     event: str
@@ -50,7 +50,7 @@ class Waiting:
     state: str
 
 
-DROPPED = {
+DROP_REASONS = {
     "busy": "another process held the spool",
     "failed": "the spool could not be written",
     "unknown": "not in the catalogue, so the spool was edited",
@@ -61,15 +61,15 @@ DROPPED = {
 
 
 def explain_dropped(dropped: Mapping[str, int]) -> str:
-    """How many events were dropped for each reason, and what it means."""
-    found = ((reason, count, DROPPED.get(reason)) for reason, count in sorted(dropped.items()))
-    return "; ".join(f"{count:,} {reason}" + (f" ({why})" if why else "") for reason, count, why in found)
+    """How many events were dropped for each reason, and what the reason means."""
+    explained = ((reason, count, DROP_REASONS.get(reason)) for reason, count in sorted(dropped.items()))
+    return "; ".join(f"{count:,} {reason}" + (f" ({why})" if why else "") for reason, count, why in explained)
 
 
-_WAIT = in_states(BatchState.SEALED, BatchState.PARKED)
+_TO_SEND = in_states(BatchState.SEALED, BatchState.PARKED)
 _SUM = {
-    # The largest id is a count that no later step touches. Events that could not be stored were never given one, nor
-    # were those that an earlier, damaged spool had recorded.
+    # The largest id is a count that no later step changes. Events that could not be stored have no id, and neither have
+    # those that an earlier, damaged spool had recorded.
     "recorded": "coalesce((SELECT max(id) FROM events), 0) + coalesce((SELECT sum(count) FROM tallies "
     "WHERE name IN ('dropped:busy', 'dropped:failed', 'recovered')), 0)",
     "pending": "(SELECT count(*) FROM events WHERE event > 0) + coalesce((SELECT sum(count) FROM folded), 0)",
@@ -80,22 +80,22 @@ _SUM = {
     "rejected": "coalesce((SELECT count FROM tallies WHERE name = 'rejected'), 0)",
     "batches": f"(SELECT count(*) FROM batches WHERE state IN {in_states(*UNSETTLED)})",  # noqa: S608
 }
-_WAITING = f"""
+_UNSENT = f"""
 SELECT day, event, deepchecks_version, os_type, os_name, os_version, python_name, python_version, runtime,
   sum(count), state FROM (
     SELECT day, event, environment, count(*) AS count, '{BatchState.PENDING}' AS state FROM events WHERE event > 0
       GROUP BY 1, 2, 3
     UNION ALL SELECT day, event, environment, count, '{BatchState.PENDING}' FROM folded
     UNION ALL SELECT day, event, environment, count, state FROM rows JOIN batches ON batches.id = batch
-      WHERE state IN {_WAIT}
+      WHERE state IN {_TO_SEND}
   ) JOIN environments ON environments.id = environment GROUP BY day, event, environment, state ORDER BY 1, 2, 3
 """  # noqa: S608
 
 
 def read_accounts(home: Home) -> Accounts:
-    """The books as they are at one moment; all zero where there is no spool."""
+    """The counts at one moment; all zero if there is no spool."""
     try:
-        return kept_up(home, lambda: _read(home))
+        return with_maintenance(home, lambda: _read(home))
     except FileNotFoundError:
         return Accounts()
 
@@ -103,11 +103,11 @@ def read_accounts(home: Home) -> Accounts:
 def _read(home: Home) -> Accounts:
     with opened(home) as connection:
         connection.execute("BEGIN")  # one snapshot for all the sums
-        return read_books(connection)
+        return query_accounts(connection)
 
 
-def read_books(connection: sqlite3.Connection) -> Accounts:
-    """The books through a connection that is open already."""
+def query_accounts(connection: sqlite3.Connection) -> Accounts:
+    """The counts, read through an open connection."""
     columns = ", ".join(f"{query} AS {name}" for name, query in _SUM.items())
     cursor = connection.execute(f"SELECT {columns} FROM spool")  # noqa: S608
     sums = dict(zip([name for name, *_ in cursor.description], cursor.fetchone(), strict=True))
@@ -118,27 +118,27 @@ def read_books(connection: sqlite3.Connection) -> Accounts:
     return Accounts(
         **sums,
         dropped=dict(dropped.fetchall()),
-        rows=connection.execute(f"SELECT count(*) FROM ({_WAITING})").fetchone()[0],  # noqa: S608
+        rows=connection.execute(f"SELECT count(*) FROM ({_UNSENT})").fetchone()[0],  # noqa: S608
         installation_id=installation,
         closed=bool(epoch % 2),
         next_upload=due,
         failures=failures,
-        attached_endpoint=endpoint if isinstance(endpoint, str) else None,  # a hand may have been at it
+        attached_endpoint=endpoint if isinstance(endpoint, str) else None,  # the file may have been edited by hand
     )
 
 
-def read_waiting(home: Home) -> list[Waiting]:
-    """What waits, oldest day first; empty where there is no spool."""
+def read_unsent(home: Home) -> list[UnsentCount]:
+    """The unsent events, oldest day first; empty if there is no spool."""
     try:
-        found = kept_up(home, lambda: _read_rows(home))
+        rows = with_maintenance(home, lambda: _read_rows(home))
     except FileNotFoundError:
         return []
     return [
-        Waiting(day, NAMES.get(event, "unknown"), Environment(*place), count, state)
-        for day, event, *place, count, state in found
+        UnsentCount(day, EVENT_NAMES.get(event, "unknown"), Environment(*environment), count, state)
+        for day, event, *environment, count, state in rows
     ]
 
 
 def _read_rows(home: Home) -> list[tuple[Any, ...]]:
     with opened(home) as connection:
-        return connection.execute(_WAITING).fetchall()
+        return connection.execute(_UNSENT).fetchall()

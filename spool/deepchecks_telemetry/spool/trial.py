@@ -1,46 +1,46 @@
-"""What a first record would meet, found out by doing it: a spool is made in a folder beside, and removed again."""
+"""Checks whether a first record would succeed, by creating a spool in a temporary directory and removing it again."""
 
 import os
 
 from deepchecks_telemetry.spool.db.connection import opened
 from deepchecks_telemetry.spool.db.create import create
 from deepchecks_telemetry.spool.errors import Unusable
-from deepchecks_telemetry.spool.files.directory import check_above, check_ground
+from deepchecks_telemetry.spool.files.directory import check_above, check_state_dir
 from deepchecks_telemetry.spool.files.paths import Home
 
-# SQLite's MAX_PATHNAME on POSIX, less what it appends to the temporary name under which a spool is made.
-LONGEST_PATH = 512 - len(".new-journal")
+# SQLite's MAX_PATHNAME on POSIX, minus what it appends to the temporary name under which a spool is created.
+MAX_PATH_BYTES = 512 - len(".new-journal")
 LOCK_S = 2.0
 
 
 def try_first_record(home: Home) -> None:
-    """Make, lock, open and remove a spool where `home` has none; raises what a host would meet."""
+    """Create, lock, open and remove a spool in a temporary directory; raises the errors that a host would get."""
     import shutil
     import tempfile
 
     length = len(os.fsencode(home.spool))
-    if os.name == "posix" and length > LONGEST_PATH:
-        raise Unusable(f"the path {home.spool} has {length} bytes, but SQLite accepts at most {LONGEST_PATH}")
-    above = _nearest(home.state)
-    check_ground(home) if above == home.state else check_above(above)
-    folder = tempfile.mkdtemp(prefix=".trial-", dir=above)
+    if os.name == "posix" and length > MAX_PATH_BYTES:
+        raise Unusable(f"the path {home.spool} has {length} bytes, but SQLite accepts at most {MAX_PATH_BYTES}")
+    existing = _nearest_existing(home.state)
+    check_state_dir(home) if existing == home.state else check_above(existing)
+    directory = tempfile.mkdtemp(prefix=".trial-", dir=existing)
     try:
-        os.chmod(folder, 0o700)
-        trial = Home(os.path.join(folder, "s"), os.path.join(folder, "c"), home.policy)
-        if len(os.fsencode(trial.spool)) <= LONGEST_PATH:  # it can be longer than the path that is asked for
-            _make(trial)
+        os.chmod(directory, 0o700)
+        trial = Home(os.path.join(directory, "s"), os.path.join(directory, "c"), home.policy)
+        if len(os.fsencode(trial.spool)) <= MAX_PATH_BYTES:  # the temporary path can be longer than the real one
+            _create(trial)
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(directory, ignore_errors=True)
 
 
-def _make(trial: Home) -> None:
+def _create(trial: Home) -> None:
     create(trial, LOCK_S)
     with opened(trial):
         pass
 
 
-def _nearest(path: str) -> str:
-    """The folder itself, or the nearest above it that there is."""
+def _nearest_existing(path: str) -> str:
+    """The directory itself, or its nearest parent that exists."""
     while not os.path.lexists(path):
         path = os.path.dirname(path)
     return path

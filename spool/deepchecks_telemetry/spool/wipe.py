@@ -1,8 +1,8 @@
 """`disable`: after it nothing is recorded or sent, and no byte of what was recorded is left in any file of ours.
 
-The order is the guarantee: the choice first, on disk; then the fence, in one write transaction; then the rows; then
-VACUUM, which rewrites the file; then the TRUNCATE checkpoint, without which the WAL keeps every byte. Where SQLite
-cannot write (a full disk, a damaged file), the files themselves are removed, which takes no space.
+This depends on the order: first the choice, on disk; then the fence, in one write transaction; then the rows; then
+VACUUM, which rewrites the file; then the TRUNCATE checkpoint, without which the WAL keeps every byte. If SQLite
+cannot write (a full disk, a damaged file), the files themselves are removed, which needs no disk space.
 """
 
 import os
@@ -21,87 +21,87 @@ from deepchecks_telemetry.spool.errors import Busy, Damaged, Outdated, Unusable
 from deepchecks_telemetry.spool.files.directory import check_owner
 from deepchecks_telemetry.spool.files.lock import hold
 from deepchecks_telemetry.spool.files.paths import Home
-from deepchecks_telemetry.spool.files.quarantine import LEASE_S, find_asides
-from deepchecks_telemetry.spool.files.regular import is_lockable, is_plain, is_shared
-from deepchecks_telemetry.spool.files.residue import find_page_folders, find_residue
-from deepchecks_telemetry.spool.recovery.second_name import separate
-from deepchecks_telemetry.spool.stats import Accounts, read_books
+from deepchecks_telemetry.spool.files.quarantine import LEASE_S, find_set_aside
+from deepchecks_telemetry.spool.files.regular import is_hard_linked_database, is_lockable, is_plain
+from deepchecks_telemetry.spool.files.residue import find_page_directories, find_residue
+from deepchecks_telemetry.spool.recovery.hard_links import separate
+from deepchecks_telemetry.spool.stats import Accounts, query_accounts
 
-__all__ = ["Erased", "erase", "erase_places", "find_residue", "remove_files"]
+__all__ = ["Erased", "erase", "erase_all", "find_residue", "remove_files"]
 
-UPLOAD_WAIT_S = 45.0  # more than an upload's own total deadline
+UPLOAD_WAIT_S = 45.0  # longer than the total deadline of an upload
 UNWIPEABLE = (FileNotFoundError, Damaged, Outdated, Unusable)
 
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """What `disable` took away in one place, and byte strings that must be found nowhere any more.
+    """What `disable` removed from the directories of `home`; `markers` are byte strings that no file may contain now.
 
-    `removed` are the paths of files that are gone, `left` of those that could not be removed, `carried` of exports that
-    were not ours any more, or not there: carried away, or edited. `receivers` are endpoints that had received batches.
+    `removed`, `left` and `exports_left` are paths: of removed files, of files that could not be removed, and of exports
+    that were moved or changed since, so they were not touched. `receivers` are endpoints that had received batches.
     """
 
-    place: Home
+    home: Home
     before: Accounts = field(default_factory=Accounts)
     removed: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
     markers: tuple[bytes, ...] = ()
     receivers: tuple[str, ...] = ()
-    carried: tuple[str, ...] = ()
+    exports_left: tuple[str, ...] = ()
 
     @property
     def files(self) -> int:
-        """How many files are gone."""
+        """How many files were removed."""
         return len(self.removed)
 
 
 @dataclass(frozen=True, slots=True)
 class _Contents:
-    """What is read before the rows go."""
+    """What is read before the rows are deleted."""
 
     before: Accounts = field(default_factory=Accounts)
     markers: tuple[bytes, ...] = ()
     receivers: tuple[str, ...] = ()
 
 
-def erase_places(home: Home, *, on_wait: Callable[[], None] = lambda: None) -> list[Erased]:
-    """Choose off and wipe in the folders in force and in the default ones; each is done before an error leaves."""
+def erase_all(home: Home, *, on_wait: Callable[[], None] = lambda: None) -> list[Erased]:
+    """Choose off and wipe in the directories in force and in the default ones; errors are raised at the end."""
     erased: list[Erased] = []
     errors: list[Exception] = []
-    for place in _distinct(home.places):
+    for target in _distinct(home.with_default):
         try:
-            erased.append(erase(place, on_wait=on_wait))
+            erased.append(erase(target, on_wait=on_wait))
         except (Busy, Unusable) as error:
             errors.append(error)
-    time.sleep(2 * LEASE_S)  # by then each process with other folders has seen the choice in the default one
+    time.sleep(2 * LEASE_S)  # by then each process with other directories has read the choice in the default one
     if errors:
         raise errors[0]
     return erased
 
 
-def _distinct(places: Iterable[Home]) -> list[Home]:
-    """The places, one of each: HOME may name the registered home folder through a link."""
-    return list({os.path.realpath(place.config): place for place in reversed([*places])}.values())[::-1]
+def _distinct(homes: Iterable[Home]) -> list[Home]:
+    """The homes without repetition: HOME may be a link to the home directory in the user database."""
+    return list({os.path.realpath(home.config): home for home in reversed([*homes])}.values())[::-1]
 
 
 def erase(home: Home, *, on_wait: Callable[[], None] = lambda: None) -> Erased:
-    """Choose off and wipe in one place, or raise `Busy`; `on_wait` is called before waiting for an upload in flight.
+    """Choose off and wipe one home, or raise `Busy`; `on_wait` is called before waiting for a running upload.
 
-    Where the choice cannot be written, all else is done before `Unusable` says so.
+    If the choice cannot be written, everything else is done before `Unusable` is raised.
     """
-    whole = False
+    written = False
     with suppress(Unusable):
-        whole = choose_off(home)
+        written = choose_off(home)
     erased = _wipe(home, on_wait)
     try:
-        if not whole:
-            choose_off(home)  # there may be space for it now
+        if not written:
+            choose_off(home)  # there may be disk space now
     except Unusable as error:
-        raise Unusable(f"the recorded data was wiped, but {error}: {_what_holds(home)}") from error
+        raise Unusable(f"the recorded data was wiped, but {error}: {_explain_unwritten(home)}") from error
     return erased
 
 
-def _what_holds(home: Home) -> str:
+def _explain_unwritten(home: Home) -> str:
     if os.path.exists(home.spool) and read_choice(home).mode is None:
         return "only the closed spool keeps telemetry off, so run disable again when the file can be written"
     return "telemetry can record again"
@@ -113,20 +113,20 @@ def _wipe(home: Home, on_wait: Callable[[], None]) -> Erased:
         exports = remove_exports(home)
         return Erased(home, removed=(*exports.removed, *pages[0]), left=(*exports.left, *pages[1]))
     check_owner(home.state, "the state directory")
-    if is_shared(home.spool) or find_asides(home):
-        separate(home, BUSY_TIMEOUT_S)  # its exports must be known; what the backup has is not ours
-    _unplant(home)
+    if is_hard_linked_database(home.spool) or find_set_aside(home):
+        separate(home, BUSY_TIMEOUT_S)  # its list of exports must be read; the backup's files are not ours
+    _remove_foreign(home)
     fenced = _is_done(close_fence, home, locked=False)
     with ExitStack() as held:
         _hold_upload_lock(held, home, on_wait)
-        with suppress(Unusable):  # no lock works there, so nobody else can hold it either
+        with suppress(Unusable):  # if file locks do not work there, no other process can hold one either
             held.enter_context(hold(home.lock, BUSY_TIMEOUT_S))
         return _wipe_state(home, pages, fenced=fenced)
 
 
 def _hold_upload_lock(held: ExitStack, home: Home, on_wait: Callable[[], None]) -> None:
     if not os.path.lexists(home.upload_lock):
-        return  # each upload makes it first, and from now on finds the fence closed
+        return  # each upload creates it first, and from now on reads a closed fence
     with suppress(Unusable):
         try:
             held.enter_context(hold(home.upload_lock, 0))
@@ -138,11 +138,11 @@ def _hold_upload_lock(held: ExitStack, home: Home, on_wait: Callable[[], None]) 
 def _wipe_state(home: Home, pages: tuple[tuple[str, ...], tuple[str, ...]], *, fenced: bool) -> Erased:
     contents = _read_contents(home) or _Contents()
     exports = remove_exports(home)
-    # Where the fence could not be closed before, a row could still come after the last one is gone.
+    # If the fence could not be closed before, a row could still be added after the last one was deleted.
     emptied = (fenced or _is_done(close_fence, home)) and _is_done(empty_tables, home)
     removed, left = _remove(home, _is_leftover if emptied else _is_spool)
     if not emptied:
-        time.sleep(2 * LEASE_S)  # by then each process that had the file open has seen that it is gone
+        time.sleep(2 * LEASE_S)  # by then each process that had the file open has noticed its removal
     return Erased(
         home,
         contents.before,
@@ -155,22 +155,22 @@ def _wipe_state(home: Home, pages: tuple[tuple[str, ...], tuple[str, ...]], *, f
 
 
 def _paths(exports: Removed) -> tuple[bytes, ...]:
-    """A path can name a project: no file of ours may still have it."""
+    """Paths as markers: a path can name a project, so no file of ours may still contain it."""
     return tuple(os.fsencode(path) for path in (*exports.removed, *exports.left, *exports.missing))
 
 
-def _unplant(home: Home) -> None:
-    """Take away the links, FIFOs and second names in our folder: none is ours, and what they lead to stays."""
+def _remove_foreign(home: Home) -> None:
+    """Remove links, FIFOs and hard links from the state directory; none is ours, and their targets are not touched."""
     for entry in os.scandir(home.state):
-        fine = is_lockable if entry.path in (home.lock, home.upload_lock) else is_plain
-        if not (entry.is_dir(follow_symlinks=False) or fine(entry.path)):
+        is_ours = is_lockable if entry.path in (home.lock, home.upload_lock) else is_plain
+        if not (entry.is_dir(follow_symlinks=False) or is_ours(entry.path)):
             os.unlink(entry.path)
 
 
 def _read_contents(home: Home) -> _Contents | None:
     with suppress(*UNWIPEABLE), opened(home, locked=True) as connection:
         return _Contents(
-            read_books(connection),
+            query_accounts(connection),
             read_markers(connection),
             read_receivers(connection),
         )
@@ -178,7 +178,7 @@ def _read_contents(home: Home) -> _Contents | None:
 
 
 def _is_done(act: Callable[[sqlite3.Connection], None], home: Home, *, locked: bool = True) -> bool:
-    """Do it in the spool; False where SQLite cannot: there is no spool, it is damaged, the disk is full."""
+    """Run `act` on the spool; False if SQLite cannot, because there is no spool, it is damaged or the disk is full."""
     try:
         with opened(home, locked=locked) as connection:
             act(connection)
@@ -187,27 +187,29 @@ def _is_done(act: Callable[[sqlite3.Connection], None], home: Home, *, locked: b
         return False
 
 
-def _remove(home: Home, belongs: Callable[[str], bool]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    return remove_files(os.path.join(home.state, name) for name in sorted(os.listdir(home.state)) if belongs(name))
+def _remove(home: Home, is_wanted: Callable[[str], bool]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    return remove_files(os.path.join(home.state, name) for name in sorted(os.listdir(home.state)) if is_wanted(name))
 
 
 def _remove_pages() -> tuple[tuple[str, ...], tuple[str, ...]]:
-    folders = find_page_folders()
-    done = remove_files(os.path.join(folder, name) for folder in folders for name in os.listdir(folder))
-    for folder in folders:
+    directories = find_page_directories()
+    removed_and_left = remove_files(
+        os.path.join(directory, name) for directory in directories for name in os.listdir(directory)
+    )
+    for directory in directories:
         with suppress(OSError):
-            os.rmdir(folder)
-    return done
+            os.rmdir(directory)
+    return removed_and_left
 
 
 def remove_files(paths: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Remove files: the paths of those that are gone now, and of those that are still there."""
-    there = [path for path in paths if os.path.lexists(path)]
-    for path in there:
+    """Remove files; return the paths that were removed, and those that could not be."""
+    existing = [path for path in paths if os.path.lexists(path)]
+    for path in existing:
         with suppress(OSError):
             os.unlink(path)
-    left = tuple(filter(os.path.lexists, there))
-    return tuple(path for path in there if path not in left), left
+    left = tuple(filter(os.path.lexists, existing))
+    return tuple(path for path in existing if path not in left), left
 
 
 def _is_spool(name: str) -> bool:
@@ -215,5 +217,5 @@ def _is_spool(name: str) -> bool:
 
 
 def _is_leftover(name: str) -> bool:
-    """Half-made spools (`spool.db.new`) and quarantined ones (`spool.db.damaged…`)."""
+    """Whether a file is an incomplete spool (`spool.db.new`), a quarantined one (`spool.db.damaged…`) or a page."""
     return name.startswith("spool.db.")

@@ -1,4 +1,4 @@
-"""What is booked of a batch whose rows are gone, beside others that wait, and where no moment is named."""
+"""Settling a batch without rows, beside unsent batches, and without times."""
 
 import json
 from collections.abc import Callable
@@ -8,8 +8,8 @@ import pytest
 
 from deepchecks_telemetry.spool import record
 from deepchecks_telemetry.spool.batches.ledger import (
-    KEPT,
-    LARGEST_BODY,
+    KEPT_BATCHES,
+    MAX_BODY_BYTES,
     Batch,
     Disposition,
     batches,
@@ -30,103 +30,99 @@ WAITS = "SELECT host, until FROM retry_after"
 
 
 @pytest.fixture
-def sealed(ours: Home, render: Callable[[str, list[Row]], bytes]) -> Seal:
+def sealed(dirs: Home, render: Callable[[str, list[Row]], bytes]) -> Seal:
     """Record some events and seal them."""
 
     def make(*names: str) -> Batch:
         assert all(map(record, names))
-        assert seal(ours, render, behind=True)
-        return batches(ours, states=("sealed",))[-1]
+        assert seal(dirs, render, while_unsent=True)
+        return batches(dirs, states=("sealed",))[-1]
 
     return make
 
 
 @pytest.mark.parametrize(("refused", "rejected"), [(0, 0), (1, 1), (2, 3), (99, 3)])
-def test_of_a_batch_whose_rows_are_gone_each_refused_row_counts_as_one_event_at_least(
-    ours: Home, sealed: Seal, sql: Sql, refused: int, rejected: int
+def test_without_rows_each_rejected_row_counts_as_one_event_at_least(
+    dirs: Home, sealed: Seal, sql: Sql, refused: int, rejected: int
 ) -> None:
-    """Of dropped exports the totals stay, the rows do not."""
+    """A dropped export keeps its totals, but not its rows."""
     batch = sealed("run-check", "run-check", "run-suite")
     assert batch.rows == 2
     sql("DELETE FROM rows")
-    assert settle(ours, batch, Disposition(BatchState.DELIVERED, "told", rejected_rows=refused), reschedule=False)
-    books = read_accounts(ours)
-    assert (books.rejected, books.delivered, books.balance) == (rejected, 3 - rejected, 0)
+    assert settle(dirs, batch, Disposition(BatchState.DELIVERED, "a test", rejected_rows=refused), reschedule=False)
+    stats = read_accounts(dirs)
+    assert (stats.rejected, stats.delivered, stats.balance) == (rejected, 3 - rejected, 0)
 
 
-def test_what_waits_pushes_nothing_that_is_finished_out_of_the_ledger(ours: Home, sealed: Seal) -> None:
-    for state in ["delivered", "rejected"] * (KEPT // 2):
-        assert settle(ours, sealed("run-check"), Disposition(BatchState(state), "told"))
+def test_unsent_batches_do_not_displace_settled_ones(dirs: Home, sealed: Seal) -> None:
+    for state in ["delivered", "rejected"] * (KEPT_BATCHES // 2):
+        assert settle(dirs, sealed("run-check"), Disposition(BatchState(state), "a test"))
     for state in ("parked", "exported", "delivered", "delivered"):
-        assert settle(ours, sealed("run-check"), Disposition(BatchState(state), "told"))
-    finished = [batch.id for batch in batches(ours, states=("delivered", "rejected"))]
-    assert finished == [*range(3, KEPT + 1), KEPT + 3, KEPT + 4]
-    assert [batch.state for batch in batches(ours, states=("parked", "exported"))] == ["parked", "exported"]
+        assert settle(dirs, sealed("run-check"), Disposition(BatchState(state), "a test"))
+    finished = [batch.id for batch in batches(dirs, states=("delivered", "rejected"))]
+    assert finished == [*range(3, KEPT_BATCHES + 1), KEPT_BATCHES + 3, KEPT_BATCHES + 4]
+    assert [batch.state for batch in batches(dirs, states=("parked", "exported"))] == ["parked", "exported"]
 
 
-def test_what_becomes_of_one_batch_touches_no_other(ours: Home, sealed: Seal, sql: Sql) -> None:
+def test_settling_one_batch_changes_no_other(dirs: Home, sealed: Seal, sql: Sql) -> None:
     first, second, third = (sealed(*["run-check"] * count, *["run-suite"] * (count + 1)) for count in (1, 2, 1))
-    assert mark_attempt(ours, second, URL, clock=lambda: 7.0)
-    assert settle(ours, second, Disposition(BatchState.DELIVERED, "told", rejected_rows=1))
-    one, _, three = batches(ours)
+    assert mark_attempt(dirs, second, URL, clock=lambda: 7.0)
+    assert settle(dirs, second, Disposition(BatchState.DELIVERED, "a test", rejected_rows=1))
+    one, _, three = batches(dirs)
     assert (one, three) == (first, third)
     assert sql("SELECT batch, count(*) FROM rows GROUP BY 1") == [(first.id, 2), (third.id, 2)]
-    assert (read_accounts(ours).rejected, read_accounts(ours).delivered) == (2, 3)
+    assert (read_accounts(dirs).rejected, read_accounts(dirs).delivered) == (2, 3)
 
 
 @pytest.mark.parametrize(
     ("state", "tried"),
     [("sealed", True), ("parked", True), ("exported", True), ("delivered", False), ("rejected", False)],
 )
-def test_whatever_is_not_done_can_be_tried_again(ours: Home, sealed: Seal, state: str, tried: bool) -> None:
+def test_a_batch_that_is_not_final_can_be_tried_again(dirs: Home, sealed: Seal, state: str, tried: bool) -> None:
     batch = sealed("run-check")
-    assert settle(ours, batch, Disposition(BatchState(state), "told"))
-    assert mark_attempt(ours, batch, URL) is tried
-    assert batches(ours)[0].attempts == int(tried)
+    assert settle(dirs, batch, Disposition(BatchState(state), "a test"))
+    assert mark_attempt(dirs, batch, URL) is tried
+    assert batches(dirs)[0].attempts == int(tried)
 
 
-def test_a_receipt_leaves_the_schedule_of_our_own_requests_as_it_is(ours: Home, sealed: Seal, sql: Sql) -> None:
+def test_a_receipt_does_not_change_the_schedule(dirs: Home, sealed: Seal, sql: Sql) -> None:
     batch, other = sealed("run-check"), sealed("run-suite")
     refused = Disposition(BatchState.SEALED, "refused", next_upload=100, retry_after=50, host=HOST)
-    assert settle(ours, other, refused)
-    assert settle(ours, batch, Disposition(BatchState.DELIVERED, "told", next_upload=900), reschedule=False)
-    books = read_accounts(ours)
-    assert (books.failures, books.next_upload) == (1, 100)
+    assert settle(dirs, other, refused)
+    assert settle(dirs, batch, Disposition(BatchState.DELIVERED, "a test", next_upload=900), reschedule=False)
+    stats = read_accounts(dirs)
+    assert (stats.failures, stats.next_upload) == (1, 100)
     assert sql(WAITS) == [(HOST, 50)]
 
 
-def test_a_verdict_that_names_no_moment_keeps_the_one_that_stands_but_no_retry_after(
-    ours: Home, sealed: Seal, sql: Sql
-) -> None:
+def test_a_disposition_without_times_keeps_the_schedule_but_no_retry_after(dirs: Home, sealed: Seal, sql: Sql) -> None:
     batch = sealed("run-check")
     refused = Disposition(BatchState.SEALED, "refused", next_upload=100, retry_after=50, host=HOST)
-    assert settle(ours, batch, refused)
-    assert settle(ours, batch, Disposition(BatchState.PARKED, "refused", host=HOST))
-    books = read_accounts(ours)
-    assert (books.failures, books.next_upload) == (0, 100)
+    assert settle(dirs, batch, refused)
+    assert settle(dirs, batch, Disposition(BatchState.PARKED, "refused", host=HOST))
+    stats = read_accounts(dirs)
+    assert (stats.failures, stats.next_upload) == (0, 100)
     assert sql(WAITS) == []
 
 
-def test_the_ledger_reads_from_the_oldest_on(ours: Home, sealed: Seal) -> None:
+def test_batches_are_listed_oldest_first(dirs: Home, sealed: Seal) -> None:
     made = [sealed("run-check").id for _ in range(3)]
-    assert [batch.id for batch in batches(ours)] == made == sorted(made)
+    assert [batch.id for batch in batches(dirs)] == made == sorted(made)
 
 
 @pytest.mark.parametrize("digest", ["0" * 64, "f" * 64])
-def test_bytes_that_have_another_digest_are_damage_whichever_of_the_two_is_larger(
-    ours: Home, sealed: Seal, sql: Sql, digest: str
-) -> None:
+def test_bytes_with_another_digest_are_damage(dirs: Home, sealed: Seal, sql: Sql, digest: str) -> None:
     sealed("run-check")
     sql("UPDATE batches SET sha256 = ?", digest)
     with pytest.raises(Damaged):
-        _ = batches(ours)[0].body
+        _ = batches(dirs)[0].body
 
 
-def test_the_largest_body_that_is_unpacked_is_some_megabytes() -> None:
-    assert 2**20 < LARGEST_BODY <= 2**23
+def test_a_body_is_decompressed_up_to_some_megabytes() -> None:
+    assert 2**20 < MAX_BODY_BYTES <= 2**23
 
 
-def test_a_state_is_its_value_for_sql_json_and_people(sql: Sql, ours: Home) -> None:
+def test_a_state_is_its_value_for_sql_json_and_people(sql: Sql, dirs: Home) -> None:
     assert record("run-check")
     assert [f"{state}" for state in BatchState] == [str(state.value) for state in BatchState]
     assert json.dumps([BatchState.SEALED]) == '["sealed"]'

@@ -1,4 +1,4 @@
-"""The most private source wins: the whole table, and the law behind it."""
+"""The most restrictive source wins: the complete table, and properties of the rule."""
 
 import itertools
 import os
@@ -19,8 +19,8 @@ UNTRACKED = {None: None, " ": None, "0": None, "False ": None, "no": None, "1": 
 SWITCHES = {None: None, "": None, "0": "off", "1": "off"}
 
 
-def most_private(modes: "list[str | None]", default: str) -> str:
-    """The same rule, said another way."""
+def most_restrictive(modes: "list[str | None]", default: str) -> str:
+    """The same rule, written in another way."""
     return next((mode for mode in ("off", "local", "on") if mode in modes), default)
 
 
@@ -33,20 +33,20 @@ def write(path: str, word: str | None) -> None:
 @pytest.mark.parametrize("test_run", [False, True])
 @pytest.mark.parametrize("choice", WORDS)
 @pytest.mark.parametrize("policy", WORDS)
-def test_of_all_sources_the_most_private_one_decides(
-    ours: Home, monkeypatch: pytest.MonkeyPatch, policy: str | None, choice: str | None, test_run: bool
+def test_the_most_restrictive_source_decides(
+    dirs: Home, monkeypatch: pytest.MonkeyPatch, policy: str | None, choice: str | None, test_run: bool
 ) -> None:
-    write(ours.policy_mode, policy)
-    write(ours.mode, choice)
+    write(dirs.policy_mode, policy)
+    write(dirs.mode, choice)
     monkeypatch.setattr(consent, "is_test_run", lambda *_: test_run)
     names = ("DEEPCHECKS_TELEMETRY", "DO_NOT_TRACK", *consent.LIBRARY_SWITCHES)
-    for *said, closed in itertools.product(VARIABLES, UNTRACKED, SWITCHES, (None, "false"), (False, True)):
-        environ = {name: value for name, value in zip(names, said, strict=True) if value is not None}
-        variable, untracked, switch, other = said
+    for *values, closed in itertools.product(VARIABLES, UNTRACKED, SWITCHES, (None, "false"), (False, True)):
+        environ = {name: value for name, value in zip(names, values, strict=True) if value is not None}
+        variable, untracked, switch, other = values
         asked = [WORDS[policy], VARIABLES[variable], UNTRACKED[untracked], SWITCHES[switch], other and "off"]
         fence = "off" if closed and choice is None else None
-        expected = most_private([*asked, WORDS[choice], fence], "off" if test_run else "on")
-        decision = decide(ours, environ, closed=(lambda: True) if closed else (lambda: False))
+        expected = most_restrictive([*asked, WORDS[choice], fence], "off" if test_run else "on")
+        decision = decide(dirs, environ, closed=(lambda: True) if closed else (lambda: False))
         assert decision.mode == expected, (environ, closed)
 
 
@@ -54,14 +54,14 @@ SOURCES = st.lists(st.builds(Source, st.text(), st.sampled_from([None, "on", "lo
 
 
 @given(SOURCES, st.booleans())
-def test_off_anywhere_is_off_and_local_anywhere_is_never_on(sources: list[Source], test_run: bool) -> None:
+def test_any_off_is_off_and_any_local_is_never_on(sources: list[Source], test_run: bool) -> None:
     mode = resolve(sources, test_run=test_run).mode
     assert not any(source.mode == "off" for source in sources) or mode == "off"
     assert not any(source.mode == "local" for source in sources) or mode != "on"
 
 
 @given(SOURCES, st.booleans())
-def test_the_source_that_is_named_is_one_that_said_so(sources: list[Source], test_run: bool) -> None:
+def test_the_deciding_source_has_the_mode_of_the_decision(sources: list[Source], test_run: bool) -> None:
     decision = resolve(sources, test_run=test_run)
     defaults = [Source("the default", "on"), Source("a test run", "off")]
     assert (decision.decided_by, decision.mode) in [source[:2] for source in (*sources, *defaults)]
@@ -69,37 +69,37 @@ def test_the_source_that_is_named_is_one_that_said_so(sources: list[Source], tes
 
 
 @given(SOURCES, SOURCES)
-def test_one_more_source_never_makes_it_less_private(some: list[Source], more: list[Source]) -> None:
+def test_another_source_never_makes_it_less_restrictive(some: list[Source], more: list[Source]) -> None:
     order = ["on", "local", "off"]
     with_opinion = resolve(some).mode if any(source.mode for source in some) else "on"
     assert order.index(resolve([*some, *more]).mode) >= order.index(with_opinion)
 
 
-def test_a_test_run_is_off_only_where_nobody_has_an_opinion() -> None:
+def test_a_test_run_is_off_only_if_no_source_is_set() -> None:
     assert resolve([], test_run=True) == ("off", "a test run", ())
     for mode in ("on", "local"):
         assert resolve([Source("DEEPCHECKS_TELEMETRY", mode)], test_run=True).mode == mode
-    said = [Source("DEEPCHECKS_TELEMETRY", "on"), Source("your choice", "off")]
-    assert resolve(said, test_run=True)[:2] == ("off", "your choice")
+    sources = [Source("DEEPCHECKS_TELEMETRY", "on"), Source("your choice", "off")]
+    assert resolve(sources, test_run=True)[:2] == ("off", "your choice")
 
 
-def test_without_an_opinion_and_outside_of_tests_it_is_on(ours: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_source_and_outside_of_tests_it_is_on(dirs: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(consent, "is_test_run", lambda *_: False)
     assert resolve([]) == ("on", "the default", ())
     assert resolve([Source("your choice", None)])[:2] == ("on", "the default")
-    assert decide(ours, {})[:2] == ("on", "the default")
+    assert decide(dirs, {})[:2] == ("on", "the default")
 
 
-def test_the_administrators_policy_is_asked_first_and_named(ours: Home) -> None:
-    write(ours.policy_mode, "off")
-    choose(ours, "on")
-    decision = decide(ours, {})
+def test_the_policy_is_the_first_source(dirs: Home) -> None:
+    write(dirs.policy_mode, "off")
+    choose(dirs, "on")
+    decision = decide(dirs, {})
     assert decision[:2] == ("off", "the administrator's policy")
     asked = ["the administrator's policy", *consent.SWITCHES, "your choice", "an earlier disable"]
     assert [source.name for source in decision.sources] == asked
 
 
-def test_each_variable_is_a_source_of_its_own_name() -> None:
+def test_each_variable_is_a_source() -> None:
     environ = {"DEEPCHECKS_TELEMETRY": "local", "DO_NOT_TRACK": "1", "DISABLE_LATEST_VERSION_CHECK": "no"}
     assert {source[:2] for source in read_environ(environ) if source.mode} == {
         ("DEEPCHECKS_TELEMETRY", "local"),
@@ -118,26 +118,26 @@ def test_a_choice_that_cannot_be_read_means_off(tmp_path: Path) -> None:
         assert read_mode(str(loop)) == "off"
 
 
-def test_a_file_that_is_longer_than_any_word_of_ours_means_off(tmp_path: Path) -> None:
+def test_a_file_that_is_longer_than_any_mode_means_off(tmp_path: Path) -> None:
     for size, mode in ((64, "on"), (65, "off")):
         (tmp_path / "mode").write_bytes(b"on".ljust(size))
         assert read_mode(str(tmp_path / "mode")) == mode
 
 
-def test_a_choice_that_is_not_there_is_no_opinion(tmp_path: Path) -> None:
+def test_a_missing_choice_is_not_set(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("on")
     assert read_mode(str(tmp_path / "missing" / "mode")) is None
     assert read_mode(str(tmp_path / "file" / "mode")) is None
 
 
-def test_the_fence_is_asked_only_where_the_choice_is_gone(ours: Home) -> None:
+def test_the_fence_only_counts_if_the_choice_is_missing(dirs: Home) -> None:
     asked: list[int] = []
 
     def closed() -> bool:
         asked.append(1)
         return True
 
-    assert decide(ours, {"DEEPCHECKS_TELEMETRY": "on"}, closed=closed)[:2] == ("off", "an earlier disable")
-    choose(ours, "on")
-    assert decide(ours, {}, closed=closed).mode == "on"
+    assert decide(dirs, {"DEEPCHECKS_TELEMETRY": "on"}, closed=closed)[:2] == ("off", "an earlier disable")
+    choose(dirs, "on")
+    assert decide(dirs, {}, closed=closed).mode == "on"
     assert len(asked) == 1

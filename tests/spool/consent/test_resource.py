@@ -1,4 +1,4 @@
-"""Where a process runs: one table for each decision, the catalogue as the last word, and real processes."""
+"""The environment of a process: a table for each decision, the check against the catalogue, and real processes."""
 
 import importlib.metadata
 import json
@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deepchecks_telemetry.spool import catalogue
-from deepchecks_telemetry.spool.consent import resource as environment
+from deepchecks_telemetry.spool.consent import resource
 from deepchecks_telemetry.spool.consent.resource import Traces, is_test_run, runtime_of, system_of, version_of
 
 KERNEL = "ipykernel.kernelapp"
@@ -23,7 +23,7 @@ RUNTIMES = [
     ("script", {}, (), (), ""),
     ("repl", {}, (), (), ">>> "),
     ("ipython", {}, (), (), "In : "),
-    ("script", {}, ("IPython", "ipykernel", "ipykernel.zmqshell"), (), ""),  # what deepchecks itself loads
+    ("script", {}, ("IPython", "ipykernel", "ipykernel.zmqshell"), (), ""),  # modules that deepchecks itself loads
     ("jupyter", {}, (KERNEL,), (), "In : "),
     ("jupyter", {}, (KERNEL,), ("/.dockerenv",), "In : "),
     ("vscode", {"VSCODE_PID": "7"}, (KERNEL,), (), "In : "),
@@ -50,7 +50,7 @@ RUNTIMES = [
     ("ci", {"BITBUCKET_BUILD_NUMBER": "12"}, (), (), ""),
     ("ci", {"CODEBUILD_BUILD_ID": "x:1"}, (), (), ""),
     ("ci", {"CI": "true"}, (KERNEL,), (), "In : "),  # a notebook that a pipeline runs
-    ("ci", {"CI": "\udcff"}, (), (), ""),  # bytes that are no text
+    ("ci", {"CI": "\udcff"}, (), (), ""),  # bytes that are not text
     ("script", {"CI": "false", "TF_BUILD": "0", "GITLAB_CI": ""}, (), (), ""),
     ("test", RUNNING, ("pytest",), ("/.dockerenv",), ""),
     ("kubernetes", {"KUBERNETES_SERVICE_HOST": "10.0.0.1"}, (), ("/.dockerenv",), ""),
@@ -68,15 +68,15 @@ RUNTIMES = [
 
 
 @pytest.mark.parametrize(("expected", "environ", "modules", "files", "prompt"), RUNTIMES)
-def test_the_runtime_is_the_first_that_its_traces_give_away(
+def test_the_runtime_is_the_first_whose_traces_match(
     expected: str, environ: dict[str, str], modules: tuple[str, ...], files: tuple[str, ...], prompt: str
 ) -> None:
     assert runtime_of(Traces(environ, modules, files.__contains__, prompt)) == expected
 
 
-def test_every_runtime_that_is_told_stands_in_the_catalogue_and_every_one_there_can_be_told() -> None:
+def test_the_runtimes_are_those_of_the_catalogue() -> None:
     assert {expected for expected, *_ in RUNTIMES} == set(catalogue.RUNTIMES) - {"other"}
-    assert {runtime for runtime, _ in environment._RUNTIMES} <= set(catalogue.RUNTIMES)
+    assert {runtime for runtime, _ in resource._RUNTIMES} <= set(catalogue.RUNTIMES)
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_every_runtime_that_is_told_stands_in_the_catalogue_and_every_one_there_
         (True, {}, ("pytest", "_pytest.skipping")),  # collecting, before pytest 8.2
     ],
 )
-def test_a_test_run_is_pytest_running_in_this_process(
+def test_a_test_run_means_that_pytest_runs_in_this_process(
     expected: bool, environ: dict[str, str], modules: tuple[str, ...]
 ) -> None:
     assert is_test_run(environ, modules) is expected
@@ -110,19 +110,21 @@ USE = "import unittest.mock, unittest.case; from deepchecks_telemetry.spool impo
 
 
 @pytest.mark.parametrize("command", [("-m", "unittest", "test_x"), ("-m", "unittest", "discover"), ("test_x.py",)])
-def test_a_run_of_unittest_records_nothing(command: tuple[str, ...], tmp_path: Path, bare: dict[str, str]) -> None:
+def test_a_run_of_unittest_records_nothing(
+    command: tuple[str, ...], tmp_path: Path, bare_environment: dict[str, str]
+) -> None:
     (tmp_path / "test_x.py").write_text(TESTS)
-    bare.pop("DEEPCHECKS_TELEMETRY")
+    bare_environment.pop("DEEPCHECKS_TELEMETRY")
     command = (sys.executable, *command)
-    done = subprocess.run(command, cwd=tmp_path, env=bare, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, cwd=tmp_path, env=bare_environment, capture_output=True, text=True, timeout=60)
     assert done.stdout == "False False\n", done.stderr
-    assert run(USE, bare) == "True"
+    assert run(USE, bare_environment) == "True"
 
 
-def test_this_is_a_test_run_and_a_script_that_imports_pytest_is_none(bare: dict[str, str]) -> None:
+def test_a_script_that_imports_pytest_is_not_a_test_run(bare_environment: dict[str, str]) -> None:
     assert is_test_run({}, sys.modules)
     script = "import os, sys, pytest; from deepchecks_telemetry.spool.consent import resource as e"
-    assert run(f"{script}; print(e.is_test_run(os.environ, sys.modules))", bare) == "False"
+    assert run(f"{script}; print(e.is_test_run(os.environ, sys.modules))", bare_environment) == "False"
 
 
 PLIST = "<key>ProductVersion</key>\n\t<string>{}</string>"
@@ -150,14 +152,12 @@ PLIST = "<key>ProductVersion</key>\n\t<string>{}</string>"
         ("sunos5", "", ("sunos", "other", "unknown")),
     ],
 )
-def test_the_system_is_told_from_what_it_writes_about_itself(
-    platform: str, release: str, expected: tuple[str, str, str]
-) -> None:
+def test_the_system_is_read_from_its_release_text(platform: str, release: str, expected: tuple[str, str, str]) -> None:
     assert system_of(platform, release) == expected
 
 
 @pytest.mark.parametrize("name", ["deepchecks-0.19.1.dist-info", "Deepchecks-0.20.0rc1-py3.11.egg-info"])
-def test_the_version_is_what_importlib_metadata_says(tmp_path: Path, name: str) -> None:
+def test_the_version_is_that_of_importlib_metadata(tmp_path: Path, name: str) -> None:
     for folder, project, version in ((name, "deepchecks", name.split("-")[1].removesuffix(".dist")), DECOY):
         (tmp_path / folder).mkdir()
         file = "METADATA" if folder.endswith("dist-info") else "PKG-INFO"
@@ -177,9 +177,7 @@ DECOY = ("deepchecks_telemetry-9.9.dist-info", "deepchecks-telemetry", "9.9")
         ("0.19.1", ["deepchecks-0.19.1.dist-info", "deepchecks-0.18.0.dist-info"]),
     ],
 )
-def test_a_version_is_read_without_its_local_part_and_never_from_another_project(
-    expected: str, names: list[str]
-) -> None:
+def test_a_version_has_no_local_part_and_is_not_another_projects(expected: str, names: list[str]) -> None:
     assert version_of([names]) == expected
 
 
@@ -191,43 +189,39 @@ mess = st.lists(words, max_size=8).map("".join)
 
 
 @given(names=st.lists(mess), release=mess, platform=st.sampled_from(["linux", "darwin", "freebsd13", "aix"]) | text)
-def test_whatever_a_machine_says_only_what_the_catalogue_names_comes_out(
-    names: list[str], release: str, platform: str
-) -> None:
+def test_only_values_of_the_catalogue_are_returned(names: list[str], release: str, platform: str) -> None:
     if platform == "win32":  # its release is three numbers from Python itself
         return
-    told = (version_of([names]), *system_of(platform, release), platform, "3.11", platform)
-    assert catalogue.is_allowed(environment._held_to_catalogue(told))
+    values = (version_of([names]), *system_of(platform, release), platform, "3.11", platform)
+    assert catalogue.is_allowed(resource._checked(values))
 
 
-def test_windows_is_told_by_its_build(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_version_of_windows_is_read_from_its_build(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "win32")
     monkeypatch.setattr(sys, "getwindowsversion", lambda: (10, 0, 22631, 2, ""), raising=False)
-    assert environment.find()[1:4] == ("windows", "windows", "11")
+    assert resource.find()[1:4] == ("windows", "windows", "11")
 
 
-def test_free_text_is_told_as_other_or_unknown() -> None:
-    told = ("acme-1", "beos", "acme-corp-linux", "acme", "acmepython", "3.11", "acme")
-    assert environment._held_to_catalogue(told) == ("unknown", "other", "other", "unknown", "other", "3.11", "other")
+def test_free_text_becomes_other_or_unknown() -> None:
+    values = ("acme-1", "beos", "acme-corp-linux", "acme", "acmepython", "3.11", "acme")
+    assert resource._checked(values) == ("unknown", "other", "other", "unknown", "other", "3.11", "other")
 
 
-def test_an_unreadable_machine_is_told_as_unknown_without_an_error(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_unreadable_system_is_unknown_without_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     zipped, binary = tmp_path / "lib.zip", tmp_path / "os-release"
     zipped.write_bytes(b"PK\5\6")
     binary.write_bytes(b"ID=\xff\xfe\0" * 9)
     monkeypatch.setattr(sys, "path", [None, os.fsencode(tmp_path), str(zipped), str(tmp_path / "gone"), "nul\0nul"])
     monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.setattr(sys, "ps1", object(), raising=False)
-    monkeypatch.setattr(environment, "_OS_RELEASE", (str(tmp_path), str(tmp_path / "gone"), str(binary)))
-    monkeypatch.setattr(environment, "_RUNTIMES", environment._RUNTIMES[-2:])  # what the prompt tells
-    told = environment.find()
-    assert told[:4] == ("unknown", "linux", "other", "unknown")
-    assert (told.runtime, catalogue.is_allowed(told)) == ("repl", True)
+    monkeypatch.setattr(resource, "_OS_RELEASE", (str(tmp_path), str(tmp_path / "gone"), str(binary)))
+    monkeypatch.setattr(resource, "_RUNTIMES", resource._RUNTIMES[-2:])  # the prompt
+    values = resource.find()
+    assert values[:4] == ("unknown", "linux", "other", "unknown")
+    assert (values.runtime, catalogue.is_allowed(values)) == ("repl", True)
 
 
-def test_it_is_found_once_in_two_milliseconds_with_nothing_heavy_and_kept_across_a_fork(bare: dict[str, str]) -> None:
+def test_it_is_found_once_within_two_milliseconds_and_kept_across_a_fork(bare_environment: dict[str, str]) -> None:
     script = """
         import sys, time
         from deepchecks_telemetry.spool.consent import resource as environment
@@ -252,7 +246,7 @@ def test_it_is_found_once_in_two_milliseconds_with_nothing_heavy_and_kept_across
         import json
         print(json.dumps([min(took_ms), loaded, forked, found]))
     """
-    took_ms, loaded, forked, found = json.loads(run(textwrap.dedent(script), bare))
+    took_ms, loaded, forked, found = json.loads(run(textwrap.dedent(script), bare_environment))
     assert took_ms < 2
     assert loaded == []
     assert forked
@@ -261,8 +255,8 @@ def test_it_is_found_once_in_two_milliseconds_with_nothing_heavy_and_kept_across
 
 
 @pytest.fixture
-def bare() -> dict[str, str]:
-    """Answer an environment in which nothing tells of pytest, as a user's shell has it."""
+def bare_environment() -> dict[str, str]:
+    """An environment without any sign of pytest, as in a user's shell."""
     return {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
 
 

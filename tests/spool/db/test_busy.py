@@ -1,4 +1,4 @@
-"""A lock is waited for, shortly, and never past the deadline; a transaction is whole or nothing."""
+"""Waits for a lock are short and end at the deadline; a transaction is complete or rolled back."""
 
 import sqlite3
 import time
@@ -11,7 +11,7 @@ import pytest
 from deepchecks_telemetry.spool.db.busy import retry_while_busy, writing
 from deepchecks_telemetry.spool.errors import Busy
 
-SLICE_S = 0.15  # a machine that is shared gives another process its turn
+SLICE_S = 0.15  # a shared machine can run another process meanwhile
 
 
 @pytest.fixture
@@ -27,13 +27,13 @@ def other(tmp_path: Path, connection: sqlite3.Connection) -> Iterator[sqlite3.Co
         yield other
 
 
-def test_what_works_at_once_is_done_once() -> None:
+def test_an_act_that_succeeds_is_called_once() -> None:
     calls: list[int] = []
     retry_while_busy(lambda: calls.append(1), time.monotonic() - 1)
     assert calls == [1]
 
 
-def test_a_lock_that_is_let_go_is_waited_for(connection: sqlite3.Connection, other: sqlite3.Connection) -> None:
+def test_a_lock_is_waited_for_until_it_is_released(connection: sqlite3.Connection, other: sqlite3.Connection) -> None:
     other.execute("BEGIN IMMEDIATE")
     calls: list[int] = []
 
@@ -47,7 +47,7 @@ def test_a_lock_that_is_let_go_is_waited_for(connection: sqlite3.Connection, oth
     assert len(calls) == 5
 
 
-def test_past_the_deadline_it_is_busy(connection: sqlite3.Connection, other: sqlite3.Connection) -> None:
+def test_after_the_deadline_it_raises_busy(connection: sqlite3.Connection, other: sqlite3.Connection) -> None:
     other.execute("BEGIN IMMEDIATE")
     started = time.monotonic()
     with pytest.raises(Busy, match="locked by another process"):
@@ -62,14 +62,14 @@ def test_another_error_is_not_waited_for(connection: sqlite3.Connection) -> None
     assert time.monotonic() - started < 5
 
 
-def test_a_transaction_that_fails_leaves_nothing_behind(connection: sqlite3.Connection) -> None:
+def test_a_failed_transaction_is_rolled_back(connection: sqlite3.Connection) -> None:
     with pytest.raises(sqlite3.OperationalError, match="missing"), writing(connection, time.monotonic() + 1):
         any(connection.execute(f"INSERT INTO {table} VALUES (1)").fetchone() for table in ("t", "missing"))
     assert not connection.in_transaction
     assert connection.execute("SELECT count(*) FROM t").fetchone() == (0,)
 
 
-def test_a_transaction_holds_the_write_lock_from_its_first_moment(
+def test_a_transaction_holds_the_write_lock_from_its_start(
     connection: sqlite3.Connection, other: sqlite3.Connection
 ) -> None:
     with writing(connection, time.monotonic() + 1):
@@ -79,7 +79,7 @@ def test_a_transaction_holds_the_write_lock_from_its_first_moment(
     assert other.execute("SELECT x FROM t").fetchall() == [(2,)]
 
 
-def test_a_connection_that_was_closed_inside_a_transaction_hides_no_exception_of_the_host() -> None:
+def test_a_connection_closed_in_a_transaction_hides_no_host_exception() -> None:
     def interrupted(connection: sqlite3.Connection) -> None:
         with writing(connection, time.monotonic() + 1.0):
             connection.close()

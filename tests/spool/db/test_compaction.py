@@ -1,4 +1,4 @@
-"""Raw events become counts and the WAL becomes short, with nobody's event lost on the way."""
+"""Raw events become counts and the WAL is truncated, without losing an event."""
 
 import os
 import signal
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from deepchecks_telemetry.spool import record
-from deepchecks_telemetry.spool.db.compaction import checkpoint, fold, tidy
+from deepchecks_telemetry.spool.db.compaction import checkpoint, compact, fold
 from deepchecks_telemetry.spool.db.connection import connect
 from deepchecks_telemetry.spool.files.lock import hold
 from deepchecks_telemetry.spool.files.paths import Home
@@ -20,22 +20,22 @@ from deepchecks_telemetry.spool.stats import read_accounts
 Sql = Callable[..., list[Any]]
 
 
-def do(ours: Home, act: Callable[[sqlite3.Connection], Any]) -> Any:
-    with closing(connect(ours)) as connection:
+def run_on_spool(dirs: Home, act: Callable[[sqlite3.Connection], Any]) -> Any:
+    with closing(connect(dirs)) as connection:
         return act(connection)
 
 
-def test_events_of_one_day_and_kind_become_one_count(ours: Home, sql: Sql) -> None:
+def test_events_of_one_day_and_name_become_one_count(dirs: Home, sql: Sql) -> None:
     for name in ["run-check", "run-suite", "run-check"]:
         assert record(name)
-    do(ours, fold)
+    run_on_spool(dirs, fold)
     assert sorted(sql("SELECT event, count FROM folded")) == [(2, 2), (3, 1)]
     assert sql("SELECT id, day, event, environment FROM events") == [(3, 0, 0, 0)]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no alarms")
-def test_a_signal_in_the_middle_of_a_fold_is_the_hosts_and_no_damage(ours: Home, sql: Sql) -> None:
-    """SQLite calls back while it folds; an exception that strikes there would be lost, and look like a broken file."""
+def test_a_signal_during_a_fold_reaches_the_host_and_is_not_damage(dirs: Home, sql: Sql) -> None:
+    """SQLite calls back while it folds; an exception raised there would be lost, and look like a damaged file."""
     assert record("run-check")
     sql(
         "WITH RECURSIVE n (i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n LIMIT 400000) "
@@ -53,65 +53,65 @@ def test_a_signal_in_the_middle_of_a_fold_is_the_hosts_and_no_damage(ours: Home,
     before = signal.signal(signal.SIGALRM, interrupt)
     try:
         with pytest.raises(KeyboardInterrupt):
-            do(ours, fold_interrupted)
+            run_on_spool(dirs, fold_interrupted)
     finally:
         signal.signal(signal.SIGALRM, before)
-    assert quarantined(ours) == []
+    assert quarantined(dirs) == []
 
 
-def test_ids_go_on_and_the_largest_remains_the_count_of_all(ours: Home, sql: Sql) -> None:
+def test_ids_continue_and_the_largest_is_the_count_of_all(dirs: Home, sql: Sql) -> None:
     for expected in range(1, 4):
         assert record("run-check")
-        do(ours, fold)
-        do(ours, fold)
+        run_on_spool(dirs, fold)
+        run_on_spool(dirs, fold)
         assert sql("SELECT max(id) FROM events") == [(expected,)]
-        assert (read_accounts(ours).recorded, read_accounts(ours).pending) == (expected, expected)
+        assert (read_accounts(dirs).recorded, read_accounts(dirs).pending) == (expected, expected)
     assert sql("SELECT count FROM folded") == [(3,)]
 
 
-def test_to_fold_nothing_is_nothing(ours: Home, sql: Sql) -> None:
+def test_folding_an_empty_spool_changes_nothing(dirs: Home, sql: Sql) -> None:
     assert record("run-check")
     sql("DELETE FROM events")
-    do(ours, fold)
+    run_on_spool(dirs, fold)
     assert sql("SELECT * FROM folded") == []
 
 
-def test_days_kinds_and_environments_stay_apart(ours: Home, sql: Sql) -> None:
+def test_different_days_events_and_environments_are_counted_separately(dirs: Home, sql: Sql) -> None:
     assert record("run-check")
     sql("DELETE FROM events")
     for day in (1, 1, 2):
         sql("INSERT INTO events (day, event, environment) VALUES (?, 2, 1)", day)
     sql("INSERT INTO events (day, event, environment) VALUES (1, 2, 9)")
-    do(ours, fold)
+    run_on_spool(dirs, fold)
     assert sorted(sql("SELECT * FROM folded")) == [(1, 2, 1, 2), (1, 2, 9, 1), (2, 2, 1, 1)]
 
 
-def test_a_checkpoint_cuts_the_wal_and_says_so_where_a_reader_is_in_its_way(ours: Home) -> None:
+def test_a_checkpoint_truncates_the_wal_or_returns_false(dirs: Home) -> None:
     assert record("run-check")
-    with closing(sqlite3.connect(ours.spool, isolation_level=None)) as reader:
+    with closing(sqlite3.connect(dirs.spool, isolation_level=None)) as reader:
         reader.execute("BEGIN")
         reader.execute("SELECT * FROM events").fetchall()
         assert record("run-check")
-        assert do(ours, checkpoint) is False
+        assert run_on_spool(dirs, checkpoint) is False
         reader.execute("ROLLBACK")
-    assert do(ours, checkpoint) is True
-    assert os.path.getsize(ours.spool + "-wal") == 0
-    assert read_accounts(ours).pending == 2
+    assert run_on_spool(dirs, checkpoint) is True
+    assert os.path.getsize(dirs.spool + "-wal") == 0
+    assert read_accounts(dirs).pending == 2
 
 
-def test_tidying_is_left_to_whoever_holds_the_lock(ours: Home, sql: Sql) -> None:
+def test_compaction_is_left_to_the_process_with_the_lock(dirs: Home, sql: Sql) -> None:
     assert record("run-check")
-    with hold(ours.lock, 1):
-        do(ours, lambda connection: tidy(ours, connection))
+    with hold(dirs.lock, 1):
+        run_on_spool(dirs, lambda connection: compact(dirs, connection))
         assert sql("SELECT count(*) FROM folded") == [(0,)]
-    do(ours, lambda connection: tidy(ours, connection))
+    run_on_spool(dirs, lambda connection: compact(dirs, connection))
     assert sql("SELECT count(*) FROM folded") == [(1,)]
 
 
-def test_tidying_gives_up_where_somebody_writes_for_long(ours: Home, sql: Sql) -> None:
+def test_compaction_gives_up_if_another_process_writes_for_long(dirs: Home, sql: Sql) -> None:
     assert record("run-check")
-    with closing(sqlite3.connect(ours.spool, isolation_level=None)) as other:
+    with closing(sqlite3.connect(dirs.spool, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        do(ours, lambda connection: tidy(ours, connection))
+        run_on_spool(dirs, lambda connection: compact(dirs, connection))
         other.execute("ROLLBACK")
     assert sql("SELECT count(*) FROM folded") == [(0,)]

@@ -1,4 +1,4 @@
-"""A copy of a spool (an image, a clone, a backup) is noticed: what waits in it is its original's to send."""
+"""A copy of a spool (an image, a clone, a backup) is detected, and does not send the events of its original."""
 
 import json
 import os
@@ -32,7 +32,7 @@ from deepchecks_telemetry.spool import record
 assert all([record("run-check") for _ in range(int(sys.argv[1]))])
 os._exit(0)
 """
-# Prints what a command would show of the spool that DEEPCHECKS_TELEMETRY_DIR names, and then records.
+# Prints what a command would print of the spool in DEEPCHECKS_TELEMETRY_DIR, and then records.
 WAKE = """
 import json, os, sys
 from deepchecks_telemetry.spool import record
@@ -42,7 +42,7 @@ done = [record("run-suite") for _ in range(int(sys.argv[1]))]
 found = read_accounts(find_home())
 print(json.dumps([sum(done), found.installation_id, found.pending, found.dropped, found.balance]))
 """
-# A container's file system: the image below, a writable layer of its own above.
+# The file system of a container: the image below, its own writable layer above.
 CONTAINER = """
 mkdir -p "$2/upper" "$2/work" "$2/merged"
 mount -t overlay overlay -o "lowerdir=$1,upperdir=$2/upper,workdir=$2/work" "$2/merged" || exit 77
@@ -53,8 +53,8 @@ exec "$@"
 
 
 @pytest.fixture
-def elsewhere(ours: Home, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
-    """A copy of a spool in which three events wait; it is the one in force from now on."""
+def copy(dirs: Home, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
+    """A copy of a spool with three pending events; it is the one in use from now on."""
     run(RECORD, "3")
     shutil.copytree(tmp_path / "home", tmp_path / "copy")
     monkeypatch.setenv(DIR_VARIABLE, str(tmp_path / "copy"))
@@ -65,32 +65,30 @@ def known(accounts: Accounts) -> tuple[int, int, dict[str, int], int]:
     return accounts.recorded, accounts.pending, accounts.dropped, accounts.balance
 
 
-def test_a_copied_folder_counts_its_own_events_only_and_under_another_identifier(
-    ours: Home, elsewhere: Home, run: Run
-) -> None:
-    before = read_accounts(ours)
+def test_a_copied_directory_only_counts_its_own_events_with_a_new_id(dirs: Home, copy: Home, run: Run) -> None:
+    before = read_accounts(dirs)
     run(RECORD, "2")
-    found = read_accounts(elsewhere)
+    found = read_accounts(copy)
     assert known(found) == (5, 2, {"copied": 3}, 0)
     assert found.installation_id not in (None, before.installation_id)
-    assert known(read_accounts(ours)) == (3, 3, {}, 0)
-    assert read_accounts(ours).installation_id == before.installation_id
+    assert known(read_accounts(dirs)) == (3, 3, {}, 0)
+    assert read_accounts(dirs).installation_id == before.installation_id
     run(RECORD, "2")
-    assert known(read_accounts(elsewhere)) == (7, 4, {"copied": 3}, 0)
-    assert read_accounts(elsewhere).installation_id == found.installation_id
+    assert known(read_accounts(copy)) == (7, 4, {"copied": 3}, 0)
+    assert read_accounts(copy).installation_id == found.installation_id
 
 
-def test_a_command_notices_it_too_before_anything_is_recorded(elsewhere: Home) -> None:
-    found = read_accounts(elsewhere)
+def test_a_command_detects_a_copy_before_anything_is_recorded(copy: Home) -> None:
+    found = read_accounts(copy)
     assert (*known(found), found.installation_id) == (3, 0, {"copied": 3}, 0, None)
 
 
-def test_what_was_sealed_or_refused_or_exported_is_the_originals_to_send_and_history_stays(
-    ours: Home, run: Run, sql: Sql, render: Render, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_copy_drops_unsettled_batches_and_keeps_settled_ones(
+    dirs: Home, run: Run, sql: Sql, render: Render, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for state in ("delivered", "exported", "parked", "sealed"):
         run(RECORD, "2")
-        assert seal(ours, render, behind=True)
+        assert seal(dirs, render, while_unsent=True)
         sql("UPDATE batches SET state = ?, attempts = 1 WHERE state = 'sealed'", state)
     sql("INSERT INTO tallies VALUES ('delivered', 2)")
     sql("UPDATE spool SET next_upload = 1, failures = 3, endpoint = 'https://example.org'")
@@ -104,22 +102,22 @@ def test_what_was_sealed_or_refused_or_exported_is_the_originals_to_send_and_his
         2, 0, None, 0, None,
     )  # fmt: skip
     assert {batch.state for batch in batches(copy)} == {"delivered", "dropped"}
-    assert known(read_accounts(ours)) == (8, 0, {}, 0)
+    assert known(read_accounts(dirs)) == (8, 0, {}, 0)
 
 
 @posix
-def test_a_folder_that_is_moved_is_no_copy(ours: Home, run: Run, tmp_path: Path) -> None:
+def test_a_moved_directory_is_not_a_copy(dirs: Home, run: Run, tmp_path: Path) -> None:
     run(RECORD, "3")
     (tmp_path / "home").rename(tmp_path / "moved")
     run(RECORD, "1", DEEPCHECKS_TELEMETRY_DIR=str(tmp_path / "moved"))
     assert known(read_accounts(find_home({DIR_VARIABLE: str(tmp_path / "moved")}))) == (4, 4, {}, 0)
 
 
-def test_a_copy_that_was_switched_off_stays_as_it_is(
-    ours: Home, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_copy_with_a_closed_fence_is_not_changed(
+    dirs: Home, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run(RECORD, "3")
-    erase(ours)
+    erase(dirs)
     shutil.copytree(tmp_path / "home", tmp_path / "copy")
     before = {path.name: path.read_bytes() for path in (tmp_path / "copy" / "state").iterdir()}
     monkeypatch.setenv(DIR_VARIABLE, str(tmp_path / "copy"))
@@ -129,15 +127,15 @@ def test_a_copy_that_was_switched_off_stays_as_it_is(
     assert {name: after[name] for name in before} == before
 
 
-def test_eight_programs_that_wake_in_a_copy_at_once_are_one_installation(elsewhere: Home) -> None:
+def test_eight_programs_that_start_in_a_copy_are_one_installation(copy: Home) -> None:
     children = [subprocess.Popen([sys.executable, "-c", RECORD, "5"]) for _ in range(8)]
     assert [child.wait(60) for child in children] == [0] * 8
-    assert known(read_accounts(elsewhere)) == (43, 40, {"copied": 3}, 0)
+    assert known(read_accounts(copy)) == (43, 40, {"copied": 3}, 0)
 
 
 @pytest.fixture
 def no_container(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The file that names this machine, which is no container."""
+    """The machine-id file of this machine, which is not a container."""
     monkeypatch.setattr(origin, "is_container", lambda: False)
     monkeypatch.setattr(origin, "MACHINE_ID", str(tmp_path / "machine-id"))
     (tmp_path / "machine-id").write_text("0123456789abcdef0123456789abcdef\n")
@@ -145,45 +143,45 @@ def no_container(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="machine-id(5)")
-def test_a_machine_with_another_id_is_a_clone(ours: Home, no_container: Path) -> None:
+def test_a_machine_with_another_id_is_a_clone(dirs: Home, no_container: Path) -> None:
     assert record("run-check")
     close()
-    first = read_accounts(ours)
+    first = read_accounts(dirs)
     assert (first.pending, first.dropped) == (1, {})
     no_container.write_text("fedcba9876543210fedcba9876543210\n")
     assert record("run-check")
-    second = read_accounts(ours)
+    second = read_accounts(dirs)
     assert known(second) == (2, 1, {"copied": 1}, 0)
     assert second.installation_id != first.installation_id
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="machine-id(5)")
-def test_a_machine_whose_id_is_not_known_is_no_clone(
-    ours: Home, no_container: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_machine_without_an_id_is_not_a_clone(
+    dirs: Home, no_container: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert record("run-check")
-    monkeypatch.setattr(origin, "is_container", lambda: True)  # its image's id says nothing
+    monkeypatch.setattr(origin, "is_container", lambda: True)  # the machine id of an image is ignored
     close()
     assert record("run-check")
     no_container.unlink()
     monkeypatch.setattr(origin, "is_container", lambda: False)
     close()
     assert record("run-check")
-    assert known(read_accounts(ours)) == (3, 3, {}, 0)
+    assert known(read_accounts(dirs)) == (3, 3, {}, 0)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="machine-id(5)")
-def test_the_spool_has_a_digest_of_the_machines_id_and_not_the_id(ours: Home, no_container: Path) -> None:
+def test_the_spool_stores_a_digest_of_the_machine_id(dirs: Home, no_container: Path) -> None:
     assert record("run-check")
     close()
-    found = b"".join(path.read_bytes() for path in Path(ours.state).iterdir())
+    found = b"".join(path.read_bytes() for path in Path(dirs.state).iterdir())
     assert no_container.read_bytes().strip() not in found
 
 
-def test_after_a_wipe_nothing_of_it_is_left(ours: Home, run: Run, sql: Sql) -> None:
+def test_a_wipe_deletes_the_origin(dirs: Home, run: Run, sql: Sql) -> None:
     run(RECORD, "1")
     assert len(sql("SELECT * FROM origin")) == 1
-    erase(ours)
+    erase(dirs)
     assert sql("SELECT * FROM origin") == []
 
 
@@ -199,7 +197,7 @@ def test_after_a_wipe_nothing_of_it_is_left(ours: Home, run: Run, sql: Sql) -> N
         (("m", "f"), ("", ""), False),
     ],
 )
-def test_only_what_is_known_on_both_sides_can_differ(
+def test_only_identities_known_on_both_sides_can_differ(
     noted: tuple[str, str], found: tuple[str, str], differ: bool
 ) -> None:
     assert Origin(*noted).digest("salt").differs(Origin(*found).digest("salt")) == differ
@@ -207,8 +205,8 @@ def test_only_what_is_known_on_both_sides_can_differ(
 
 
 @pytest.fixture
-def container(tool: Callable[[str], str], tmp_path: Path, ours: Home, run: Run) -> Callable[..., list[Any]]:
-    """Run a program in a container of an image that was built while three events were recorded."""
+def container(tool: Callable[[str], str], tmp_path: Path, dirs: Home, run: Run) -> Callable[..., list[Any]]:
+    """Run a program in a container of an image in which three events had been recorded."""
     if sys.platform != "linux":
         pytest.skip("Linux's containers")
     apart = [tool("unshare"), *([] if os.geteuid() == 0 else ["--user", "--map-root-user"]), "--mount"]
@@ -227,17 +225,17 @@ def container(tool: Callable[[str], str], tmp_path: Path, ours: Home, run: Run) 
     return start
 
 
-def test_containers_of_an_image_that_has_a_spool_count_their_own_events_only(
+def test_containers_of_an_image_with_a_spool_only_count_their_own_events(
     container: Callable[..., list[Any]],
 ) -> None:
-    told = [container(f"container {number}", 2) for number in range(10)]
-    assert [(done, pending, dropped, balance) for done, _, pending, dropped, balance in told] == [
+    outputs = [container(f"container {number}", 2) for number in range(10)]
+    assert [(done, pending, dropped, balance) for done, _, pending, dropped, balance in outputs] == [
         (2, 2, {"copied": 3}, 0)
     ] * 10
-    assert len({installation for _, installation, *_ in told}) == 10
+    assert len({installation for _, installation, *_ in outputs}) == 10
 
 
-def test_a_container_that_is_started_again_is_the_same(container: Callable[..., list[Any]]) -> None:
+def test_a_restarted_container_is_not_a_copy(container: Callable[..., list[Any]]) -> None:
     first, second = container("one", 2), container("one", 2)
     assert (first[2], second[2], second[3]) == (2, 4, {"copied": 3})
     assert first[1] == second[1]

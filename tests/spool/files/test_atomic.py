@@ -1,4 +1,4 @@
-"""A file is at its path whole or not at all, also where two processes with one number write it at once."""
+"""A file is written completely or not at all, even if two processes with the same process id write it."""
 
 import os
 import stat
@@ -12,7 +12,7 @@ from deepchecks_telemetry.spool.files.atomic import BY_UMASK, TEMPORARY, replace
 
 posix = pytest.mark.skipif(os.name != "posix", reason="Windows has no such permissions")
 
-# Two containers that share a home: each is process 1 in its own.
+# Two containers that share a home directory; in each the process id is 1.
 WRITE = """
 import os, sys
 os.getpid = lambda: 1
@@ -23,7 +23,7 @@ for _ in range(200):
 """
 
 
-def test_writers_that_have_the_same_process_id_do_not_meet(tmp_path: Path) -> None:
+def test_writers_with_the_same_process_id_use_different_temporary_files(tmp_path: Path) -> None:
     path = tmp_path / "config" / "mode"
     writers = [
         subprocess.Popen([sys.executable, "-c", WRITE, str(path), word], stdin=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -38,9 +38,7 @@ def test_writers_that_have_the_same_process_id_do_not_meet(tmp_path: Path) -> No
     assert os.listdir(path.parent) == ["mode"]
 
 
-def test_what_cannot_be_written_leaves_the_old_file_and_no_other(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failed_write_leaves_only_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "mode"
     path.write_text("on\n")
 
@@ -56,7 +54,7 @@ def test_what_cannot_be_written_leaves_the_old_file_and_no_other(
 
 @posix
 @pytest.mark.parametrize(("umask", "private", "shared"), [(0o777, 0o600, 0), (0, 0o600, 0o666), (0o27, 0o600, 0o640)])
-def test_a_private_file_is_the_users_alone_and_readable_whatever_the_umask(
+def test_a_private_file_is_readable_by_its_user_only_whatever_the_umask(
     tmp_path: Path, umask: int, private: int, shared: int
 ) -> None:
     before = os.umask(umask)

@@ -1,4 +1,4 @@
-"""What is written down is on the disk, whole, before anything is done because of it."""
+"""A file is complete and on disk before anything is done because of it."""
 
 import os
 import stat
@@ -10,7 +10,7 @@ import pytest
 from deepchecks_telemetry.spool import record
 from deepchecks_telemetry.spool.choice import choose, write_private
 from deepchecks_telemetry.spool.errors import Unusable
-from deepchecks_telemetry.spool.files.atomic import sync_folder
+from deepchecks_telemetry.spool.files.atomic import sync_directory
 from deepchecks_telemetry.spool.files.paths import Home
 
 Run = Callable[..., str]
@@ -18,8 +18,8 @@ posix = pytest.mark.skipif(os.name != "posix", reason="Windows has no such calls
 
 
 @posix
-def test_a_choice_is_on_the_disk_before_it_gets_its_name_and_so_is_the_name(
-    ours: Home, monkeypatch: pytest.MonkeyPatch
+def test_a_choice_is_synced_before_and_its_directory_after_the_rename(
+    dirs: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     done: list[object] = []
     fsync, replace = os.fsync, os.replace
@@ -35,60 +35,60 @@ def test_a_choice_is_on_the_disk_before_it_gets_its_name_and_so_is_the_name(
 
     monkeypatch.setattr(os, "fsync", note_fsync)
     monkeypatch.setattr(os, "replace", note_replace)
-    choose(ours, "local")
+    choose(dirs, "local")
     assert done == [len("local\n"), "its name", "the folder"]
 
 
-def test_what_a_killed_process_of_the_same_number_left_is_no_part_of_the_choice(ours: Home) -> None:
-    os.makedirs(ours.config, mode=0o700)
-    Path(f"{ours.mode}.{os.getpid()}.new").write_text("off, and more of it than we write")
-    choose(ours, "on")
-    assert Path(ours.mode).read_text() == "on\n"
+def test_a_temporary_file_of_a_killed_process_is_not_part_of_the_choice(dirs: Home) -> None:
+    os.makedirs(dirs.config, mode=0o700)
+    Path(f"{dirs.mode}.{os.getpid()}.new").write_text("off, and more of it than we write")
+    choose(dirs, "on")
+    assert Path(dirs.mode).read_text() == "on\n"
 
 
-def test_an_error_without_words_is_told_by_its_name(ours: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_without_a_text_is_reported_by_its_class(dirs: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(source: str, target: str) -> None:
         raise PermissionError
 
     monkeypatch.setattr(os, "replace", fail)
     with pytest.raises(Unusable, match=r"\(PermissionError\)$"):
-        choose(ours, "on")
+        choose(dirs, "on")
 
 
-@pytest.mark.skipif(not os.path.isdir("/dev/fd"), reason="here nobody tells how many files are open")
-def test_no_file_stays_open_after_a_choice(ours: Home) -> None:
-    choose(ours, "on")
+@pytest.mark.skipif(not os.path.isdir("/dev/fd"), reason="this system does not list open files")
+def test_no_file_stays_open_after_a_choice(dirs: Home) -> None:
+    choose(dirs, "on")
     before = os.listdir("/dev/fd")
     for _ in range(3):
-        choose(ours, "local")
+        choose(dirs, "local")
     assert len(os.listdir("/dev/fd")) == len(before)
 
 
 @posix
-def test_in_a_folder_that_others_can_write_to_no_choice_is_put(ours: Home) -> None:
-    os.makedirs(ours.config)
-    os.chmod(ours.config, 0o777)
+def test_no_choice_is_written_to_a_directory_that_others_can_write(dirs: Home) -> None:
+    os.makedirs(dirs.config)
+    os.chmod(dirs.config, 0o777)
     with pytest.raises(Unusable, match="your choice cannot be written: the directory"):
-        choose(ours, "on")
-    assert os.listdir(ours.config) == []
+        choose(dirs, "on")
+    assert os.listdir(dirs.config) == []
 
 
-def test_where_a_folder_cannot_be_synced_it_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_directory_that_cannot_be_synced_is_not_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as windows:
         windows.setattr(os, "name", "nt")
-        sync_folder(str(tmp_path / "missing"))
+        sync_directory(str(tmp_path / "missing"))
 
 
-def test_to_choose_off_alone_leaves_the_fence_to_disable(ours: Home, sql: Callable[..., list[object]]) -> None:
+def test_choosing_off_alone_does_not_close_the_fence(dirs: Home, sql: Callable[..., list[object]]) -> None:
     assert record("run-check")
     for epoch in (0, 1):
         sql("UPDATE spool SET epoch = ?", epoch)
-        choose(ours, "off")
+        choose(dirs, "off")
         assert sql("SELECT epoch FROM spool") == [(epoch,)]
 
 
-def test_no_file_of_ours_is_read_or_written_in_the_encoding_of_a_locale(run: Run, ours: Home) -> None:
-    """Two programs of one user can run in different locales, and share these files."""
+def test_files_are_not_read_or_written_in_the_locales_encoding(run: Run, dirs: Home) -> None:
+    """Two programs of one user can run in different locales, and they share these files."""
     code = """
 import os, subprocess, sys
 act = '''
@@ -112,6 +112,6 @@ subprocess.run([sys.executable, *strict, "-c", act], check=True)
 
 
 @posix
-def test_a_file_of_ours_is_text_in_utf_8(tmp_path: Path) -> None:
+def test_files_are_text_in_utf_8(tmp_path: Path) -> None:
     write_private(str(tmp_path / "file"), "Grüße\n")
     assert (tmp_path / "file").read_bytes() == "Grüße\n".encode()

@@ -1,4 +1,4 @@
-"""Where everything of ours lies; knowing it touches no disk."""
+"""The paths of all our files; finding them creates nothing on disk."""
 
 import itertools
 import os
@@ -14,7 +14,7 @@ from deepchecks_telemetry.spool.files import paths
 from deepchecks_telemetry.spool.files.paths import MACOS, find_home
 
 
-def test_one_variable_moves_state_and_choice_but_not_the_policy(tmp_path: Path) -> None:
+def test_the_variable_moves_state_and_choice_but_not_the_policy(tmp_path: Path) -> None:
     moved, usual = find_home({"DEEPCHECKS_TELEMETRY_DIR": str(tmp_path / "x")}), find_home({"HOME": str(tmp_path)})
     assert (moved.state, moved.config) == (str(tmp_path / "x" / "state"), str(tmp_path / "x" / "config"))
     assert moved.policy == usual.policy
@@ -22,11 +22,11 @@ def test_one_variable_moves_state_and_choice_but_not_the_policy(tmp_path: Path) 
 
 
 @pytest.mark.usefixtures("registered")
-def test_an_empty_variable_is_none() -> None:
+def test_an_empty_variable_counts_as_not_set() -> None:
     assert find_home({"DEEPCHECKS_TELEMETRY_DIR": ""}) == find_home({})
 
 
-def test_a_relative_folder_stays_the_same_when_the_program_goes_elsewhere(
+def test_a_relative_directory_does_not_follow_the_working_directory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -35,13 +35,13 @@ def test_a_relative_folder_stays_the_same_when_the_program_goes_elsewhere(
     assert os.path.isabs(found.mode)
 
 
-def test_all_of_ours_lies_in_the_three_folders(tmp_path: Path) -> None:
+def test_all_paths_are_in_the_three_directories(tmp_path: Path) -> None:
     home = find_home({"HOME": str(tmp_path)})
     assert {os.path.dirname(path) for path in (home.spool, home.lock, home.upload_lock)} == {home.state}
     assert (os.path.dirname(home.mode), os.path.dirname(home.policy_mode)) == (home.config, home.policy)
 
 
-def test_to_know_the_folders_makes_none(tmp_path: Path) -> None:
+def test_finding_the_directories_creates_none(tmp_path: Path) -> None:
     before = list(tmp_path.rglob("*"))
     find_home()
     assert list(tmp_path.rglob("*")) == before
@@ -53,10 +53,10 @@ PATHS = ["", "relative", "/absolute", "/with/slash/", "~/tilde", " /blank"]
 @pytest.mark.skipif(sys.platform in {"win32", "darwin"}, reason="platformdirs follows other rules on this system")
 @pytest.mark.parametrize("user", [*PATHS, None])
 @pytest.mark.usefixtures("registered")
-def test_the_folders_are_those_that_platformdirs_names(monkeypatch: pytest.MonkeyPatch, user: str | None) -> None:
+def test_the_directories_are_those_of_platformdirs(monkeypatch: pytest.MonkeyPatch, user: str | None) -> None:
     monkeypatch.delenv("DEEPCHECKS_TELEMETRY_DIR")
     monkeypatch.setenv("HOME", user) if user is not None else monkeypatch.delenv("HOME")
-    # Older ones take relative paths, against the specification, and Python 3.10 gets no newer one.
+    # Older versions accept relative paths, against the specification, and Python 3.10 gets no newer one.
     strict = tuple(map(int, platformdirs.__version__.split(".")[:3])) > (4, 14, 0)
     if not strict and not (user and os.path.isabs(user)):
         pytest.skip("this platformdirs takes a relative home folder")
@@ -69,7 +69,7 @@ def test_the_folders_are_those_that_platformdirs_names(monkeypatch: pytest.Monke
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="only Windows itself knows its folders")
-def test_on_macos_everything_is_in_the_library_unless_xdg_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_on_macos_the_directories_are_in_library_unless_xdg_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
     library = "Library/Application Support"
     monkeypatch.setattr(paths, "USUAL", MACOS)
     folder = f"/Users/x/{library}/deepchecks/telemetry"
@@ -79,14 +79,14 @@ def test_on_macos_everything_is_in_the_library_unless_xdg_says_otherwise(monkeyp
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a POSIX user's number may have no name")
-def test_a_user_without_a_home_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_user_without_a_home_directory_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 4_000_000)
     with pytest.raises(Unusable, match="no home directory"):
         find_home({})
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="only Windows itself knows its folders")
-def test_finding_them_loads_no_library() -> None:
+def test_finding_the_directories_imports_no_library() -> None:
     code = (
         "import sys\nfrom deepchecks_telemetry.spool.files.paths import find_home\n"
         "find_home()\nsys.exit('platformdirs' in sys.modules)"

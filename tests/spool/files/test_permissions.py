@@ -1,4 +1,4 @@
-"""Permissions that others have changed: a folder of this user's is closed to them again, and `disable` works there."""
+"""If permissions were changed, a directory of this user is closed to others again, and `disable` works there."""
 
 import os
 import shutil
@@ -24,7 +24,7 @@ RECORD = "from deepchecks_telemetry.spool import record; print(record('run-check
 
 
 def open_to_the_group(folder: Path) -> None:
-    """What Kubernetes does to a volume with fsGroup each time a container starts."""
+    """Change permissions as Kubernetes does on a volume with fsGroup each time a container starts."""
     for path in (folder, *folder.rglob("*")):
         mode = stat.S_IMODE(path.stat().st_mode)
         path.chmod(mode | 0o2070 if path.is_dir() else mode | 0o060)
@@ -34,86 +34,84 @@ def modes(folder: str) -> set[int]:
     return {stat.S_IMODE(path.stat().st_mode) & 0o777 for path in Path(folder).iterdir()}
 
 
-def test_after_kubernetes_has_opened_it_to_a_group_all_goes_on(
-    ours: Home, home: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+def test_recording_continues_after_kubernetes_opens_the_directory_to_a_group(
+    dirs: Home, home: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    choose(ours, "on")
+    choose(dirs, "on")
     assert run(RECORD) == "True\n"
     open_to_the_group(home)
     monkeypatch.delenv("DEEPCHECKS_TELEMETRY")
-    assert decide(ours, {})[:2] == ("on", "your choice")
+    assert decide(dirs, {})[:2] == ("on", "your choice")
     assert run(RECORD) == "True\n"
-    assert modes(ours.state) == modes(ours.config) == {0o600}
-    assert {os.stat(folder).st_mode & 0o777 for folder in (ours.state, ours.config)} == {0o700}
-    assert not [found for found in examine(ours) if found.level == WRONG]
+    assert modes(dirs.state) == modes(dirs.config) == {0o600}
+    assert {os.stat(folder).st_mode & 0o777 for folder in (dirs.state, dirs.config)} == {0o700}
+    assert not [found for found in examine(dirs) if found.level == WRONG]
     open_to_the_group(home)
-    erase(ours)
-    assert read_accounts(ours) == Accounts(closed=True)
+    erase(dirs)
+    assert read_accounts(dirs) == Accounts(closed=True)
 
 
 @pytest.mark.parametrize("mode", [0o777, 0o2775, 0])
-def test_disable_works_in_any_folder_of_ones_own(ours: Home, run: Run, mode: int) -> None:
+def test_disable_works_in_any_directory_of_the_user(dirs: Home, run: Run, mode: int) -> None:
     assert run(RECORD) == "True\n"
-    os.makedirs(ours.config, exist_ok=True)
-    os.chmod(ours.state, mode)
-    os.chmod(ours.config, mode)
-    erased = erase(ours)
+    os.makedirs(dirs.config, exist_ok=True)
+    os.chmod(dirs.state, mode)
+    os.chmod(dirs.config, mode)
+    erased = erase(dirs)
     assert erased.before.recorded == 1
-    assert find_residue(ours, erased.markers)[1] == []
+    assert find_residue(dirs, erased.markers)[1] == []
     assert run(RECORD) == "False\n"
 
 
-def test_disable_works_where_permissions_cannot_be_changed(
-    ours: Home, run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """On vfat, or a share whose permissions come with the mount: nothing is recorded there, but it can be wiped."""
+def test_disable_works_if_permissions_cannot_be_changed(dirs: Home, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On vfat, or a share whose permissions are set by the mount, nothing is recorded, but it can be wiped."""
     assert run(RECORD) == "True\n"
-    os.chmod(ours.state, 0o777)
+    os.chmod(dirs.state, 0o777)
     with monkeypatch.context() as mounted:
         mounted.setattr(os, "chmod", lambda *_: None)
-        erased = erase(ours)
-    assert set(erased.removed) >= {ours.spool}
-    assert not os.path.exists(ours.spool)
+        erased = erase(dirs)
+    assert set(erased.removed) >= {dirs.spool}
+    assert not os.path.exists(dirs.spool)
 
 
-def test_a_folder_that_everybody_can_write_holds_no_choice_and_says_so(ours: Home) -> None:
-    choose(ours, "on")
-    os.chmod(ours.config, 0o777)
-    decision = decide(ours, {})
+def test_a_choice_in_a_world_writable_directory_is_off_with_the_reason(dirs: Home) -> None:
+    choose(dirs, "on")
+    os.chmod(dirs.config, 0o777)
+    decision = decide(dirs, {})
     assert (decision.mode, decision.decided_by) == ("off", "your choice")
-    assert decision.reason == f"{ours.config} is writable by other users"
-    found = {finding.name: finding for finding in examine(ours)}["choice"]
+    assert decision.reason == f"{dirs.config} is writable by other users"
+    found = {finding.name: finding for finding in examine(dirs)}["choice"]
     assert (found.level, found.text) == (WRONG, f"counts as off: {decision.reason}")
     with pytest.raises(Unusable, match="is writable by other users"):
-        choose(ours, "on")
+        choose(dirs, "on")
 
 
-def test_a_mode_that_another_user_left_there_is_not_believed(ours: Home) -> None:
+def test_a_mode_file_of_another_user_is_not_trusted(dirs: Home) -> None:
     if os.geteuid() != 0:
         pytest.skip("only root can give a file away")
-    choose(ours, "on")
-    os.chown(ours.mode, 12_345, 12_345)
-    assert decide(ours, {}).reason == f"{ours.config} contains a mode file that belongs to another user"
-    os.chown(ours.mode, 0, 0)
-    os.chmod(ours.config, 0o755)
-    os.chmod(ours.mode, 0o666)
-    assert decide(ours, {}).reason == f"{ours.config} contains a mode file that is writable by other users"
+    choose(dirs, "on")
+    os.chown(dirs.mode, 12_345, 12_345)
+    assert decide(dirs, {}).reason == f"{dirs.config} contains a mode file that belongs to another user"
+    os.chown(dirs.mode, 0, 0)
+    os.chmod(dirs.config, 0o755)
+    os.chmod(dirs.mode, 0o666)
+    assert decide(dirs, {}).reason == f"{dirs.config} contains a mode file that is writable by other users"
 
 
-def test_what_a_link_leads_to_is_not_changed(ours: Home, tmp_path: Path) -> None:
+def test_the_permissions_of_a_links_target_are_not_changed(dirs: Home, tmp_path: Path) -> None:
     """People keep their configuration elsewhere, and may share it."""
     (tmp_path / "shared").mkdir()
     (tmp_path / "shared").chmod(0o775)
     (tmp_path / "shared" / "mode").write_text("on\n")
-    os.makedirs(os.path.dirname(ours.config))
-    os.symlink(tmp_path / "shared", ours.config)
-    assert decide(ours, {}).reason == f"{ours.config} is writable by other users"
+    os.makedirs(os.path.dirname(dirs.config))
+    os.symlink(tmp_path / "shared", dirs.config)
+    assert decide(dirs, {}).reason == f"{dirs.config} is writable by other users"
     assert stat.S_IMODE((tmp_path / "shared").stat().st_mode) == 0o775
 
 
 @pytest.fixture
 def nobodys(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder of another user, who root can become; pytest's own folders are closed to them."""
+    """A directory of another user, as whom root can act; outside pytest's directories, which are closed to them."""
     if os.geteuid() != 0:
         pytest.skip("only root can be two users")
     above = Path(tempfile.mkdtemp(prefix="nobody-"))
@@ -137,7 +135,7 @@ os.setegid({NOBODY}), os.seteuid({NOBODY})
 
 
 @pytest.mark.parametrize("umask", [0o777, 0o077, 0])
-def test_whatever_the_umask_all_of_ours_is_this_users_to_read(nobodys: Path, umask: int, run: Run) -> None:
+def test_our_files_are_readable_by_this_user_whatever_the_umask(nobodys: Path, umask: int, run: Run) -> None:
     act = f"os.umask({umask}); choose(find_home(), 'on'); print(record('run-check')); os._exit(0)"
     assert run(AS_NOBODY + act) == "True\n"
     for name in ("state", "config"):
@@ -148,5 +146,5 @@ def test_whatever_the_umask_all_of_ours_is_this_users_to_read(nobodys: Path, uma
 def test_an_unsearchable_home_is_named_as_the_reason(nobodys: Path, run: Run) -> None:
     os.chown(nobodys, 0, 0)
     nobodys.chmod(0o700)
-    said = run(AS_NOBODY + "decision = decide(find_home(), {}); print(decision.mode, decision.reason)")
-    assert said == f"off {nobodys / 'config' / 'mode'} cannot be read: Permission denied\n"
+    output = run(AS_NOBODY + "decision = decide(find_home(), {}); print(decision.mode, decision.reason)")
+    assert output == f"off {nobodys / 'config' / 'mode'} cannot be read: Permission denied\n"

@@ -1,4 +1,4 @@
-"""A package that is purged and imported again leaks nothing: one open session a process, one pair of fork hooks."""
+"""A package that is removed and imported again leaks nothing: one session per process, one set of fork hooks."""
 
 import sys
 from collections.abc import Callable
@@ -38,7 +38,7 @@ assert os.waitpid(pid, 0)[1] == 0
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="counts descriptors and forks")
-def test_a_hundred_copies_share_one_session(ours: Home, run: Run) -> None:
+def test_a_hundred_copies_of_the_package_share_one_session(dirs: Home, run: Run) -> None:
     assert run(RELOADS) == "0\n"
-    books = read_accounts(ours)
-    assert (books.pending, books.balance) == (203, 0)
+    stats = read_accounts(dirs)
+    assert (stats.pending, stats.balance) == (203, 0)

@@ -1,4 +1,4 @@
-"""An exception from a signal handler, at any instruction, leaves nothing locked; nothing waits for itself."""
+"""An exception from a signal handler, at any instruction, leaves nothing locked, and no thread waits for itself."""
 
 import os
 import signal
@@ -22,25 +22,25 @@ from deepchecks_telemetry.spool.recording import record as recording
 from deepchecks_telemetry.spool.stats import read_accounts
 
 Run = Callable[..., str]
-SOON_S = 0.5  # far more than a record takes on a loaded machine, far less than a lock that stays
+SOON_S = 0.5  # far more than a record takes on a loaded machine, far less than a lock that is never released
 
 posix = pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this system has no interval timer")
 
 
 class HostError(Exception):
-    """What the host's signal handler raises."""
+    """The exception that the host's signal handler raises."""
 
 
-def test_a_lock_that_an_exception_left_taken_is_replaced(ours: Home) -> None:
+def test_a_lock_left_locked_by_an_exception_is_replaced(dirs: Home) -> None:
     assert record("run-check")
-    assert recording._guard.take() is not None  # and its owner goes on without releasing it
+    assert recording._guard.take() is not None  # and its owner continues without releasing it
     started = time.monotonic()
     assert record("run-check")
     assert time.monotonic() - started < SOON_S
-    assert read_accounts(ours).balance == 0
+    assert read_accounts(dirs).balance == 0
 
 
-def test_a_lock_that_a_thread_left_taken_at_its_end_is_replaced(ours: Home) -> None:
+def test_a_lock_left_locked_by_a_finished_thread_is_replaced(dirs: Home) -> None:
     assert record("run-check")
     thread = threading.Thread(target=recording._guard.take)
     thread.start()
@@ -50,15 +50,15 @@ def test_a_lock_that_a_thread_left_taken_at_its_end_is_replaced(ours: Home) -> N
     assert time.monotonic() - started < SOON_S
 
 
-def test_a_lock_that_another_thread_holds_at_work_is_waited_for_and_not_replaced(ours: Home) -> None:
+def test_a_lock_in_use_by_another_thread_is_waited_for(dirs: Home) -> None:
     inside, leave = threading.Event(), threading.Event()
 
-    def stay(_: object) -> None:
+    def hold_guard(_: object) -> None:
         inside.set()
         leave.wait(10)
 
     assert record("run-check")
-    thread = threading.Thread(target=recording.access, args=(stay,))
+    thread = threading.Thread(target=recording.access, args=(hold_guard,))
     thread.start()
     assert inside.wait(10)
     held = recording._guard.lock
@@ -67,33 +67,33 @@ def test_a_lock_that_another_thread_holds_at_work_is_waited_for_and_not_replaced
     leave.set()
     thread.join()
     assert record("run-check")
-    assert read_accounts(ours).dropped == {"busy": 1}
+    assert read_accounts(dirs).dropped == {"busy": 1}
 
 
-def test_a_record_inside_a_record_of_the_same_thread_is_refused_at_once(ours: Home) -> None:
+def test_a_nested_record_of_the_same_thread_returns_false_immediately(dirs: Home) -> None:
     assert record("run-check")
     started = time.monotonic()
     assert recording.access(lambda _: record("run-check")) is False
     assert time.monotonic() - started < 0.05
     assert record("run-check")
-    books = read_accounts(ours)
-    assert (books.pending, books.dropped, books.balance) == (2, {"busy": 1}, 0)
+    stats = read_accounts(dirs)
+    assert (stats.pending, stats.dropped, stats.balance) == (2, {"busy": 1}, 0)
 
 
-def test_a_transaction_that_an_exception_left_open_is_rolled_back(ours: Home) -> None:
+def test_a_transaction_left_open_by_an_exception_is_rolled_back(dirs: Home) -> None:
     assert record("run-check")
     writer = recording._writer
     assert writer is not None
     assert writer._session is not None
     writer._session.raw.execute("BEGIN IMMEDIATE")
     assert record("run-check")
-    with closing(sqlite3.connect(ours.spool, isolation_level=None, timeout=0)) as other:
-        other.execute("BEGIN IMMEDIATE")  # nobody holds the write lock
+    with closing(sqlite3.connect(dirs.spool, isolation_level=None, timeout=0)) as other:
+        other.execute("BEGIN IMMEDIATE")  # no connection holds the write lock
         other.execute("ROLLBACK")
-    assert read_accounts(ours).pending == 2
+    assert read_accounts(dirs).pending == 2
 
 
-# The handler raises only where it has interrupted `record`, so that each exception can be counted where it arrives.
+# The handler only raises if it has interrupted `record`, so that each exception can be counted when it arrives.
 ALARMS = """
 import builtins, random, signal, sys, time
 from deepchecks_telemetry.spool import record
@@ -117,7 +117,7 @@ while len(raised) < int(sys.argv[2]):
         while error is not None:  # another one may strike while the first is on its way
             arrived.add(id(error))
             error = error.__context__
-signal.setitimer(signal.ITIMER_REAL, 0)
+signal.signal(signal.SIGALRM, signal.SIG_IGN)  # an alarm that is due now would run the handler, which sets the next
 started, last = time.monotonic(), False
 while not last and time.monotonic() - started < 2: last = record("run-check")  # a busy machine may cost one back-off
 print(len(raised), len(arrived & set(map(id, raised))), acknowledged + 1 + last, last, time.monotonic() - started < 2)
@@ -126,50 +126,50 @@ print(len(raised), len(arrived & set(map(id, raised))), acknowledged + 1 + last,
 
 @posix
 @pytest.mark.parametrize("kind", ["KeyboardInterrupt", "TimeoutError", "HostError", "OSError", "ValueError"])
-def test_every_exception_of_a_signal_handler_reaches_the_host(ours: Home, run: Run, kind: str) -> None:
+def test_every_exception_of_a_signal_handler_reaches_the_host(dirs: Home, run: Run, kind: str) -> None:
     raised, arrived, acknowledged, last, quick = run(ALARMS, kind, "300").split()
     assert (last, quick) == ("True", "True")
-    # The standard library passes over an OSError or a ValueError inside `os.path.exists` and its like, as without us.
+    # The standard library swallows an OSError or a ValueError inside `os.path.exists` and similar, also without us.
     allowed = 0.1 if kind in {"TimeoutError", "OSError", "ValueError"} else 0
     assert int(arrived) >= (1 - allowed) * int(raised)
-    books = read_accounts(ours)
-    assert books.balance == 0
-    assert books.pending >= int(acknowledged)
+    stats = read_accounts(dirs)
+    assert stats.balance == 0
+    assert stats.pending >= int(acknowledged)
 
 
-def test_the_hosts_lock_and_filelocks_exclude_each_other(ours: Home) -> None:
-    os.makedirs(ours.state, mode=0o700)
-    with hold(ours.lock, 1.0), pytest.raises(Busy), hold_in_host(ours.lock):
+def test_our_lock_and_filelocks_lock_exclude_each_other(dirs: Home) -> None:
+    os.makedirs(dirs.state, mode=0o700)
+    with hold(dirs.lock, 1.0), pytest.raises(Busy), hold_in_host(dirs.lock):
         pass
-    with hold_in_host(ours.lock), pytest.raises(Busy), hold(ours.lock, 0.05):
+    with hold_in_host(dirs.lock), pytest.raises(Busy), hold(dirs.lock, 0.05):
         pass
-    with hold_in_host(ours.lock):
+    with hold_in_host(dirs.lock):
         pass
-    with hold(ours.lock, 1.0):
+    with hold(dirs.lock, 1.0):
         pass
 
 
-def test_a_lock_file_that_was_removed_meanwhile_is_not_held(ours: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    os.makedirs(ours.state, mode=0o700)
+def test_a_lock_on_a_removed_file_is_not_held(dirs: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    os.makedirs(dirs.state, mode=0o700)
     flock = lock._lock
 
     def removed(descriptor: int) -> None:
         flock(descriptor)
-        os.unlink(ours.lock)
+        os.unlink(dirs.lock)
 
     monkeypatch.setattr(lock, "_lock", removed)
-    with pytest.raises(Busy), hold_in_host(ours.lock):
+    with pytest.raises(Busy), hold_in_host(dirs.lock):
         pass
 
 
-def test_an_exception_of_ours_is_not_the_hosts() -> None:
+def test_our_own_exceptions_are_not_the_hosts() -> None:
     for raise_ in (lambda: os.stat("/no/such/file"), lambda: sqlite3.connect("/no/such/file/x")):
-        error = caught(compile_in("deepchecks_telemetry.spool.any", raise_))
+        error = catch(compile_in("deepchecks_telemetry.spool.any", raise_))
         assert not is_host_exception(error)
     assert is_host_exception(HostError())
 
 
-def caught(act: Callable[[], Any]) -> BaseException:
+def catch(act: Callable[[], Any]) -> BaseException:
     try:
         act()
     except Exception as error:  # noqa: BLE001
@@ -178,5 +178,5 @@ def caught(act: Callable[[], Any]) -> BaseException:
 
 
 def compile_in(module: str, act: Callable[[], Any]) -> Callable[[], Any]:
-    """The same code in a function of that module."""
+    """Compile code as a function of the given module."""
     return FunctionType(act.__code__, {"__name__": module, "os": os, "sqlite3": sqlite3, "sys": sys})

@@ -1,4 +1,4 @@
-"""The host program never notices: no socket, no thread, no process, nothing said, nothing heavy, no exception."""
+"""The host is not disturbed: no socket, thread, process, output, heavy import or exception."""
 
 import os
 from collections.abc import Callable
@@ -21,7 +21,7 @@ HEAVY = {
     "ssl",
 }
 
-# What the interpreter does is told by its audit events; what record() loads, by what is there before and after.
+# Audit events report what the interpreter does; comparing `sys.modules` shows what record() imports.
 WATCH = """
 import atexit, sys
 before = set(sys.modules)
@@ -38,48 +38,48 @@ print(*{"acts": did, "modules": sys.modules, "loaded": set(sys.modules) - before
 SILENT = """
 import os, sys
 from deepchecks_telemetry.spool import record
-told = [record(name) for name in ["run-check", "nonsense", None, 7]]
-assert sum(told) == int(sys.argv[1]), told
+results = [record(name) for name in ["run-check", "nonsense", None, 7]]
+assert sum(results) == int(sys.argv[1]), results
 """
 
 
-def test_recording_opens_no_socket_starts_nothing_and_hooks_nothing(ours: Home, run: Run) -> None:
+def test_recording_opens_no_socket_starts_no_process_and_installs_no_hook(dirs: Home, run: Run) -> None:
     run("from deepchecks_telemetry.spool import record; assert record('run-check')")
     assert run(WATCH, "acts") == "\n"
-    assert read_accounts(ours).recorded == 61
+    assert read_accounts(dirs).recorded == 61
 
 
-def test_recording_to_an_existing_spool_loads_nothing_that_is_heavy(ours: Home, run: Run) -> None:
+def test_recording_to_an_existing_spool_imports_nothing_heavy(dirs: Home, run: Run) -> None:
     run("from deepchecks_telemetry.spool import record; assert record('run-check')")
     loaded = run(WATCH, "modules").split()
     assert "sqlite3" in loaded
     assert HEAVY & set(loaded) == set()
 
 
-def break_nothing(ours: Home) -> None:
-    """The ground is good."""
+def break_nothing(dirs: Home) -> None:
+    """Break nothing."""
 
 
-def break_by_a_file_in_the_way(ours: Home) -> None:
-    os.makedirs(os.path.dirname(ours.state))
-    Path(ours.state).write_text("a file")
+def break_by_a_file_in_the_way(dirs: Home) -> None:
+    os.makedirs(os.path.dirname(dirs.state))
+    Path(dirs.state).write_text("a file")
 
 
-def break_by_a_folder_at_the_spools_place(ours: Home) -> None:
-    os.makedirs(ours.spool, mode=0o700)
+def break_by_a_folder_at_the_spools_place(dirs: Home) -> None:
+    os.makedirs(dirs.spool, mode=0o700)
 
 
-def break_by_a_folder_at_the_choices_place(ours: Home) -> None:
-    os.makedirs(ours.mode)
+def break_by_a_folder_at_the_choices_place(dirs: Home) -> None:
+    os.makedirs(dirs.mode)
 
 
-def break_by_a_folder_at_the_locks_place(ours: Home) -> None:
-    os.makedirs(ours.lock)
-    os.chmod(ours.state, 0o700)
+def break_by_a_folder_at_the_locks_place(dirs: Home) -> None:
+    os.makedirs(dirs.lock)
+    os.chmod(dirs.state, 0o700)
 
 
 @pytest.mark.parametrize(
-    ("ground", "recorded"),
+    ("break_it", "recorded"),
     [
         (break_nothing, 1),
         (break_by_a_file_in_the_way, 0),
@@ -88,14 +88,14 @@ def break_by_a_folder_at_the_locks_place(ours: Home) -> None:
         (break_by_a_folder_at_the_locks_place, 0),
     ],
 )
-def test_on_any_ground_record_says_nothing_and_never_raises(
-    ours: Home, run: Run, ground: Callable[[Home], None], recorded: int
+def test_record_prints_nothing_and_never_raises(
+    dirs: Home, run: Run, break_it: Callable[[Home], None], recorded: int
 ) -> None:
-    ground(ours)
+    break_it(dirs)
     assert run(SILENT, str(recorded)) == ""
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="only Linux has a device that is always full")
-def test_a_home_that_is_no_folder_of_files_is_no_exception(run: Run) -> None:
+def test_a_state_path_that_is_not_a_directory_does_not_raise(run: Run) -> None:
     assert run(SILENT, "0", DEEPCHECKS_TELEMETRY_DIR="/dev/full") == ""
     assert run(SILENT, "0", DEEPCHECKS_TELEMETRY_DIR="/proc/self/nowhere") == ""

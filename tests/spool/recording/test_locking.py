@@ -1,4 +1,4 @@
-"""Whoever changes the books waits for its turn: for the file lock, for another's transaction, on every file system."""
+"""Each change of the spool waits for the file lock and for other transactions, on every file system."""
 
 import os
 import sqlite3
@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from deepchecks_telemetry.spool import choice, record
-from deepchecks_telemetry.spool import wipe as erasing
+from deepchecks_telemetry.spool import choice, record, wipe
 from deepchecks_telemetry.spool.batches import ledger
 from deepchecks_telemetry.spool.batches import seal as sealing
 from deepchecks_telemetry.spool.batches.export_files import remove_exports
@@ -19,11 +18,11 @@ from deepchecks_telemetry.spool.batches.ledger import Batch, Disposition, batche
 from deepchecks_telemetry.spool.batches.seal import Row, seal
 from deepchecks_telemetry.spool.choice import choose
 from deepchecks_telemetry.spool.db import busy, emptying
-from deepchecks_telemetry.spool.db import connection as opening
+from deepchecks_telemetry.spool.db import connection as db_connection
 from deepchecks_telemetry.spool.db.compaction import checkpoint
 from deepchecks_telemetry.spool.db.schema import BatchState
 from deepchecks_telemetry.spool.errors import Busy, Unusable
-from deepchecks_telemetry.spool.files import directory as ground
+from deepchecks_telemetry.spool.files import directory
 from deepchecks_telemetry.spool.files.lock import hold
 from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.spool.stats import read_accounts
@@ -35,35 +34,35 @@ URL = "https://collector.example.org/v1/logs"
 
 ACTS: dict[str, Callable[[Home, Batch], object]] = {
     "choose": lambda home, _: choose(home, "on"),
-    "seal": lambda home, _: seal(home, lambda *_: b"body", behind=True),
+    "seal": lambda home, _: seal(home, lambda *_: b"body", while_unsent=True),
     "begin": lambda home, batch: mark_attempt(home, batch, URL),
-    "settle": lambda home, batch: settle(home, batch, Disposition(BatchState.DELIVERED, "told")),
+    "settle": lambda home, batch: settle(home, batch, Disposition(BatchState.DELIVERED, "a test")),
     "erase": lambda home, _: erase(home),
 }
 
 
 @pytest.fixture
-def batch(ours: Home, render: Render, monkeypatch: pytest.MonkeyPatch) -> Batch:
-    """A sealed batch, and an event that waits behind it; whoever waits loses patience soon."""
+def batch(dirs: Home, render: Render, monkeypatch: pytest.MonkeyPatch) -> Batch:
+    """A sealed batch and a pending event; waits time out soon."""
     assert record("run-check")
-    assert seal(ours, render)
+    assert seal(dirs, render)
     assert record("run-suite")
-    monkeypatch.setattr(opening, "BUSY_TIMEOUT_S", 0.2)
-    return batches(ours)[0]
+    monkeypatch.setattr(db_connection, "BUSY_TIMEOUT_S", 0.2)
+    return batches(dirs)[0]
 
 
 @contextmanager
-def another_writes(spool: str) -> Iterator[sqlite3.Connection]:
+def other_transaction(spool: str) -> Iterator[sqlite3.Connection]:
     with closing(sqlite3.connect(spool, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         yield other
 
 
 @pytest.fixture
-def nap(monkeypatch: pytest.MonkeyPatch) -> Callable[[sqlite3.Connection], None]:
-    """Whoever sleeps for a moment finds that this connection's transaction is over."""
+def on_sleep(monkeypatch: pytest.MonkeyPatch) -> Callable[[sqlite3.Connection], None]:
+    """Make `sleep` end the transaction of this connection."""
 
-    def end_of(other: sqlite3.Connection) -> None:
+    def make_sleep(other: sqlite3.Connection) -> None:
         def sleep(seconds: float) -> None:
             assert 0 < seconds < 0.1
             if other.in_transaction:
@@ -72,134 +71,134 @@ def nap(monkeypatch: pytest.MonkeyPatch) -> Callable[[sqlite3.Connection], None]
         for module in (busy, time):
             monkeypatch.setattr(module, "sleep", sleep)
 
-    return end_of
+    return make_sleep
 
 
 @pytest.mark.parametrize("act", ACTS)
-def test_anothers_transaction_is_waited_for(
-    ours: Home, batch: Batch, act: str, nap: Callable[[sqlite3.Connection], None]
+def test_another_processs_transaction_is_waited_for(
+    dirs: Home, batch: Batch, act: str, on_sleep: Callable[[sqlite3.Connection], None]
 ) -> None:
-    with another_writes(ours.spool) as other:
-        nap(other)
-        assert ACTS[act](ours, batch) is not False
+    with other_transaction(dirs.spool) as other:
+        on_sleep(other)
+        assert ACTS[act](dirs, batch) is not False
         assert not other.in_transaction
 
 
 @pytest.mark.parametrize("act", ["choose", "seal", "erase"])
-def test_while_another_holds_the_file_lock_it_is_not_this_ones_turn(
-    ours: Home, batch: Batch, act: str, monkeypatch: pytest.MonkeyPatch
+def test_the_file_lock_of_another_process_is_waited_for(
+    dirs: Home, batch: Batch, act: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module, name in ((choice, "BUSY_TIMEOUT_S"), (sealing, "LOCK_S"), (erasing, "BUSY_TIMEOUT_S")):
+    for module, name in ((choice, "BUSY_TIMEOUT_S"), (sealing, "LOCK_S"), (wipe, "BUSY_TIMEOUT_S")):
         monkeypatch.setattr(module, name, 0.05)
-    with hold(ours.lock, 1), pytest.raises(Busy):
-        ACTS[act](ours, batch)
-    books = read_accounts(ours)
-    assert (books.pending, books.sealed, books.balance) == (1, 1, 0)
+    with hold(dirs.lock, 1), pytest.raises(Busy):
+        ACTS[act](dirs, batch)
+    stats = read_accounts(dirs)
+    assert (stats.pending, stats.sealed, stats.balance) == (1, 1, 0)
 
 
 @pytest.mark.parametrize("act", ACTS)
-def test_on_a_network_file_system_nobody_waits_for_the_lock_that_it_holds_itself(
-    ours: Home, act: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+def test_on_a_network_file_system_no_process_waits_for_its_own_lock(
+    dirs: Home, act: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
-    """There every access takes the file lock: to take it a second time would be to wait for oneself."""
+    """There every access takes the file lock, and taking it twice would be a deadlock."""
     (tmp_path / "mounts").write_text(f"36 35 98:0 / {os.path.realpath(tmp_path)} rw,noatime - nfs4 server:/x rw\n")
-    monkeypatch.setattr(ground, "MOUNTS", str(tmp_path / "mounts"))
+    monkeypatch.setattr(directory, "MOUNTS", str(tmp_path / "mounts"))
     batch: Batch = request.getfixturevalue("batch")
-    assert ACTS[act](ours, batch) is not False
+    assert ACTS[act](dirs, batch) is not False
 
 
-def test_a_batch_that_cannot_be_stored_whole_is_not_stored(
-    ours: Home, render: Render, monkeypatch: pytest.MonkeyPatch
+def test_a_batch_is_stored_completely_or_not_at_all(
+    dirs: Home, render: Render, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert record("run-check")
     assert record("run-suite")
     monkeypatch.setattr(sealing, "uuid4", lambda: "the same for all")
     with pytest.raises(Unusable):
-        seal(ours, render)
-    books = read_accounts(ours)
-    assert (books.pending, books.batches, books.balance) == (2, 0, 0)
+        seal(dirs, render)
+    stats = read_accounts(dirs)
+    assert (stats.pending, stats.batches, stats.balance) == (2, 0, 0)
 
 
-def test_a_verdict_that_cannot_be_booked_whole_is_not_booked(
-    ours: Home, batch: Batch, monkeypatch: pytest.MonkeyPatch
+def test_a_disposition_is_stored_completely_or_not_at_all(
+    dirs: Home, batch: Batch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(ledger, "add_tally", fail)
     with pytest.raises(KeyboardInterrupt):
-        settle(ours, batch, Disposition(BatchState.DELIVERED, "told"))
-    assert batches(ours) == [batch]
-    assert read_accounts(ours).balance == 0
+        settle(dirs, batch, Disposition(BatchState.DELIVERED, "a test"))
+    assert batches(dirs) == [batch]
+    assert read_accounts(dirs).balance == 0
 
 
-def test_where_the_rows_cannot_all_be_wiped_the_file_is_removed(
-    ours: Home, batch: Batch, monkeypatch: pytest.MonkeyPatch
+def test_a_spool_whose_rows_cannot_all_be_deleted_is_removed(
+    dirs: Home, batch: Batch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """SQLite lets nobody empty its own list of tables."""
-    monkeypatch.setattr(emptying, "TABLES", "SELECT column1 FROM (VALUES ('rows'), ('sqlite_master'))")
-    erase(ours)
-    assert not os.path.exists(ours.spool)
+    """SQLite does not allow deleting rows of its own list of tables."""
+    monkeypatch.setattr(emptying, "SELECT_TABLES", "SELECT column1 FROM (VALUES ('rows'), ('sqlite_master'))")
+    erase(dirs)
+    assert not os.path.exists(dirs.spool)
 
 
-def test_a_writer_that_comes_between_the_fence_and_the_rows_is_waited_for(
-    ours: Home, batch: Batch, monkeypatch: pytest.MonkeyPatch, nap: Callable[[sqlite3.Connection], None]
+def test_disable_waits_for_a_writer_between_the_fence_and_the_rows(
+    dirs: Home, batch: Batch, monkeypatch: pytest.MonkeyPatch, on_sleep: Callable[[sqlite3.Connection], None]
 ) -> None:
-    with closing(sqlite3.connect(ours.spool, isolation_level=None)) as other:
+    with closing(sqlite3.connect(dirs.spool, isolation_level=None)) as other:
 
-        def begin_another(*exports: Any) -> Any:
+        def begin_transaction(*exports: Any) -> Any:
             other.execute("BEGIN IMMEDIATE")
-            nap(other)
+            on_sleep(other)
             return remove_exports(*exports)
 
-        monkeypatch.setattr(erasing, "remove_exports", begin_another)
-        erase(ours)
+        monkeypatch.setattr(wipe, "remove_exports", begin_transaction)
+        erase(dirs)
         assert not other.in_transaction
 
 
-def test_a_reader_that_goes_is_waited_for(
-    ours: Home, batch: Batch, monkeypatch: pytest.MonkeyPatch, nap: Callable[[sqlite3.Connection], None]
+def test_disable_waits_for_a_reader_that_ends(
+    dirs: Home, batch: Batch, monkeypatch: pytest.MonkeyPatch, on_sleep: Callable[[sqlite3.Connection], None]
 ) -> None:
     monkeypatch.setattr(emptying, "READERS_WAIT_S", 1.0)
-    with closing(sqlite3.connect(ours.spool, isolation_level=None)) as reader:
+    with closing(sqlite3.connect(dirs.spool, isolation_level=None)) as reader:
         reader.execute("BEGIN")
         assert reader.execute("SELECT count(*) FROM rows").fetchone() == (1,)
-        nap(reader)
-        erase(ours)
+        on_sleep(reader)
+        erase(dirs)
         assert not reader.in_transaction
 
 
-def test_what_sqlite_deletes_is_overwritten_and_no_copy_of_it_is_made_on_a_disk(
-    ours: Home, batch: Batch, monkeypatch: pytest.MonkeyPatch
+def test_deleted_rows_are_overwritten_and_not_copied_to_disk(
+    dirs: Home, batch: Batch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """VACUUM writes a copy of the whole file: past some megabytes into the system's folder for temporary files."""
+    """VACUUM writes a copy of the whole file, above some megabytes into the system's temporary directory."""
     seen: list[tuple[int, int]] = []
 
-    def forget(connection: sqlite3.Connection) -> tuple[str, ...]:
-        connection.execute("PRAGMA secure_delete = OFF")  # as it is where SQLite was built like that
+    def turn_off_secure_delete(connection: sqlite3.Connection) -> tuple[str, ...]:
+        connection.execute("PRAGMA secure_delete = OFF")  # the default of some builds of SQLite
         return ()
 
-    def look(connection: sqlite3.Connection) -> bool:
+    def check_pragmas(connection: sqlite3.Connection) -> bool:
         (overwrites,) = connection.execute("PRAGMA secure_delete").fetchone()
         (where,) = connection.execute("PRAGMA temp_store").fetchone()
         seen.append((overwrites, where))
         return checkpoint(connection)
 
-    monkeypatch.setattr(erasing, "read_receivers", forget)
-    monkeypatch.setattr(emptying, "checkpoint", look)
-    erase(ours)
-    assert seen == [(1, 2)]  # yes, and in memory
+    monkeypatch.setattr(wipe, "read_receivers", turn_off_secure_delete)
+    monkeypatch.setattr(emptying, "checkpoint", check_pragmas)
+    erase(dirs)
+    assert seen == [(1, 2)]  # true, and in memory
 
 
-def test_an_upload_in_flight_is_told_at_once(ours: Home, batch: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_running_upload_is_reported_before_waiting(dirs: Home, batch: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
     waits: list[tuple[str, float]] = []
 
-    def note(path: str, timeout_s: float) -> Any:
+    def note_hold(path: str, timeout_s: float) -> Any:
         waits.append((os.path.basename(path), timeout_s))
         return hold(path, timeout_s)
 
-    monkeypatch.setattr(erasing, "hold", note)
-    monkeypatch.setattr(erasing, "UPLOAD_WAIT_S", 0.05)
-    with hold(ours.upload_lock, 1), pytest.raises(Busy):
-        erase(ours, on_wait=lambda: waits.append(("told", 0)))
-    assert waits == [("upload.lock", 0), ("told", 0), ("upload.lock", 0.05)]
+    monkeypatch.setattr(wipe, "hold", note_hold)
+    monkeypatch.setattr(wipe, "UPLOAD_WAIT_S", 0.05)
+    with hold(dirs.upload_lock, 1), pytest.raises(Busy):
+        erase(dirs, on_wait=lambda: waits.append(("on_wait", 0)))
+    assert waits == [("upload.lock", 0), ("on_wait", 0), ("upload.lock", 0.05)]

@@ -1,4 +1,4 @@
-"""Many kinds of process at one spool: threads, forks, spawned and killed ones, several interpreters, a first time."""
+"""Many processes share one spool: threads, forks, spawned and killed ones, several interpreters, first records."""
 
 import os
 import signal
@@ -9,13 +9,13 @@ from collections.abc import Callable
 import pytest
 
 from deepchecks_telemetry.spool.files.paths import Home
-from deepchecks_telemetry.spool.stats import read_accounts, read_waiting
+from deepchecks_telemetry.spool.stats import read_accounts, read_unsent
 
 Run = Callable[..., str]
 RECORD = "from deepchecks_telemetry.spool import record; assert record('run-check')\n"
 forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 
-# The parent lets go of the spool, a stranger opens and closes it as the last one, and only then the child goes on.
+# The parent closes the spool, another process opens and closes it as the last one, and then the child continues.
 ORPHAN = """
 import os, subprocess, sys
 from deepchecks_telemetry.spool import record
@@ -46,16 +46,16 @@ with sqlite3.connect(sys.argv[1]) as connection:
 connection.close()
 """
 
-# The child is forked while other threads are at it: no lock that one of them holds may reach the child.
+# The child is forked while other threads record; it must not inherit a lock that one of them holds.
 CROWD = """
 import filelock  # what a thread imports during a fork, CPython's own hooks stumble over
 import os, threading, warnings
 from deepchecks_telemetry.spool import record
 warnings.simplefilter("ignore")
-told, done = [], threading.Event()
+results, done = [], threading.Event()
 def work():
     while not done.is_set():
-        told.append(record("run-check"))
+        results.append(record("run-check"))
 threads = [threading.Thread(target=work) for _ in range(3)]
 for thread in threads: thread.start()
 children = []
@@ -68,10 +68,10 @@ try:
 finally:
     done.set()
     for thread in threads: thread.join()
-print(told.count(True), sum(children))
+print(results.count(True), sum(children))
 """
 
-# A fork that Python does not know of, as an embedding server makes it.
+# A fork outside Python, as in a server that embeds it.
 UNSEEN = """
 import ctypes, os, time
 from deepchecks_telemetry.spool import record
@@ -79,13 +79,13 @@ assert record("run-check")
 pid = ctypes.PyDLL(None).fork()
 if pid == 0:
     started = time.monotonic()
-    told = [record("run-suite") for _ in range(3)]
-    os._exit(not all(told) or time.monotonic() - started > 0.5)
+    results = [record("run-suite") for _ in range(3)]
+    os._exit(not all(results) or time.monotonic() - started > 0.5)
 assert os.waitpid(pid, 0)[1] == 0
 assert record("run-check")
 """
 
-# Another thread is inside SQLite, as in a fold on a slow disk, for longer than a fork waits for it.
+# Another thread is inside SQLite for longer than a fork waits, as in a fold on a slow disk.
 INSIDE = """
 import os, sys, threading, time, warnings
 from deepchecks_telemetry.spool import record
@@ -128,7 +128,7 @@ if __name__ == "__main__":
     assert record("run-check")
 """
 
-# All of them have everything loaded and stand at the barrier: a read that ends when the test lets go.
+# All of them have imported everything and wait at a barrier, a read that the test ends.
 STARTERS = """
 import filelock, os, sys
 from deepchecks_telemetry.spool.consent import resource as environment
@@ -146,74 +146,70 @@ print([os.waitpid(pid, 0)[1] for pid in pids].count(0))
 
 
 def counts(home: Home) -> dict[str, int]:
-    return {waiting.event: waiting.count for waiting in read_waiting(home)}
+    return {waiting.event: waiting.count for waiting in read_unsent(home)}
 
 
 @forks
-def test_a_forked_childs_events_outlive_its_parents_connection(ours: Home, run: Run) -> None:
-    """SQLite's count of locks crosses a fork, the locks do not: a stranger's last close would delete the WAL."""
-    run(ORPHAN, ours.spool, STRANGER)
-    assert counts(ours) == {"run-check": 1, "run-suite": 6}
+def test_a_forked_childs_events_survive_its_parents_connection(dirs: Home, run: Run) -> None:
+    """A fork copies SQLite's count of locks but not the locks, so another process's last close would delete the WAL."""
+    run(ORPHAN, dirs.spool, STRANGER)
+    assert counts(dirs) == {"run-check": 1, "run-suite": 6}
 
 
 @forks
-def test_a_child_that_is_forked_among_threads_records_and_never_hangs(ours: Home, run: Run) -> None:
-    told, children = map(int, run(CROWD).split())
-    assert counts(ours) == {"run-check": told, "run-suite": children}
-    assert 36 <= children <= 45  # a child whose fork waited in vain for a thread inside SQLite records nothing
-    assert read_accounts(ours).balance == 0
+def test_a_child_forked_beside_threads_records_and_does_not_hang(dirs: Home, run: Run) -> None:
+    results, children = map(int, run(CROWD).split())
+    assert counts(dirs) == {"run-check": results, "run-suite": children}
+    assert 36 <= children <= 45  # a child whose fork timed out waiting for a thread inside SQLite records nothing
+    assert read_accounts(dirs).balance == 0
 
 
 @forks
-def test_a_child_that_is_forked_while_another_thread_is_inside_sqlite_records_nothing_and_ends(
-    ours: Home, run: Run
-) -> None:
+def test_a_child_forked_while_a_thread_is_inside_sqlite_records_nothing(dirs: Home, run: Run) -> None:
     run(INSIDE)
-    assert counts(ours) == {"run-check": 2}
+    assert counts(dirs) == {"run-check": 2}
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs a C library in which fork can be called like this")
-def test_a_child_of_a_fork_that_python_does_not_see_records_and_harms_nothing(ours: Home, run: Run) -> None:
+def test_a_child_of_a_fork_outside_python_records_and_harms_nothing(dirs: Home, run: Run) -> None:
     run(UNSEEN)
-    assert counts(ours) == {"run-check": 2, "run-suite": 3}
-    assert read_accounts(ours).balance == 0
+    assert counts(dirs) == {"run-check": 2, "run-suite": 3}
+    assert read_accounts(dirs).balance == 0
 
 
 @pytest.mark.parametrize("method", ["spawn", *(["fork", "forkserver"] if hasattr(os, "fork") else [])])
-def test_workers_of_every_kind_record(ours: Home, run: Run, method: str, tmp_path: "os.PathLike[str]") -> None:
+def test_workers_of_every_start_method_record(dirs: Home, run: Run, method: str, tmp_path: "os.PathLike[str]") -> None:
     script = os.path.join(tmp_path, "pool.py")
     with open(script, "w", encoding="utf-8") as file:
         file.write(POOL)
     done = subprocess.run([sys.executable, script, method], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (0, "")
-    assert counts(ours) == {"run-check": 2, "run-suite": 3}
+    assert counts(dirs) == {"run-check": 2, "run-suite": 3}
 
 
 @pytest.mark.parametrize("end", ["os._exit(0)", "os.kill(os.getpid(), signal.SIGKILL)", "sys.exit(0)", "os.abort()"])
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
-def test_what_was_acknowledged_outlives_every_end_of_its_process(ours: Home, end: str) -> None:
+def test_acknowledged_events_survive_every_kind_of_exit(dirs: Home, end: str) -> None:
     code = f"import os, resource, signal, sys\nresource.setrlimit(resource.RLIMIT_CORE, (0, 0))\n{RECORD}{end}"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60).returncode
     assert ended in (0, -signal.SIGKILL, -signal.SIGABRT)
-    assert counts(ours) == {"run-check": 1}
+    assert counts(dirs) == {"run-check": 1}
 
 
 def test_interpreters_of_several_versions_share_one_spool(
-    ours: Home, run: Run, pythons: list[str], sources: str
+    dirs: Home, run: Run, pythons: list[str], sources: str
 ) -> None:
     if len(pythons) < 2:
-        pytest.skip("only one Python of ours is found here")
+        pytest.skip("only one supported Python is installed")
     for python in pythons * 2:
         run(RECORD, python=python, PYTHONPATH=sources)
-    found = {waiting.environment.python_version: waiting.count for waiting in read_waiting(ours)}
+    found = {waiting.environment.python_version: waiting.count for waiting in read_unsent(dirs)}
     assert set(found.values()) == {2}
     assert len(found) == len(pythons)
 
 
 @forks
-def test_a_hundred_first_times_at_once_make_one_spool_and_lose_nothing_that_was_acknowledged(
-    ours: Home, pythons: list[str], sources: str
-) -> None:
+def test_a_hundred_simultaneous_first_records_create_one_spool(dirs: Home, pythons: list[str], sources: str) -> None:
     share = -(-100 // len(pythons))
     barrier, release = os.pipe()
     environ = os.environ | {"PYTHONPATH": sources}
@@ -227,13 +223,11 @@ def test_a_hundred_first_times_at_once_make_one_spool_and_lose_nothing_that_was_
     for starter in starters:
         assert starter.stdout is not None
         assert starter.stdout.readline() == "ready\n"
-    assert not os.path.exists(ours.state)
+    assert not os.path.exists(dirs.state)
     os.close(release)
-    told = [int(starter.communicate(timeout=60)[0]) for starter in starters]
-    books = read_accounts(ours)
-    assert (books.pending, books.dropped, books.balance) == (sum(told), {}, 0)
-    assert (
-        sum(told) > 0
-    )  # how many: one that finds the spool made waits 80 ms for a hundred others, and drops its event
-    assert min(os.listdir(ours.state)) == "spool.db"
-    assert not [name for name in os.listdir(ours.state) if name.startswith("spool.db.")]
+    results = [int(starter.communicate(timeout=60)[0]) for starter in starters]
+    stats = read_accounts(dirs)
+    assert (stats.pending, stats.dropped, stats.balance) == (sum(results), {}, 0)
+    assert sum(results) > 0  # not all: with a spool, a process waits only 80 ms for the others, then drops
+    assert min(os.listdir(dirs.state)) == "spool.db"
+    assert not [name for name in os.listdir(dirs.state) if name.startswith("spool.db.")]

@@ -1,4 +1,4 @@
-"""Upkeep: who reads or changes the books finds them migrated, and what was put aside is back; not so the host."""
+"""Commands find a spool migrated, with quarantined copies recovered; the host does neither."""
 
 import os
 import time
@@ -14,9 +14,9 @@ from deepchecks_telemetry.spool.errors import Damaged
 from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.spool.files.quarantine import SETTLED_S, quarantine, quarantined
 from deepchecks_telemetry.spool.files.regular import file_id
-from deepchecks_telemetry.spool.recovery import maintenance as upkeep
-from deepchecks_telemetry.spool.recovery.maintenance import kept_up
-from deepchecks_telemetry.spool.stats import read_accounts, read_waiting
+from deepchecks_telemetry.spool.recovery import maintenance
+from deepchecks_telemetry.spool.recovery.maintenance import with_maintenance
+from deepchecks_telemetry.spool.stats import read_accounts, read_unsent
 
 Run = Callable[..., str]
 Sql = Callable[..., list[Any]]
@@ -24,7 +24,7 @@ RECORD = "import os; from deepchecks_telemetry.spool import record; assert recor
 
 
 class Clock:
-    """In place of the module `time`: a clock that stands still, and somebody who waits without waiting."""
+    """Replaces the module `time`: the clock stands still, and `sleep` returns immediately."""
 
     monotonic = staticmethod(time.monotonic)
 
@@ -39,44 +39,42 @@ class Clock:
         self.waits.append(seconds)
 
 
-def test_nothing_is_made_where_there_is_nothing(ours: Home) -> None:
-    assert kept_up(ours, lambda: "told") == "told"
-    assert not os.path.exists(ours.state)
+def test_without_a_spool_nothing_is_created(dirs: Home) -> None:
+    assert with_maintenance(dirs, lambda: "result") == "result"
+    assert not os.path.exists(dirs.state)
 
 
-def test_a_copy_is_brought_back_before_a_batch_is_sealed(
-    ours: Home, run: Run, render: Callable[[str, list[Row]], bytes]
+def test_a_copy_is_salvaged_before_a_batch_is_sealed(
+    dirs: Home, run: Run, render: Callable[[str, list[Row]], bytes]
 ) -> None:
     run(RECORD)
-    quarantine(ours, file_id(ours.spool))
-    assert seal(ours, render)
-    assert (read_accounts(ours).sealed, quarantined(ours)) == (1, [])
+    quarantine(dirs, file_id(dirs.spool))
+    assert seal(dirs, render)
+    assert (read_accounts(dirs).sealed, quarantined(dirs)) == (1, [])
 
 
-def test_a_copy_is_left_alone_until_nobody_can_acknowledge_a_record_in_it(
-    ours: Home, run: Run, monkeypatch: pytest.MonkeyPatch
+def test_a_copy_is_salvaged_only_after_the_last_acknowledgement(
+    dirs: Home, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run(RECORD)
-    quarantine(ours, file_id(ours.spool))
+    quarantine(dirs, file_id(dirs.spool))
     clock = Clock(time.time())
-    monkeypatch.setattr(upkeep, "time", clock)
-    assert read_accounts(ours).recorded == 1
+    monkeypatch.setattr(maintenance, "time", clock)
+    assert read_accounts(dirs).recorded == 1
     (wait,) = clock.waits
     assert 0 < wait <= SETTLED_S
 
 
-def test_a_clock_that_jumped_back_costs_one_wait_and_no_more(
-    ours: Home, run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_clock_that_jumped_back_costs_one_wait(dirs: Home, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     run(RECORD)
-    quarantine(ours, file_id(ours.spool))
+    quarantine(dirs, file_id(dirs.spool))
     clock = Clock(time.time() - 1e8)
-    monkeypatch.setattr(upkeep, "time", clock)
-    assert read_accounts(ours).recorded == 1
+    monkeypatch.setattr(maintenance, "time", clock)
+    assert read_accounts(dirs).recorded == 1
     assert clock.waits == [SETTLED_S]
 
 
-def test_damage_that_the_act_itself_meets_is_mended_once(ours: Home) -> None:
+def test_damage_met_by_the_act_is_recovered_once(dirs: Home) -> None:
     assert record("run-check")
     met: list[int] = []
 
@@ -84,16 +82,16 @@ def test_damage_that_the_act_itself_meets_is_mended_once(ours: Home) -> None:
         met.append(1)
         if len(met) == 1:
             raise Damaged("for once")
-        return "told"
+        return "result"
 
-    assert kept_up(ours, act) == "told"
+    assert with_maintenance(dirs, act) == "result"
 
     def hopeless() -> None:
         met.append(1)
         raise Damaged("again")
 
     with pytest.raises(Damaged):
-        kept_up(ours, hopeless)
+        with_maintenance(dirs, hopeless)
     assert len(met) == 4
 
 
@@ -108,30 +106,30 @@ def test_damage_that_the_act_itself_meets_is_mended_once(ours: Home) -> None:
         "INSERT INTO batches (state, sealed_at, rows, events, sha256) VALUES ('sealed', 1, 'a', 1, '')",
     ],
 )
-def test_a_page_of_another_table_is_damage_though_no_tree_is_broken(ours: Home, sql: Sql, statement: str) -> None:
+def test_a_page_of_another_table_is_damage(dirs: Home, sql: Sql, statement: str) -> None:
     assert record("run-check")
     sql(statement)
     sql("PRAGMA wal_checkpoint(TRUNCATE)")
-    books = read_accounts(ours)
-    assert (books.pending, books.balance) == (1, 0)
+    stats = read_accounts(dirs)
+    assert (stats.pending, stats.balance) == (1, 0)
     assert sql("SELECT count(*) FROM salvaged") == [(1,)]
-    assert sum(waiting.count for waiting in read_waiting(ours)) == 1
+    assert sum(waiting.count for waiting in read_unsent(dirs)) == 1
 
 
-def test_the_host_neither_migrates_nor_salvages(ours: Home, run: Run, sql: Sql) -> None:
+def test_the_host_neither_migrates_nor_salvages(dirs: Home, run: Run, sql: Sql) -> None:
     run(RECORD)
     sql("PRAGMA user_version = 1000")
-    quarantine(ours, file_id(ours.spool))
+    quarantine(dirs, file_id(dirs.spool))
     run(
         "import sys; from deepchecks_telemetry.spool import record; assert record('run-check')\n"
         "assert not {'sqlite_utils', 'deepchecks_telemetry.spool.recovery.recover'} & set(sys.modules)"
     )
-    assert len(quarantined(ours)) == 1
+    assert len(quarantined(dirs)) == 1
 
 
-def test_a_foreign_file_that_looks_like_a_copy_does_not_stop_anybody(ours: Home) -> None:
+def test_a_foreign_file_with_the_name_of_a_copy_is_ignored(dirs: Home) -> None:
     assert record("run-check")
-    Path(ours.spool + ".damaged-by hand").write_bytes(os.urandom(3000))
-    os.utime(ours.spool + ".damaged-by hand", (0, 0))
-    assert read_accounts(ours).recorded == 1
-    assert quarantined(ours) == []
+    Path(dirs.spool + ".damaged-by hand").write_bytes(os.urandom(3000))
+    os.utime(dirs.spool + ".damaged-by hand", (0, 0))
+    assert read_accounts(dirs).recorded == 1
+    assert quarantined(dirs) == []

@@ -1,4 +1,4 @@
-"""Quarantine: a damaged spool is put aside under the lock, counting goes on at once, and no lease is overrun."""
+"""A damaged spool is renamed under the lock, recording continues immediately, and no lease is exceeded."""
 
 import os
 import signal
@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 
 from deepchecks_telemetry.spool import record
-from deepchecks_telemetry.spool.db import connection as db
+from deepchecks_telemetry.spool.db import connection as db_connection
 from deepchecks_telemetry.spool.db.connection import opened
 from deepchecks_telemetry.spool.db.create import create
 from deepchecks_telemetry.spool.errors import Damaged, Unusable
 from deepchecks_telemetry.spool.files.lock import hold
 from deepchecks_telemetry.spool.files.paths import Home
-from deepchecks_telemetry.spool.files.quarantine import MOST, SETTLED_S, quarantine, quarantined
+from deepchecks_telemetry.spool.files.quarantine import MAX_QUARANTINED, SETTLED_S, quarantine, quarantined
 from deepchecks_telemetry.spool.files.regular import file_id
 from deepchecks_telemetry.spool.recording import writer
 from deepchecks_telemetry.spool.stats import read_accounts
@@ -28,113 +28,111 @@ Run = Callable[..., str]
 Sql = Callable[..., list[Any]]
 
 
-def ruin(ours: Home, octets: bytes = b"no database at all" * 100) -> None:
-    """In a process of its own would be the same: nobody here has the spool open."""
-    with open(ours.spool, "r+b") as file:
+def damage(dirs: Home, octets: bytes = b"no database at all" * 100) -> None:
+    """Overwrite bytes; this process does not have the spool open, so its locks are not affected."""
+    with open(dirs.spool, "r+b") as file:
         file.truncate(0)
         file.write(octets)
 
 
 @pytest.mark.parametrize("octets", [b"", b"Dear diary", b"SQLite format 3\0" + bytes(84), os.urandom(5000)])
-def test_the_record_that_meets_the_damage_is_stored(ours: Home, run: Run, octets: bytes) -> None:
+def test_the_record_that_finds_the_damage_is_stored(dirs: Home, run: Run, octets: bytes) -> None:
     run("from deepchecks_telemetry.spool import record; assert record('run-check')")
-    ruin(ours, octets)
-    os.unlink(ours.spool + "-wal")
+    damage(dirs, octets)
+    os.unlink(dirs.spool + "-wal")
     assert record("run-suite")
-    assert len(quarantined(ours)) == 1
-    with opened(ours) as connection:
+    assert len(quarantined(dirs)) == 1
+    with opened(dirs) as connection:
         assert connection.execute("SELECT count(*) FROM events").fetchone() == (1,)
 
 
-def test_a_spool_that_was_emptied_is_quarantined_and_counting_goes_on(ours: Home, run: Run) -> None:
-    """SQLite would delete its WAL: an empty database has none."""
+def test_an_emptied_spool_is_quarantined_and_recording_continues(dirs: Home, run: Run) -> None:
+    """SQLite would delete its WAL, because an empty database has none."""
     run("import os; from deepchecks_telemetry.spool import record; assert record('run-check'); os._exit(0)")
-    os.truncate(ours.spool, 0)
+    os.truncate(dirs.spool, 0)
     assert record("run-suite")
-    assert (read_accounts(ours).pending, read_accounts(ours).balance) == (1, 0)
+    assert (read_accounts(dirs).pending, read_accounts(dirs).balance) == (1, 0)
 
 
-def test_a_schema_in_no_alphabet_is_damage_too(ours: Home, run: Run, sql: Sql) -> None:
-    """SQLite quotes it in its message, which Python then cannot decode: an error that is none of SQLite's."""
+def test_an_undecodable_schema_is_damage(dirs: Home, run: Run, sql: Sql) -> None:
+    """SQLite quotes it in its message, which Python cannot decode; the error is not one of sqlite3's."""
     run("from deepchecks_telemetry.spool import record; assert record('run-check')")
     sql("PRAGMA wal_checkpoint(TRUNCATE)")
-    octets = Path(ours.spool).read_bytes()
+    octets = Path(dirs.spool).read_bytes()
     broken = octets.replace(b"talliestallies", b"t\xe4lliestallies").replace(b"tallies (name", b"tallies ?name")
     assert len(broken) == len(octets)
-    Path(ours.spool).write_bytes(broken)
+    Path(dirs.spool).write_bytes(broken)
     assert record("run-suite")
-    assert len(quarantined(ours)) == 1
-    assert (read_accounts(ours).pending, read_accounts(ours).balance) == (1, 0)
+    assert len(quarantined(dirs)) == 1
+    assert (read_accounts(dirs).pending, read_accounts(dirs).balance) == (1, 0)
 
 
-def test_a_reader_that_meets_the_damage_puts_it_aside_and_reads_the_new_one(ours: Home, run: Run) -> None:
+def test_a_reader_that_finds_damage_quarantines_it_and_reads_the_new_spool(dirs: Home, run: Run) -> None:
     run("from deepchecks_telemetry.spool import record; assert record('run-check')")
-    ruin(ours)
-    with pytest.raises(Damaged), opened(ours):
+    damage(dirs)
+    with pytest.raises(Damaged), opened(dirs):
         pass
-    assert len(quarantined(ours)) == 1
-    assert not os.path.lexists(ours.spool)
-    assert read_accounts(ours).balance == 0
+    assert len(quarantined(dirs)) == 1
+    assert not os.path.lexists(dirs.spool)
+    assert read_accounts(dirs).balance == 0
 
 
-def test_only_the_file_that_was_found_damaged_is_put_aside(ours: Home) -> None:
+def test_only_the_damaged_file_is_quarantined(dirs: Home) -> None:
     assert record("run-check")
-    seen = file_id(ours.spool)
+    seen = file_id(dirs.spool)
     assert seen is not None
-    quarantine(ours, (seen[0], seen[1] + 1))
-    quarantine(ours, None)
-    assert quarantined(ours) == []
+    quarantine(dirs, (seen[0], seen[1] + 1))
+    quarantine(dirs, None)
+    assert quarantined(dirs) == []
     assert record("run-check")
 
 
-def test_a_disk_that_damages_every_new_spool_is_not_filled_with_copies(ours: Home) -> None:
-    for _ in range(MOST):
-        create(ours, 1.0)
-        quarantine(ours, file_id(ours.spool))
-    create(ours, 1.0)
+def test_a_disk_that_damages_every_new_spool_is_not_filled_with_copies(dirs: Home) -> None:
+    for _ in range(MAX_QUARANTINED):
+        create(dirs, 1.0)
+        quarantine(dirs, file_id(dirs.spool))
+    create(dirs, 1.0)
     with pytest.raises(Unusable, match="damaged repeatedly"):
-        quarantine(ours, file_id(ours.spool))
-    assert len(quarantined(ours)) == MOST
-    ruin(ours)
+        quarantine(dirs, file_id(dirs.spool))
+    assert len(quarantined(dirs)) == MAX_QUARANTINED
+    damage(dirs)
     assert not record("run-check")
 
 
-def test_a_wal_whose_renaming_was_cut_short_follows_its_spool(
-    ours: Home, run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_wal_that_was_not_renamed_follows_its_spool(dirs: Home, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     run("import os; from deepchecks_telemetry.spool import record; assert record('run-check'); os._exit(0)")
-    assert os.path.getsize(ours.spool + "-wal")
-    os.rename(ours.spool, ours.spool + ".damaged-1")  # and here the process was killed
+    assert os.path.getsize(dirs.spool + "-wal")
+    os.rename(dirs.spool, dirs.spool + ".damaged-1")  # and then the process was killed
     assert record("run-suite")
-    assert os.path.getsize(ours.spool + ".damaged-1-wal")
-    books = read_accounts(ours)
-    assert (books.pending, books.dropped, books.balance) == (2, {}, 0)
+    assert os.path.getsize(dirs.spool + ".damaged-1-wal")
+    stats = read_accounts(dirs)
+    assert (stats.pending, stats.dropped, stats.balance) == (2, {}, 0)
 
 
-def test_a_stray_wal_without_a_copy_is_not_played_into_the_new_spool(ours: Home) -> None:
-    os.makedirs(ours.state, mode=0o700)
-    Path(ours.spool + "-wal").write_bytes(os.urandom(3000))
+def test_an_orphan_wal_is_not_applied_to_the_new_spool(dirs: Home) -> None:
+    os.makedirs(dirs.state, mode=0o700)
+    Path(dirs.spool + "-wal").write_bytes(os.urandom(3000))
     assert record("run-check")
-    assert read_accounts(ours).recorded == 1
+    assert read_accounts(dirs).recorded == 1
 
 
 @pytest.mark.parametrize("salvaged", [False, True])
-def test_quarantined_and_unreadable_copies_obey_disable(ours: Home, run: Run, sql: Sql, salvaged: bool) -> None:
+def test_disable_removes_quarantined_and_unreadable_copies(dirs: Home, run: Run, sql: Sql, salvaged: bool) -> None:
     run("from deepchecks_telemetry.spool import record; assert record('run-check')")
     ((mark,),) = sql("SELECT installation FROM spool")
-    ruin(ours, b"a page that still holds " + mark.encode())
+    damage(dirs, b"a page that still holds " + mark.encode())
     assert record("run-check")
     if salvaged:
-        assert read_accounts(ours).recorded == 1
-        assert os.path.exists(ours.spool + ".unreadable")
-    assert find_residue_elsewhere(ours, mark)
-    erase(ours)
-    assert find_residue_elsewhere(ours, mark) == []
-    assert not [name for name in os.listdir(ours.state) if name.startswith("spool.db.")]
+        assert read_accounts(dirs).recorded == 1
+        assert os.path.exists(dirs.spool + ".unreadable")
+    assert find_residue_in_another_process(dirs, mark)
+    erase(dirs)
+    assert find_residue_in_another_process(dirs, mark) == []
+    assert not [name for name in os.listdir(dirs.state) if name.startswith("spool.db.")]
 
 
-def find_residue_elsewhere(ours: Home, mark: str) -> list[str]:
-    """By another process: this one has the spool open."""
+def find_residue_in_another_process(dirs: Home, mark: str) -> list[str]:
+    """In another process, because this one has the spool open."""
     code = (
         "import sys; from deepchecks_telemetry.spool.files.paths import find_home\n"
         "from deepchecks_telemetry.spool.wipe import find_residue\n"
@@ -144,14 +142,14 @@ def find_residue_elsewhere(ours: Home, mark: str) -> list[str]:
     return done.stdout.split()
 
 
-# Stops itself after it has looked at the spool and before it inserts, and says afterwards what it was told.
+# Stops itself between the check of the spool and the insert, and afterwards prints the result of record().
 STALLED = """
 import dataclasses, os, signal, sys, time
 from deepchecks_telemetry.spool import record
 from deepchecks_telemetry.spool.recording import record as recording
 assert record("run-check")
 watch = recording._writer._watch
-look_at = watch.next_look = time.monotonic() + float(sys.argv[1])
+look_at = watch.next_check = time.monotonic() + float(sys.argv[1])
 session = recording._writer._session
 class Stopped:
     def execute(self, statement, values):
@@ -170,25 +168,25 @@ os._exit(0)
 
 @pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="this system cannot stop a process")
 @pytest.mark.parametrize(
-    ("lease_s", "salvaged", "told", "stored"),
+    ("lease_s", "salvaged", "printed", "stored"),
     [
-        ("60", False, ["1", "1"], 3),  # within its lease: acknowledged, and found by the salvage, which comes later
-        ("0.01", False, ["0", "1"], 3),  # the lease is over: not acknowledged, and found all the same
-        ("0.01", True, ["0", "1"], 2),  # not acknowledged, and the salvage was faster
+        ("60", False, ["1", "1"], 3),  # within the lease it is acknowledged, and found by the later salvage
+        ("0.01", False, ["0", "1"], 3),  # after the lease it is not acknowledged, but found
+        ("0.01", True, ["0", "1"], 2),  # not acknowledged, and the salvage was first
     ],
 )
-def test_a_writer_that_stalls_while_the_spool_is_put_aside_acknowledges_nothing_that_is_lost(
-    ours: Home, lease_s: str, salvaged: bool, told: list[str], stored: int
+def test_a_writer_that_stalls_during_a_quarantine_acknowledges_nothing_lost(
+    dirs: Home, lease_s: str, salvaged: bool, printed: list[str], stored: int
 ) -> None:
     with subprocess.Popen([sys.executable, "-c", STALLED, lease_s], stdout=subprocess.PIPE, text=True) as writer:
         assert os.WIFSTOPPED(os.waitpid(writer.pid, os.WUNTRACED)[1])
-        quarantine(ours, file_id(ours.spool))
+        quarantine(dirs, file_id(dirs.spool))
         if salvaged:
-            assert read_accounts(ours).recorded == 1
+            assert read_accounts(dirs).recorded == 1
         writer.send_signal(signal.SIGCONT)
-        assert writer.communicate(timeout=60)[0].split() == told
-    books = read_accounts(ours)
-    assert (books.pending, books.balance) == (stored, 0)
+        assert writer.communicate(timeout=60)[0].split() == printed
+    stats = read_accounts(dirs)
+    assert (stats.pending, stats.balance) == (stored, 0)
 
 
 def test_a_lease_is_a_small_part_of_the_wait_before_a_salvage() -> None:
@@ -197,25 +195,23 @@ def test_a_lease_is_a_small_part_of_the_wait_before_a_salvage() -> None:
     assert SETTLED_S >= 50 * LEASE_S
 
 
-def test_a_connection_that_may_mix_the_old_file_with_the_new_wal_is_not_used(
-    ours: Home, run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The old file is open, and before its WAL is, another process has put it aside and recorded into a new spool."""
+def test_a_connection_to_a_replaced_file_is_not_used(dirs: Home, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After the old file was opened, and before its WAL, another process quarantines it and records into a new one."""
     assert record("run-check")
-    configure = db._configure
+    configure = db_connection._configure
 
     def replaced(connection: Any, home: Home) -> None:
-        monkeypatch.setattr(db, "_configure", configure)
-        quarantine(ours, file_id(ours.spool))
+        monkeypatch.setattr(db_connection, "_configure", configure)
+        quarantine(dirs, file_id(dirs.spool))
         run("import os; from deepchecks_telemetry.spool import record; assert record('run-suite'); os._exit(0)")
         configure(connection, home)
 
-    monkeypatch.setattr(db, "_configure", replaced)
+    monkeypatch.setattr(db_connection, "_configure", replaced)
     monkeypatch.setattr(writer, "DEADLINE_S", 10.0)  # another interpreter starts meanwhile
     close_our_own()
     assert record("run-check")
-    books = read_accounts(ours)
-    assert (books.pending, books.dropped, books.balance) == (3, {}, 0)
+    stats = read_accounts(dirs)
+    assert (stats.pending, stats.dropped, stats.balance) == (3, {}, 0)
 
 
 def close_our_own() -> None:
@@ -224,8 +220,8 @@ def close_our_own() -> None:
     recording.close()
 
 
-def test_a_file_that_another_process_took_away_meanwhile_is_no_reason_to_rest(
-    ours: Home, monkeypatch: pytest.MonkeyPatch
+def test_a_file_that_another_process_renamed_does_not_cause_a_back_off(
+    dirs: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from deepchecks_telemetry.spool.recording import descriptors
 
@@ -233,25 +229,23 @@ def test_a_file_that_another_process_took_away_meanwhile_is_no_reason_to_rest(
     close_our_own()
     open_numbers = descriptors.open_numbers
 
-    def too_late() -> frozenset[int]:
+    def quarantine_meanwhile() -> frozenset[int]:
         monkeypatch.setattr(descriptors, "open_numbers", open_numbers)
-        quarantine(ours, file_id(ours.spool))
+        quarantine(dirs, file_id(dirs.spool))
         return open_numbers()
 
-    monkeypatch.setattr(descriptors, "open_numbers", too_late)
+    monkeypatch.setattr(descriptors, "open_numbers", quarantine_meanwhile)
     assert record("run-check")
     assert record("run-check")
 
 
-def test_while_the_lock_is_held_a_damaged_spool_is_not_put_aside_and_nobody_waits_for_ever(
-    ours: Home, run: Run
-) -> None:
+def test_a_damaged_spool_is_not_quarantined_while_the_lock_is_held(dirs: Home, run: Run) -> None:
     run("from deepchecks_telemetry.spool import record; assert record('run-check')")
-    ruin(ours)
-    with hold(ours.lock, 1.0):
+    damage(dirs)
+    with hold(dirs.lock, 1.0):
         done: list[bool] = []
         thread = threading.Thread(target=lambda: done.append(record("run-suite")))
         thread.start()
         thread.join(10)
         assert done == [False]
-    assert quarantined(ours) == []
+    assert quarantined(dirs) == []

@@ -1,4 +1,4 @@
-"""Salvage: what a damaged spool still holds comes back once, what it does not is counted as lost."""
+"""What can be read of a damaged spool is recovered once, and the rest is counted as lost."""
 
 import os
 import sqlite3
@@ -19,41 +19,40 @@ from deepchecks_telemetry.spool.errors import Unusable
 from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.spool.files.quarantine import quarantine, quarantined
 from deepchecks_telemetry.spool.files.regular import file_id
-from deepchecks_telemetry.spool.recovery import damaged_copy
-from deepchecks_telemetry.spool.recovery import maintenance as upkeep
-from deepchecks_telemetry.spool.recovery.damaged_copy import NOWHERE, last_credible
+from deepchecks_telemetry.spool.recovery import damaged_copy, maintenance
+from deepchecks_telemetry.spool.recovery.damaged_copy import UNKNOWN_ENVIRONMENT, last_credible
 from deepchecks_telemetry.spool.recovery.recover import salvage
-from deepchecks_telemetry.spool.stats import read_accounts, read_waiting
+from deepchecks_telemetry.spool.stats import read_accounts, read_unsent
 
 Run = Callable[..., str]
 Sql = Callable[..., list[Any]]
 Render = Callable[[str, list[Row]], bytes]
 
-# A process that leaves its WAL behind, as a killed one does: events in the WAL, counts in the file.
+# A process that leaves its WAL, like a killed one: events in the WAL, counts in the file.
 FILL = """
 import os
 from deepchecks_telemetry.spool.files.paths import find_home
 from deepchecks_telemetry.spool import record
-from deepchecks_telemetry.spool.db.compaction import tidy
+from deepchecks_telemetry.spool.db.compaction import compact
 from deepchecks_telemetry.spool.db.connection import opened
 assert all(record("run-check") for _ in range(50))
 with opened(find_home()) as connection:
-    tidy(find_home(), connection)
+    compact(find_home(), connection)
 assert all(record("run-suite") for _ in range(30))
 os._exit(0)
 """
 
 
 @pytest.fixture(autouse=True)
-def _nobody_else_is_at_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(upkeep, "SETTLED_S", 0.0)
+def _no_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(maintenance, "SETTLED_S", 0.0)
 
 
 @pytest.fixture
-def filled(ours: Home, run: Run) -> Home:
-    """A spool with 50 folded events and 30 raw ones, the latter in its WAL, that nobody has open."""
+def filled(dirs: Home, run: Run) -> Home:
+    """A spool with 50 folded events and 30 raw ones in its WAL, which no process has open."""
     run(FILL)
-    return ours
+    return dirs
 
 
 def overwrite(path: str, at: int, octets: bytes) -> None:
@@ -67,37 +66,37 @@ def root_of(sql: Sql, name: str) -> int:
     return PAGE_BYTES * (int(page) - 1)
 
 
-def put_all_aside(ours: Home) -> None:
-    quarantine(ours, file_id(ours.spool))
+def quarantine_all(dirs: Home) -> None:
+    quarantine(dirs, file_id(dirs.spool))
 
 
-def counts(ours: Home) -> dict[str, int]:
+def counts(dirs: Home) -> dict[str, int]:
     found: Counter[str] = Counter()
-    for waiting in read_waiting(ours):
+    for waiting in read_unsent(dirs):
         found[waiting.event] += waiting.count
     return dict(found)
 
 
-def test_of_a_whole_spool_that_was_put_aside_everything_comes_back(ours: Home, sql: Sql, render: Render) -> None:
+def test_everything_in_an_intact_copy_is_recovered(dirs: Home, sql: Sql, render: Render) -> None:
     for name in ("run-check", "run-suite", "run-suite"):
         assert record(name)
-        assert seal(ours, render)
-        (batch,) = batches(ours, states=("sealed",))
-        settle(ours, batch, Disposition(BatchState({"run-check": "delivered"}.get(name, "parked")), "told"))
+        assert seal(dirs, render)
+        (batch,) = batches(dirs, states=("sealed",))
+        settle(dirs, batch, Disposition(BatchState({"run-check": "delivered"}.get(name, "parked")), "a test"))
     assert all(record("run-check") for _ in range(5))
     sql("INSERT INTO tallies VALUES ('dropped:busy', 3)")
-    before, ledger, waiting = read_accounts(ours), batches(ours), read_waiting(ours)
+    before, ledger, waiting = read_accounts(dirs), batches(dirs), read_unsent(dirs)
     assert before.balance == 0
-    put_all_aside(ours)
-    assert read_accounts(ours) == before
-    assert batches(ours) == ledger
-    assert read_waiting(ours) == waiting
+    quarantine_all(dirs)
+    assert read_accounts(dirs) == before
+    assert batches(dirs) == ledger
+    assert read_unsent(dirs) == waiting
     assert sql("SELECT saved, lost FROM salvaged") == [(11, 0)]
-    assert quarantined(ours) == []
+    assert quarantined(dirs) == []
 
 
-def test_a_copy_is_brought_back_once_whatever_happens_to_its_removal(filled: Home, sql: Sql) -> None:
-    put_all_aside(filled)
+def test_a_copy_is_salvaged_once_even_if_it_is_not_removed(filled: Home, sql: Sql) -> None:
+    quarantine_all(filled)
     (copy,) = quarantined(filled)
     octets = {suffix: Path(copy + suffix).read_bytes() for suffix in ("", "-wal")}
     assert counts(filled) == {"run-check": 50, "run-suite": 30}
@@ -111,41 +110,41 @@ def test_a_damaged_index_loses_no_row(filled: Home, sql: Sql) -> None:
     overwrite(filled.spool, root_of(sql, "sqlite_autoindex_environments_1"), os.urandom(PAGE_BYTES))
     assert record("run-check")
     assert counts(filled) == {"run-check": 51, "run-suite": 30}
-    books = read_accounts(filled)
-    assert (books.dropped, books.balance) == ({}, 0)
+    stats = read_accounts(filled)
+    assert (stats.dropped, stats.balance) == ({}, 0)
 
 
-@pytest.mark.parametrize("place", [0, 16, 28, 100, 103, 150, 400, 900])
-def test_a_spool_whose_schema_is_broken_is_kept_apart_and_counting_goes_on(filled: Home, place: int) -> None:
-    overwrite(filled.spool, place, b"\xff\xf5\xa7")
+@pytest.mark.parametrize("offset", [0, 16, 28, 100, 103, 150, 400, 900])
+def test_a_spool_with_a_broken_schema_is_kept_and_recording_continues(filled: Home, offset: int) -> None:
+    overwrite(filled.spool, offset, b"\xff\xf5\xa7")
     Path(filled.spool + "-wal").write_bytes(b"")
-    put_all_aside(filled)
+    quarantine_all(filled)
     assert read_accounts(filled).balance == 0
     assert record("run-suite")
     assert counts(filled)["run-suite"] >= 1
     assert quarantined(filled) == []
 
 
-def test_an_event_whose_environment_is_lost_is_counted_as_from_anywhere(filled: Home, sql: Sql) -> None:
+def test_an_event_without_its_environment_gets_the_unknown_one(filled: Home, sql: Sql) -> None:
     sql("PRAGMA wal_checkpoint(TRUNCATE)")
     overwrite(filled.spool, root_of(sql, "environments"), bytes(PAGE_BYTES))
-    put_all_aside(filled)
-    found = read_waiting(filled)
+    quarantine_all(filled)
+    found = read_unsent(filled)
     assert sum(waiting.count for waiting in found) == 80
-    assert {tuple(waiting.environment) for waiting in found} == {tuple(NOWHERE)}
+    assert {tuple(waiting.environment) for waiting in found} == {tuple(UNKNOWN_ENVIRONMENT)}
     assert read_accounts(filled).balance == 0
 
 
-def test_what_is_lost_is_counted_and_the_books_balance(filled: Home, sql: Sql) -> None:
+def test_lost_events_are_counted_and_the_sums_agree(filled: Home, sql: Sql) -> None:
     sql("PRAGMA wal_checkpoint(TRUNCATE)")
     overwrite(filled.spool, root_of(sql, "folded"), os.urandom(PAGE_BYTES))
-    put_all_aside(filled)
-    books = read_accounts(filled)
-    assert (books.recorded, books.pending, books.dropped, books.balance) == (80, 30, {"damage": 50}, 0)
+    quarantine_all(filled)
+    stats = read_accounts(filled)
+    assert (stats.recorded, stats.pending, stats.dropped, stats.balance) == (80, 30, {"damage": 50}, 0)
     assert sql("SELECT saved, lost FROM salvaged") == [(30, 50)]
 
 
-def test_what_is_no_database_is_kept_apart_and_not_read_again(filled: Home) -> None:
+def test_a_file_that_is_not_a_database_is_kept_and_not_read_again(filled: Home) -> None:
     Path(filled.spool).write_text("Dear diary")
     os.unlink(filled.spool + "-wal")
     assert record("run-suite")
@@ -156,62 +155,62 @@ def test_what_is_no_database_is_kept_apart_and_not_read_again(filled: Home) -> N
 
 @pytest.mark.parametrize("state", ["sealed", "parked", "exported"])
 @pytest.mark.parametrize("attempts", [0, 1])
-def test_only_a_batch_that_nobody_can_know_is_sealed_anew_when_its_bytes_are_broken(
-    ours: Home, sql: Sql, render: Render, state: str, attempts: int
+def test_only_a_batch_that_was_never_tried_is_sealed_again(
+    dirs: Home, sql: Sql, render: Render, state: str, attempts: int
 ) -> None:
     assert record("run-check")
-    assert seal(ours, render)
+    assert seal(dirs, render)
     sql("UPDATE batches SET packed = x'1f8b', state = ?, attempts = ?", state, attempts)
-    put_all_aside(ours)
-    books = read_accounts(ours)
-    anew = attempts == 0 and state != "exported"
-    assert (books.pending, books.dropped, books.balance) == (int(anew), {} if anew else {"damage": 1}, 0)
-    assert books.batches == 0
+    quarantine_all(dirs)
+    stats = read_accounts(dirs)
+    again = attempts == 0 and state != "exported"
+    assert (stats.pending, stats.dropped, stats.balance) == (int(again), {} if again else {"damage": 1}, 0)
+    assert stats.batches == 0
 
 
-def test_a_dropped_export_comes_back_and_a_late_receipt_still_counts(ours: Home, sql: Sql, render: Render) -> None:
+def test_a_dropped_export_is_recovered_for_a_late_receipt(dirs: Home, sql: Sql, render: Render) -> None:
     assert record("run-check")
-    assert seal(ours, render)
+    assert seal(dirs, render)
     sql("UPDATE batches SET packed = x'', state = 'dropped'")
     sql("INSERT INTO tallies VALUES ('dropped:unsettled', 1)")
-    put_all_aside(ours)
-    books = read_accounts(ours)
-    assert (books.exported, books.dropped, books.balance) == (0, {"unsettled": 1}, 0)
-    (batch,) = batches(ours)
-    assert settle(ours, batch, Disposition(BatchState.DELIVERED, "from a receipt"), reschedule=False)
-    books = read_accounts(ours)
-    assert (books.delivered, books.dropped, books.balance) == (1, {}, 0)
+    quarantine_all(dirs)
+    stats = read_accounts(dirs)
+    assert (stats.exported, stats.dropped, stats.balance) == (0, {"unsettled": 1}, 0)
+    (batch,) = batches(dirs)
+    assert settle(dirs, batch, Disposition(BatchState.DELIVERED, "from a receipt"), reschedule=False)
+    stats = read_accounts(dirs)
+    assert (stats.delivered, stats.dropped, stats.balance) == (1, {}, 0)
 
 
 @pytest.mark.parametrize(
     ("column", "value"), [("endpoint", b"\xff\xfe"), ("tried_at", "soon"), ("state", "lost"), ("events", 2**50)]
 )
-def test_a_batch_with_a_value_that_is_not_ours_does_not_come_back(
-    ours: Home, sql: Sql, render: Render, column: str, value: Any
+def test_a_batch_with_an_invalid_value_is_not_recovered(
+    dirs: Home, sql: Sql, render: Render, column: str, value: Any
 ) -> None:
     assert record("run-check")
-    assert seal(ours, render)
+    assert seal(dirs, render)
     sql(f"UPDATE batches SET {column} = ?, attempts = 1", value)
-    put_all_aside(ours)
-    assert batches(ours) == []
-    assert read_accounts(ours).balance == 0
+    quarantine_all(dirs)
+    assert batches(dirs) == []
+    assert read_accounts(dirs).balance == 0
 
 
-def test_free_text_has_no_way_back_in(ours: Home, sql: Sql) -> None:
+def test_free_text_is_not_recovered(dirs: Home, sql: Sql) -> None:
     assert record("run-check")
     sql("INSERT INTO tallies VALUES ('dropped:by Jane Doe', 2), ('dropped:busy', 1)")
     sql("UPDATE spool SET installation = 'Jane Doe'")
     sql("INSERT INTO environments VALUES (9, 'a', 'b', 'c', 'd', 'e', 'f', 'Jane Doe')")
     sql("INSERT INTO folded VALUES (20500, 1, 9, 5)")
-    put_all_aside(ours)
-    books = read_accounts(ours)
-    assert books.dropped == {"busy": 1}
-    assert books.installation_id != "Jane Doe"
-    assert not [waiting for waiting in read_waiting(ours) if "Jane Doe" in waiting.environment]
+    quarantine_all(dirs)
+    stats = read_accounts(dirs)
+    assert stats.dropped == {"busy": 1}
+    assert stats.installation_id != "Jane Doe"
+    assert not [waiting for waiting in read_unsent(dirs) if "Jane Doe" in waiting.environment]
 
 
-def test_a_full_disk_is_not_a_reason_to_give_a_row_up(filled: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    put_all_aside(filled)
+def test_a_full_disk_loses_no_row(filled: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    quarantine_all(filled)
     with monkeypatch.context() as patch:
 
         def full(*_: object, **__: object) -> None:
@@ -224,8 +223,8 @@ def test_a_full_disk_is_not_a_reason_to_give_a_row_up(filled: Home, monkeypatch:
     assert counts(filled) == {"run-check": 50, "run-suite": 30}
 
 
-def test_a_crash_in_the_middle_of_a_salvage_brings_back_nothing(filled: Home) -> None:
-    put_all_aside(filled)
+def test_a_crash_during_a_salvage_adds_nothing(filled: Home) -> None:
+    quarantine_all(filled)
     (copy,) = quarantined(filled)
     from deepchecks_telemetry.spool.db.create import create
 
@@ -242,5 +241,5 @@ def test_a_crash_in_the_middle_of_a_salvage_brings_back_nothing(filled: Home) ->
     ("ids", "last"),
     [([], 0), ([7], 7), ([5_000_000, 5_000_001], 5_000_001), ([1, 2, 3, 2**39], 3), ([1, 90_000], 90_000)],
 )
-def test_an_id_that_a_flipped_bit_has_thrown_far_ahead_is_no_count(ids: list[int], last: int) -> None:
+def test_an_id_far_ahead_is_not_the_count(ids: list[int], last: int) -> None:
     assert last_credible(ids) == last

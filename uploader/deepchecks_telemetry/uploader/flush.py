@@ -125,7 +125,7 @@ def _queue(home: Home, *, parked: bool, exported: bool, clock: Clock) -> Iterato
 def _fresh(home: Home, clock: Clock) -> Iterator[Batch]:
     yield from batches(home, states=(BatchState.SEALED,))
     full, looked = True, False
-    while full and seal(home, render, looked=looked, clock=clock):
+    while full and seal(home, render, already_checked=looked, clock=clock):
         looked = True
         for batch in batches(home, states=(BatchState.SEALED,)):
             full = batch.rows == MAX_ROWS

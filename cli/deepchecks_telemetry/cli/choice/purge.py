@@ -60,9 +60,9 @@ def _echo_report(report: dict[str, Any]) -> None:
 
 
 def _remove(home: Home) -> tuple[list[str], list[str]]:
-    paths = [path for place in home.places for path in (*_state(place), *_config(place), *_ledger(place))]
+    paths = [path for place in home.with_default for path in (*_state(place), *_config(place), *_ledger(place))]
     removed, left = remove_files(paths)
-    for place in home.places:
+    for place in home.with_default:
         for folder in (place.state, os.path.dirname(_ledger(place)[0])):
             with suppress(OSError):  # it contains a file of another program
                 os.rmdir(folder)

@@ -11,7 +11,7 @@ from deepchecks_telemetry.cli.errors import CliError
 from deepchecks_telemetry.cli.output import count_text
 from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.spool.files.residue import find_residue
-from deepchecks_telemetry.spool.wipe import Erased, erase_places
+from deepchecks_telemetry.spool.wipe import Erased, erase_all
 
 SETTINGS = ("endpoint", "notice", "told")  # files in a user's configuration, beside the mode
 
@@ -23,19 +23,19 @@ def echo_wait() -> None:
 
 def wipe_user(home: Home, *, on_wait: Callable[[], None] = lambda: None) -> dict[str, Any]:
     """Write the choice off and wipe, as the user of this process; returns the report that `disable --json` prints."""
-    results = erase_places(home, on_wait=on_wait)
+    results = erase_all(home, on_wait=on_wait)
     scanned, residue = find_residue(home, [marker for result in results for marker in result.markers])
     return {
         "sending": sending_after_disable(home),
-        "off": [result.place.mode for result in results],
-        "wiped": [result.place.state for result in results],
+        "off": [result.home.mode for result in results],
+        "wiped": [result.home.state for result in results],
         "removed": _count(results),
         "removed_files": [path for result in results for path in result.removed],
         "left": [path for result in results for path in result.left],
-        "kept_settings": [path for result in results for path in _settings(result.place)],
+        "kept_settings": [path for result in results for path in _settings(result.home)],
         "already_delivered": sum(result.before.delivered for result in results),
         "delivered_to": sorted({url for result in results for url in result.receivers}),
-        "carried_away": [path for result in results for path in result.carried],
+        "carried_away": [path for result in results for path in result.exports_left],
         "scanned": scanned,
         "residue": residue,
     }

@@ -14,7 +14,7 @@ from deepchecks_telemetry.spool.consent.decision import OFF, decide
 from deepchecks_telemetry.spool.db.schema import FINAL, UNSETTLED, BatchState
 from deepchecks_telemetry.spool.errors import Damaged
 from deepchecks_telemetry.spool.files.paths import Home
-from deepchecks_telemetry.spool.stats import Waiting, read_waiting
+from deepchecks_telemetry.spool.stats import UnsentCount, read_unsent
 from deepchecks_telemetry.uploader.flush import seal_next
 
 DAY_NS = 86_400 * 10**9
@@ -61,7 +61,7 @@ def read_page_data(home: Home, *, clock: Callable[[], float] = time.time) -> Pag
     """Read all of it; pending counts are sealed first, as `preview` does, so the next request is the one to be sent."""
     sealed = _seal(home)
     status, answers = read_status(home)
-    unsent = map(_count, read_waiting(home))
+    unsent = map(_count, read_unsent(home))
     ledger = tuple(Entry(batch, _body(batch)) for batch in _batches(home))
     others = (count for entry in ledger for count in _counts(entry))
     return PageData(
@@ -75,7 +75,7 @@ def read_page_data(home: Home, *, clock: Callable[[], float] = time.time) -> Pag
 
 
 def _seal(home: Home) -> Batch | None:
-    return seal_next(home) if decide(home).mode != OFF and read_waiting(home) else None
+    return seal_next(home) if decide(home).mode != OFF and read_unsent(home) else None
 
 
 def _batches(home: Home) -> list[Batch]:
@@ -85,7 +85,7 @@ def _batches(home: Home) -> list[Batch]:
         return []
 
 
-def _count(row: Waiting) -> Count:
+def _count(row: UnsentCount) -> Count:
     return Count(row.day, row.event, row.environment, row.count, row.state)
 
 

@@ -11,7 +11,7 @@ from deepchecks_telemetry.cli.output import escape_control_chars
 from deepchecks_telemetry.cli.page.data import read_page_data
 from deepchecks_telemetry.cli.page.page import frame, page
 from deepchecks_telemetry.spool.files.paths import Home, find_home
-from deepchecks_telemetry.spool.files.residue import PAGE, make_page_folder
+from deepchecks_telemetry.spool.files.residue import PAGE, make_page_directory
 
 
 class View(click.Command):
@@ -63,7 +63,7 @@ def render(home: Home, *, notebook: bool = False) -> str:
 
 def _write(home: Home, document: str) -> str:
     # Beside the spool, so that `disable` finds it; without a spool, in a temporary directory, so that none is created.
-    folder = home.state if os.path.isdir(home.state) else make_page_folder()
+    folder = home.state if os.path.isdir(home.state) else make_page_directory()
     path = os.path.join(folder, PAGE)
     if os.path.lexists(path):
         os.unlink(path)

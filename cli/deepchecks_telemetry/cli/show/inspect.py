@@ -9,7 +9,7 @@ from deepchecks_telemetry.cli.output import day_text, echo_json, echo_table, esc
 from deepchecks_telemetry.cli.show.query import read_events, run_query
 from deepchecks_telemetry.spool.catalogue import FIELDS, Environment
 from deepchecks_telemetry.spool.files.paths import find_home
-from deepchecks_telemetry.spool.stats import Waiting, read_waiting
+from deepchecks_telemetry.spool.stats import UnsentCount, read_unsent
 
 ENVIRONMENT = "deepchecks, system, python, runtime"
 
@@ -37,10 +37,10 @@ def inspect(*, raw: bool, sql: str | None, as_json: bool) -> None:
     elif sql is not None:
         _echo_rows(run_query(home, sql), as_json=as_json)
     else:
-        _echo_counts(read_waiting(home), as_json=as_json)
+        _echo_counts(read_unsent(home), as_json=as_json)
 
 
-def _echo_counts(counts: list[Waiting], *, as_json: bool) -> None:
+def _echo_counts(counts: list[UnsentCount], *, as_json: bool) -> None:
     if as_json:
         echo_json([_count_dict(row) for row in counts])
         return
@@ -49,7 +49,7 @@ def _echo_counts(counts: list[Waiting], *, as_json: bool) -> None:
     _echo_table(headers, rows, "Nothing is pending.")
 
 
-def _count_dict(row: Waiting) -> dict[str, object]:
+def _count_dict(row: UnsentCount) -> dict[str, object]:
     environment = row.environment._asdict()
     return {"day": day_text(row.day), "event": row.event, **environment, "count": row.count, "state": row.state}
 

@@ -9,7 +9,7 @@ from deepchecks_telemetry.cli.output import escape_control_chars
 from deepchecks_telemetry.cli.show.sent import echo_body
 from deepchecks_telemetry.spool.consent.decision import OFF, decide
 from deepchecks_telemetry.spool.files.paths import find_home
-from deepchecks_telemetry.spool.stats import read_waiting
+from deepchecks_telemetry.spool.stats import read_unsent
 from deepchecks_telemetry.uploader.flush import seal_next
 from deepchecks_telemetry.uploader.plan.decision import Command
 from deepchecks_telemetry.uploader.plan.facts import plan_upload
@@ -33,7 +33,7 @@ def preview() -> None:
     if decision.mode == OFF:
         remedy = instruction(change_mode(decision.decided_by))
         raise CliError(f"Telemetry is off, decided by {decision.decided_by}. {remedy}")
-    unsent = read_waiting(home)
+    unsent = read_unsent(home)
     batch = seal_next(home) if unsent else None
     if batch is not None:
         echo_body(batch)

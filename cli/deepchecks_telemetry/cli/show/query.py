@@ -10,7 +10,7 @@ from deepchecks_telemetry.cli.errors import CliError
 from deepchecks_telemetry.spool.catalogue import EVENTS
 from deepchecks_telemetry.spool.db.connection import opened
 from deepchecks_telemetry.spool.files.paths import Home
-from deepchecks_telemetry.spool.recovery.maintenance import kept_up
+from deepchecks_telemetry.spool.recovery.maintenance import with_maintenance
 
 TIMEOUT_S = 20.0  # a reader prevents the WAL from being truncated
 STEPS = 10_000  # of SQLite's virtual machine, some milliseconds, between two checks of the clock
@@ -39,7 +39,7 @@ def run_query(home: Home, sql: str, *, timeout_s: float = TIMEOUT_S) -> list[dic
             return _run_query(connection, sql, time.monotonic() + timeout_s)
 
     try:
-        return kept_up(home, read)
+        return with_maintenance(home, read)
     except FileNotFoundError as error:
         raise CliError("There is no spool yet. It is created when the first event is recorded.") from error
 

@@ -1,7 +1,7 @@
-"""Every file that we wrote outside our own directories is listed before it exists, so that `disable` can remove it.
+"""Every file that we write outside our own directories is listed before it exists, so that `disable` can remove it.
 
-The list is a file beside the spool and not a table in it: it survives damage to the spool, and no database page keeps a
-path, which can name a project. It is read and written under `upload.lock` only.
+The list is a file beside the spool and not a table in it, because it must survive damage to the spool, and no database
+page may keep a path, which can name a project. It is read and written under `upload.lock` only.
 """
 
 import hashlib
@@ -17,16 +17,15 @@ from deepchecks_telemetry.spool.choice import write_private
 from deepchecks_telemetry.spool.errors import SpoolError, Unusable
 from deepchecks_telemetry.spool.files.lock import hold
 from deepchecks_telemetry.spool.files.paths import Home
-from deepchecks_telemetry.spool.files.regular import BESIDE, read_plain
+from deepchecks_telemetry.spool.files.regular import SIDE_SUFFIXES, read_plain
 
 LIST = "exports.jsonl"
 REMOVED, LEFT, MISSING = "removed", "left", "missing"
-MAX_LISTED = 10_000  # 27 years of one file a day, some 3 MB; of older files only the owner of the directory knows
+MAX_LISTED = 10_000  # 27 years of one file a day, some 3 MB; older files are no longer listed
 MAX_LIST_BYTES = 2**27  # 10,000 of the longest paths that Linux allows, each byte escaped
 LEDGER_LOCK_S = 1.0  # `deliver` holds the lock for as long as it sends
-
-PART = re.compile(r"\.[0-9a-f]{12}\.part")  # after the file's own name: what `uploader/offline/export.py` writes first
-BEGINNING = b'{"resourceLogs":[{"scopeLogs":['  # of a request of ours; the digest alone may be that of any file
+PART = re.compile(r"\.[0-9a-f]{12}\.part")  # the suffix of the file that `uploader/offline/export.py` writes first
+BEGINNING = b'{"resourceLogs":[{"scopeLogs":['  # of our requests; the digest alone could be that of any file
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +39,7 @@ class Export:
 
 @dataclass(frozen=True, slots=True)
 class Removed:
-    """Paths: `removed`; `left`, which was changed or cannot be removed; `missing`, which may be on a disk elsewhere."""
+    """Paths: `removed`; `left`, changed or not removable; `missing`, which may be on a disk that is not connected."""
 
     removed: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
@@ -48,7 +47,7 @@ class Removed:
 
 
 def find_ledger(home: Home) -> str:
-    """The courier's ledger: beside this user's own directories, because it is about other machines' batches."""
+    """The ledger of `deliver`; not in this user's state directory, because it is about batches of other machines."""
     return os.path.join(os.path.dirname(home.config), "courier", "ledger.db")
 
 
@@ -56,8 +55,8 @@ def list_export(home: Home, export: Export) -> None:
     """Add a file to the list before it is written; remove what a killed export left in the same directory."""
     listed = read_list(home)
     _remove_stale_parts(listed, os.path.dirname(export.path))
-    kept = [old for old in listed if not (_is_same(old, export) and not os.path.lexists(old.part))]
-    lines = [json.dumps(astuple(each)) + "\n" for each in [*kept, export][-MAX_LISTED:]]
+    kept = [old for old in listed if not (_is_same_file(old, export) and not os.path.lexists(old.part))]
+    lines = [json.dumps(astuple(entry)) + "\n" for entry in [*kept, export][-MAX_LISTED:]]
     write_private(_list_path(home), "".join(lines))
 
 
@@ -86,52 +85,52 @@ def _parse(line: str) -> Export | None:
     return export if is_text else None
 
 
-def _is_same(old: Export, new: Export) -> bool:
+def _is_same_file(old: Export, new: Export) -> bool:
     return (old.path, old.sha256) == (new.path, new.sha256)
 
 
 def _remove_stale_parts(listed: Sequence[Export], directory: str) -> None:
-    """One `listdir`, not a look at each of 10,000 paths on somebody's file server."""
+    """Remove temporary files of killed exports, with one `listdir` instead of 10,000 `stat` calls on a file server."""
     with suppress(OSError):
         names = set(os.listdir(directory))
         for export in listed:
-            here, name = os.path.split(export.part)
-            if here == directory and name in names and _is_part(export):
+            parent, name = os.path.split(export.part)
+            if parent == directory and name in names and _is_part(export):
                 with suppress(OSError):
                     os.unlink(export.part)
 
 
 def remove_exports(home: Home) -> Removed:
-    """Remove every export that is still ours, the courier's ledger, and last the list; the caller holds `upload.lock`.
+    """Remove every unchanged export, the ledger of `deliver`, and last the list; the caller holds `upload.lock`.
 
-    In this order, so that a `disable` that is killed finds the rest when it is run again.
+    In this order, so that after a `disable` that was killed the next one finds the rest.
     """
     try:
-        found = _remove_files(read_list(home))
+        results = _remove_files(read_list(home))
     except Unusable:
-        found = {_list_path(home): LEFT}
-    found |= _remove_ledger(find_ledger(home))
+        results = {_list_path(home): LEFT}
+    results |= _remove_ledger(find_ledger(home))
     for path in _list_files(home):
         if _unlink(path) == LEFT:
-            found[path] = LEFT
-    return Removed(*(tuple(path for path in found if found[path] == state) for state in (REMOVED, LEFT, MISSING)))
+            results[path] = LEFT
+    return Removed(*(tuple(path for path in results if results[path] == result) for result in (REMOVED, LEFT, MISSING)))
 
 
 def _list_files(home: Home) -> list[str]:
-    """The list, and what a crash left of writing it."""
+    """The list, and temporary files of it that a crash left."""
     names = os.listdir(home.state) if os.path.isdir(home.state) else []
     return [os.path.join(home.state, name) for name in names if name.startswith(LIST)]
 
 
 def _remove_files(exports: Sequence[Export]) -> dict[str, str]:
-    """A list that was edited can name any file: only what we alone name so, or has our bytes, is removed."""
-    found: dict[str, str] = {}
+    """Remove files by our temporary names, or with our content; an edited list can name any file."""
+    results: dict[str, str] = {}
     for export in exports:
         if _is_part(export) and os.path.lexists(export.part):
-            found[export.part] = _unlink(export.part)
-        if found.get(export.path) != REMOVED:
-            found[export.path] = _remove(export)
-    return found
+            results[export.part] = _unlink(export.part)
+        if results.get(export.path) != REMOVED:
+            results[export.path] = _remove(export)
+    return results
 
 
 def _remove(export: Export) -> str:
@@ -141,7 +140,7 @@ def _remove(export: Export) -> str:
         return MISSING
     except OSError:
         return LEFT
-    return _unlink(export.path) if _is_ours(export) else LEFT
+    return _unlink(export.path) if _has_our_content(export) else LEFT
 
 
 def _unlink(path: str) -> str:
@@ -153,8 +152,8 @@ def _unlink(path: str) -> str:
 
 
 def _remove_ledger(ledger: str) -> dict[str, str]:
-    """The ledger of `deliver`, unless one is running; its empty lock file stays, as those of the spool do."""
-    paths = [ledger + suffix for suffix in ("", *BESIDE) if os.path.lexists(ledger + suffix)]
+    """Remove the ledger of `deliver`, unless one is running; its empty lock file stays, like those of the spool."""
+    paths = [ledger + suffix for suffix in ("", *SIDE_SUFFIXES) if os.path.lexists(ledger + suffix)]
     if not paths:
         return {}
     try:
@@ -165,11 +164,11 @@ def _remove_ledger(ledger: str) -> dict[str, str]:
 
 
 def _is_part(export: Export) -> bool:
-    name, random = export.part[: len(export.path)], export.part[len(export.path) :]
-    return name == export.path and PART.fullmatch(random) is not None
+    path, suffix = export.part[: len(export.path)], export.part[len(export.path) :]
+    return path == export.path and PART.fullmatch(suffix) is not None
 
 
-def _is_ours(export: Export) -> bool:
+def _has_our_content(export: Export) -> bool:
     try:
         if not stat.S_ISREG(os.lstat(export.path).st_mode):
             return False

@@ -1,7 +1,7 @@
-"""Batches that are carried in files: each file is listed before it exists, so that `disable` can remove it.
+"""Exported batches are in a file that was listed before it existed, so that `disable` can remove it.
 
-The order is the guarantee: `register_export` (path and digest), then the file, then `mark_exported` (the state). After
-a crash between them the batches are still sealed, and a file that is carried all the same has the same uids.
+The order matters: `register_export` (path and digest), then the file, then `mark_exported` (the state). After a crash
+between them the batches are still sealed; if the file is delivered nevertheless, it has the same uids.
 """
 
 import sqlite3
@@ -16,17 +16,17 @@ from deepchecks_telemetry.spool.db.connection import BUSY_TIMEOUT_S, opened
 from deepchecks_telemetry.spool.db.schema import UNSETTLED, BatchState, in_states
 from deepchecks_telemetry.spool.files.paths import Home
 
-# For `export --again` and `flush --exported`. 1,000 events a day from 20 environments, exported daily, take 20 years to
-# fill it; together with all else the spool stays far below the size at which it is refused (64 MiB).
+# Exported batches are kept for `export --again` and `flush --exported`. 1,000 events a day from 20 environments,
+# exported daily, reach this in 20 years. The whole spool stays far below the size at which it is refused (64 MiB).
 MAX_UNSETTLED_BYTES = 16 * 2**20
-ROW_BYTES = 100  # of a row in the table `rows`, beside the bytes of its batch
+ROW_BYTES = 100  # of a row in the table `rows`, in addition to the bytes of its batch
 MAX_DROPPED = 10_000  # batches of which only the digest is kept, for a late receipt; 200 bytes each
 
 OPEN = "(SELECT epoch % 2 FROM spool) = 0"
 
 
 def register_export(home: Home, export: Export) -> bool:
-    """List a file that is about to be written; False, and nothing is listed, once `disable` has closed the fence.
+    """List a file that is about to be written; False without listing it if `disable` has closed the fence.
 
     The caller holds `upload.lock`, for which `disable` waits before it removes the listed files.
     """
@@ -40,9 +40,9 @@ def register_export(home: Home, export: Export) -> bool:
 def mark_exported(
     home: Home, chosen: Sequence[Batch], endpoint: str | None = None, *, clock: Callable[[], float] = time.time
 ) -> Sequence[Batch]:
-    """Mark batches as exported, and return those that were: none that was settled or wiped meanwhile.
+    """Mark batches as exported, and return those that were marked; one that was settled or wiped meanwhile is not.
 
-    `endpoint` is the configured one, where it is a directory. Where a person exported to is not kept in the spool.
+    `endpoint` is the configured endpoint if that is a directory. No other target of an export is stored in the spool.
     """
     with opened(home) as connection, writing(connection, monotonic() + BUSY_TIMEOUT_S):
         marked = [batch for batch in chosen if _mark(connection, batch, endpoint, int(clock()))]
@@ -60,7 +60,7 @@ def _mark(connection: sqlite3.Connection, batch: Batch, endpoint: str | None, no
 
 
 def prune_exports(connection: sqlite3.Connection) -> None:
-    """Drop the oldest exports past `MAX_UNSETTLED_BYTES`, where no receipt ever comes, and count them as dropped."""
+    """Drop the oldest exports beyond `MAX_UNSETTLED_BYTES`, in case no receipt ever comes, and count their events."""
     sizes = connection.execute(
         "SELECT id, events, coalesce(length(packed), 0) + ? * rows FROM batches WHERE state = ? ORDER BY id DESC",
         (ROW_BYTES, BatchState.EXPORTED),

@@ -1,4 +1,4 @@
-"""The bookkeeping around a request: which batch is next, that it is being tried, and what became of it."""
+"""Each batch is settled once: its attempt is noted before the request, and its new state and its counts after it."""
 
 import hashlib
 import sqlite3
@@ -14,19 +14,19 @@ from deepchecks_telemetry.spool.db.connection import BUSY_TIMEOUT_S, opened
 from deepchecks_telemetry.spool.db.schema import FINAL, STATES, UNSETTLED, BatchState, in_states
 from deepchecks_telemetry.spool.errors import Damaged
 from deepchecks_telemetry.spool.files.paths import Home
-from deepchecks_telemetry.spool.recovery.maintenance import kept_up
+from deepchecks_telemetry.spool.recovery.maintenance import with_maintenance
 
-LARGEST_BODY = 2**22  # bytes; 1,000 rows of 1,000 environments take 1 MB, and a few KB of gzip can be gigabytes
-GZIP = 31  # zlib's word for that format
+MAX_BODY_BYTES = 2**22  # bytes; 1,000 rows of 1,000 environments take 1 MB, and a few KB of gzip can be gigabytes
+GZIP_WBITS = 31  # zlib's code for the gzip format
 UNSETTLED_TALLY = "dropped:unsettled"
-KEPT = 20  # some 30 KB each at most: finished batches whose bytes stay to be looked at
+KEPT_BATCHES = 20  # settled batches whose bytes are kept for `sent`, some 30 KB each at most
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """One request: its number here, its state, its bytes, and what became of it. Times are Unix seconds.
+    """One request: its number in this spool, its state, its bytes, and the outcome. Times are Unix seconds.
 
-    `packed` is the body as gzip, frozen at sealing: what is sent is what is stored, also by a later zlib.
+    `packed` is the body as gzip, compressed at sealing, so that the stored bytes are sent, also with a later zlib.
     """
 
     id: int
@@ -44,9 +44,9 @@ class Batch:
 
     @property
     def body(self) -> bytes:
-        """The request's body before compression; `Damaged` where it is not what `sha256` is the digest of."""
+        """The request's body before compression; `Damaged` if its digest is not `sha256`."""
         try:
-            body = zlib.decompressobj(GZIP).decompress(self.packed, LARGEST_BODY)
+            body = zlib.decompressobj(GZIP_WBITS).decompress(self.packed, MAX_BODY_BYTES)
         except (zlib.error, TypeError):
             body = b""
         if hashlib.sha256(body).hexdigest() != self.sha256:
@@ -56,9 +56,9 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Disposition:
-    """What becomes of a batch after a try: its new state, why, how many rows were refused, when to try again.
+    """The result of a try: the batch's new state, the reason, how many rows were rejected, when to try again.
 
-    `retry_after` is the moment before which `host`, the receiver that was asked, is not to be called again.
+    `retry_after` is the moment before which `host`, the receiver, asked not to get another request.
     """
 
     state: BatchState
@@ -71,7 +71,7 @@ class Disposition:
 
 @dataclass(frozen=True, slots=True)
 class ScheduleState:
-    """What the next try's moment depends on: the installation, and how often a try failed."""
+    """What determines the time of the next try: the installation, and how many tries failed."""
 
     installation_id: str | None
     failures: int
@@ -81,7 +81,7 @@ _COLUMNS = ", ".join(column.name for column in fields(Batch))
 
 
 def batches(home: Home, *, states: tuple[str, ...] = STATES) -> list[Batch]:
-    """The ledger, oldest first: all of it, or what is in one of `states`."""
+    """The batches in one of `states`, oldest first."""
     marks = ", ".join("?" * len(states))
     query = f"SELECT {_COLUMNS} FROM batches WHERE state IN ({marks}) ORDER BY id"  # noqa: S608
 
@@ -89,11 +89,11 @@ def batches(home: Home, *, states: tuple[str, ...] = STATES) -> list[Batch]:
         with opened(home) as connection:
             return [Batch(id_, BatchState(state), *rest) for id_, state, *rest in connection.execute(query, states)]
 
-    return kept_up(home, read, reads=["batches"])
+    return with_maintenance(home, read, check_tables=["batches"])
 
 
 def read_schedule(home: Home) -> ScheduleState:
-    """One row: the books would count all that waits, before each of hundreds of batches."""
+    """Read one row; `read_accounts` would count all events, before each of hundreds of batches."""
     with opened(home) as connection:
         return ScheduleState(*connection.execute("SELECT installation, failures FROM spool").fetchone())
 
@@ -106,10 +106,10 @@ def mark_attempt(
     check: Callable[[], None] = lambda: None,
     clock: Callable[[], float] = time.time,
 ) -> bool:
-    """Note that `batch` is now being sent; False when it is no longer there to be sent, or `disable` was faster.
+    """Note that `batch` is now being sent; False if it was settled or wiped, or `disable` has closed the fence.
 
-    A batch whose bytes are not those that were sealed is parked instead: it is reported, and the others are sent.
-    `check` is called once the write lock is held, for which this may have waited; what it raises undoes the note.
+    A batch whose bytes are not those that were sealed is parked instead; it is reported, and the others are sent.
+    `check` is called when the write lock is held, for which this may have waited; if it raises, nothing is noted.
     """
     if park_if_damaged(home, batch):
         return False
@@ -124,7 +124,7 @@ def mark_attempt(
 
 
 def park_if_damaged(home: Home, batch: Batch) -> bool:
-    """Park a batch whose bytes are not those that were sealed; True when they are not."""
+    """Park a batch whose bytes are not those that were sealed; True if it was parked."""
     try:
         if batch.body:
             return False
@@ -134,63 +134,66 @@ def park_if_damaged(home: Home, batch: Batch) -> bool:
     return True
 
 
-def settle(home: Home, batch: Batch, found: Disposition, *, reschedule: bool = True) -> bool:
-    """Book what became of `batch`; False when it was already settled or wiped, and then nothing is changed.
+def settle(home: Home, batch: Batch, disposition: Disposition, *, reschedule: bool = True) -> bool:
+    """Store the result for `batch`; False without any change if it was already settled or wiped.
 
-    `reschedule=False`: it comes from a receipt, so the schedule of our own requests stays as it is.
+    `reschedule=False` is for a result from a receipt, which does not change the schedule of our own requests.
     """
     with opened(home) as connection, writing(connection, monotonic() + BUSY_TIMEOUT_S):
-        if not _is_open(connection, batch, found.state):
+        if not _is_open(connection, batch, disposition.state):
             return False
-        rejected = _rejected_events(connection, batch, found.rejected_rows)
+        rejected = _rejected_events(connection, batch, disposition.rejected_rows)
         connection.execute(
             "UPDATE batches SET state = ?, outcome = ?, rejected = ? WHERE id = ?",
-            (found.state, found.outcome, rejected, batch.id),
+            (disposition.state, disposition.outcome, rejected, batch.id),
         )
         if reschedule:
-            _schedule(connection, found)
-        if found.state in FINAL:
+            _schedule(connection, disposition)
+        if disposition.state in FINAL:
             _close(connection, batch, rejected)
         return True
 
 
 def _is_open(connection: sqlite3.Connection, batch: Batch, wanted: BatchState) -> bool:
-    """Whether the batch can get the wanted state; one that was dropped can still be settled by a late receipt."""
-    found = connection.execute("SELECT state FROM batches WHERE (id, sha256) = (?, ?)", (batch.id, batch.sha256))
-    (state,) = found.fetchone() or (None,)
+    """Whether the batch can get the wanted state; a dropped batch can still be settled by a late receipt."""
+    rows = connection.execute("SELECT state FROM batches WHERE (id, sha256) = (?, ?)", (batch.id, batch.sha256))
+    (state,) = rows.fetchone() or (None,)
     if state != BatchState.DROPPED:
         return state in UNSETTLED
-    return wanted in FINAL and _take_back(connection, batch.events)
+    return wanted in FINAL and _uncount_dropped(connection, batch.events)
 
 
-def _take_back(connection: sqlite3.Connection, events: int) -> bool:
-    """Its events are no longer counted as dropped."""
+def _uncount_dropped(connection: sqlite3.Connection, events: int) -> bool:
+    """Subtract events from those that are counted as dropped; False if there are fewer."""
     values = (events, UNSETTLED_TALLY, events)
-    taken = connection.execute("UPDATE tallies SET count = count - ? WHERE name = ? AND count >= ?", values)
+    updated = connection.execute("UPDATE tallies SET count = count - ? WHERE name = ? AND count >= ?", values)
     connection.execute("DELETE FROM tallies WHERE name = ? AND count = 0", (UNSETTLED_TALLY,))
-    return taken.rowcount == 1
+    return updated.rowcount == 1
 
 
 def _rejected_events(connection: sqlite3.Connection, batch: Batch, rows: int) -> int:
-    """A partial success says how many rows were refused, never which: all, or the fewest events that can be."""
+    """The number of rejected events: all of them if all rows were rejected, else as few as possible.
+
+    A partial success reports how many rows were rejected, but not which.
+    """
     if not rows:
         return 0
     if rows >= batch.rows:
         return batch.events
     counts = connection.execute("SELECT count FROM rows WHERE batch = ? ORDER BY count LIMIT ?", (batch.id, rows))
     fewest: int = sum(count for (count,) in counts)
-    return max(rows, fewest)  # of a dropped export the rows are gone
+    return max(rows, fewest)  # the rows of a dropped export are deleted
 
 
-def _schedule(connection: sqlite3.Connection, found: Disposition) -> None:
-    failed = found.state == BatchState.SEALED
+def _schedule(connection: sqlite3.Connection, disposition: Disposition) -> None:
+    failed = disposition.state == BatchState.SEALED
     connection.execute(
         "UPDATE spool SET failures = CASE WHEN ? THEN failures + 1 ELSE 0 END, next_upload = coalesce(?, next_upload)",
-        (failed, found.next_upload),
+        (failed, disposition.next_upload),
     )
-    connection.execute("DELETE FROM retry_after WHERE host = ?", (found.host,))
-    if found.retry_after is not None and found.host is not None:
-        connection.execute("INSERT INTO retry_after VALUES (?, ?)", (found.host, found.retry_after))
+    connection.execute("DELETE FROM retry_after WHERE host = ?", (disposition.host,))
+    if disposition.retry_after is not None and disposition.host is not None:
+        connection.execute("INSERT INTO retry_after VALUES (?, ?)", (disposition.host, disposition.retry_after))
 
 
 def _close(connection: sqlite3.Connection, batch: Batch, rejected: int) -> None:
@@ -201,5 +204,5 @@ def _close(connection: sqlite3.Connection, batch: Batch, rejected: int) -> None:
     connection.execute(
         f"DELETE FROM batches WHERE state IN {final} AND id NOT IN "  # noqa: S608
         f"(SELECT id FROM batches WHERE state IN {final} ORDER BY id DESC LIMIT ?)",
-        (KEPT,),
+        (KEPT_BATCHES,),
     )

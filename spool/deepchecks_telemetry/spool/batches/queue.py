@@ -1,6 +1,6 @@
-"""What an upload would find: how many events are in which state, and the moments that decide when it is tried.
+"""Reads how many events are in which state, and the times that decide when an upload is tried.
 
-Read with the connection that is already open, also in the host, so nothing heavy is imported here.
+The host calls it with its open connection, so nothing heavy is imported here.
 """
 
 import sqlite3
@@ -10,20 +10,20 @@ from typing import Any, NamedTuple
 from deepchecks_telemetry.spool.db.schema import UNSETTLED, BatchState, in_states
 
 DAY_S = 86_400
-PARKED_RETRY_S = 7 * DAY_S  # after it a parked batch is tried again: the receiver's settings may have been corrected
-MAX_PARKED = 8  # past them nothing more is sealed and counts go on being folded: years of 403 stay within bounds
-DAMAGED = "its bytes were changed"  # why a batch is parked that will never be sent: no try can change that
-DAYS_AHEAD = 2  # a day that is further ahead than this cannot be waited for: the clock was wrong
+PARKED_RETRY_S = 7 * DAY_S  # then a parked batch is tried again, because the receiver may have been corrected
+MAX_PARKED = 8  # then nothing more is sealed, only folded, so that years of responses with 403 stay within bounds
+DAMAGED = "its bytes were changed"  # the reason of a parked batch that is never tried again
+DAYS_AHEAD = 2  # counts of these days wait until the day has come; of a later day the clock was wrong
 
 BATCHES = ("parked_batches", "damaged_batches", "parked_lately")
 Execute = Callable[[str, tuple[object, ...]], sqlite3.Cursor]
 
 
 class Queue(NamedTuple):
-    """Events by state, and the moments (Unix seconds) that the spool keeps; all zero for a spool that was never used.
+    """Events by state, and the times (Unix seconds) that the spool stores; all zero for an unused spool.
 
-    `future` events are dated on a day that has not come: they are part of no batch yet. `damaged` batches are parked
-    ones whose bytes were changed; `parked_lately` counts those that were tried less than `PARKED_RETRY_S` ago.
+    `future` events have a day that has not come yet, so they are not sealed. `damaged_batches` are parked batches whose
+    bytes were changed; `parked_lately` are parked batches that were tried less than `PARKED_RETRY_S` ago.
     """
 
     pending: int = 0
@@ -42,7 +42,7 @@ class Queue(NamedTuple):
 
 
 def read_queue(execute: Execute, now: float) -> Queue:
-    """The queue at the moment `now` (Unix seconds)."""
+    """The queue at the time `now` (Unix seconds)."""
     epoch, due, endpoint = execute("SELECT epoch, next_upload, endpoint FROM spool", ()).fetchone()
     return Queue(
         *_read_counts(execute, int(now // DAY_S)),
@@ -55,7 +55,7 @@ def read_queue(execute: Execute, now: float) -> Queue:
 
 
 def is_future(day: int, today: int) -> bool:
-    """Whether a count of `day` is held back: the receiver would refuse it until that day has come."""
+    """Whether a count of `day` is held back, because the receiver would reject it until that day has come."""
     return today < day <= today + DAYS_AHEAD
 
 
@@ -73,32 +73,32 @@ def _read_counts(execute: Execute, today: int) -> tuple[int, int]:
 
 
 def _read_batches(execute: Execute, now: float) -> dict[str, Any]:
-    found: dict[str, Any] = dict.fromkeys((*UNSETTLED, *BATCHES), 0)
+    counts: dict[str, Any] = dict.fromkeys((*UNSETTLED, *BATCHES), 0)
     last = None
     query = "SELECT state, coalesce(outcome, '') = ?, events, tried_at FROM batches "
     query += f"WHERE state IN {in_states(*UNSETTLED)}"
     for state, broken, events, tried_at in execute(query, (DAMAGED,)):
-        found[state] += events
+        counts[state] += events
         if state == BatchState.PARKED:
-            found["parked_batches"] += 1
-            found["damaged_batches"] += broken
+            counts["parked_batches"] += 1
+            counts["damaged_batches"] += broken
             if not broken:
-                found["parked_lately"] += not is_stale(_integer(tried_at), now)
+                counts["parked_lately"] += not is_stale(_integer(tried_at), now)
                 last = max(last or 0, _integer(tried_at) or 0)
-    return found | {"last_parked_try": last}
+    return counts | {"last_parked_try": last}
 
 
 def is_stale(tried_at: int | None, now: float) -> bool:
-    """Whether a try is a week ago, or at a moment that a clock has jumped back from."""
+    """Whether a try is at least `PARKED_RETRY_S` ago, or in the future because the clock was set back."""
     return tried_at is None or not now - PARKED_RETRY_S < tried_at <= now + DAY_S
 
 
 def _read_retry_after(execute: Execute) -> dict[str, int]:
     try:
-        found = execute("SELECT host, until FROM retry_after", ()).fetchall()
+        rows = execute("SELECT host, until FROM retry_after", ()).fetchall()
     except sqlite3.OperationalError:  # a spool of an older version, which a host does not migrate
         return {}
-    return {host: until for host, until in found if isinstance(host, str) and isinstance(until, int)}
+    return {host: until for host, until in rows if isinstance(host, str) and isinstance(until, int)}
 
 
 def _integer(value: object) -> int | None:

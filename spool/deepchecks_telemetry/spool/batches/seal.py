@@ -1,6 +1,6 @@
-"""Sealing: what waits becomes one batch of rows, each with a `uid` that never changes again, and the bytes to send.
+"""Seals pending counts into a batch: rows with a `uid` each, and the bytes to send, which never change again.
 
-Whatever stands in the file, which may have been edited by hand, nothing outside the catalogue is sealed.
+Nothing outside the catalogue is sealed, even if the spool was edited by hand.
 """
 
 import gzip
@@ -12,25 +12,25 @@ from dataclasses import dataclass
 from uuid import uuid4
 
 from deepchecks_telemetry.spool.batches.queue import DAY_S, DAYS_AHEAD, MAX_PARKED
-from deepchecks_telemetry.spool.catalogue import LAST_DAY, NAMES, Environment, is_allowed, is_count, is_day
+from deepchecks_telemetry.spool.catalogue import EVENT_NAMES, LAST_DAY, Environment, is_allowed, is_count, is_day
 from deepchecks_telemetry.spool.db.busy import monotonic, writing
 from deepchecks_telemetry.spool.db.compaction import add_tally, checkpoint, fold
 from deepchecks_telemetry.spool.db.connection import opened
-from deepchecks_telemetry.spool.db.schema import PLACE, SELECT_STATE, BatchState, in_states, parse_state
+from deepchecks_telemetry.spool.db.schema import ENVIRONMENT_COLUMNS, SELECT_STATE, BatchState, in_states, parse_state
 from deepchecks_telemetry.spool.files.lock import hold
 from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.spool.identity import is_uuid
 from deepchecks_telemetry.spool.recording.watch import today
-from deepchecks_telemetry.spool.recovery.maintenance import NUMBERS, kept_up
+from deepchecks_telemetry.spool.recovery.maintenance import INTEGER_COLUMNS, with_maintenance
 
-MAX_ROWS = 1000  # of some 300 bytes each: far below the 1 MiB that receivers commonly take
+MAX_ROWS = 1000  # of some 300 bytes each, far below the 1 MiB that receivers commonly accept
 LOCK_S = 5.0
-YEAR = 365  # days after which nobody can join what an installation sends from then on with what it sent before
+YEAR = 365  # days after which an installation gets a new id, so that its later rows cannot be joined with earlier ones
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A sealed count: `day` is a UTC day since 1970-01-01, `uid` OpenTelemetry's key against duplicates."""
+    """A sealed count: `day` is a UTC day since 1970-01-01, `uid` is OpenTelemetry's `log.record.uid`."""
 
     uid: str
     day: int
@@ -40,40 +40,42 @@ class Row:
 
 
 Render = Callable[[str, list[Row]], bytes]
-Key = tuple[int, int, int, int]  # day, event, environment, and how often
+Key = tuple[int, int, int, int]  # day, event, environment, count
 
 
 def seal(
     home: Home,
     render: Render,
     *,
-    behind: bool = False,
-    looked: bool = False,
+    while_unsent: bool = False,
+    already_checked: bool = False,
     clock: Callable[[], float] = time.time,
 ) -> bool:
-    """Seal up to `MAX_ROWS` of the oldest counts, unless a batch still waits; True when a batch was made.
+    """Seal up to `MAX_ROWS` of the oldest counts; True if a batch was sealed.
 
-    `render(installation_id, rows)` gives the body that is stored with the batch; a retry sends the same bytes. With
-    `behind`, also where a batch waits: a file takes many. With `looked`, right after another batch, the rows that wait
-    are not looked through once more.
+    Nothing is sealed while another batch is sealed, or `MAX_PARKED` are parked, except with `while_unsent`, because a
+    file can contain many. `render(installation_id, rows)` returns the body that is stored with the batch; a retry sends
+    the same bytes. `already_checked` skips the check of the large tables, directly after another batch.
     """
-    reads = ["batches"] if looked else NUMBERS
-    return kept_up(home, lambda: _seal_under_lock(home, render, clock, behind=behind), reads=reads)
+    check_tables = ["batches"] if already_checked else INTEGER_COLUMNS
+    return with_maintenance(
+        home, lambda: _seal_under_lock(home, render, clock, while_unsent=while_unsent), check_tables=check_tables
+    )
 
 
-def _seal_under_lock(home: Home, render: Render, clock: Callable[[], float], *, behind: bool) -> bool:
+def _seal_under_lock(home: Home, render: Render, clock: Callable[[], float], *, while_unsent: bool) -> bool:
     with hold(home.lock, LOCK_S), opened(home, locked=True) as connection:
         with writing(connection, monotonic() + LOCK_S):
             fold(connection)
-            _book_far_future(connection, int(clock()))
-            made = (behind or not _waiting(connection)) and _seal(connection, render, int(clock()))
+            _redate_far_future(connection, int(clock()))
+            sealed = (while_unsent or not _is_blocked(connection)) and _seal(connection, render, int(clock()))
         checkpoint(connection)
-    return made
+    return sealed
 
 
-def _waiting(connection: sqlite3.Connection) -> bool:
-    waiting = in_states(BatchState.SEALED, BatchState.PARKED)
-    states = [state for (state,) in connection.execute(f"SELECT state FROM batches WHERE state IN {waiting}")]  # noqa: S608
+def _is_blocked(connection: sqlite3.Connection) -> bool:
+    unsent = in_states(BatchState.SEALED, BatchState.PARKED)
+    states = [state for (state,) in connection.execute(f"SELECT state FROM batches WHERE state IN {unsent}")]  # noqa: S608
     return BatchState.SEALED in states or len(states) >= MAX_PARKED
 
 
@@ -81,27 +83,29 @@ def _seal(connection: sqlite3.Connection, render: Render, now: int) -> bool:
     epoch, installation = parse_state(connection.execute(SELECT_STATE).fetchone())
     if epoch % 2 or installation is None:
         return False
-    places = _read_places(connection)
+    environments = _read_environments(connection)
     while keys := _take_oldest(connection, now // DAY_S):
-        known = [key for key in keys if _is_known(key, places)]
-        _discard(connection, (key for key in keys if not _is_known(key, places)))
+        known = [key for key in keys if _is_known(key, environments)]
+        _discard(connection, (key for key in keys if not _is_known(key, environments)))
         if known:
-            rows = [Row(str(uuid4()), day, NAMES[event], places[place], count) for day, event, place, count in known]
+            rows = [
+                Row(str(uuid4()), day, EVENT_NAMES[event], environments[number], n) for day, event, number, n in known
+            ]
             _store(connection, rows, known, render(_identify(connection, installation, now), rows), now)
             return True
     return False
 
 
-def _read_places(connection: sqlite3.Connection) -> dict[int, Environment]:
-    found = connection.execute(f"SELECT id, {PLACE} FROM environments")  # noqa: S608
-    return {place: Environment(*values) for place, *values in found if is_allowed(tuple(values))}
+def _read_environments(connection: sqlite3.Connection) -> dict[int, Environment]:
+    rows = connection.execute(f"SELECT id, {ENVIRONMENT_COLUMNS} FROM environments")  # noqa: S608
+    return {number: Environment(*values) for number, *values in rows if is_allowed(tuple(values))}
 
 
-def _book_far_future(connection: sqlite3.Connection, now: int) -> None:
-    """Count on today what a clock that stood more than `DAYS_AHEAD` ahead dated on a day that is too far to wait for.
+def _redate_far_future(connection: sqlite3.Connection, now: int) -> None:
+    """Move counts that are dated more than `DAYS_AHEAD` ahead to today; the clock was wrong when they were recorded.
 
-    A receiver refuses a record of the future for good. What is not a day stays as it is: it is dropped as unknown. A
-    clock that was never set says nothing about any day.
+    Receivers reject records of the future permanently. A value that is not a day is not changed, and is dropped as
+    unknown. Nothing is moved if the clock now was never set.
     """
     day = now // DAY_S
     if day != today(lambda: now):
@@ -117,7 +121,7 @@ def _book_far_future(connection: sqlite3.Connection, now: int) -> None:
 
 
 def _take_oldest(connection: sqlite3.Connection, day: int) -> list[Key]:
-    """Up to `MAX_ROWS` counts, but none of a day that has not come."""
+    """Remove and return up to `MAX_ROWS` counts, oldest first; none of a day that has not come."""
     keys = connection.execute(
         "SELECT day, event, environment, count FROM folded WHERE NOT (typeof(day) = 'integer' AND day BETWEEN ? AND ?) "
         "ORDER BY day, environment, event LIMIT ?",
@@ -127,10 +131,10 @@ def _take_oldest(connection: sqlite3.Connection, day: int) -> list[Key]:
     return keys
 
 
-def _is_known(key: Key, places: Container[int]) -> bool:
-    """Whether the catalogue names all of it; a day or a count that is none could be the bytes of a text."""
-    day, event, place, count = key
-    return is_day(day) and event in NAMES and place in places and is_count(count)
+def _is_known(key: Key, environments: Container[int]) -> bool:
+    """Whether all values are in the catalogue; an invalid day or count could be the bytes of a text."""
+    day, event, environment, count = key
+    return is_day(day) and event in EVENT_NAMES and environment in environments and is_count(count)
 
 
 def _discard(connection: sqlite3.Connection, keys: Iterable[Key]) -> None:
@@ -138,15 +142,15 @@ def _discard(connection: sqlite3.Connection, keys: Iterable[Key]) -> None:
 
 
 def _identify(connection: sqlite3.Connection, installation: str, now: int) -> str:
-    """The installation's id for this batch: another one after a year, and where a text stands that is none."""
+    """The installation's id for this batch: a new one after a year, or if the stored one is not valid."""
     day = today(lambda: now)
     (since,) = connection.execute("SELECT installed_day FROM spool").fetchone()
-    # A clock that was a year ahead when the id was given would keep it for two.
+    # `abs`, because an id that was created while the clock was a year ahead would otherwise be kept for two years.
     if is_uuid(installation) and is_day(since) and abs(day - since) < YEAR:
         return installation
-    another = str(uuid4())
-    connection.execute("UPDATE spool SET installation = ?, installed_day = ?", (another, day))
-    return another
+    new_id = str(uuid4())
+    connection.execute("UPDATE spool SET installation = ?, installed_day = ?", (new_id, day))
+    return new_id
 
 
 def _store(connection: sqlite3.Connection, rows: list[Row], keys: list[Key], body: bytes, now: int) -> None:

@@ -1,6 +1,6 @@
-"""Whether this process may record and send: the most restrictive source wins, and one that is unreadable means off.
+"""Decides whether this process may record and send: the most restrictive source wins; an unreadable one means off.
 
-Reading the sources and deciding are apart: `resolve` is one pure function.
+Reading the sources is separate from deciding: `resolve` is a pure function.
 """
 
 import os
@@ -16,11 +16,11 @@ from deepchecks_telemetry.spool.files.regular import read_plain
 
 ON, LOCAL, OFF = "on", "local", "off"
 MODES = (ON, LOCAL, OFF)  # from the most open to the most restrictive
-LONGEST = 64  # bytes of a file that holds one word
-SHOWN = 20  # characters of a value that is not a mode
+MAX_MODE_BYTES = 64  # of a file that contains one word
+MAX_SHOWN = 20  # characters of an invalid mode
 
 MODE_VARIABLE = "DEEPCHECKS_TELEMETRY"
-# deepchecks 0.19.1 reads these two itself: any text in them, "0" and "false" too, is true to it.
+# deepchecks 0.19.1 reads these two itself, and takes any text in them as true, also "0" and "false".
 LIBRARY_SWITCHES = ("DISABLE_DEEPCHECKS_ANONYMOUS_TELEMETRY", "DISABLE_LATEST_VERSION_CHECK")
 SWITCHES = (MODE_VARIABLE, "DO_NOT_TRACK", *LIBRARY_SWITCHES)
 
@@ -35,9 +35,9 @@ POLICY, CHOICE, DEFAULT_CHOICE, FENCE, DEFAULT, TEST_RUN = (
 
 
 class Source(NamedTuple):
-    """One place that was asked, and its answer: a mode, or None where it has no opinion.
+    """A source of the mode and its value, None if it is not set.
 
-    `reason` says why an answer that is not a valid mode, or that cannot be read or trusted, counts as off.
+    `reason` says why a value that is not a valid mode, or that cannot be read or trusted, counts as off.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Source(NamedTuple):
 
 
 class Decision(NamedTuple):
-    """The mode in force, the name of the source that decided, and everything that was asked."""
+    """The mode in force, the name of the source that decided, and all sources."""
 
     mode: str
     decided_by: str
@@ -54,47 +54,50 @@ class Decision(NamedTuple):
 
     @property
     def reason(self) -> str | None:
-        """Why the source that decided counts as off although it does not say so; None where it does."""
+        """Why the source that decided counts as off although its text is not `off`; None if it is."""
         decisive = (source for source in self.sources if (source.name, source.mode) == (self.decided_by, self.mode))
         return next((source.reason for source in decisive), None)
 
 
 def resolve(sources: Iterable[Source], *, test_run: bool = False) -> Decision:
-    """`off` anywhere is off, else `local` anywhere is local; with no opinion at all, on (in a test run off)."""
-    asked = tuple(sources)
+    """`off` if any source is off, else `local` if any is local; if none is set, `on` (`off` in a test run)."""
+    all_sources = tuple(sources)
     for mode in reversed(MODES):
-        for source in asked:
+        for source in all_sources:
             if source.mode == mode:
-                return Decision(mode, source.name, asked)
-    return Decision(OFF, TEST_RUN, asked) if test_run else Decision(ON, DEFAULT, asked)
+                return Decision(mode, source.name, all_sources)
+    return Decision(OFF, TEST_RUN, all_sources) if test_run else Decision(ON, DEFAULT, all_sources)
 
 
 def parse_mode(text: str) -> str:
-    """The mode that a text names; anything else, a cut file too, means off."""
+    """The mode that a text names; anything else means off, also the empty text of a truncated file."""
     word = text.strip().lower()
     return word if word in MODES else OFF
 
 
 def parse_source(name: str, text: str) -> Source:
-    """The same, with the reason where the text is not a valid mode; a full disk leaves an empty one of `off`."""
+    """The source with that text; it has a reason if the text is not a valid mode, except for the empty text.
+
+    An empty file is what `disable` leaves on a full disk.
+    """
     mode, word = parse_mode(text), text.strip()
-    understood = not word or word.lower() in MODES
+    is_valid = not word or word.lower() in MODES
     return Source(
-        name, mode, None if understood else f"{word[:SHOWN]!r} is not a valid mode: expected on, local or off"
+        name, mode, None if is_valid else f"{word[:MAX_SHOWN]!r} is not a valid mode: expected on, local or off"
     )
 
 
 def read_mode(path: str) -> str | None:
-    """The mode in a file, None where there is none, off where it cannot be read."""
+    """The mode in a file, None if there is no file, off if it cannot be read."""
     return read_source("", path).mode
 
 
 def read_source(name: str, path: str) -> Source:
-    """What a file says: no opinion where there is none, off with the reason where it cannot be read."""
+    """The source that a file is: not set if there is no file, off with the reason if it cannot be read."""
     try:
-        return parse_source(name, read_plain(path, LONGEST).decode("ascii", "replace"))
+        return parse_source(name, read_plain(path, MAX_MODE_BYTES).decode("ascii", "replace"))
     except (FileNotFoundError, NotADirectoryError):
-        if os.path.islink(path):  # a choice was made, and what it is cannot be read
+        if os.path.islink(path):  # a choice was made, but it cannot be read
             return Source(name, OFF, f"{path} is a broken link")
         return Source(name, None)
     except OSError as error:
@@ -103,30 +106,32 @@ def read_source(name: str, path: str) -> Source:
 
 
 def read_choice(home: Home, name: str = CHOICE) -> Source:
-    """What the user chose; off where another user could have written it, because `on` would send to whom they say."""
+    """The user's choice; off if another user could have written it, because they could also have set an endpoint."""
     try:
-        found = tighten(home.config, os.stat(home.config))
-        reason = untrusted_reason(found, ROOT) or _planted_reason(home.mode, found)
+        status = tighten(home.config, os.stat(home.config))
+        reason = untrusted_reason(status, ROOT) or _untrusted_file_reason(home.mode, status)
     except OSError as error:
         raise_if_hosts(error)
-        reason = None  # there is no folder, or the file cannot be read either
+        reason = None  # there is no directory, or reading the file will fail as well
     return Source(name, OFF, f"{home.config} {reason}") if reason else read_source(name, home.mode)
 
 
-def _planted_reason(path: str, folder: os.stat_result) -> str | None:
-    """What is wrong with the file itself, which may have come into the folder before it was this user's alone."""
+def _untrusted_file_reason(path: str, directory: os.stat_result) -> str | None:
+    """Why the file itself is not trusted; it may have been created before the directory was closed to other users."""
     try:
-        found = os.stat(path)
+        status = os.stat(path)
     except OSError as error:
         raise_if_hosts(error)
         return None
-    if sys.platform != "win32" and found.st_mode & 0o002 and folder.st_mode & 0o001:
+    if sys.platform != "win32" and status.st_mode & 0o002 and directory.st_mode & 0o001:
         return "contains a mode file that is writable by other users"
-    return "contains a mode file that belongs to another user" if untrusted_reason(found, ROOT, writable=True) else None
+    return (
+        "contains a mode file that belongs to another user" if untrusted_reason(status, ROOT, writable=True) else None
+    )
 
 
 def read_default_choice(home: Home) -> list[Source]:
-    """The choice in the user's default folders, where a variable names others: `on` there decides nothing here."""
+    """The choice in the default directories, if a variable names other ones; `on` in them counts as not set."""
     if home.default is None:
         return []
     source = read_choice(home.default, DEFAULT_CHOICE)
@@ -134,12 +139,12 @@ def read_default_choice(home: Home) -> list[Source]:
 
 
 def read_environ(environ: Mapping[str, str]) -> list[Source]:
-    """What the environment says; an empty variable is as good as none."""
+    """The sources that are environment variables; an empty variable counts as not set."""
     mode = environ.get(MODE_VARIABLE)
-    untracked = environ.get("DO_NOT_TRACK", "").strip().lower() not in {"", "0", "false", "no"}
+    do_not_track = environ.get("DO_NOT_TRACK", "").strip().lower() not in {"", "0", "false", "no"}
     return [
         parse_source(MODE_VARIABLE, mode) if mode else Source(MODE_VARIABLE, None),
-        Source("DO_NOT_TRACK", OFF if untracked else None),
+        Source("DO_NOT_TRACK", OFF if do_not_track else None),
         *(Source(name, OFF if environ.get(name) else None) for name in LIBRARY_SWITCHES),
     ]
 
@@ -147,9 +152,9 @@ def read_environ(environ: Mapping[str, str]) -> list[Source]:
 def decide(
     home: Home, environ: Mapping[str, str] = os.environ, *, closed: Callable[[], bool] = lambda: False
 ) -> Decision:
-    """The decision for this process now; `closed` says whether the spool's own fence is closed.
+    """The decision for this process now; `closed` returns whether the spool's fence is closed.
 
-    The fence counts only where the user's choice is gone: after a `disable`, a deleted file is no change of mind.
+    The fence only counts if the user's choice is missing: deleting its file does not undo a `disable`.
     """
     choice = read_choice(home)
     fence = OFF if choice.mode is None and closed() else None

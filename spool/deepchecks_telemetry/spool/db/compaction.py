@@ -1,4 +1,4 @@
-"""Folding and checkpointing: raw events become counts, the WAL becomes short; the only place of both."""
+"""The only code that folds raw events into counts and checkpoints the WAL."""
 
 import sqlite3
 from contextlib import suppress
@@ -9,16 +9,16 @@ from deepchecks_telemetry.spool.errors import Busy
 from deepchecks_telemetry.spool.files.lock import hold_in_host
 from deepchecks_telemetry.spool.files.paths import Home
 
-# SQLite waits for readers with the write lock held: without, it finds one among writers in tight loops nearly every
-# time and the WAL grows; with the patience of a command, a forgotten reader would make all hosts wait.
-STANDSTILL_MS = 10
-TIDY_DEADLINE_S = 0.05  # in the host; whoever comes by a thousand events later tries again
+# How long SQLite waits for readers with the write lock held. With no wait it meets a reader nearly every time among
+# writers in tight loops, and the WAL grows; with the timeout of a command, a forgotten reader would block all hosts.
+CHECKPOINT_WAIT_MS = 10
+COMPACT_DEADLINE_S = 0.05  # in the host; it is tried again a thousand events later
 
 
 def fold(connection: sqlite3.Connection) -> None:
-    """Turn the raw events into counts; inside a write transaction of the caller's.
+    """Turn the raw events into counts, in the caller's write transaction.
 
-    The last event stays as an empty row, so that ids go on from it and the largest id remains the count of all.
+    The last event stays as an empty row, so that ids continue from it and the largest id remains the count of all.
     """
     (last,) = connection.execute("SELECT max(id) FROM events").fetchone()
     if last is None:
@@ -34,36 +34,36 @@ def fold(connection: sqlite3.Connection) -> None:
 
 
 def checkpoint(connection: sqlite3.Connection) -> bool:
-    """Move the WAL into the database and cut it to nothing; False (no error) where a reader was in the way."""
-    (patience_ms,) = connection.execute("PRAGMA busy_timeout").fetchone()
-    connection.execute(f"PRAGMA busy_timeout = {STANDSTILL_MS}")
+    """Move the WAL into the database and truncate it; False (not an error) if a reader prevented that."""
+    (timeout_ms,) = connection.execute("PRAGMA busy_timeout").fetchone()
+    connection.execute(f"PRAGMA busy_timeout = {CHECKPOINT_WAIT_MS}")
     try:
         (busy, _, _) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     finally:
-        connection.execute(f"PRAGMA busy_timeout = {patience_ms}")
+        connection.execute(f"PRAGMA busy_timeout = {timeout_ms}")
     return not busy
 
 
-def tidy(home: Home, connection: sqlite3.Connection) -> bool:
-    """Fold and checkpoint now; False (never an error) where somebody else is at it, or a lock in the way."""
-    deadline = monotonic() + TIDY_DEADLINE_S
+def compact(home: Home, connection: sqlite3.Connection) -> bool:
+    """Fold and checkpoint; False (never `Busy`) if another process is doing it, or holds a lock."""
+    deadline = monotonic() + COMPACT_DEADLINE_S
     limit_vm_steps(connection, HOST_VM_STEPS)
     with suppress(Busy), hold_in_host(home.lock):
         with writing(connection, deadline, tries=HOST_TRIES):
             fold(connection)
-        # Among writers in tight loops the first try finds one of them at it, as a rule, and the WAL would grow.
-        retry_while_busy(lambda: _cut(connection), deadline, tries=HOST_TRIES)
+        # Among writers in tight loops the first try usually meets one of them, and without retries the WAL would grow.
+        retry_while_busy(lambda: _truncate_wal(connection), deadline, tries=HOST_TRIES)
         return True
     return False
 
 
-def _cut(connection: sqlite3.Connection) -> None:
+def _truncate_wal(connection: sqlite3.Connection) -> None:
     if not checkpoint(connection):
         raise Busy("another process is reading the spool")
 
 
 def add_tally(connection: sqlite3.Connection, name: str, count: int) -> None:
-    """Add to one of the totals that outlive the rows they were counted from."""
+    """Add to one of the totals that remain when the rows that they count are deleted."""
     if not count:
         return
     connection.execute(

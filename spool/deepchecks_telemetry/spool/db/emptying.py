@@ -1,4 +1,4 @@
-"""What `disable` does inside the database: it closes the fence, then removes every row down to its last byte."""
+"""Closes the fence, and deletes every row so that no byte of it stays in the database or its WAL."""
 
 import sqlite3
 import time
@@ -9,25 +9,25 @@ from deepchecks_telemetry.spool.db.connection import BUSY_TIMEOUT_S
 from deepchecks_telemetry.spool.db.schema import FINAL
 from deepchecks_telemetry.spool.errors import Busy
 
-READERS_WAIT_S = 10.0  # a reader in another process keeps the WAL from being cut
-# Whatever a newer version has added is wiped too; `_…` is sqlite-utils' note of the migrations done.
-TABLES = "SELECT name FROM sqlite_master WHERE type = 'table' AND name != 'spool' AND name NOT GLOB '[_]*'"
-# Always another odd number: a host that has read the fence before can then never open it again.
+READERS_WAIT_S = 10.0  # a reader in another process prevents the WAL from being truncated
+# Tables that a newer version has added are wiped too; `_…` is sqlite-utils' list of applied migrations.
+SELECT_TABLES = "SELECT name FROM sqlite_master WHERE type = 'table' AND name != 'spool' AND name NOT GLOB '[_]*'"
+# Always to a new odd number, so that a host that has read the fence before can never open it again.
 CLOSE = "UPDATE spool SET epoch = epoch + 1 + epoch % 2"
 
 
 def close_fence(connection: sqlite3.Connection) -> None:
-    """From here on no statement of a host stores anything, whatever that host had read before."""
+    """Close the fence: from here on no statement of a host stores anything, whatever that host had read before."""
     with writing(connection, monotonic() + BUSY_TIMEOUT_S):
         connection.execute(CLOSE)
 
 
 def empty_tables(connection: sqlite3.Connection) -> None:
-    """Delete all rows, rewrite the file without them, and cut the WAL to nothing; `Busy` where a reader keeps it."""
+    """Delete all rows, rewrite the file without them, and truncate the WAL; `Busy` if a reader prevents that."""
     for pragma in ("secure_delete = ON", "temp_store = MEMORY"):
         connection.execute(f"PRAGMA {pragma}")
     with writing(connection, monotonic() + BUSY_TIMEOUT_S):
-        for (table,) in connection.execute(TABLES).fetchall():
+        for (table,) in connection.execute(SELECT_TABLES).fetchall():
             connection.execute(f"DELETE FROM {table}")  # noqa: S608
         forget_installation(connection)
     connection.execute("VACUUM")
@@ -39,7 +39,7 @@ def empty_tables(connection: sqlite3.Connection) -> None:
 
 
 def forget_installation(connection: sqlite3.Connection) -> None:
-    """Leave no identifier and no plan to send: the next record begins a first day, under an identifier of its own."""
+    """Delete the identifier and the upload schedule: the next record starts a first day under a new identifier."""
     connection.execute(
         "UPDATE spool SET installation = NULL, installed_day = NULL, next_upload = NULL, retry_after = NULL, "
         "failures = 0, endpoint = NULL"
@@ -47,16 +47,16 @@ def forget_installation(connection: sqlite3.Connection) -> None:
 
 
 def read_markers(connection: sqlite3.Connection) -> tuple[bytes, ...]:
-    """Byte strings by which a file of ours could be known later: uids, digests, the identifier."""
-    found = connection.execute(
+    """Byte strings that identify the contents of this spool in any file: uids, digests, the installation's id."""
+    values = connection.execute(
         "SELECT uid FROM rows UNION SELECT installation FROM spool UNION SELECT sha256 FROM batches"
     )
-    # A spool that was edited by hand can hold bytes anywhere.
-    return tuple(value if isinstance(value, bytes) else str(value).encode() for (value,) in found if value)
+    # A spool that was edited by hand can contain bytes in any column.
+    return tuple(value if isinstance(value, bytes) else str(value).encode() for (value,) in values if value)
 
 
 def read_receivers(connection: sqlite3.Connection) -> tuple[str, ...]:
     """The endpoints that have received batches, or rejected them."""
     marks = ", ".join("?" * len(FINAL))
-    found = connection.execute(f"SELECT DISTINCT endpoint FROM batches WHERE state IN ({marks}) ORDER BY 1", FINAL)  # noqa: S608
-    return tuple(str(endpoint) for (endpoint,) in found if endpoint)
+    endpoints = connection.execute(f"SELECT DISTINCT endpoint FROM batches WHERE state IN ({marks}) ORDER BY 1", FINAL)  # noqa: S608
+    return tuple(str(endpoint) for (endpoint,) in endpoints if endpoint)

@@ -1,12 +1,12 @@
-"""Whether a spool is a copy: in an image, on a cloned machine, restored from a backup.
+"""Detects that a spool is a copy (in an image, on a cloned machine, from a backup), so that no event is sent twice.
 
-A spool keeps a salted digest of the file that it is and of the machine that it was made on; neither leaves the machine.
-Where they differ, the events that wait in it are its original's to send: the copy drops and counts them, and starts its
-first day anew, as another installation.
+A spool stores salted digests of the identity of its file and of the machine that it was created on; they are never
+sent. If one of them differs, the original sends the unsent events: the copy drops and counts them, and continues as a
+new installation.
 
-On Linux a file is known by its inode number and, in a container, by the writable layer that it lies in; a machine by
-its id (machine-id(5)). What cannot be known is "" and never makes a copy: the machine id in a container, which is its
-image's; a file on a file system that gives it another inode number each time it is mounted, or that is a network's.
+On Linux a file is identified by its inode number and, in a container, the writable layer that it is in; a machine by
+its machine-id(5). An unknown identity is "" and never makes a spool a copy: the machine id in a container, because it
+is the image's; a file on a network file system, or on one that changes inode numbers at each mount.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ from deepchecks_telemetry.spool.errors import raise_if_hosts
 from deepchecks_telemetry.spool.files.directory import find_mount
 
 COPIED_TALLY = "dropped:copied"
-# A file keeps its inode number here; on FAT it does not, and on FUSE as its author pleases.
+# File systems on which a file keeps its inode number. FAT does not keep it; on FUSE it depends on the implementation.
 STABLE = frozenset("bcachefs btrfs ext2 ext3 ext4 f2fs jfs nilfs2 overlay tmpfs xfs zfs".split())
 MACHINE_ID = "/etc/machine-id"
 SALT_BYTES = 16
@@ -34,49 +34,49 @@ _BATCHED = f"SELECT coalesce(sum(events), 0) FROM batches WHERE state IN {_UNSET
 
 
 class Origin(NamedTuple):
-    """What a spool's file and its machine are told by, each "" where it cannot be known."""
+    """The identities of a spool's machine and file, each "" if unknown."""
 
     machine: str
     file: str
 
     def digest(self, salt: str) -> "Origin":
-        """The same, so that it can only be compared: BLAKE2b (RFC 7693), keyed with the salt."""
+        """Both as BLAKE2b digests (RFC 7693), keyed with the salt, so that they can only be compared."""
         key = salt.encode()[: hashlib.blake2b.MAX_KEY_SIZE]
         return Origin(*(text and hashlib.blake2b(text.encode(), key=key, digest_size=16).hexdigest() for text in self))
 
     def differs(self, other: "Origin") -> bool:
-        """Whether one of them is known on both sides, and not the same."""
+        """Whether an identity that is known on both sides differs."""
         return any(mine and theirs and mine != theirs for mine, theirs in zip(self, other, strict=True))
 
 
 def settle_origin(connection: sqlite3.Connection, path: str, deadline: float, *, tries: int = MANY_TRIES) -> None:
-    """Note which spool the one at `path` is, if that is not noted; make another installation of a copy.
+    """Store the origin of the spool at `path` if none is stored; turn a copy into a new installation.
 
-    Nothing is written where the fence is closed. Raises `Busy` at `deadline` (of `monotonic`) or after `tries`.
+    Nothing is written if the fence is closed. Raises `Busy` at `deadline` (of `monotonic`) or after `tries`.
     """
-    here = find_origin(path)
-    if not any(here) or _is_settled(connection, here):
+    origin = find_origin(path)
+    if not any(origin) or _is_settled(connection, origin):
         return
     with writing(connection, deadline, tries=tries):
         if connection.execute("SELECT epoch % 2 FROM spool").fetchone() == (0,):
-            if _is_copy(_read(connection), here):
-                _start_anew(connection)
-            note_origin(connection, here)
+            if _is_copy(_read(connection), origin):
+                _become_new_installation(connection)
+            store_origin(connection, origin)
 
 
-def note_origin(connection: sqlite3.Connection, here: Origin) -> None:
-    """Note which spool this is, in the caller's transaction."""
+def store_origin(connection: sqlite3.Connection, origin: Origin) -> None:
+    """Store the origin, in the caller's transaction."""
     salt = os.urandom(SALT_BYTES).hex()
-    connection.execute("INSERT OR REPLACE INTO origin VALUES (1, ?, ?, ?)", (salt, *here.digest(salt)))
+    connection.execute("INSERT OR REPLACE INTO origin VALUES (1, ?, ?, ?)", (salt, *origin.digest(salt)))
 
 
 def is_copy(connection: sqlite3.Connection, path: str) -> bool:
-    """Whether the spool is noted to be another file than the one at `path`, or another machine's."""
+    """Whether the stored origin differs from the one of the file at `path` and of this machine."""
     return _is_copy(_read(connection), find_origin(path))
 
 
 def find_origin(path: str) -> Origin:
-    """The file at `path` and this machine; raises `FileNotFoundError`."""
+    """The identities of this machine and of the file at `path`; raises `FileNotFoundError`."""
     inode = str(os.stat(path).st_ino)
     try:
         kind, layer = find_mount(os.path.dirname(path))
@@ -105,29 +105,29 @@ else:
             return ""
 
 
-def _is_settled(connection: sqlite3.Connection, here: Origin) -> bool:
+def _is_settled(connection: sqlite3.Connection, origin: Origin) -> bool:
     try:
-        noted = _read(connection)
+        stored = _read(connection)
     except sqlite3.OperationalError as error:
         if is_busy(error):
             raise
-        return True  # a spool of an older version, until a command has brought it up to date
-    return noted is not None and not _is_copy(noted, here)
+        return True  # a spool of an older version, until a command migrates it
+    return stored is not None and not _is_copy(stored, origin)
 
 
 def _read(connection: sqlite3.Connection) -> tuple[object, ...] | None:
-    found: tuple[object, ...] | None = connection.execute("SELECT salt, machine, file FROM origin").fetchone()
-    return found
+    row: tuple[object, ...] | None = connection.execute("SELECT salt, machine, file FROM origin").fetchone()
+    return row
 
 
-def _is_copy(noted: tuple[object, ...] | None, here: Origin) -> bool:
-    if noted is None:
+def _is_copy(stored: tuple[object, ...] | None, origin: Origin) -> bool:
+    if stored is None:
         return False
-    salt, machine, file = map(str, noted)
-    return Origin(machine, file).differs(here.digest(salt))
+    salt, machine, file = map(str, stored)
+    return Origin(machine, file).differs(origin.digest(salt))
 
 
-def _start_anew(connection: sqlite3.Connection) -> None:
+def _become_new_installation(connection: sqlite3.Connection) -> None:
     fold(connection)
     (pending,) = connection.execute("SELECT coalesce(sum(count), 0) FROM folded").fetchone()
     (batched,) = connection.execute(_BATCHED).fetchone()

@@ -1,14 +1,14 @@
-"""The spool's tables, the states of a batch, and the first row that everything else is read against."""
+"""Defines the spool's tables, the states of a batch, and how the one row of the table `spool` is read."""
 
 from enum import Enum
 
 from deepchecks_telemetry.spool.errors import Damaged
 
-# PRAGMA user_version is 1000 × a change that older clients cannot live with + additions that they need not know.
+# PRAGMA user_version is 1000 × the number of incompatible changes + the number of additions that older clients ignore.
 BREAKING = 1000
-VERSION = 1003
-LARGEST = 2**26  # bytes; a spool stays within 2 MB, so a larger file is not a spool
-APPLICATION_ID = 0x64637470  # "dctp", for file(1) and for us: any other database is quarantined, never written
+SCHEMA_VERSION = 1003
+MAX_SPOOL_BYTES = 2**26  # bytes; a spool stays within 2 MB, so a larger file is not a spool
+APPLICATION_ID = 0x64637470  # "dctp", for file(1) and for our check: any other database is quarantined, never written
 
 
 class BatchState(str, Enum):
@@ -20,9 +20,9 @@ class BatchState(str, Enum):
     EXPORTED = "exported"  # in a file, and no receipt has come
     DELIVERED = "delivered"
     REJECTED = "rejected"
-    DROPPED = "dropped"  # exported and let go of before a receipt came, or in a copy, whose original sends it
+    DROPPED = "dropped"  # exported and pruned before a receipt came, or in a copy, whose original sends it
 
-    __str__ = str.__str__  # else a format gives the value before Python 3.12, and "BatchState.SEALED" from it on
+    __str__ = str.__str__  # without it, formatting gives the value before Python 3.12, then "BatchState.SEALED"
 
 
 UNSETTLED = (BatchState.SEALED, BatchState.PARKED, BatchState.EXPORTED)  # can still be sent
@@ -31,15 +31,15 @@ STATES = (*UNSETTLED, *FINAL, BatchState.DROPPED)  # of a batch
 
 
 def in_states(*states: BatchState) -> str:
-    """The list for SQL's `IN`."""
+    """The states as a list for SQL's `IN`."""
     return "(" + ", ".join(f"'{state}'" for state in states) + ")"
 
 
-PLACE = "deepchecks_version, os_type, os_name, os_version, python_name, python_version, runtime"
+ENVIRONMENT_COLUMNS = "deepchecks_version, os_type, os_name, os_version, python_name, python_version, runtime"
 # `spool.epoch` is the fence: even is open, odd is closed, and it only ever grows, so a process that read an older
-# number can no longer write. `events` keeps one row with event 0 after folding: the next id goes on from it, and the
-# largest id is a count of all that was recorded which no later step touches. `retry_after` has a row for each receiver
-# that asked for a pause: `spool.retry_after`, which named no receiver, is no longer used. `origin` tells a copy.
+# number can no longer write. `events` keeps one row with event 0 after folding: the next id continues from it, and the
+# largest id is a count of all recorded events that no later step changes. `retry_after` has a row for each receiver
+# that asked for a pause; `spool.retry_after`, which named no receiver, is no longer used. `origin` detects a copy.
 TABLES = """
 CREATE TABLE spool (
   id INTEGER PRIMARY KEY CHECK (id = 1), epoch INTEGER NOT NULL, installation TEXT, installed_day INTEGER,
@@ -73,13 +73,13 @@ CREATE TABLE origin (
 );
 INSERT INTO spool (id, epoch) VALUES (1, 0);
 """
-KNOWN = [statement.strip() for statement in TABLES.split(";") if "CREATE" in statement]
+STATEMENTS = [statement.strip() for statement in TABLES.split(";") if "CREATE" in statement]
 
 SELECT_STATE = "SELECT epoch, installation FROM spool"
 
 
 def parse_state(row: tuple[object, ...] | None) -> tuple[int, str | None]:
-    """The fence and the installation id out of what `SELECT_STATE` gave; `Damaged` where that is not what we wrote."""
+    """The fence and the installation's id from a row of `SELECT_STATE`; `Damaged` if the row is not valid."""
     if row is None or not isinstance(row[0], int) or not isinstance(row[1], str | None):
         raise Damaged("the spool file has no valid settings row")
     return row[0], row[1]

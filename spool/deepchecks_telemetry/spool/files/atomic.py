@@ -1,22 +1,22 @@
-"""Write, fsync, rename: a file of ours is at its path whole or not at all, even if two processes write it at once."""
+"""Writes a file completely or not at all, even if two processes write it at the same time: write, fsync, rename."""
 
 import errno
 import os
 import re
 
-# Two containers that share a home both have process id 1, so a name by process id is not a name of one's own.
+# Random, because two containers that share a home directory can both have process id 1.
 TEMPORARY = re.compile(r"\.[0-9a-f]{12}\.new")
 PRIVATE = 0o600
 BY_UMASK = None
-# A directory that this file system cannot sync (CIFS, vfat), or that may be written but not read.
+# A directory that its file system cannot sync (CIFS, vfat), or that is writable but not readable.
 UNSYNCABLE = (errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES, errno.EPERM)
 
 
 def replace_file(path: str, content: bytes, *, permissions: int | None = PRIVATE, temporary: str | None = None) -> None:
-    """Put `content` at `path`, on the disk before it has its name; `OSError` leaves what was there.
+    """Write `content` to `path`, synced to disk before the rename; after an `OSError` the old file is unchanged.
 
-    `permissions` hold whatever the umask, `BY_UMASK` leaves them to it; `temporary` is the name until then, random by
-    default.
+    `permissions` apply regardless of the umask; `BY_UMASK` applies the umask. `temporary` is the path that is written
+    first, random by default.
     """
     temporary = temporary or f"{path}.{os.urandom(6).hex()}.new"
     try:
@@ -25,7 +25,7 @@ def replace_file(path: str, content: bytes, *, permissions: int | None = PRIVATE
     except (OSError, KeyboardInterrupt):
         _remove(temporary)
         raise
-    sync_folder(os.path.dirname(os.path.abspath(path)))
+    sync_directory(os.path.dirname(os.path.abspath(path)))
 
 
 def _write_new(path: str, content: bytes, permissions: int | None) -> None:
@@ -33,7 +33,7 @@ def _write_new(path: str, content: bytes, permissions: int | None) -> None:
     descriptor = os.open(path, flags, 0o666 if permissions is None else permissions)
     with open(descriptor, "wb") as file:
         if permissions is not None and hasattr(os, "fchmod"):
-            os.fchmod(descriptor, permissions)  # a umask of 0777 leaves a file that its owner cannot read
+            os.fchmod(descriptor, permissions)  # with a umask of 0777 the owner could not read the file
         file.write(content)
         file.flush()
         os.fsync(descriptor)
@@ -46,12 +46,12 @@ def _remove(path: str) -> None:
         pass
 
 
-def sync_folder(folder: str) -> None:
-    """Make a rename in `folder` outlive a power cut (POSIX; Windows has no such call)."""
+def sync_directory(directory: str) -> None:
+    """Make a rename in `directory` survive a power cut (POSIX; Windows has no such call)."""
     if os.name != "posix":
         return
     try:
-        descriptor = os.open(folder, os.O_RDONLY)
+        descriptor = os.open(directory, os.O_RDONLY)
         try:
             os.fsync(descriptor)
         finally:

@@ -1,8 +1,9 @@
-"""The file lock for everything structural, across virtual environments: it saves work, the transaction decides.
+"""The file lock around changes to the spool's files, shared by all virtual environments of a user.
 
-Commands and the uploader take it through filelock. The host program takes the same lock (`flock` on the same file, on
-Windows one byte at offset 0) by itself: filelock from 3.30 on installs an audit hook and fork hooks that raise in a
-host that forks in several threads. Nothing that is done under this lock may be wrong without it.
+It avoids duplicate work. Correctness comes from SQLite's transactions: nothing done under this lock may be wrong
+without it. Commands and the uploader take it through filelock. The host takes the same lock (`flock` on the same file,
+on Windows one byte at offset 0) by itself, because filelock from 3.30 on installs an audit hook and fork hooks that
+raise in a host that forks in several threads.
 """
 
 import os
@@ -23,7 +24,7 @@ def hold(path: str, timeout_s: float) -> Iterator[None]:
     from filelock import FileLock, Timeout
 
     _check(path)
-    # A soft lock is a file that a crash leaves behind for ever; where no native lock works we do without.
+    # A soft lock is a file that a crash leaves behind for ever, so where no native lock works there is no lock.
     lock = FileLock(path, mode=0o600, thread_local=False, fallback_to_soft=False, poll_interval=POLL_S)
     try:
         lock.acquire(timeout=timeout_s)
@@ -39,7 +40,7 @@ def hold(path: str, timeout_s: float) -> Iterator[None]:
 
 @contextmanager
 def hold_in_host(path: str) -> Iterator[None]:
-    """Hold the same lock in the host program, or raise `Busy` now; the caller waits and tries again."""
+    """Hold the same lock in the host, or raise `Busy` without waiting; the caller waits and tries again."""
     _check(path)
     descriptor = -1
     try:
@@ -54,20 +55,20 @@ def hold_in_host(path: str) -> Iterator[None]:
             raise_if_hosts(error)
             raise Unusable(f"the lock file cannot be used ({type(error).__name__})") from error
         if not _is_at(path, descriptor):
-            raise Busy(HELD)  # removed between the two calls: a lock on a file that nobody else can find
+            raise Busy(HELD)  # the file was removed between open and flock, so no other process can see this lock
         yield
     finally:
         if descriptor >= 0:
-            os.close(descriptor)  # and the lock with it
+            os.close(descriptor)  # releases the lock
 
 
 def _check(path: str) -> None:
-    folder = os.path.dirname(path)
-    if not exists(folder):
-        raise FileNotFoundError(folder)  # filelock would make it, readable for others
+    directory = os.path.dirname(path)
+    if not exists(directory):
+        raise FileNotFoundError(directory)  # filelock would create it, readable by other users
     if not is_lockable(path):
         raise Unusable("the lock file is a link or not a regular file")
-    if sys.platform != "win32" and os.geteuid() == 0 != os.stat(folder).st_uid:
+    if sys.platform != "win32" and os.geteuid() == 0 != os.stat(directory).st_uid:
         raise Unusable("the lock file would belong to root, in a directory of another user, who could then not lock it")
 
 

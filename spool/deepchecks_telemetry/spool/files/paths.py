@@ -1,4 +1,4 @@
-"""Every path of ours is held by one value, `Home`; making it touches no disk."""
+"""`Home` holds all paths of one user; finding it creates nothing on disk."""
 
 import os
 import sys
@@ -14,10 +14,10 @@ USUAL = MACOS if sys.platform == "darwin" else (".local/state", ".config", "/etc
 
 
 class Home(NamedTuple):
-    """Three folders: `state` (what is recorded), `config` (the user's choice), `policy` (the administrator's).
+    """Three directories: `state` (what is recorded), `config` (the user's choice), `policy` (the administrator's).
 
-    `default` are the folders that this user has without any variable, by the user database; None where these are they,
-    or where the user has no entry there. A choice of `off` or `local` in them holds whatever the variables say.
+    `default` holds the directories that this user has without any variable, by the user database. It is None if they
+    are the same, or if the user has no entry there. A choice of `off` or `local` in them applies in any case.
     """
 
     state: str
@@ -26,55 +26,55 @@ class Home(NamedTuple):
     default: "Home | None" = None
 
     @property
-    def places(self) -> "tuple[Home, ...]":
-        """These folders, and the default ones where they are others."""
+    def with_default(self) -> "tuple[Home, ...]":
+        """These directories, then the default ones if they are different."""
         return (self,) if self.default is None else (self, self.default)
 
     @property
     def watched(self) -> tuple[str, ...]:
-        """Every file whose change can change the decision: the choices, and the administrator's policy."""
-        return (*(place.mode for place in self.places), self.policy_mode)
+        """The files on which the decision depends: the choices, and the administrator's policy."""
+        return (*(home.mode for home in self.with_default), self.policy_mode)
 
     @property
     def spool(self) -> str:
-        """The SQLite database; its `-wal` and `-shm` stand beside it."""
+        """The SQLite database; its `-wal` and `-shm` files are beside it."""
         return os.path.join(self.state, "spool.db")
 
     @property
     def lock(self) -> str:
-        """The file lock for everything structural."""
+        """The file lock around changes to the spool's files."""
         return os.path.join(self.state, "spool.lock")
 
     @property
     def upload_lock(self) -> str:
-        """The lock that elects the one uploader; the only one that is held across HTTP."""
+        """The lock that allows one uploader at a time; the only lock that is held across HTTP."""
         return os.path.join(self.state, "upload.lock")
 
     @property
     def mode(self) -> str:
-        """The user's choice, one word; apart from the spool, so that it outlives a lost one."""
+        """The user's choice, one word; outside the state directory, so that it survives the loss of the spool."""
         return os.path.join(self.config, "mode")
 
     @property
     def policy_mode(self) -> str:
-        """The administrator's word on the mode."""
+        """The administrator's mode."""
         return os.path.join(self.policy, "mode")
 
 
 def find_home(environ: Mapping[str, str] = os.environ) -> Home:
-    """The folders of this user, or all under ``DEEPCHECKS_TELEMETRY_DIR``; the policy is the machine's in any case.
+    """The directories of this user, or those under ``DEEPCHECKS_TELEMETRY_DIR``; the policy is always the machine's.
 
-    Raises `Unusable` where the system knows no home folder of this user.
+    Raises `Unusable` if this user has no home directory.
     """
-    policy = find_policy(_policy_folders(environ))
-    home, default = _named(environ, policy), find_default(policy)
+    policy = find_policy(_policy_directories(environ))
+    home, default = _from_environ(environ, policy), find_default(policy)
     return home if default is None or default == home else home._replace(default=default)
 
 
-def _named(environ: Mapping[str, str], policy: str) -> Home:
+def _from_environ(environ: Mapping[str, str], policy: str) -> Home:
     root = environ.get(DIR_VARIABLE)
     if root:
-        root = os.path.abspath(os.path.expanduser(root))  # a Dockerfile or a unit file expands no ~
+        root = os.path.abspath(os.path.expanduser(root))  # a Dockerfile and a unit file do not expand ~
         return Home(os.path.join(root, "state"), os.path.join(root, "config"), policy)
     return _below(*(_ask_platformdirs()[:2] if sys.platform == "win32" else _xdg(environ)), policy)
 
@@ -84,7 +84,7 @@ def _below(state: str, config: str, policy: str) -> Home:
 
 
 def find_default(policy: str) -> Home | None:
-    """The folders that no variable moves, so that `off` holds for a program with other variables too."""
+    """The directories that no variable moves, so that `off` also applies to a program with other variables."""
     if sys.platform == "win32":
         bases: tuple[str, str] | None = _ask_platformdirs()[:2]
     else:
@@ -94,7 +94,7 @@ def find_default(policy: str) -> Home | None:
 
 
 def _ask_platformdirs() -> tuple[str, str, str]:
-    """The bases of state and configuration, and the machine's for configuration: only Windows itself knows them."""
+    """The bases of state, of configuration, and of the machine's configuration; only used on Windows."""
     import platformdirs
 
     roots = platformdirs.PlatformDirs(appauthor=False)
@@ -102,10 +102,10 @@ def _ask_platformdirs() -> tuple[str, str, str]:
 
 
 def _xdg(environ: Mapping[str, str]) -> tuple[str, str]:
-    """The first two by the XDG Base Directory Specification, which takes a relative path for none.
+    """The bases of state and configuration by the XDG Base Directory Specification, which ignores relative paths.
 
-    By hand: importing platformdirs would be half of what a short process pays for us (9 of 20 ms), and its answers have
-    changed between versions, while all virtual environments of a user must find the same spool and the same choice.
+    Without platformdirs, because importing it would be half of our cost in a short process (9 of 20 ms), and its paths
+    have changed between versions, while all virtual environments of a user must find the same spool and choice.
     """
     state, config = environ.get("XDG_STATE_HOME", ""), environ.get("XDG_CONFIG_HOME", "")
     if os.path.isabs(state) and os.path.isabs(config):
@@ -121,9 +121,9 @@ def _xdg(environ: Mapping[str, str]) -> tuple[str, str]:
 
 
 def registered_home() -> str | None:
-    """The home folder by the user database (`/etc/passwd` and its kin), whatever HOME says; None without an entry.
+    """The home directory by the user database (`/etc/passwd` or a directory service), ignoring HOME; None if missing.
 
-    Some 30 µs, once in a process; a directory service is asked only where the user is not in the file.
+    Takes some 30 µs, once in a process; a directory service is only queried if the user is not in the file.
     """
     home = ""
     if sys.platform != "win32":
@@ -132,35 +132,35 @@ def registered_home() -> str | None:
         try:
             home = pwd.getpwuid(os.geteuid()).pw_dir
         except KeyError:
-            pass  # a container that runs under a number without a name
+            pass  # a container that runs under a user id without a name
     return home if os.path.isabs(home) else None
 
 
-def _policy_folders(environ: Mapping[str, str]) -> list[str]:
-    # The machine's own first: a variable must not take away what its administrator decided.
+def _policy_directories(environ: Mapping[str, str]) -> list[str]:
+    # The machine's own is first, because a variable must not override the administrator.
     more = filter(os.path.isabs, environ.get("XDG_CONFIG_DIRS", "").split(os.pathsep))
     return [_ask_platformdirs()[2]] if sys.platform == "win32" else [USUAL[2], *more]
 
 
-def find_policy(folders: list[str]) -> str:
-    """The first that is there, also where it cannot be entered (then its mode cannot be read, which means off)."""
-    candidates = [os.path.join(folder, APP, "telemetry") for folder in folders]
-    return next((folder for folder in candidates if not _is_missing(folder)), candidates[-1])
+def find_policy(directories: list[str]) -> str:
+    """The first that exists, even if it cannot be entered (then its mode cannot be read, which means off)."""
+    candidates = [os.path.join(directory, APP, "telemetry") for directory in directories]
+    return next((directory for directory in candidates if not _is_missing(directory)), candidates[-1])
 
 
-def _is_missing(folder: str) -> bool:
+def _is_missing(directory: str) -> bool:
     try:
-        os.stat(os.path.join(folder, ""))
+        os.stat(os.path.join(directory, ""))
     except (FileNotFoundError, NotADirectoryError):
         return True
     except OSError as error:
         raise_if_hosts(error)
-        # closed to this user, a loop, too long: something is there, and what it says cannot be known
+        # closed to this user, a loop of links, or too long: something exists, and it cannot be read
     return False
 
 
 def without_variables() -> str:
-    """The prefix with which a command uses the default folders."""
+    """The prefix that makes a command use the default directories, `env -u …`."""
     moving = [name for name in (DIR_VARIABLE, "XDG_STATE_HOME", "XDG_CONFIG_HOME") if os.environ.get(name)]
     home = registered_home()
     moving += ["HOME"] if home and os.environ.get("HOME") != home else []

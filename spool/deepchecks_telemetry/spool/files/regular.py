@@ -1,7 +1,7 @@
-"""Only a plain file is one of ours: what else stands at a path of ours is neither read, nor written through.
+"""Only regular files with one hard link are opened at our paths; nothing else is read or written there.
 
-A link leads to somebody else's file, a second name is somebody else's file, a FIFO keeps its reader waiting for ever,
-and a device has no end.
+A symbolic link or a second hard link can lead to somebody else's file, a FIFO blocks its reader for ever, and a device
+never ends.
 """
 
 import errno
@@ -11,93 +11,93 @@ import sys
 
 from deepchecks_telemetry.spool.errors import raise_if_hosts
 
-# What SQLite keeps beside a database; it opens each of them by its name, and follows links there.
-BESIDE = ("-journal", "-wal", "-shm")
-JOURNAL = bytes.fromhex("d9d505f920a163d7")  # begins each part of one, and ends one that names another
+# The files that SQLite keeps beside a database; it opens each of them by name, and follows links.
+SIDE_SUFFIXES = ("-journal", "-wal", "-shm")
+JOURNAL_MAGIC = bytes.fromhex("d9d505f920a163d7")  # begins each segment of a journal; ends one that names another file
 
 
 def is_plain(path: str) -> bool:
-    """Whether a file of this user's that has no other name is at `path`, or nothing."""
+    """Whether `path` is a regular file of this user's with one hard link, or does not exist."""
     try:
-        found = os.lstat(path)
+        status = os.lstat(path)
     except FileNotFoundError:
         return True
-    return stat.S_ISREG(found.st_mode) and found.st_nlink <= 1 and _is_mine(found)
+    return stat.S_ISREG(status.st_mode) and status.st_nlink <= 1 and _is_mine(status)
 
 
-def _is_mine(found: os.stat_result) -> bool:
-    """Another user can have put a file of theirs here while they could write to the folder."""
-    return sys.platform == "win32" or found.st_uid == os.geteuid()
+def _is_mine(status: os.stat_result) -> bool:
+    """Whether a file is this user's; others could create files as long as they could write to the directory."""
+    return sys.platform == "win32" or status.st_uid == os.geteuid()
 
 
-def has_second_name(path: str) -> bool:
-    """Whether a plain file of this user's has another name, as a backup by hard links (`cp -al`) gives to each."""
+def is_hard_linked(path: str) -> bool:
+    """Whether a regular file of this user's has a second hard link, for example from a backup by `cp -al`."""
     try:
-        found = os.lstat(path)
+        status = os.lstat(path)
     except OSError as error:
         raise_if_hosts(error)
         return False
-    return stat.S_ISREG(found.st_mode) and found.st_nlink > 1 and _is_mine(found)
+    return stat.S_ISREG(status.st_mode) and status.st_nlink > 1 and _is_mine(status)
 
 
-def is_shared(database: str) -> bool:
-    """The same for a database and all that SQLite keeps beside it."""
-    return any(has_second_name(database + suffix) for suffix in ("", *BESIDE))
+def is_hard_linked_database(database: str) -> bool:
+    """Whether a database or a file that SQLite keeps beside it has a second hard link."""
+    return any(is_hard_linked(database + suffix) for suffix in ("", *SIDE_SUFFIXES))
 
 
 def is_lockable(path: str) -> bool:
-    """Whether a lock may be taken on what is at `path`: a plain file, or an empty one that a backup has too.
+    """Whether a lock may be taken on `path`: a plain file, or an empty one with a second hard link.
 
-    Taking a lock cuts its file to nothing.
+    Taking a lock truncates the file, so a second hard link is only safe if it is empty.
     """
-    return is_plain(path) or (has_second_name(path) and os.lstat(path).st_size == 0)
+    return is_plain(path) or (is_hard_linked(path) and os.lstat(path).st_size == 0)
 
 
 def is_plain_database(path: str) -> bool:
-    """The same for a database and all that SQLite keeps beside it."""
-    return all(is_plain(path + suffix) for suffix in ("", *BESIDE))
+    """Whether a database and all files that SQLite keeps beside it are plain or missing."""
+    return all(is_plain(path + suffix) for suffix in ("", *SIDE_SUFFIXES))
 
 
 def leads_elsewhere(database: str) -> bool:
-    """Whether the journal beside a database names another file, which SQLite would delete with it.
+    """Whether the journal beside a database names another file, which SQLite would delete with the journal.
 
-    It names one where a transaction was in two databases (sqlite.org/atomiccommit.html, 5); none of ours ever is.
+    It does so after a transaction in two databases (sqlite.org/atomiccommit.html, 5), which the spool never uses.
     """
     journal = database + "-journal"
-    # SQLite holds no lock on a journal, so it may be read by other means.
-    if not exists(journal) or os.path.getsize(journal) < len(JOURNAL):
+    # SQLite holds no lock on a journal, so opening and closing it is safe.
+    if not exists(journal) or os.path.getsize(journal) < len(JOURNAL_MAGIC):
         return False
     with open(journal, "rb") as file:
-        file.seek(-len(JOURNAL), os.SEEK_END)
-        return file.read() == JOURNAL
+        file.seek(-len(JOURNAL_MAGIC), os.SEEK_END)
+        return file.read() == JOURNAL_MAGIC
 
 
-def clear(path: str) -> None:
-    """Make room for a new database: whatever stands there goes, and what it leads to stays."""
-    for suffix in ("", *BESIDE):
+def remove_database(path: str) -> None:
+    """Remove whatever is at the paths of a database, without following links."""
+    for suffix in ("", *SIDE_SUFFIXES):
         try:
             os.unlink(path + suffix)
         except FileNotFoundError:
             pass
 
 
-def read_plain(path: str, most: int) -> bytes:
-    """All bytes of a file, through a link too; `OSError` where it is no plain file or longer than `most`."""
-    with open(path, "rb", opener=_open_at_once) as file:
-        found = os.fstat(file.fileno())
-        if not stat.S_ISREG(found.st_mode):
+def read_plain(path: str, max_bytes: int) -> bytes:
+    """All bytes of a file, also through a link; `OSError` if it is not regular or longer than `max_bytes`."""
+    with open(path, "rb", opener=_open_nonblocking) as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
             raise OSError(errno.EINVAL, "Not a regular file", path)
-        if found.st_size > most:
+        if status.st_size > max_bytes:
             raise OSError(errno.EFBIG, "File too large", path)
-        return file.read(most)
+        return file.read(max_bytes)
 
 
-def _open_at_once(path: str, flags: int) -> int:
+def _open_nonblocking(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def exists(path: str) -> bool:
-    """As `os.path.lexists`, which passes over a TimeoutError that a host's signal handler raises inside it."""
+    """As `os.path.lexists`, which would swallow a TimeoutError that the host's signal handler raises inside it."""
     try:
         os.lstat(path)
     except (OSError, ValueError) as error:
@@ -107,10 +107,10 @@ def exists(path: str) -> bool:
 
 
 def file_id(path: str) -> tuple[int, int] | None:
-    """Which file is at `path` now: device and inode, None where there is none."""
+    """Device and inode of the file that is at `path` now; None if there is none."""
     try:
-        found = os.stat(path)
+        status = os.stat(path)
     except OSError as error:
         raise_if_hosts(error)
         return None
-    return found.st_dev, found.st_ino
+    return status.st_dev, status.st_ino

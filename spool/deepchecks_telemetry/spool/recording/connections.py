@@ -1,8 +1,8 @@
-"""Keeps a connection open until the process is gone, past the interpreter's own shutdown.
+"""Keeps a connection open until the process has ended, even through the interpreter's shutdown.
 
-SQLite checkpoints when the last connection is closed: 1 to 5 ms with two fsyncs, at each short script's exit. So the
-connections hang on an object that nothing ever collects: a `datetime` does not take part in garbage collection, so a
-cycle through its `tzinfo` lives for ever. The system closes the files, and rolls nothing back that was acknowledged.
+SQLite checkpoints when the last connection is closed: 1 to 5 ms with two fsyncs, at the exit of each short script. So
+the connections are kept by an object that is never collected: a `datetime` does not take part in garbage collection, so
+a cycle through its `tzinfo` lives for ever. The operating system closes the files, and no acknowledged event is lost.
 """
 
 import os
@@ -19,7 +19,7 @@ class _Kept(tzinfo):
         self.cycle = datetime(1970, 1, 1, tzinfo=self)
 
     def _never(self, _: datetime | None) -> None:
-        """Never asked: the date is only there to hold on to us."""
+        """Never called; the date only exists to keep this object alive."""
 
     dst = tzname = utcoffset = _never
 
@@ -28,7 +28,7 @@ _kept = _Kept()
 
 
 class Connection(sqlite3.Connection):
-    """A connection that is never closed on the way out, kept from before its file is opened."""
+    """A connection that is not closed at exit; it is kept from before its file is opened."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         self.pid = os.getpid()
@@ -36,21 +36,21 @@ class Connection(sqlite3.Connection):
         super().__init__(*arguments, **named)
 
 
-def keep(anything: object) -> None:
-    """Never free it, nor what it refers to."""
-    _kept.others.append(anything)
+def keep(item: object) -> None:
+    """Never free `item`, nor what it refers to."""
+    _kept.others.append(item)
 
 
 def forget(connection: sqlite3.Connection) -> None:
-    """Keep it no longer: it was closed."""
+    """Stop keeping a connection that was closed."""
     _kept.connections = [kept for kept in _kept.connections if kept is not connection]
 
 
-def close_left() -> None:
-    """Close what an exception of a signal handler's left open; the caller has no connection that it still uses.
+def close_leftovers() -> None:
+    """Close connections that an exception from a signal handler left open; the caller must not be using one.
 
-    SQLite gives an unused descriptor of such a one to the next connection, whose files could not be told then. One that
-    was left open before a fork stays open: it is the parent's.
+    SQLite would give an unused descriptor of such a connection to the next one, whose files could then not be
+    identified. A connection that was opened before a fork stays open, because it is the parent's.
     """
     for connection in [kept for kept in _kept.connections if kept.pid == os.getpid()]:
         with suppress(sqlite3.ProgrammingError):  # it was never opened

@@ -1,9 +1,9 @@
-"""The file descriptors that SQLite opened for the spool: marked, checked before each write, closed without harm.
+"""SQLite never writes to a file of the host: its descriptors are marked, and checked before each write.
 
 A host may close descriptors that are not its own (daemons close all of them) and open files under the same numbers;
 SQLite would then write database pages into the host's file (sqlite.org/howtocorrupt.html, 2.2). So each descriptor gets
-a mark that a file of the host's cannot have: a random file offset, which SQLite never uses because it reads and writes
-with pread and pwrite. Reading three offsets back costs 1 µs, comparing three `fstat` results 4 µs.
+a mark that the host's files do not have: a random file offset, which SQLite does not use because it reads and writes
+with pread and pwrite. Reading three offsets costs 1 µs, comparing three `fstat` results 4 µs.
 """
 
 import os
@@ -16,23 +16,22 @@ from itertools import repeat
 from typing import NamedTuple
 
 from deepchecks_telemetry.spool.errors import Unusable, raise_if_hosts
-from deepchecks_telemetry.spool.files.regular import BESIDE
+from deepchecks_telemetry.spool.files.regular import SIDE_SUFFIXES
 
-FIRST = 256  # SQLite's numbers begin here: after a host has closed everything, its next files get low numbers
+FIRST_NUMBER = 256  # of SQLite's files; after a host has closed everything, its next files get low numbers
 LISTING = "/dev/fd"
-MOST = 3  # the database, its WAL and its shared memory; with a rollback journal only the first stays open
-UNLISTED = range(3, 1024)  # where that directory is missing
-
-ROOM = 16  # left below the limit of open files, for SQLite and for other threads
+MAX_FILES = 3  # the database, its WAL and its shared memory; with a rollback journal only the first stays open
+UNLISTED = range(3, 1024)  # used if that directory is missing
+SPARE_NUMBERS = 16  # left below the limit of open files, for SQLite and for other threads
 
 _fillers: list[int] = []
-_replaced: set[int] = set()  # the numbers of the connection that is being closed at which /dev/null is by now
+_replaced: set[int] = set()  # descriptors of the connection that is being closed that are /dev/null by now
 
 
 class Descriptors(NamedTuple):
-    """The numbers of SQLite's open files, and the offset that each of them is at.
+    """The numbers of SQLite's open files, and the offset that marks them.
 
-    On a network file system there is no WAL, and the database stands for all three.
+    On a network file system there is no WAL, and all three are the database's.
     """
 
     database: int
@@ -42,7 +41,7 @@ class Descriptors(NamedTuple):
 
     @property
     def numbers(self) -> frozenset[int]:
-        """Each of them once."""
+        """The distinct numbers."""
         return frozenset(self[:3])
 
     def are_ours(self) -> bool:
@@ -52,8 +51,8 @@ class Descriptors(NamedTuple):
 
 @contextmanager
 def high_numbers() -> Iterator[None]:
-    """Occupy the descriptors below `FIRST` for a moment, so that files opened meanwhile get higher ones."""
-    _close_left_fillers()
+    """Occupy the descriptors below `FIRST_NUMBER`, so that files that are opened in the block get higher ones."""
+    _close_leftover_fillers()
     try:
         _fill()
         yield
@@ -62,12 +61,12 @@ def high_numbers() -> Iterator[None]:
 
 
 def _close_fillers() -> None:
-    deque(map(os.close, _fillers), maxlen=0)  # in one call, too
+    deque(map(os.close, _fillers), maxlen=0)  # one call, in which no signal handler can raise
     _fillers.clear()
 
 
-def _close_left_fillers() -> None:
-    """Close what an exception left of them; they may be closed already, and their numbers files of the host's."""
+def _close_leftover_fillers() -> None:
+    """Close fillers that an exception left open; some may be closed already, and their numbers used by the host."""
     while _fillers:
         if _is_null(_fillers[-1]):
             os.close(_fillers[-1])
@@ -87,7 +86,7 @@ def open_numbers() -> frozenset[int]:
 def mark(database: str, before: frozenset[int]) -> Descriptors:
     """Find the files of `database` among the descriptors opened since `before`, and mark them.
 
-    Raises `Unusable` where the database's own is not among them: it could not be protected.
+    Raises `Unusable` if the database is not among them, because it could not be protected.
     """
     offset = 2**30 + int.from_bytes(os.urandom(3), "big")
     numbers = _find(database, before)
@@ -97,19 +96,19 @@ def mark(database: str, before: frozenset[int]) -> Descriptors:
 
 
 def close(connection: sqlite3.Connection, cursor: sqlite3.Cursor, descriptors: Descriptors) -> bool:
-    """Close a connection without a system call on the spool or on a file of the host's; False where that is impossible.
+    """Close a connection without a system call on the spool or on a file of the host; False if that is impossible.
 
-    Closed the usual way the last connection checkpoints (two fsyncs) and deletes the WAL; in a forked child that would
-    be the parent's. So its descriptors are replaced by /dev/null, opened for reading, on which SQLite's exclusive lock
-    fails; it then frees its memory and leaves the files as a process leaves them that was killed.
+    A normal close of the last connection checkpoints (two fsyncs) and deletes the WAL, which in a forked child is the
+    parent's. So the descriptors are first replaced by /dev/null, opened for reading, on which SQLite's exclusive lock
+    fails. SQLite then frees its memory and leaves the files as a killed process would.
 
-    It is impossible where the host has a file of its own under one of the numbers: then the connection must stay open
-    for ever, and SQLite, which keeps one state for all connections to a file, cannot use the spool in this process.
+    It is impossible if the host has a file of its own under one of the numbers. The connection must then stay open for
+    ever, and SQLite, which has one state for all connections to a file, cannot use the spool in this process.
 
-    An exception may interrupt it anywhere; called again it goes on, and a connection that is closed already is fine.
+    An exception may interrupt it anywhere; it can be called again, also for a connection that is closed already.
     """
     try:
-        cursor.close()  # one whose statement has failed would hold the connection open
+        cursor.close()  # a cursor whose statement has failed would keep the connection open
         if connection.in_transaction:
             if not descriptors.are_ours():
                 return False
@@ -118,7 +117,7 @@ def close(connection: sqlite3.Connection, cursor: sqlite3.Cursor, descriptors: D
             return False
         connection.close()
     except sqlite3.ProgrammingError:
-        _replaced.clear()  # it is closed
+        _replaced.clear()  # the connection is closed already
     except (OSError, sqlite3.Error) as error:  # the limit of open files is reached, or the disk does not answer
         raise_if_hosts(error)
         return False
@@ -147,8 +146,8 @@ def _stat(number: int) -> os.stat_result | None:
 
 
 def _is_null(number: int) -> bool:
-    found = _stat(number)
-    return found is not None and os.path.samestat(found, os.stat(os.devnull))
+    status = _stat(number)
+    return status is not None and os.path.samestat(status, os.stat(os.devnull))
 
 
 def _stat_path(path: str) -> os.stat_result | None:
@@ -159,16 +158,16 @@ def _stat_path(path: str) -> os.stat_result | None:
         return None
 
 
-def _names(database: str) -> Iterator[str]:
-    return (database + suffix for suffix in ("", *BESIDE))
+def _paths(database: str) -> Iterator[str]:
+    return (database + suffix for suffix in ("", *SIDE_SUFFIXES))
 
 
 def _is_one_of(number: int, files: list[os.stat_result]) -> bool:
-    found = _stat(number)
-    return found is not None and any(os.path.samestat(found, file) for file in files)
+    status = _stat(number)
+    return status is not None and any(os.path.samestat(status, file) for file in files)
 
 
-if sys.platform == "win32":  # SQLite has handles there, not descriptors: one of our own stands for them
+if sys.platform == "win32":  # SQLite uses handles there, not descriptors, so one descriptor of our own is marked
 
     def _fill() -> None:
         pass
@@ -186,19 +185,20 @@ else:
     def _fill() -> None:
         try:
             _fillers.append(os.open(os.devnull, os.O_RDONLY))
-            # In one call, in which no signal handler can raise: each of them is in the list.
-            _fillers.extend(map(os.dup, repeat(_fillers[0], FIRST - _fillers[0])))
-            _fillers.append(fcntl.fcntl(_fillers[0], fcntl.F_DUPFD_CLOEXEC, FIRST + ROOM))  # is there room above?
-        except OSError as error:  # the limit of this process is lower: the numbers are as high as they get
+            # One call, in which no signal handler can raise, so that every filler is in the list.
+            _fillers.extend(map(os.dup, repeat(_fillers[0], FIRST_NUMBER - _fillers[0])))
+            # Fails if there are fewer than `SPARE_NUMBERS` above.
+            _fillers.append(fcntl.fcntl(_fillers[0], fcntl.F_DUPFD_CLOEXEC, FIRST_NUMBER + SPARE_NUMBERS))
+        except OSError as error:  # the limit of this process is lower, so the numbers are as high as possible
             raise_if_hosts(error)
-            for _ in range(min(ROOM, len(_fillers))):
+            for _ in range(min(SPARE_NUMBERS, len(_fillers))):
                 os.close(_fillers.pop())
 
     def _find(database: str, before: frozenset[int]) -> list[int]:
-        files = [found for found in map(_stat_path, _names(database)) if found]
+        files = [status for status in map(_stat_path, _paths(database)) if status]
         numbers = sorted(open_numbers() - before, key=lambda number: _is_one_of(number, files[:1]), reverse=True)
         numbers = [number for number in numbers if _is_one_of(number, files)]
-        if len(numbers) > MOST or not any(_is_one_of(number, files[:1]) for number in numbers):
+        if len(numbers) > MAX_FILES or not any(_is_one_of(number, files[:1]) for number in numbers):
             raise Unusable("the spool's file descriptors cannot be distinguished from the host's")
         return numbers
 
@@ -216,7 +216,7 @@ else:
         _replaced.add(number)
         if _offset(number) == offset:
             return os.dup2(null, number, inheritable=False) == number
-        got = fcntl.fcntl(null, fcntl.F_DUPFD_CLOEXEC, number)  # never takes a number that is in use
-        if got != number:
-            os.close(got)
-        return got == number
+        duplicate = fcntl.fcntl(null, fcntl.F_DUPFD_CLOEXEC, number)  # never takes a number that is in use
+        if duplicate != number:
+            os.close(duplicate)
+        return duplicate == number

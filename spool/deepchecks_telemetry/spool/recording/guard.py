@@ -1,7 +1,7 @@
-"""The guard: one thread at a time at the host's connection, whatever exception strikes, and none while it forks.
+"""The guard lets one thread at a time use the host's connection, and none during a fork; no exception leaves it locked.
 
 A signal handler may raise between any two instructions, also between taking a lock and the `try` that releases it. So
-a lock that stays taken is checked: where no frame of its owner is in `holders`, it is replaced.
+a lock that stays taken is checked: if no frame of its owner runs a function in `holders`, it is replaced.
 """
 
 import re
@@ -10,25 +10,25 @@ from _thread import RLock
 from collections.abc import Callable, Iterator
 from types import CodeType, FrameType
 
-SLICES, SLICE_S = 10, 0.01  # how often it is checked, and how long one wait is
+SLICES, SLICE_S = 10, 0.01  # number of waits before giving up, and the length of one; it is checked after each
 OWNER = re.compile(r"owner=(\d+)")
 
 
 class Guard:
-    """A lock that its own thread never waits for, that nobody waits for long, and that outlives an exception.
+    """A lock that its own thread never waits for, that no thread waits for long, and that survives an exception.
 
-    `on_leak` is called, with the new lock held, where an exception had left the old one locked. The lock is
+    `on_leak` is called, with the new lock held, if an exception had left the old one locked. The lock is
     `_thread.RLock` because it stores its owner in the same step in which it is taken.
     """
 
     def __init__(self, on_leak: Callable[[], None]) -> None:
         self.lock = RLock()
-        self.holders: set[CodeType] = set()  # the functions that take it: it is held while one of them runs
+        self.holders: set[CodeType] = set()  # the functions that take the lock; it is held while one of them runs
         self.forking = False
         self._on_leak = on_leak
 
     def take(self) -> RLock | None:
-        """The lock, for the caller to release; None at once inside a function that holds it, or after some 100 ms."""
+        """The lock, to be released by the caller; None after some 100 ms, or inside a function that holds it."""
         if self.lock._is_owned():  # type: ignore[attr-defined]  # noqa: SLF001 - threading.Condition relies on it too
             if self._is_held_in(_stack(sys._getframe(2))):  # noqa: SLF001 - above the caller, which holds nothing yet
                 return None
@@ -64,7 +64,7 @@ class Guard:
         return any(frame.f_code in self.holders for frame in frames)
 
     def reset(self) -> None:
-        """Begin with a new lock, in a forked child."""
+        """Use a new lock, in a forked child."""
         self.lock, self.forking = RLock(), False
 
 

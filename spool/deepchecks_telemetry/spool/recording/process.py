@@ -1,8 +1,8 @@
-"""What a process has once, however often this package is imported: the guard, the open session, the fork hooks.
+"""A process has one guard, one open session and one set of fork hooks, however often this package is imported.
 
-Reloaders (Spyder, PyCharm, tests that restore `sys.modules`) import a second copy of this package, and the first one
-keeps its objects. So they are kept in an attribute of `sys`, which nothing reloads, and a copy that opens a session
-closes the one of the copy before it.
+Reloaders (Spyder, PyCharm, tests that restore `sys.modules`) import a second copy of this package, and the first copy
+keeps its objects. So they are stored in an attribute of `sys`, which is never reloaded, and a copy that opens a session
+closes the one of the previous copy.
 """
 
 import _thread
@@ -17,14 +17,14 @@ from deepchecks_telemetry.spool.recording.guard import Guard
 if TYPE_CHECKING:
     from _thread import RLock
 
-ATTRIBUTE = "_deepchecks_telemetry_1"  # another number where what is kept there changes
+ATTRIBUTE = "_deepchecks_telemetry_1"  # the number changes when the type of the stored object changes
 
 
 class Owner(Protocol):
     """A writer whose session is open."""
 
     def close(self) -> bool:
-        """Close the session; False where it must stay open for ever."""
+        """Close the session; False if it must stay open for ever."""
 
 
 class Process:
@@ -35,43 +35,43 @@ class Process:
         self.owner: Owner | None = None
         # Whether this interpreter must not open the spool: SQLite cannot use it in this process any more (see
         # `descriptors.close`), or this is a subinterpreter.
-        self.lost = not is_main_interpreter()
+        self.is_spool_lost = not is_main_interpreter()
         self._pid = os.getpid()
         self._taken: RLock | None = None
 
-    def own(self, owner: Owner) -> None:
-        """Let `owner` have the only open session; the caller holds the guard."""
+    def set_owner(self, owner: Owner) -> None:
+        """Make `owner` the writer with the only open session; the caller holds the guard."""
         self.close()
         self.owner = owner
 
     def close(self) -> None:
         """Close the open session; the caller holds the guard."""
-        if self.owner is not None and not self.lost:
+        if self.owner is not None and not self.is_spool_lost:
             if not self.owner.close():
-                self.lost = True
-            self.owner = None  # not before: an exception may interrupt closing, and the next call goes on with it
+                self.is_spool_lost = True
+            self.owner = None  # only now, because an exception may interrupt closing, and the next call continues it
 
     def before_fork(self) -> None:
-        """Let no other thread be inside SQLite at the fork: a mutex that it holds would stay locked in the child."""
+        """Keep other threads out of SQLite during the fork: a mutex that they hold would stay locked in the child."""
         self.guard.forking = True
         self._taken = self.guard.take()
 
     def after_fork_in_parent(self) -> None:
-        """Go on as before: the connection is still this process's."""
+        """Release the guard; the connection still belongs to this process."""
         taken, self._taken = self._taken, None
         self.guard.forking = False
         if taken is not None:
             taken.release()
 
     def after_fork_in_child(self) -> None:
-        """Begin with a new guard; the first record closes the parent's connection without touching its files."""
+        """Use a new guard; the first record closes the parent's connection without touching its files."""
         taken, self._taken = self._taken, None
         nested = taken is None and self.guard.lock._is_owned()  # type: ignore[attr-defined]  # noqa: SLF001
         self.guard.reset()
-        if nested:  # a signal handler forked inside `record`, which goes on in the child as well
+        if nested:  # a signal handler forked inside `record`, which continues in the child as well
             self.close()
-        elif taken is None:  # another thread was inside SQLite: whatever touches its mutex now would wait for ever
-            self.lost = True
+        elif taken is None:  # another thread was inside SQLite, so a call that needs its mutex would block for ever
+            self.is_spool_lost = True
             connections.keep(self.owner)
 
 
@@ -92,7 +92,7 @@ def is_main_interpreter() -> bool:
 
 
 def this_process() -> Process:
-    """The one of this process."""
+    """The `Process` of this process, created at the first call."""
     process: Process | None = getattr(sys, ATTRIBUTE, None)
     if process is None:
         process = Process()

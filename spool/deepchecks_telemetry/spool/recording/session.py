@@ -1,4 +1,4 @@
-"""A session: an open connection and all that was read through it; opened whole or not at all, thrown away whole."""
+"""A session is an open connection with the values read through it; it is opened completely or not at all."""
 
 import sqlite3
 from collections.abc import Callable, Mapping
@@ -13,7 +13,7 @@ from deepchecks_telemetry.spool.consent.decision import OFF, decide
 from deepchecks_telemetry.spool.db.busy import HOST_TRIES, retry_while_busy
 from deepchecks_telemetry.spool.db.connection import connect
 from deepchecks_telemetry.spool.db.origin import settle_origin
-from deepchecks_telemetry.spool.db.schema import PLACE, SELECT_STATE, parse_state
+from deepchecks_telemetry.spool.db.schema import ENVIRONMENT_COLUMNS, SELECT_STATE, parse_state
 from deepchecks_telemetry.spool.files.directory import is_remote
 from deepchecks_telemetry.spool.files.lock import hold_in_host
 from deepchecks_telemetry.spool.files.paths import Home
@@ -22,20 +22,22 @@ from deepchecks_telemetry.spool.recording import connections, descriptors
 from deepchecks_telemetry.spool.recording.descriptors import Descriptors
 from deepchecks_telemetry.spool.recording.watch import today
 
-# With the day, the environment and the fence written out: to bind them costs 0.3 of 8 µs, and they seldom change.
+# The day, the environment and the fence are in the text, because they seldom change and binding them costs 0.3 of 8 µs.
 APPEND = "INSERT INTO events (day, event, environment) SELECT %d, ?, %d FROM spool WHERE epoch = %d"
-IDENTIFY = "UPDATE spool SET installation = ?, installed_day = ? WHERE installation IS NULL AND epoch = ?"
-REOPEN = "UPDATE spool SET epoch = epoch + 1 WHERE epoch = ?"
-KNOWN = f"SELECT id FROM environments WHERE ({PLACE}) = (?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
-REGISTER = f"INSERT OR IGNORE INTO environments ({PLACE}) SELECT ?, ?, ?, ?, ?, ?, ? FROM spool WHERE epoch = ?"  # noqa: S608
+SET_INSTALLATION = "UPDATE spool SET installation = ?, installed_day = ? WHERE installation IS NULL AND epoch = ?"
+OPEN_FENCE = "UPDATE spool SET epoch = epoch + 1 WHERE epoch = ?"
+SELECT_ENVIRONMENT = f"SELECT id FROM environments WHERE ({ENVIRONMENT_COLUMNS}) = (?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
+INSERT_ENVIRONMENT = (
+    f"INSERT OR IGNORE INTO environments ({ENVIRONMENT_COLUMNS}) SELECT ?, ?, ?, ?, ?, ?, ? FROM spool WHERE epoch = ?"  # noqa: S608
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """An open connection and what guards it, with one cursor for all (making one costs 0.5 of 8 µs).
+    """An open connection with its descriptors, its file and one cursor (creating a cursor costs 0.5 of 8 µs).
 
-    `lock` is the file lock that each statement needs on a network file system: SQLite's own cannot be trusted between
-    machines.
+    `lock` is the file lock that each statement needs on a network file system, where SQLite's own locks do not work
+    reliably between machines.
     """
 
     raw: sqlite3.Connection
@@ -54,7 +56,7 @@ class Connection:
         return retry_while_busy(act, deadline, tries=HOST_TRIES)
 
     def close(self) -> bool:
-        """Close it without touching the spool; False where that is impossible (see `descriptors.close`)."""
+        """Close it without touching the spool; False if that is impossible (see `descriptors.close`)."""
         if not descriptors.close(self.raw, self.cursor, self.descriptors):
             return False
         connections.forget(self.raw)
@@ -63,7 +65,7 @@ class Connection:
 
 @dataclass(frozen=True, slots=True)
 class Session(Connection):
-    """A connection, and what was read through it: the fence and the number of this process's environment."""
+    """A connection, and the values read through it: the fence and the id of this process's environment."""
 
     epoch: int
     environment_id: int
@@ -76,7 +78,7 @@ class Session(Connection):
 def open_connection(home: Home, deadline: float, adopt: Callable[[Connection], None]) -> Connection:
     """Connect to an existing spool, and mark its descriptors; raises the spool's errors.
 
-    `adopt` is given the connection before anything can fail, so that it is always closed in the end.
+    `adopt` gets the connection before anything else can fail, so that it is always closed in the end.
     """
     lock = home.lock if is_remote(home.state) else None
 
@@ -88,7 +90,7 @@ def open_connection(home: Home, deadline: float, adopt: Callable[[Connection], N
 
 
 def _connect(home: Home, lock: str | None, adopt: Callable[[Connection], None]) -> Connection:
-    connections.close_left()
+    connections.close_leftovers()
     file, before = file_id(home.spool), descriptors.open_numbers()
     try:
         with descriptors.high_numbers():
@@ -96,7 +98,7 @@ def _connect(home: Home, lock: str | None, adopt: Callable[[Connection], None]) 
         connection = Connection(raw, raw.cursor(), descriptors.mark(home.spool, before), file, lock)
         adopt(connection)
     except BaseException:
-        connections.close_left()
+        connections.close_leftovers()
         raise
     return connection
 
@@ -104,28 +106,32 @@ def _connect(home: Home, lock: str | None, adopt: Callable[[Connection], None]) 
 def open_session(
     connection: Connection, home: Home, environ: Mapping[str, str], deadline: float, *, reopen: bool
 ) -> Session | None:
-    """Read the fence, then the choice, and register this environment; None where recording is off.
+    """Read the fence, then the choice, and register this environment; None if recording is off.
 
-    In this order: `disable` writes the choice first and the fence second, so a process that reads the new fence reads
-    the new choice, and one that read the old fence is refused by the statement.
+    The order matters: `disable` writes the choice first and the fence second, so a process that reads the new fence
+    also reads the new choice, and the statement of one that read the old fence stores nothing.
     """
-    here = resource.current()
+    environment = resource.current()
     settle_origin(connection.raw, home.spool, deadline, tries=HOST_TRIES)
     epoch, installation = parse_state(connection.execute(SELECT_STATE, (), deadline).fetchone())
     closed = epoch % 2 == 1
-    if decide(home, environ, closed=lambda: closed).mode == OFF or not is_allowed(here) or (closed and not reopen):
+    if (
+        decide(home, environ, closed=lambda: closed).mode == OFF
+        or not is_allowed(environment)
+        or (closed and not reopen)
+    ):
         return None
-    if closed:  # and yet the choice is open: a person has changed it by hand since that disable
-        connection.execute(REOPEN, (epoch,), deadline)
+    if closed:  # but the choice is not off, so a person has changed it by hand after that `disable`
+        connection.execute(OPEN_FENCE, (epoch,), deadline)
         epoch += 1
     if installation is None:
-        connection.execute(IDENTIFY, (str(uuid4()), today(), epoch), deadline)
+        connection.execute(SET_INSTALLATION, (str(uuid4()), today(), epoch), deadline)
     for _ in range(2):
-        found = connection.execute(KNOWN, tuple(here), deadline).fetchone()
-        if found:
-            return Session(**_fields(connection), epoch=epoch, environment_id=found[0])
-        connection.execute(REGISTER, (*here, epoch), deadline)
-    return None  # the fence has moved meanwhile
+        row = connection.execute(SELECT_ENVIRONMENT, tuple(environment), deadline).fetchone()
+        if row:
+            return Session(**_fields(connection), epoch=epoch, environment_id=row[0])
+        connection.execute(INSERT_ENVIRONMENT, (*environment, epoch), deadline)
+    return None  # the fence has changed meanwhile
 
 
 def _fields(connection: Connection) -> dict[str, Any]:

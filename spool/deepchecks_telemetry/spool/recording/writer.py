@@ -1,7 +1,7 @@
-"""The append: one event is one SQL statement that carries its own fence; acknowledged, it survives a SIGKILL.
+"""An event whose append returned True survives SIGKILL; after `disable` no append stores anything.
 
-The statement is one write transaction: a `disable` that has closed the fence in a transaction of its own can never be
-overtaken by it, whatever this process had read before.
+Each event is one SQL statement, in a write transaction of its own, that compares the fence with the one this process
+has read. So it stores nothing once `disable` has closed the fence, whatever this process had read before.
 """
 
 import os
@@ -12,51 +12,51 @@ from typing import TypeVar
 
 from deepchecks_telemetry.spool.consent.decision import OFF, decide
 from deepchecks_telemetry.spool.db.busy import HOST_TRIES, monotonic, retry_while_busy
-from deepchecks_telemetry.spool.db.compaction import tidy
+from deepchecks_telemetry.spool.db.compaction import compact
 from deepchecks_telemetry.spool.db.create import create
 from deepchecks_telemetry.spool.db.sqlite_errors import FAULTS, is_busy, is_damage
 from deepchecks_telemetry.spool.errors import Busy, SpoolError, raise_if_hosts
 from deepchecks_telemetry.spool.files.lock import hold_in_host
 from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.spool.files.quarantine import quarantine, set_aside
-from deepchecks_telemetry.spool.files.regular import exists, file_id, is_shared
+from deepchecks_telemetry.spool.files.regular import exists, file_id, is_hard_linked_database
 from deepchecks_telemetry.spool.recording.process import Process
 from deepchecks_telemetry.spool.recording.session import Connection, Session, open_connection, open_session
 from deepchecks_telemetry.spool.recording.watch import Change, Watch
 
-DEADLINE_S = 0.08  # the longest that one record waits for others
-FIRST_DEADLINE_S = 2.0  # the same where the spool must be made first, perhaps by a hundred processes at once
-BACKOFF_S = 1.0  # after a wait in vain records do not wait, and a spool that cannot be opened is not tried
+DEADLINE_S = 0.08  # the longest wait of one record for other processes
+FIRST_DEADLINE_S = 2.0  # the same if the spool must be created first, perhaps by a hundred processes at the same time
+BACKOFF_S = 1.0  # how long records do not wait after a timeout, and how long a spool that failed is not opened again
 SLOW_SHARE = 10  # on a slow network file system records may take a tenth of the host's time
 COMPACT_EVERY = 1000  # events; keeps the WAL near 1 MB
-COMPACT_AGAIN = 200  # the same after a try that others were in the way of
+COMPACT_AGAIN = 200  # events until the next try, if other processes prevented the last one
 NEVER = 2**63
 NO_DAY = -1
 
 DROP = """INSERT INTO tallies (name, count) SELECT 'dropped:' || ?, ? FROM spool WHERE epoch = ?
 ON CONFLICT DO UPDATE SET count = count + excluded.count"""
-BUSY, FAILED = "busy", "failed"  # reasons for a drop: a lock was held for too long, the system refused (a full disk …)
+BUSY, FAILED = "busy", "failed"  # reasons of drops: a lock was held too long; the spool could not be written
 
 Result = TypeVar("Result")
 Execute = Callable[[str, tuple[object, ...]], sqlite3.Cursor]
 
 
 class Writer:
-    """One process's way into the spool of `home`; the caller of every method holds the guard."""
+    """Appends the events of one process to the spool of `home`; the caller of every method holds the guard."""
 
     def __init__(self, home: Home, process: Process, environ: Mapping[str, str] = os.environ) -> None:
         self.home = home
         self._process, self._environ = process, environ
         self._watch = Watch(home)
         self._session: Session | None = None
-        self._closing: Connection | None = None  # one without a session: not opened whole, or not yet closed
-        self._statement, self._day = "", NO_DAY  # of the session, for one day
-        self._compact_at = NEVER
-        self._no_wait_until = self._patient_until = self._quiet_until = self._retry_at = 0.0
-        self.dropped: dict[str, int] = {}  # events that could not be stored, by reason, until they can be counted
+        self._closing: Connection | None = None  # a connection without a session: being opened, or not yet closed
+        self._statement, self._day = "", NO_DAY  # the session's statement, valid for one day
+        self._compact_at = NEVER  # an id
+        self._no_wait_until = self._long_wait_until = self._slow_until = self._retry_at = 0.0
+        self.dropped: dict[str, int] = {}  # events that could not be stored, by reason, until the counts are written
 
     def append(self, number: int) -> bool:
-        """Store one event: True means that it survives this process, False that it is not stored."""
+        """Store one event; True if it is stored and survives this process, False if it is not stored."""
         now = monotonic()
         try:
             return self._store(number, now)
@@ -71,11 +71,11 @@ class Writer:
             return self.drop(FAILED)
 
     def access(self, act: Callable[[Execute], Result]) -> Result | None:
-        """Run `act` with statements on the open session; None where there is none, or where they failed."""
+        """Run `act(execute)` on the open session; None if there is no session, or if a statement failed."""
         now = monotonic()
         try:
-            self._look(now)
-            session = self._session or self._open(now, make=False)
+            self._refresh(now)
+            session = self._session or self._open(now, create_spool=False)
             if session is None:
                 return None
             deadline = self._deadline(now)
@@ -85,12 +85,12 @@ class Writer:
             return None
 
     def drop(self, reason: str) -> bool:
-        """Count an event that could not be stored; it is written with the next one that can be."""
+        """Count an event that could not be stored; the count is written with the next event that can be."""
         self.dropped[reason] = self.dropped.get(reason, 0) + 1
         return False
 
     def close(self) -> bool:
-        """Throw the session away; False where it must stay open. An exception may interrupt it: it is called again."""
+        """Discard the session; False if it must stay open. If an exception interrupts it, it is called again."""
         self._closing = self._session or self._closing
         self._session = None
         closed = self._closing is None or self._closing.close()
@@ -98,15 +98,15 @@ class Writer:
         return closed
 
     def _store(self, number: int, now: float) -> bool:
-        """Append; the few calls in here are the price of each event: one more costs 0.1 of 10 µs."""
-        if self._session is None or now >= self._watch.next_look:
-            self._look(now)
+        """Append. Each event pays for every call in here: one more costs 0.1 of 10 µs."""
+        if self._session is None or now >= self._watch.next_check:
+            self._refresh(now)
         for _ in (1, 2, 3):  # `range` would cost 0.06 µs
             session = self._session or self._open(now)
             if session is None:
                 return False
-            # The WAL and the shared memory, which an append writes; all three are looked at with each look. A
-            # transaction is open where an exception from a signal handler left it.
+            # Check the WAL and the shared memory, which an append writes; `_refresh` checks all three. A transaction is
+            # open if an exception from a signal handler interrupted one.
             _, wal, shm, mark = session.descriptors
             if lseek(wal, 0, SEEK_CUR) == lseek(shm, 0, SEEK_CUR) == mark and not session.raw.in_transaction:
                 try:
@@ -120,83 +120,83 @@ class Writer:
                     last_id = stored.lastrowid or 0
                     if last_id % COMPACT_EVERY == 0 or last_id >= self._compact_at or self.dropped:
                         self._maintain(session, last_id)
-                    return monotonic() < self._watch.next_look or self._is_in_place(session)
-            self._discard()  # the host has closed its files, or the fence has moved: all that was read is out of date
+                    return monotonic() < self._watch.next_check or self._is_current_file(session)
+            self._discard()  # the host has closed SQLite's files, or the fence has changed, so the session is stale
         return False
 
     def _wait(self, session: Session, number: int, now: float) -> sqlite3.Cursor:
-        """Append under the file lock, or where another process has the write lock."""
-        if now < self._quiet_until:
+        """Append under the file lock, or wait for a process that has the write lock."""
+        if now < self._slow_until:
             raise Busy("the network file system is slow")
         began = monotonic()
         stored = session.execute(self._statement, (number,), self._deadline(now))
         took_s = monotonic() - began
         if session.lock is not None and took_s > DEADLINE_S:
-            self._quiet_until = began + SLOW_SHARE * took_s
+            self._slow_until = began + SLOW_SHARE * took_s
         return stored
 
-    def _is_in_place(self, session: Session) -> bool:
-        """Whether the row is in the spool; past the lease it may be in a file that was quarantined meanwhile."""
+    def _is_current_file(self, session: Session) -> bool:
+        """Whether the session's file is still the spool; after `LEASE_S` it may have been quarantined."""
         return file_id(self.home.spool) == session.file
 
     def _has_lost_files(self) -> bool:
-        """Whether the host has closed a file of SQLite's."""
+        """Whether the host has closed one of SQLite's files."""
         return self._session is not None and not self._session.descriptors.are_ours()
 
     def _deadline(self, now: float) -> float:
-        return now if now < self._no_wait_until else max(now + DEADLINE_S, self._patient_until)
+        return now if now < self._no_wait_until else max(now + DEADLINE_S, self._long_wait_until)
 
-    def _look(self, now: float) -> None:
-        change = self._watch.look(now, self._session.file if self._session else None)
+    def _refresh(self, now: float) -> None:
+        change = self._watch.check(now, self._session.file if self._session else None)
         if change is Change.SETTINGS:
             self._retry_at = 0.0
         if change is not Change.NONE or self._has_lost_files():
             self._discard()
         session = self._session
         if session is not None:
-            self._fill_in(session)
+            self._prepare_statement(session)
             if self._watch.throttle() and self._compact_at == NEVER:
                 self._compact_at = 0
 
-    def _fill_in(self, session: Session) -> None:
+    def _prepare_statement(self, session: Session) -> None:
         if self._day != self._watch.day:
             self._day = self._watch.day
             self._statement = session.append_on(self._day)
 
-    def _open(self, now: float, *, make: bool = True) -> Session | None:
-        """Open the session, and the spool if it must be made; None where recording is off or rests."""
-        if self._process.lost or now < self._retry_at or not (make or exists(self.home.spool)):
+    def _open(self, now: float, *, create_spool: bool = True) -> Session | None:
+        """Open a session, and create the spool if necessary; None if recording is off or backs off."""
+        if self._process.is_spool_lost or now < self._retry_at or not (create_spool or exists(self.home.spool)):
             return None
-        if decide(self.home, self._environ).mode == OFF:  # nothing is made then, not even a directory
+        if decide(self.home, self._environ).mode == OFF:  # then nothing is created, not even a directory
             self._back_off()
             return None
-        if is_shared(self.home.spool):  # a backup by hard links
+        if is_hard_linked_database(self.home.spool):  # a backup by hard links
             retry_while_busy(self._set_aside, now + DEADLINE_S, tries=HOST_TRIES)
         if not exists(self.home.spool):
-            self._patient_until = now + FIRST_DEADLINE_S
+            self._long_wait_until = now + FIRST_DEADLINE_S
             create(self.home, FIRST_DEADLINE_S)
         deadline = self._deadline(now)
-        self._process.own(self)
+        self._process.set_owner(self)
         connection = open_connection(self.home, deadline, self._adopt)
-        session = open_session(connection, self.home, self._environ, deadline, reopen=make)
+        session = open_session(connection, self.home, self._environ, deadline, reopen=create_spool)
         if session is None:
             self._back_off()
             return None
         self._session, self._day = session, NO_DAY
         self._closing = None
-        self._fill_in(session)
+        self._prepare_statement(session)
         return session
 
     def _adopt(self, connection: Connection) -> None:
         self._closing = connection
 
     def _maintain(self, session: Session, last_id: int) -> None:
-        """Count what was dropped, and compact now and then; the event is stored by now, so nothing here fails it."""
+        """Write the counts of drops, and compact if it is due; the event is stored already, so errors are ignored."""
         try:
             self._write_drops(session)
             due = last_id % COMPACT_EVERY == 0 or last_id >= self._compact_at
             if due and session.descriptors.are_ours():  # a checkpoint writes into the database itself
-                self._compact_at = NEVER if tidy(self.home, session.raw) else last_id + COMPACT_AGAIN
+                self._compact_at = NEVER if compact(self.home, session.raw) else last_id + COMPACT_AGAIN
         except (SpoolError, OSError, *FAULTS) as error:
             raise_if_hosts(error)
             self._is_replaced(error)
@@ -204,14 +204,14 @@ class Writer:
     def _write_drops(self, session: Session) -> None:
         for reason, count in list(self.dropped.items()):
             session.execute(DROP, (reason, count, session.epoch), self._deadline(monotonic()))
-            left = self.dropped.pop(reason) - count  # another thread may have dropped one meanwhile
-            if left:
-                self.dropped[reason] = left
+            remaining = self.dropped.pop(reason) - count  # another thread may have dropped one meanwhile
+            if remaining:
+                self.dropped[reason] = remaining
 
     def _is_replaced(self, error: Exception) -> bool:
-        """Whether to open the spool again: the host has closed our files, or the spool that failed was quarantined."""
+        """Whether to open the spool again: the host has closed SQLite's files, or the failed spool was quarantined."""
         if self._has_lost_files():
-            return True  # what was read was the host's
+            return True  # SQLite may have read a file of the host
         file = self._session.file if self._session else file_id(self.home.spool)
         if isinstance(error, FileNotFoundError) or file_id(self.home.spool) != file:
             return True

@@ -1,6 +1,6 @@
-"""Before the books are read or changed outside the host: the schema is up to date, and what was put aside is saved.
+"""Before a command reads or changes a spool, it is migrated, and the copies of damaged spools are recovered.
 
-The host does neither: it appends to every version, and a damaged spool is only renamed there.
+The host does neither: it appends to any compatible version, and only renames a damaged spool.
 """
 
 import os
@@ -13,17 +13,17 @@ from deepchecks_telemetry.spool.db.busy import monotonic, writing
 from deepchecks_telemetry.spool.db.connection import BUSY_TIMEOUT_S, opened
 from deepchecks_telemetry.spool.db.create import create
 from deepchecks_telemetry.spool.db.origin import settle_origin
-from deepchecks_telemetry.spool.db.schema import VERSION
+from deepchecks_telemetry.spool.db.schema import SCHEMA_VERSION
 from deepchecks_telemetry.spool.errors import Damaged
 from deepchecks_telemetry.spool.files.lock import hold
 from deepchecks_telemetry.spool.files.paths import Home
-from deepchecks_telemetry.spool.files.quarantine import SETTLED_S, discard, find_asides, quarantined
-from deepchecks_telemetry.spool.files.regular import is_shared
-from deepchecks_telemetry.spool.recovery.second_name import separate
+from deepchecks_telemetry.spool.files.quarantine import SETTLED_S, discard, find_set_aside, quarantined
+from deepchecks_telemetry.spool.files.regular import is_hard_linked_database
+from deepchecks_telemetry.spool.recovery.hard_links import separate
 
 Result = TypeVar("Result")
 
-NUMBERS = {
+INTEGER_COLUMNS = {
     "events": ("day", "event", "environment"),
     "folded": ("day", "event", "environment", "count"),
     "rows": ("batch", "day", "event", "environment", "count"),
@@ -32,22 +32,22 @@ NUMBERS = {
 }
 
 
-def kept_up(home: Home, act: Callable[[], Result], *, reads: Iterable[str] = NUMBERS) -> Result:
-    """What `act` gives for a spool that is up to date; met with damage, it is called once more on the mended spool.
+def with_maintenance(home: Home, act: Callable[[], Result], *, check_tables: Iterable[str] = INTEGER_COLUMNS) -> Result:
+    """The result of `act` on a maintained spool; if it meets damage, it is called once more after the recovery.
 
-    `reads` names the tables that are looked through before: every row of them, so that hundreds of batches in a row
-    should not ask for the largest each time.
+    `check_tables` names the tables of which every row is checked before. Callers that handle hundreds of batches in a
+    loop should not check the largest tables each time.
     """
     try:
-        _keep_up(home, reads)
+        _maintain(home, check_tables)
         return act()
-    except Damaged:  # it was put aside by whoever met it
-        _keep_up(home, NUMBERS)
+    except Damaged:  # by now the spool is quarantined
+        _maintain(home, INTEGER_COLUMNS)
         return act()
 
 
-def _keep_up(home: Home, reads: Iterable[str]) -> None:
-    if os.path.isdir(home.state) and (is_shared(home.spool) or find_asides(home)):
+def _maintain(home: Home, check_tables: Iterable[str]) -> None:
+    if os.path.isdir(home.state) and (is_hard_linked_database(home.spool) or find_set_aside(home)):
         separate(home, BUSY_TIMEOUT_S)
     copies = quarantined(home)
     if copies:
@@ -56,18 +56,21 @@ def _keep_up(home: Home, reads: Iterable[str]) -> None:
         return
     with opened(home) as connection:
         (version,) = connection.execute("PRAGMA user_version").fetchone()
-        for table in reads:
-            _check_place(connection, table)
+        for table in check_tables:
+            _check_integers(connection, table)
         settle_origin(connection, home.spool, monotonic() + BUSY_TIMEOUT_S)
-    if version < VERSION:
+    if version < SCHEMA_VERSION:
         _migrate(home)
     for copy in copies:
         _salvage(home, copy)
 
 
-def _check_place(connection: sqlite3.Connection, table: str) -> None:
-    """A page of one table in the place of another's breaks no tree, so SQLite finds nothing; and types bind nothing."""
-    wrong = " OR ".join(f"typeof({column}) != 'integer'" for column in NUMBERS[table])
+def _check_integers(connection: sqlite3.Connection, table: str) -> None:
+    """Raise `Damaged` if a column of integers contains anything else.
+
+    SQLite does not notice a page that was swapped between two tables, and it does not enforce column types.
+    """
+    wrong = " OR ".join(f"typeof({column}) != 'integer'" for column in INTEGER_COLUMNS[table])
     if connection.execute(f"SELECT 1 FROM {table} WHERE {wrong} LIMIT 1").fetchone():  # noqa: S608
         raise Damaged("the spool's tables contain invalid values")
 
@@ -82,7 +85,7 @@ def _migrate(home: Home) -> None:
 def _salvage(home: Home, copy: str) -> None:
     from deepchecks_telemetry.spool.recovery.recover import salvage
 
-    _let_settle(copy)
+    _wait_until_settled(copy)
     with hold(home.lock, BUSY_TIMEOUT_S):
         if copy not in quarantined(home):
             return
@@ -91,8 +94,8 @@ def _salvage(home: Home, copy: str) -> None:
         discard(home, copy, saved=saved)
 
 
-def _let_settle(copy: str) -> None:
-    """Wait until nobody can acknowledge a record in the copy any more; a clock that jumped costs one whole wait."""
+def _wait_until_settled(copy: str) -> None:
+    """Wait until no process can acknowledge a record in the copy any more; `SETTLED_S` at most if the clock jumped."""
     try:
         age_s = time.time() - os.stat(copy).st_ctime
     except OSError:

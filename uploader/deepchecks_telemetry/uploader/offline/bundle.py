@@ -14,7 +14,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from deepchecks_telemetry.spool.batches.seal import Row
-from deepchecks_telemetry.spool.catalogue import FIELDS, NUMBERS, Environment, is_allowed, is_count, is_day, is_version
+from deepchecks_telemetry.spool.catalogue import (
+    EVENT_NUMBERS,
+    FIELDS,
+    Environment,
+    is_allowed,
+    is_count,
+    is_day,
+    is_version,
+)
 from deepchecks_telemetry.spool.files.regular import read_plain
 from deepchecks_telemetry.spool.identity import is_uuid
 from deepchecks_telemetry.uploader.errors import BadFile
@@ -103,7 +111,7 @@ def _row(record: Mapping[str, Any], place: Environment) -> Row:
     event = record["eventName"].removeprefix("deepchecks.")
     count = int(record["attributes"][1]["value"]["intValue"])
     day = int(record["timeUnixNano"]) // DAY_NS
-    if not (is_uuid(uid) and event in NUMBERS and is_count(count) and is_day(day)):
+    if not (is_uuid(uid) and event in EVENT_NUMBERS and is_count(count) and is_day(day)):
         raise ValueError
     return Row(uid, day, event, place, count)
 

@@ -63,7 +63,7 @@ def export(
         return
     with hold(home.upload_lock, lock_s):
         looked = False
-        while seal(home, render, behind=True, looked=looked, clock=clock):
+        while seal(home, render, while_unsent=True, already_checked=looked, clock=clock):
             looked = True
         states = UNSETTLED if again else (BatchState.SEALED, BatchState.PARKED)
         chosen = [batch for batch in batches(home, states=states) if not park_if_damaged(home, batch)]

@@ -44,7 +44,7 @@ def assemble(home: Home, queue: Queue, attached: str | None, environ: Mapping[st
 
 def _open_queue(home: Home, now: float) -> tuple[Queue, SpoolError | None]:
     from deepchecks_telemetry.spool.db.connection import opened
-    from deepchecks_telemetry.spool.recovery.maintenance import kept_up
+    from deepchecks_telemetry.spool.recovery.maintenance import with_maintenance
 
     def read() -> Queue:
         with opened(home) as connection:
@@ -52,7 +52,7 @@ def _open_queue(home: Home, now: float) -> tuple[Queue, SpoolError | None]:
             return read_queue(connection.execute, now)
 
     try:
-        return kept_up(home, read, reads=["batches"]), None
+        return with_maintenance(home, read, check_tables=["batches"]), None
     except FileNotFoundError:
         return Queue(), None
     except SpoolError as error:

@@ -1,4 +1,4 @@
-"""The figures of `benchmarks.ours`: that they are what they say, and that a record asks the system for that little."""
+"""The figures of `benchmarks.ours` are measured correctly, and a record makes only the expected system calls."""
 
 import sys
 from collections import Counter
@@ -20,7 +20,7 @@ def host(tmp_path: Path) -> Host:
     return Host(sys.executable, tmp_path)
 
 
-def test_a_trace_is_split_at_its_marks_and_pythons_own_start_is_left_out() -> None:
+def test_a_trace_is_split_at_its_marks_without_pythons_start() -> None:
     lines = [
         '7 read(3, "", 1) = 0',
         '7 access("/mark/first", F_OK) = -1 ENOENT',
@@ -41,30 +41,28 @@ def test_the_slope_is_the_exponent_of_growth(power: int) -> None:
 
 
 @pytest.mark.parametrize(("found", "kept"), [(FIRST.limit, True), (FIRST.limit + 1, False)])
-def test_a_budget_is_kept_or_missed_by_what_was_found(found: float, *, kept: bool) -> None:
+def test_a_budget_is_kept_or_missed_by_the_measurement(found: float, *, kept: bool) -> None:
     judged = judge({"first_record": {"bare": {"cpu_ms": found}}})
     assert judged[0] == {"name": FIRST.name, "limit": FIRST.limit, "least": False, "found": found, "kept": kept}
 
 
-def test_what_was_not_measured_is_neither_kept_nor_missed() -> None:
+def test_a_missing_measurement_is_neither_kept_nor_missed() -> None:
     figures: dict[str, Any] = {"first_record": {"with_deepchecks": {"not_measured": "deepchecks is not installed"}}}
-    assert {each["kept"] for each in judge(figures)} == {None}
+    assert {figure["kept"] for figure in judge(figures)} == {None}
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="strace is a Linux program")
-def test_a_record_asks_for_two_writes_and_no_record_or_exit_waits_for_the_disk(
-    host: Host, tool: Callable[[str], str]
-) -> None:
+def test_a_record_makes_two_writes_and_no_fsync(host: Host, tool: Callable[[str], str]) -> None:
     tool("strace")
     host.run(RECORD)
     phases = calls.trace(host, calls.MARK + calls.OURS, 50)
     usual = calls.usual(phases)
     assert usual["calls"].get("pwrite64") == 2
-    assert usual["total"] <= 11  # two of them ask whether the descriptors are still SQLite's
+    assert usual["total"] <= 11  # two of them check that the descriptors are still SQLite's
     assert {name for name, made in phases if any(made[call] for call in calls.SYNCING)} == set()
 
 
-def test_what_is_measured_of_sending_was_delivered(host: Host) -> None:
+def test_the_measured_upload_was_delivered(host: Host) -> None:
     with answering(lambda *_: b"{}") as endpoint:
         took = host.inside("grow", 1_000, 7, DEEPCHECKS_TELEMETRY_ENDPOINT=endpoint.url)
         assert len(endpoint.requests) == took["batches"] == 1

@@ -1,4 +1,4 @@
-"""A disk from somebody else: no file on it keeps us waiting, fills the memory, writes elsewhere or brings free text."""
+"""A disk from somebody else: no file on it blocks a command, fills the memory, writes elsewhere or adds free text."""
 
 import gzip
 import json
@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from deepchecks_telemetry import cli
 from deepchecks_telemetry.collector import report, running
 from deepchecks_telemetry.spool import record
-from deepchecks_telemetry.spool.catalogue import MOST_OF_ONE
+from deepchecks_telemetry.spool.catalogue import MAX_COUNT
 from deepchecks_telemetry.spool.files.paths import find_home
 from deepchecks_telemetry.uploader.errors import BadFile
 from deepchecks_telemetry.uploader.offline.bundle import read_file
@@ -24,7 +24,7 @@ from deepchecks_telemetry.uploader.offline.export import export
 from .network import Listener, listening
 
 MIB = 2**20
-QUICK_S = 30  # what would wait for ever does not come back by then
+QUICK_S = 30  # longer than any command takes that does not block
 ON_POSIX = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such files")
 WITH_PROC = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="this system has no /proc")
 SECRET = b"alice@example.org"
@@ -36,8 +36,8 @@ def deepchecks(*arguments: object, **named: object) -> "subprocess.CompletedProc
     return subprocess.run(command, capture_output=True, text=True, timeout=QUICK_S, **named)  # type: ignore[call-overload,no-any-return]
 
 
-def here(*arguments: object) -> "subprocess.CompletedProcess[str]":
-    """The same in this process: a tenth of the time."""
+def run_in_process(*arguments: object) -> "subprocess.CompletedProcess[str]":
+    """Run the command in this process, which takes a tenth of the time."""
     words = ["telemetry", *map(str, arguments)]
     done = CliRunner().invoke(cli.deepchecks, words, catch_exceptions=False)
     return subprocess.CompletedProcess(words, done.exit_code, done.stdout, done.stderr)
@@ -57,8 +57,8 @@ def stick(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def carried(stick: Path, home: Path) -> Path:
-    """A file of ours with two events in two rows."""
+def exported(stick: Path, home: Path) -> Path:
+    """An exported file with two events in two rows."""
     assert record("run-check")
     assert record("run-suite")
     (made,) = export(find_home(), str(stick / "counts.jsonl"))
@@ -66,17 +66,17 @@ def carried(stick: Path, home: Path) -> Path:
 
 
 def bodies(server: Listener) -> list[bytes]:
-    return [gzip.decompress(request.partition(b"\r\n\r\n")[2]) for request in server.heard]
+    return [gzip.decompress(request.partition(b"\r\n\r\n")[2]) for request in server.requests]
 
 
-# --- what is no plain file
+# --- files that are not regular
 
 
 HELD: list[int] = []
 
 
 @pytest.fixture(autouse=True)
-def let_go() -> Iterator[None]:
+def close_held_files() -> Iterator[None]:
     yield
     while HELD:
         os.close(HELD.pop())
@@ -108,40 +108,40 @@ def a_link_to_a_secret(path: Path) -> None:
     path.symlink_to(path.with_suffix(".txt"))
 
 
-def nothing(_: Path) -> None:
+def leave_empty(_: Path) -> None:
     pass
 
 
 @ON_POSIX
 @pytest.mark.parametrize(
     "make",
-    [a_fifo, a_fifo_that_is_held_open, a_folder, a_link_to_a_device, a_link_to_itself, a_link_to_a_secret, nothing],
+    [a_fifo, a_fifo_that_is_held_open, a_folder, a_link_to_a_device, a_link_to_itself, a_link_to_a_secret, leave_empty],
 )
 @pytest.mark.parametrize("command", ["deliver", "settle", "collector load"])
-def test_what_is_no_plain_file_is_refused_at_once(
+def test_a_file_that_is_not_regular_is_refused_without_waiting(
     command: str, make: Callable[[Path], None], stick: Path, server: Listener, tmp_path: Path
 ) -> None:
     path = stick / "counts.jsonl"
     make(path)
     options = {"deliver": ["--endpoint", server.url], "settle": []}.get(command, ["--store", str(tmp_path / "s.db")])
-    # A process of its own for what could be waited for.
-    run = deepchecks if make in (a_fifo, a_fifo_that_is_held_open) else here
+    # In a process of its own, because it could block.
+    run = deepchecks if make in (a_fifo, a_fifo_that_is_held_open) else run_in_process
     done = run(*command.split(), path, *options)
     assert done.returncode in (1, 2) or make is a_folder, done
     assert SECRET.decode() not in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
-    assert server.heard == []
+    assert server.requests == []
 
 
 @ON_POSIX
 @pytest.mark.parametrize("make", [a_fifo, a_fifo_that_is_held_open, a_folder, a_link_to_a_device, a_link_to_a_secret])
-def test_an_export_neither_waits_for_nor_writes_over_what_stands_at_its_path(
+def test_an_export_does_not_block_on_or_overwrite_an_existing_path(
     make: Callable[[Path], None], stick: Path, home: Path
 ) -> None:
     assert record("run-check")
     path = stick / "counts.jsonl"
     make(path)
-    done = (deepchecks if make in (a_fifo, a_fifo_that_is_held_open) else here)("export", path)
+    done = (deepchecks if make in (a_fifo, a_fifo_that_is_held_open) else run_in_process)("export", path)
     if make is a_folder:
         assert (done.returncode, len(os.listdir(path))) == (0, 1)
     else:
@@ -150,57 +150,57 @@ def test_an_export_neither_waits_for_nor_writes_over_what_stands_at_its_path(
 
 
 @ON_POSIX
-def test_a_link_that_was_laid_where_we_write_is_replaced_and_not_followed(
-    stick: Path, carried: Path, server: Listener, tmp_path: Path
+def test_a_link_at_an_output_path_is_replaced_and_not_followed(
+    stick: Path, exported: Path, server: Listener, tmp_path: Path
 ) -> None:
     theirs = tmp_path / "theirs"
-    first = here("deliver", carried, "--endpoint", server.url)
+    first = run_in_process("deliver", exported, "--endpoint", server.url)
     receipt = Path(first.stdout.rpartition("receipt: ")[2].strip())
-    content = receipt.read_bytes()  # who has the file can tell its receipt, and the name of that
+    content = receipt.read_bytes()  # whoever has the file can compute its receipt, and the receipt's name
     receipt.unlink()
     receipt.symlink_to(theirs)
-    assert here("deliver", carried, "--endpoint", server.url).returncode == 0
+    assert run_in_process("deliver", exported, "--endpoint", server.url).returncode == 0
     assert (receipt.is_symlink(), receipt.read_bytes()) == (False, content)
-    carried.unlink()
-    carried.symlink_to(theirs)
-    assert here("export", carried, "--again").returncode == 0
-    assert (carried.is_symlink(), theirs.exists()) == (False, False)
+    exported.unlink()
+    exported.symlink_to(theirs)
+    assert run_in_process("export", exported, "--again").returncode == 0
+    assert (exported.is_symlink(), theirs.exists()) == (False, False)
 
 
 @ON_POSIX
-def test_a_name_leads_nowhere_and_moves_no_cursor(stick: Path, carried: Path, server: Listener) -> None:
+def test_a_file_name_is_printed_as_text_and_not_followed(stick: Path, exported: Path, server: Listener) -> None:
     named = stick / "..%2f..%2fetc\x1b[2J\n\u202e.jsonl"
-    named.write_bytes(carried.read_bytes()[:-5])
+    named.write_bytes(exported.read_bytes()[:-5])
     dashed = stick / "--\x1b[2J.jsonl"
     dashed.write_bytes(b"")
     for done in (
-        here("deliver", named, "--endpoint", server.url),
+        run_in_process("deliver", named, "--endpoint", server.url),
         deepchecks("deliver", dashed.name, "--endpoint", server.url, cwd=stick),
-        here("settle", named),
+        run_in_process("settle", named),
     ):
         assert done.returncode in (1, 2)
         assert (done.stdout + done.stderr).replace("\n", "").isprintable()
-    assert {path.name for path in stick.iterdir()} == {carried.name, named.name, dashed.name}
+    assert {path.name for path in stick.iterdir()} == {exported.name, named.name, dashed.name}
 
 
-# --- what is too much
+# --- files that are too large
 
 READER = """
 import sys
 from pathlib import Path
 from deepchecks_telemetry.collector import CollectorError, loader as loading
 from deepchecks_telemetry.uploader.errors import BadFile
-from deepchecks_telemetry.uploader.offline import bundle as courier, receipt
-def held():
+from deepchecks_telemetry.uploader.offline import bundle, receipt
+def peak_mib():
     return int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]) // 1024
-before = held()
+before = peak_mib()
 try:
     if sys.argv[1] == "store":
         loading.load(Path(sys.argv[2]).with_name("s.db"), [Path(sys.argv[2])])
         raise BadFile
-    (receipt.read if sys.argv[1] == "receipt" else courier.read_file)(sys.argv[2])
+    (receipt.read if sys.argv[1] == "receipt" else bundle.read_file)(sys.argv[2])
 except (BadFile, CollectorError):
-    print(held() - before)
+    print(peak_mib() - before)
 """
 
 
@@ -229,17 +229,17 @@ def a_line_of_depth(path: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "kind", "most_mib"),
     [
-        (a_line_of_10_gb, "courier", 4),
+        (a_line_of_10_gb, "export", 4),
         (a_line_of_10_gb, "receipt", 4),
         (a_line_of_10_gb, "store", 24),
         (many_wrong_lines, "store", 8),
-        (empty_lines, "courier", 160),
-        (a_line_of_many_objects, "courier", 80),
-        (a_line_of_depth, "courier", 40),
+        (empty_lines, "export", 160),
+        (a_line_of_many_objects, "export", 80),
+        (a_line_of_depth, "export", 40),
         (a_line_of_depth, "receipt", 40),
     ],
 )
-def test_a_file_that_is_too_much_takes_no_memory(
+def test_a_too_large_file_does_not_use_memory(
     make: Callable[[Path], None], kind: str, most_mib: int, stick: Path
 ) -> None:
     make(stick / "counts.jsonl")
@@ -249,11 +249,11 @@ def test_a_file_that_is_too_much_takes_no_memory(
     assert int(done.stdout) < most_mib
 
 
-# --- what does not say what we would
+# --- content that our export would not write
 
 
-def poisons(content: bytes) -> dict[str, bytes]:
-    """The file with one thing in it that we would not have written."""
+def hostile_files(content: bytes) -> dict[str, bytes]:
+    """The exported file with one change that our export would not write."""
     day = content.partition(b'"timeUnixNano":"')[2].partition(b'"')[0]
     uid = content.partition(b'"log.record.uid","value":{"stringValue":"')[2][:36]
     count, system = b'"intValue":"1"', b'"os.type","value":{"stringValue":"'
@@ -263,7 +263,7 @@ def poisons(content: bytes) -> dict[str, bytes]:
         "no number": content.replace(count, b'"intValue":NaN', 1),
         "a count of many digits": content.replace(count, b'"intValue":"' + b"9" * 4_000 + b'"', 1),
         "a count of too many digits": content.replace(count, b'"intValue":"' + b"9" * 5_000 + b'"', 1),
-        "more than can have been": content.replace(count, b'"intValue":"%d"' % MOST_OF_ONE, 1),
+        "more than can have been": content.replace(count, b'"intValue":"%d"' % MAX_COUNT, 1),
         "a count of none": content.replace(count, b'"intValue":"0"', 1),
         "a day before all days": content.replace(b'"' + day + b'"', b'"-86400000000000"'),
         "a day after all days": content.replace(b'"' + day + b'"', b'"%d"' % (10**30 * 86_400)),
@@ -290,42 +290,42 @@ EXAMPLE = (
 )
 
 
-@pytest.mark.parametrize("what", poisons(EXAMPLE))
-def test_a_poisoned_file_is_refused_whole_and_in_printable_words(carried: Path, what: str) -> None:
-    content = carried.read_bytes()
-    poisoned = poisons(content)[what]
+@pytest.mark.parametrize("what", hostile_files(EXAMPLE))
+def test_a_hostile_file_is_refused_completely_with_a_printable_message(exported: Path, what: str) -> None:
+    content = exported.read_bytes()
+    poisoned = hostile_files(content)[what]
     assert poisoned != content
-    carried.write_bytes(poisoned)
+    exported.write_bytes(poisoned)
     with pytest.raises(BadFile) as caught:
-        read_file(str(carried))
+        read_file(str(exported))
     assert str(caught.value).isprintable()
     assert SECRET.decode() not in str(caught.value)
 
 
-def test_a_victim_delivers_none_of_the_poisoned_files_and_all_of_the_others(carried: Path, server: Listener) -> None:
-    content, files = carried.read_bytes(), [carried]
-    for number, poisoned in enumerate(poisons(content).values()):
-        files.append(carried.with_name(f"{number}.jsonl"))
+def test_deliver_skips_hostile_files_and_sends_the_others(exported: Path, server: Listener) -> None:
+    content, files = exported.read_bytes(), [exported]
+    for number, poisoned in enumerate(hostile_files(content).values()):
+        files.append(exported.with_name(f"{number}.jsonl"))
         files[-1].write_bytes(poisoned)
-    done = here("deliver", *files, "--endpoint", server.url)
+    done = run_in_process("deliver", *files, "--endpoint", server.url)
     assert (done.returncode, done.stderr.count("Skipped: ")) == (1, len(files) - 1)
     assert bodies(server) == [content[:-1]]
     assert (done.stdout + done.stderr).replace("\n", "").isprintable()
 
 
-def test_lines_and_uids_that_come_twice_are_counted_once(carried: Path, tmp_path: Path) -> None:
-    """Also where they come with another installation's name and a larger count: the first one that came is believed."""
-    line = carried.read_bytes()
-    said = json.loads(line)
+def test_repeated_lines_and_uids_are_counted_once(exported: Path, tmp_path: Path) -> None:
+    """Also if they have another installation's id and a larger count: the first one counts."""
+    line = exported.read_bytes()
+    request = json.loads(line)
     (installation,) = {
         pair["value"]["stringValue"]
-        for group in said["resourceLogs"]
+        for group in request["resourceLogs"]
         for pair in group["resource"]["attributes"]
         if pair["key"] == "app.installation.id"
     }
     theirs = line.replace(installation.encode(), str(uuid.UUID(int=7)).encode()).replace(b'"1"', b'"900"')
-    carried.write_bytes(line + line + theirs)
+    exported.write_bytes(line + line + theirs)
     with running(tmp_path / "store.db") as url:
-        assert here("deliver", carried, carried, "--endpoint", url).returncode == 0
+        assert run_in_process("deliver", exported, exported, "--endpoint", url).returncode == 0
         found = report(tmp_path / "store.db")
     assert (found.total.events, found.total.rows, found.total.installations) == (2, 2, 1)

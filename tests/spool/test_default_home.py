@@ -1,4 +1,4 @@
-"""An `off` in the folders that a user has without any variable holds everywhere, and `disable` writes it there too."""
+"""`off` in the user's default directories applies whatever the variables, and `disable` writes it there too."""
 
 import os
 import stat
@@ -15,12 +15,12 @@ from deepchecks_telemetry.spool.consent import decision as consent
 from deepchecks_telemetry.spool.consent.decision import decide
 from deepchecks_telemetry.spool.files.paths import Home, find_home
 from deepchecks_telemetry.spool.stats import Accounts, read_accounts
-from deepchecks_telemetry.spool.wipe import erase_places, find_residue
+from deepchecks_telemetry.spool.wipe import erase_all, find_residue
 
 Run = Callable[..., str]
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there no variable but ours moves a folder")
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="on Windows only our own variable moves directories")
 
-# As Flatpak's editors, one systemd unit, sudo, a container and a scratch disk set them.
+# As set by Flatpak's editors, a systemd unit, sudo, a container and a scratch disk.
 MOVED = [
     {"DEEPCHECKS_TELEMETRY_DIR": "moved"},
     {"XDG_CONFIG_HOME": "moved/config", "XDG_STATE_HOME": "moved/state"},
@@ -46,11 +46,11 @@ def _no_variable(monkeypatch: pytest.MonkeyPatch, registered: Path) -> None:
 
 @pytest.fixture(params=MOVED, ids="+".join)
 def moved(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
-    """Variables with which a program has other folders."""
+    """Variables that give a program other directories."""
     return {name: str(tmp_path / value) for name, value in request.param.items()}
 
 
-def test_no_variable_undoes_an_off(moved: dict[str, str], run: Run) -> None:
+def test_no_variable_overrides_off(moved: dict[str, str], run: Run) -> None:
     assert run(RECORD, **moved) == "True\n"
     choose(find_home(), "off")
     home = find_home(os.environ | moved)
@@ -59,14 +59,14 @@ def test_no_variable_undoes_an_off(moved: dict[str, str], run: Run) -> None:
 
 
 @pytest.mark.parametrize(("word", "mode"), [("local", "local"), ("on", "on"), ("", "off"), ("o", "off")])
-def test_of_the_default_choice_all_but_on_counts(moved: dict[str, str], word: str, mode: str) -> None:
+def test_a_default_choice_counts_unless_it_is_on(moved: dict[str, str], word: str, mode: str) -> None:
     home = find_home()
     os.makedirs(home.config, mode=0o700)
     Path(home.mode).write_text(word)
     assert decide(find_home(os.environ | moved), {}).mode == mode
 
 
-def test_on_in_the_default_folder_decides_nothing_elsewhere(
+def test_on_in_the_default_directory_does_not_apply_to_another_one(
     moved: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     choose(find_home(), "on")
@@ -74,14 +74,14 @@ def test_on_in_the_default_folder_decides_nothing_elsewhere(
     assert decide(find_home(os.environ | moved), {})[:2] == ("off", "a test run")
 
 
-def test_a_default_choice_that_cannot_be_read_is_off_with_the_reason(moved: dict[str, str]) -> None:
+def test_an_unreadable_default_choice_is_off_with_the_reason(moved: dict[str, str]) -> None:
     home = find_home()
     os.makedirs(home.mode, mode=0o700)
     decision = decide(find_home(os.environ | moved), {})
     assert (decision.mode, decision.reason) == ("off", f"{home.mode} cannot be read: Is a directory")
 
 
-def test_a_program_that_runs_with_other_folders_stops_once_disable_has_returned(moved: dict[str, str]) -> None:
+def test_a_running_program_with_other_directories_stops_after_disable(moved: dict[str, str]) -> None:
     environ = {**os.environ, **moved}
     command = [sys.executable, "-c", HOST]
     with subprocess.Popen(command, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as host:
@@ -94,50 +94,50 @@ def test_a_program_that_runs_with_other_folders_stops_once_disable_has_returned(
             return host.stdout.readline()
 
         assert ask() == "True\n"
-        erase_places(find_home())
+        erase_all(find_home())
         assert ask() == "False\n"
         host.communicate()
 
 
-def test_disable_where_a_variable_is_set_holds_and_wipes_in_both_places(moved: dict[str, str], run: Run) -> None:
+def test_disable_writes_and_wipes_both_homes_if_a_variable_is_set(moved: dict[str, str], run: Run) -> None:
     assert run(RECORD) == run(RECORD, **moved) == "True\n"
     home = find_home(os.environ | moved)
-    erased = erase_places(home)
-    assert [each.place.mode for each in erased] == [home.mode, find_home().mode]
-    # With the configuration moved alone, the spool is one and the same.
-    assert sum(each.before.recorded for each in erased) == 2
-    assert find_residue(home, [marker for each in erased for marker in each.markers])[1] == []
+    erased = erase_all(home)
+    assert [result.home.mode for result in erased] == [home.mode, find_home().mode]
+    # If only the configuration is moved, the spool is the same.
+    assert sum(result.before.recorded for result in erased) == 2
+    assert find_residue(home, [marker for result in erased for marker in result.markers])[1] == []
     assert read_accounts(home) == read_accounts(find_home()) == Accounts(closed=True)
     for variables in ({}, moved, {"DEEPCHECKS_TELEMETRY_DIR": "/nowhere"}):
         assert run(RECORD, **variables) == "False\n"
 
 
-def test_in_the_default_place_itself_there_is_no_other(registered: Path) -> None:
+def test_the_default_home_has_no_default(registered: Path) -> None:
     home = find_home()
     assert home.default is None
-    assert home.places == (home,)
+    assert home.with_default == (home,)
     assert home.watched == (home.mode, home.policy_mode)
     assert home.config == str(registered / ".config" / "deepchecks" / "telemetry")
 
 
-def test_all_that_can_change_the_decision_is_watched(moved: dict[str, str]) -> None:
+def test_every_file_of_the_decision_is_watched(moved: dict[str, str]) -> None:
     home = find_home(os.environ | moved)
     assert home.default == find_home()
     assert home.watched == (home.mode, find_home().mode, home.policy_mode)
 
 
-def test_a_home_that_is_named_through_a_link_is_one_place(tmp_path: Path, registered: Path) -> None:
+def test_a_link_to_the_home_is_the_same_home(tmp_path: Path, registered: Path) -> None:
     (tmp_path / "link").symlink_to(registered)
-    assert len(erase_places(find_home({"HOME": str(tmp_path / "link")}))) == 1
+    assert len(erase_all(find_home({"HOME": str(tmp_path / "link")}))) == 1
 
 
-def test_a_user_without_an_entry_has_no_default_place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_user_without_an_entry_has_no_default_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 4_000_000)
     found = find_home({"DEEPCHECKS_TELEMETRY_DIR": str(tmp_path)})
     assert found == Home(str(tmp_path / "state"), str(tmp_path / "config"), found.policy)
 
 
-def test_in_a_place_that_is_another_users_the_default_one_is_still_wiped(
+def test_the_default_home_is_wiped_even_if_the_other_belongs_to_another_user(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run
 ) -> None:
     if os.geteuid() != 0:
@@ -146,37 +146,35 @@ def test_in_a_place_that_is_another_users_the_default_one_is_still_wiped(
     (tmp_path / "moved" / "state").mkdir(parents=True, mode=0o700)
     os.chown(tmp_path / "moved" / "state", 12_345, 12_345)
     with pytest.raises(Exception, match="belongs to another user"):
-        erase_places(find_home({"DEEPCHECKS_TELEMETRY_DIR": str(tmp_path / "moved")}))
+        erase_all(find_home({"DEEPCHECKS_TELEMETRY_DIR": str(tmp_path / "moved")}))
     assert read_accounts(find_home()) == Accounts(closed=True)
     assert decide(find_home(), {}).mode == "off"
 
 
-def test_the_administrators_off_holds_where_its_folder_is_closed_to_the_user(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Made with a umask of 077; only a folder that does not exist leaves the word to the next one."""
+def test_a_policy_directory_closed_to_the_user_means_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As created with a umask of 077; the next directory is only used if the first does not exist."""
     from deepchecks_telemetry.spool.files import paths
 
     if os.geteuid() != 0:
         pytest.skip("only root can be two users")
     tmp_path.chmod(0o711)
-    machine, own = tmp_path / "etc", tmp_path / "own"
-    for folder, word in ((machine, "off"), (own, "on")):
+    machine, other = tmp_path / "etc", tmp_path / "other"
+    for folder, word in ((machine, "off"), (other, "on")):
         (folder / "deepchecks" / "telemetry").mkdir(parents=True)
         (folder / "deepchecks" / "telemetry" / "mode").write_text(word)
     monkeypatch.setattr(paths, "USUAL", (".local/state", ".config", str(machine)))
     (machine / "deepchecks").chmod(0o700)
     assert stat.S_IMODE((machine / "deepchecks").stat().st_mode) == 0o700
-    found = _as_nobody(lambda: decide(find_home({"XDG_CONFIG_DIRS": str(own), "HOME": "/"}), {}))
+    found = _as_nobody(lambda: decide(find_home({"XDG_CONFIG_DIRS": str(other), "HOME": "/"}), {}))
     mode = machine / "deepchecks" / "telemetry" / "mode"
     assert found == f"off by the administrator's policy: {mode} cannot be read: Permission denied"
     mode.unlink()
     mode.parent.rmdir()
-    assert decide(find_home({"XDG_CONFIG_DIRS": str(own), "HOME": "/"}), {}).mode == "on"
+    assert decide(find_home({"XDG_CONFIG_DIRS": str(other), "HOME": "/"}), {}).mode == "on"
 
 
 def _as_nobody(act: "Callable[[], consent.Decision]") -> str:
-    """What another user would find; pytest's own folders above are closed to them, so they are gone into before."""
+    """What another user would find; the current directory is changed before, as pytest's own are closed to them."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
