@@ -37,8 +37,8 @@ FLUSH, CARRY = "flush", "carry"
 PHASES = {
     FLUSH: ["flushing.seal", "flushing.mark_attempt", "flushing.post", "flushing.settle"],
     CARRY: [
-        *("exporting.seal", "exporting.register_export", "exporting._write_whole", "exporting.mark_exported"),
-        *("delivering.post", "delivering._book", "settling.settle", "flushing.mark_attempt", "flushing.settle"),
+        *("exporting.seal", "exporting.register_export", "exporting._write_file", "exporting.mark_exported"),
+        *("delivering.post", "delivering._record", "settling.settle", "flushing.mark_attempt", "flushing.settle"),
     ],
 }
 

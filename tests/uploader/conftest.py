@@ -18,7 +18,7 @@ from deepchecks_telemetry.spool.db.connection import opened
 from deepchecks_telemetry.spool.files.paths import Home, find_home
 from deepchecks_telemetry.uploader.background import why_no_uploader
 from deepchecks_telemetry.uploader.endpoint import Endpoint
-from deepchecks_telemetry.uploader.wire.outcome import Answer
+from deepchecks_telemetry.uploader.wire.outcome import Response
 
 PATIENCE_S = 30  # for what must happen; nothing waits that long unless it fails
 Behave = Callable[[socket.socket, threading.Event], None]
@@ -44,7 +44,7 @@ class Receiver:
     """A real HTTP server on loopback: it keeps every request, and answers as its `answer` says."""
 
     def __init__(self, host: str = "127.0.0.1") -> None:
-        self.answer: Callable[[Request], Answer] = lambda _: Answer(200, {}, b"{}")
+        self.answer: Callable[[Request], Response] = lambda _: Response(200, {}, b"{}")
         self.arrived: queue.Queue[Request] = queue.Queue()
         self.requests: list[Request] = []
         self._server = (Server6 if ":" in host else ThreadingHTTPServer)((host, 0), _handler(self))
@@ -54,7 +54,7 @@ class Receiver:
     def bodies(self) -> list[bytes]:
         return [request.body for request in self.requests]
 
-    def take(self, request: Request) -> Answer:
+    def take(self, request: Request) -> Response:
         self.requests.append(request)
         self.arrived.put(request)
         return self.answer(request)

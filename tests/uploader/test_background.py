@@ -29,7 +29,7 @@ from deepchecks_telemetry.uploader.notice import mark_shown
 from deepchecks_telemetry.uploader.plan.decision import BlockedBy, Command
 from deepchecks_telemetry.uploader.plan.facts import plan_upload
 from deepchecks_telemetry.uploader.schedule import CLAIM_S, DAY_S, first_due
-from deepchecks_telemetry.uploader.wire.outcome import DELIVERED, Answer
+from deepchecks_telemetry.uploader.wire.outcome import DELIVERED, Response
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,7 +50,7 @@ background.upload_if_due()
 # On a busy machine a process of the lowest priority needs seconds to come to its request.
 SHORT_LIFE = """
 import requests, deepchecks_telemetry.uploader.__main__ as uploader
-uploader.ANSWER_S = 30.0
+uploader.RESPONSE_S = 30.0
 uploader.main(life_s=3.0)
 """
 
@@ -234,7 +234,7 @@ def test_ten_processes_that_import_at_once_are_one_request_and_their_programs_no
 ) -> None:
     configure(spool, receiver.endpoint.url)
     set_due(spool, time.time() - 1)
-    receiver.answer = lambda _: Answer(503, {}, b"")  # what waits still waits: a second child would send it again
+    receiver.answer = lambda _: Response(503, {}, b"")  # what waits still waits: a second child would send it again
     assert run_at_once(HOST, "", str(children.python), "together") == [""] * 10
     assert children.wait() == ""
     assert not children.more()
@@ -255,7 +255,7 @@ def test_the_child_sends_what_waits_whatever_lies_in_the_hosts_folder(
         (folder / f"{name}.py").write_text("raise SystemExit('a module of the project')\n")
     (folder / "deepchecks_telemetry").mkdir()
     gone = threading.Event()
-    receiver.answer = lambda _: Answer(200 if gone.wait(PATIENCE_S) else 500, {}, b"{}")
+    receiver.answer = lambda _: Response(200 if gone.wait(PATIENCE_S) else 500, {}, b"{}")
     one = host(HOST, "", str(children.python), cwd=folder)
     assert one.communicate(timeout=PATIENCE_S) == ("", "")
     gone.set()

@@ -13,7 +13,7 @@ from deepchecks_telemetry.spool import record
 from deepchecks_telemetry.spool.files.paths import DIR_VARIABLE, find_home
 from deepchecks_telemetry.spool.recording.record import close
 from deepchecks_telemetry.uploader.flush import flush
-from deepchecks_telemetry.uploader.wire.outcome import Answer
+from deepchecks_telemetry.uploader.wire.outcome import Response
 
 if TYPE_CHECKING:
     from tests.uploader.conftest import Receiver
@@ -40,9 +40,9 @@ def test_sixty_copies_of_a_spool_send_their_own_events_only(
     assert all(record("run-check") for _ in range(10))
     close()
     if at == "parked":
-        receiver.answer = lambda _: Answer(413, {}, b"")
+        receiver.answer = lambda _: Response(413, {}, b"")
         list(flush(find_home(), receiver.endpoint))
-        receiver.answer = lambda _: Answer(200, {}, b"{}")
+        receiver.answer = lambda _: Response(200, {}, b"{}")
         receiver.requests.clear()
     homes = [find_home()]
     for number in range(60):

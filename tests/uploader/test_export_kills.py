@@ -165,12 +165,12 @@ PAUSED = """
 import sys
 from deepchecks_telemetry.spool.files.paths import find_home
 from deepchecks_telemetry.uploader.offline import export as exporting
-real = exporting._write_whole
+real = exporting._write_file
 def pause(*values):
     real(*values)
     print("written", flush=True)
     sys.stdin.readline()
-exporting._write_whole = pause
+exporting._write_file = pause
 list(exporting.export(find_home(), sys.argv[1]))
 """
 

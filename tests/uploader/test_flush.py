@@ -26,8 +26,8 @@ from deepchecks_telemetry.spool.wipe import erase
 from deepchecks_telemetry.uploader.endpoint import Endpoint
 from deepchecks_telemetry.uploader.errors import NotAllowed
 from deepchecks_telemetry.uploader.flush import flush, seal_next
-from deepchecks_telemetry.uploader.schedule import DAY_S, LONGEST_RETRY_AFTER_S
-from deepchecks_telemetry.uploader.wire.outcome import DELIVERED, PARKED, REJECTED, RETRY, Answer
+from deepchecks_telemetry.uploader.schedule import DAY_S, MAX_RETRY_AFTER_S
+from deepchecks_telemetry.uploader.wire.outcome import DELIVERED, PARKED, REJECTED, RETRY, Response
 
 if TYPE_CHECKING:
     from tests.uploader.conftest import Fill, Receiver, Request
@@ -55,7 +55,7 @@ def kinds(home: Home, receiver: "Receiver", **how: Any) -> list[str]:
 
 
 def always(status: int, body: bytes = b"{}", **headers: str) -> "Any":
-    return lambda _: Answer(status, {name.replace("_", "-"): value for name, value in headers.items()}, body)
+    return lambda _: Response(status, {name.replace("_", "-"): value for name, value in headers.items()}, body)
 
 
 def counts(body: bytes) -> dict[str, int]:
@@ -142,7 +142,7 @@ def test_a_moment_that_the_receiver_asked_for_is_kept_by_all_unless_told_otherwi
     assert asked(spool) == {}
 
 
-@pytest.mark.parametrize("now", [NOW + 900, NOW - LONGEST_RETRY_AFTER_S - 1])
+@pytest.mark.parametrize("now", [NOW + 900, NOW - MAX_RETRY_AFTER_S - 1])
 def test_the_moment_passes_and_a_clock_that_jumped_back_does_not_prolong_it(
     spool: Home, receiver: "Receiver", now: float
 ) -> None:
@@ -194,7 +194,7 @@ def test_many_rows_go_in_several_batches_oldest_first_and_one_that_is_refused_ho
     spool: Home, fill: "Fill", receiver: "Receiver"
 ) -> None:
     fill(2_500)
-    receiver.answer = lambda _: Answer(403 if len(receiver.requests) == 1 else 200, {}, b"{}")
+    receiver.answer = lambda _: Response(403 if len(receiver.requests) == 1 else 200, {}, b"{}")
     assert kinds(spool, receiver) == [PARKED, DELIVERED, DELIVERED]
     assert (books(spool).parked, books(spool).delivered) == (1_000, 1_503)
     assert kinds(spool, receiver, parked=True) == [DELIVERED]
@@ -226,10 +226,10 @@ def test_a_failed_try_is_the_last_of_several_that_wait(spool: Home, receiver: "R
 
 
 def test_a_host_that_records_all_the_time_does_not_keep_the_uploader_at_work(spool: Home, receiver: "Receiver") -> None:
-    def answer(_: "Request") -> Answer:
+    def answer(_: "Request") -> Response:
         assert len(receiver.requests) < 5
         assert record("run-check")
-        return Answer(200, {}, b"{}")
+        return Response(200, {}, b"{}")
 
     receiver.answer = answer
     assert seal_next(spool) is not None
@@ -240,12 +240,12 @@ def test_a_host_that_records_all_the_time_does_not_keep_the_uploader_at_work(spo
 def test_of_two_uploaders_one_is_told_that_the_other_is_at_work(spool: Home, receiver: "Receiver") -> None:
     told: list[BaseException] = []
 
-    def answer(_: "Request") -> Answer:
+    def answer(_: "Request") -> Response:
         try:
             list(flush(spool, receiver.endpoint))
         except Busy as error:
             told.append(error)
-        return Answer(200, {}, b"{}")
+        return Response(200, {}, b"{}")
 
     receiver.answer = answer
     assert kinds(spool, receiver) == [DELIVERED]
@@ -271,9 +271,9 @@ def test_a_mode_other_than_on_sends_nothing_and_says_who_decided(
 def test_a_change_of_mind_stops_before_the_next_request(spool: Home, fill: "Fill", receiver: "Receiver") -> None:
     fill(1_500)
 
-    def answer(_: "Request") -> Answer:
+    def answer(_: "Request") -> Response:
         choose(spool, LOCAL)
-        return Answer(200, {}, b"{}")
+        return Response(200, {}, b"{}")
 
     receiver.answer = answer
     with pytest.raises(NotAllowed):
@@ -310,11 +310,11 @@ def test_disable_waits_for_the_request_in_flight_and_no_other_starts(
 
     eraser = threading.Thread(target=disable)
 
-    def answer(_: "Request") -> Answer:
+    def answer(_: "Request") -> Response:
         eraser.start()
         assert waits.wait(PATIENCE_S)
         assert not erased.is_set()
-        return Answer(200, {}, b"{}")
+        return Response(200, {}, b"{}")
 
     receiver.answer = answer
     assert kinds(spool, receiver) == [DELIVERED]
@@ -331,7 +331,7 @@ def test_an_uploader_that_dies_between_the_answer_and_the_books_sends_the_same_b
 ) -> None:
     bodies: list[bytes] = []
 
-    def die(_: Endpoint, packed: bytes) -> Answer:
+    def die(_: Endpoint, packed: bytes) -> Response:
         bodies.append(packed)
         raise KeyboardInterrupt
 
@@ -439,7 +439,7 @@ def test_a_try_that_ended_without_an_answer_is_not_shown_with_the_outcome_of_the
     receiver.answer = always(413)
     assert kinds(spool, receiver) == [PARKED]
 
-    def die(_: Endpoint, __: bytes) -> Answer:
+    def die(_: Endpoint, __: bytes) -> Response:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

@@ -14,7 +14,7 @@ from deepchecks_telemetry.spool.errors import Unusable
 from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.uploader.endpoint import ATTACHED, VARIABLE, Endpoint
 from deepchecks_telemetry.uploader.notice import (
-    KEPT,
+    MAX_URLS,
     is_read_by_a_person,
     mark_shown,
     needs_notice,
@@ -81,10 +81,10 @@ def test_the_notice_names_the_endpoint_the_first_day_and_all_environments_of_thi
 
 
 def test_each_of_several_endpoints_has_its_notice_once(folders: Home) -> None:
-    urls = [f"https://{number}.example/v1/logs" for number in range(KEPT + 1)]
+    urls = [f"https://{number}.example/v1/logs" for number in range(MAX_URLS + 1)]
     for url in urls:
         show_notice(folders, Endpoint(url, ATTACHED), FIRST, Terminal())
-    assert [notice_shown(folders, Endpoint(url, ATTACHED)) for url in urls] == [False, *[True] * KEPT]
+    assert [notice_shown(folders, Endpoint(url, ATTACHED)) for url in urls] == [False, *[True] * MAX_URLS]
 
 
 def test_a_notice_of_an_older_version_still_counts(folders: Home) -> None:

@@ -30,12 +30,12 @@ from deepchecks_telemetry.uploader.errors import BadEndpoint, BadFile, CannotWri
 from deepchecks_telemetry.uploader.flush import flush, seal_next
 from deepchecks_telemetry.uploader.offline import export as exporting
 from deepchecks_telemetry.uploader.offline.bundle import Request, read_file
-from deepchecks_telemetry.uploader.offline.deliver import Delivered, deliver
+from deepchecks_telemetry.uploader.offline.deliver import Delivery, deliver
 from deepchecks_telemetry.uploader.offline.export import Exported, export
 from deepchecks_telemetry.uploader.offline.receipt import Entry, read, to_bytes, write
 from deepchecks_telemetry.uploader.offline.settle import settle_receipt
 from deepchecks_telemetry.uploader.wire.otlp import render
-from deepchecks_telemetry.uploader.wire.outcome import DELIVERED, EXPORTED, PARKED, REJECTED, RETRY, Answer
+from deepchecks_telemetry.uploader.wire.outcome import DELIVERED, EXPORTED, PARKED, REJECTED, RETRY, Response
 
 if TYPE_CHECKING:
     from tests.uploader.conftest import Fill, Receiver
@@ -64,22 +64,22 @@ def carried(spool: Home, stick: Path) -> Path:
 
 
 @pytest.fixture
-def bring(receiver: "Receiver", tmp_path: Path) -> Callable[..., list[Delivered]]:
+def bring(receiver: "Receiver", tmp_path: Path) -> Callable[..., list[Delivery]]:
     """Deliver these files to the receiver, with a ledger that lasts for the test."""
 
-    def run(*files: Path) -> list[Delivered]:
+    def run(*files: Path) -> list[Delivery]:
         requests = [request for file in files for request in read_file(str(file))]
         return list(deliver(requests, receiver.endpoint, str(tmp_path / "courier" / "ledger.db")))
 
     return run
 
 
-def entries(done: list[Delivered]) -> list[Entry]:
+def entries(done: list[Delivery]) -> list[Entry]:
     return [each.entry for each in done if each.entry]
 
 
-def news(home: Home, receipt: list[Entry]) -> list[bool]:
-    return [each.news for each in settle_receipt(home, receipt)]
+def changed(home: Home, receipt: list[Entry]) -> list[bool]:
+    return [each.changed for each in settle_receipt(home, receipt)]
 
 
 def uids(receiver: "Receiver") -> list[str]:
@@ -124,14 +124,14 @@ def test_many_rows_stand_in_one_file_or_in_as_many_as_the_size_asks_for(
 
 
 def test_delivered_carried_back_and_settled_it_is_counted_once(
-    spool: Home, carried: Path, bring: Callable[..., list[Delivered]], receiver: "Receiver", stick: Path
+    spool: Home, carried: Path, bring: Callable[..., list[Delivery]], receiver: "Receiver", stick: Path
 ) -> None:
     done = bring(carried)
     receipt = write(entries(done), str(stick))
     text = Path(receipt).read_text()
     assert not [uid for uid in uids(receiver) if uid in text]
     assert (read_accounts(spool).installation_id or "?") not in text
-    assert news(spool, read(receipt)) == [True]
+    assert changed(spool, read(receipt)) == [True]
     found = books(spool)
     assert (found.delivered, found.exported, found.batches) == (3, 0, 0)
     # And all of it again: the file carried, the receipt settled, a copy of it, and a flush.
@@ -139,7 +139,7 @@ def test_delivered_carried_back_and_settled_it_is_counted_once(
     copy.write_bytes(carried.read_bytes())
     again = bring(carried, copy)
     assert [each.outcome.reason for each in again] == ["already delivered"] * 2
-    assert news(spool, entries(again)) == [False, False]
+    assert changed(spool, entries(again)) == [False, False]
     assert list(flush(spool, receiver.endpoint, parked=True, exported=True)) == []
     assert (books(spool), len(receiver.requests), len(set(uids(receiver)))) == (found, 1, 2)
 
@@ -148,17 +148,17 @@ def test_delivered_carried_back_and_settled_it_is_counted_once(
 def test_an_export_that_is_flushed_too_carries_the_same_uids_and_is_counted_once(
     spool: Home,
     carried: Path,
-    bring: Callable[..., list[Delivered]],
+    bring: Callable[..., list[Delivery]],
     receiver: "Receiver",
     settled_first: bool,
 ) -> None:
     assert list(flush(spool, receiver.endpoint, parked=True)) == []  # not unless it is asked for by name
     receipt = entries(bring(carried))
     if settled_first:
-        assert news(spool, receipt) == [True]
+        assert changed(spool, receipt) == [True]
     (*sent,) = flush(spool, receiver.endpoint, exported=True)
     assert [each.outcome.kind for each in sent] == ([] if settled_first else [DELIVERED])
-    assert news(spool, receipt) == [False]
+    assert changed(spool, receipt) == [False]
     assert books(spool).delivered == 3
     assert len(set(uids(receiver))) == 2
     assert len(receiver.requests) == (1 if settled_first else 2)
@@ -168,7 +168,7 @@ def test_an_export_that_is_flushed_too_carries_the_same_uids_and_is_counted_once
 def test_an_export_that_cannot_be_flushed_stays_exported(
     spool: Home, carried: Path, receiver: "Receiver", status: int
 ) -> None:
-    receiver.answer = lambda _: Answer(status, {}, b"")
+    receiver.answer = lambda _: Response(status, {}, b"")
     (sent,) = flush(spool, receiver.endpoint, exported=True)
     assert sent.outcome.kind in (RETRY, PARKED)
     assert (books(spool).exported, books(spool).sealed) == (3, 0)
@@ -184,7 +184,7 @@ def test_a_lost_file_is_written_again_with_the_same_bytes(spool: Home, carried: 
 
 
 def test_a_parked_batch_can_be_carried(spool: Home, receiver: "Receiver", stick: Path) -> None:
-    receiver.answer = lambda _: Answer(403, {}, b"")
+    receiver.answer = lambda _: Response(403, {}, b"")
     list(flush(spool, receiver.endpoint))
     (made,) = export(spool, str(stick))
     assert (made.events, books(spool).exported) == (3, 3)
@@ -238,12 +238,12 @@ def test_another_count_shows_by_the_digest_in_the_name(carried: Path) -> None:
 
 
 def test_an_edit_that_does_not_show_is_not_settled_at_home(
-    spool: Home, carried: Path, bring: Callable[..., list[Delivered]]
+    spool: Home, carried: Path, bring: Callable[..., list[Delivery]]
 ) -> None:
     edited = carried.with_name("counts.jsonl")
     edited.write_bytes(carried.read_bytes().replace(b'"intValue":"2"', b'"intValue":"200"'))
     (told,) = settle_receipt(spool, entries(bring(edited)))
-    assert (told.batch, told.news) == (None, False)
+    assert (told.batch, told.changed) == (None, False)
     assert (books(spool).exported, books(spool).delivered) == (3, 0)
 
 
@@ -263,19 +263,19 @@ def exporting_version() -> bytes:
 
 
 def test_a_receipt_of_another_installation_changes_nothing(
-    spool: Home, carried: Path, bring: Callable[..., list[Delivered]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    spool: Home, carried: Path, bring: Callable[..., list[Delivery]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DEEPCHECKS_TELEMETRY_DIR", str(tmp_path / "other"))
     assert record("run-suite")
     other = find_home()
     (made,) = export(other, str(carried.parent))
     receipt = entries(bring(carried, Path(made.path)))
-    assert [(each.batch is not None, each.news) for each in settle_receipt(other, receipt)] == [
+    assert [(each.batch is not None, each.changed) for each in settle_receipt(other, receipt)] == [
         (False, False),
         (True, True),
     ]
     assert (books(other).delivered, books(spool).exported) == (1, 3)
-    assert news(spool, receipt) == [True, False]
+    assert changed(spool, receipt) == [True, False]
     assert (books(spool).delivered, books(spool).exported) == (3, 0)
 
 
@@ -308,45 +308,45 @@ def test_a_receipt_that_is_not_as_it_was_written_is_refused(stick: Path, spoil: 
 @pytest.mark.parametrize(
     ("answer", "delivered", "rejected"),
     [
-        (Answer(200, {}, b'{"partialSuccess":{"rejectedLogRecords":"1"}}'), 2, 1),
-        (Answer(200, {}, b'{"partialSuccess":{"rejectedLogRecords":"99"}}'), 0, 3),
-        (Answer(400, {}, b'{"code":3,"message":"what?"}'), 0, 3),
+        (Response(200, {}, b'{"partialSuccess":{"rejectedLogRecords":"1"}}'), 2, 1),
+        (Response(200, {}, b'{"partialSuccess":{"rejectedLogRecords":"99"}}'), 0, 3),
+        (Response(400, {}, b'{"code":3,"message":"what?"}'), 0, 3),
     ],
 )
 def test_what_a_receiver_refused_on_the_courier_s_way_is_booked_at_home(
     spool: Home,
     carried: Path,
-    bring: Callable[..., list[Delivered]],
+    bring: Callable[..., list[Delivery]],
     receiver: "Receiver",
-    answer: Answer,
+    answer: Response,
     delivered: int,
     rejected: int,
 ) -> None:
     receiver.answer = lambda _: answer
-    assert news(spool, entries(bring(carried))) == [True]
+    assert changed(spool, entries(bring(carried))) == [True]
     found = books(spool)
     assert (found.delivered, found.rejected, found.exported) == (delivered, rejected, 0)
 
 
-@pytest.mark.parametrize(("answer", "kind"), [(Answer(503), RETRY), (Answer(403), PARKED)])
+@pytest.mark.parametrize(("answer", "kind"), [(Response(503), RETRY), (Response(403), PARKED)])
 def test_what_could_not_be_delivered_is_in_no_receipt_and_goes_the_next_time(
-    carried: Path, bring: Callable[..., list[Delivered]], receiver: "Receiver", answer: Answer, kind: str
+    carried: Path, bring: Callable[..., list[Delivery]], receiver: "Receiver", answer: Response, kind: str
 ) -> None:
     receiver.answer = lambda _: answer
     (tried,) = bring(carried)
     assert (tried.outcome.kind, tried.entry) == (kind, None)
-    receiver.answer = lambda _: Answer(200, {}, b"{}")
+    receiver.answer = lambda _: Response(200, {}, b"{}")
     (tried,) = bring(carried)
     assert (tried.outcome.kind, tried.entry is not None) == (DELIVERED, True)
 
 
 def test_a_receipt_leaves_the_schedule_of_our_own_requests_alone(
-    spool: Home, carried: Path, bring: Callable[..., list[Delivered]]
+    spool: Home, carried: Path, bring: Callable[..., list[Delivery]]
 ) -> None:
     with opened(spool) as connection:
         connection.execute("UPDATE spool SET next_upload = 8, failures = 9")
         connection.execute("INSERT INTO retry_after VALUES ('a.example', 7)")
-    assert news(spool, entries(bring(carried))) == [True]
+    assert changed(spool, entries(bring(carried))) == [True]
     found = books(spool)
     assert (found.next_upload, found.failures) == (8, 9)
     with opened(spool) as connection:
@@ -421,7 +421,7 @@ def test_a_receipt_that_comes_while_the_same_batch_is_exported_again_stays_settl
     real = spool_exports.mark_exported
 
     def settle_first(*values: Any, **named: Any) -> Any:
-        assert news(spool, [Entry(batch.sha256, "delivered")]) == [True]
+        assert changed(spool, [Entry(batch.sha256, "delivered")]) == [True]
         return real(*values, **named)
 
     monkeypatch.setattr(exporting, "mark_exported", settle_first)
@@ -433,7 +433,7 @@ def test_a_receipt_that_comes_while_the_same_batch_is_exported_again_stays_settl
 
 
 def test_disable_removes_exports_of_ours_and_nothing_else(
-    spool: Home, stick: Path, bring: Callable[..., list[Delivered]]
+    spool: Home, stick: Path, bring: Callable[..., list[Delivery]]
 ) -> None:
     delivered, edited, moved = (
         export_one(spool, stick / name, event)
@@ -505,7 +505,7 @@ def folder_endpoint(folder: Path) -> Endpoint:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a folder's URL is written otherwise there")
 def test_a_folder_as_an_endpoint_takes_a_file_for_each_batch_and_the_next_moment_is_tomorrow(
-    spool: Home, stick: Path, fill: "Fill", bring: Callable[..., list[Delivered]]
+    spool: Home, stick: Path, fill: "Fill", bring: Callable[..., list[Delivery]]
 ) -> None:
     fill(1500)
     (*sent,) = flush(spool, folder_endpoint(stick), clock=lambda: NOW)
@@ -514,7 +514,7 @@ def test_a_folder_as_an_endpoint_takes_a_file_for_each_batch_and_the_next_moment
     assert (found.exported, found.sealed, found.pending, found.failures) == (1503, 0, 0, 0)
     assert found.next_upload is not None
     assert NOW < found.next_upload < NOW + 2 * 86_400
-    assert news(spool, entries(bring(*stick.iterdir()))) == [True, True]
+    assert changed(spool, entries(bring(*stick.iterdir()))) == [True, True]
     assert books(spool).delivered == 1503
 
 
@@ -541,7 +541,7 @@ def test_all_of_a_year_of_exports_without_a_receipt_can_be_exported_again(spool:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a folder's URL is written otherwise there")
 def test_past_the_bound_the_oldest_exports_are_dropped_and_counted_until_a_late_receipt_comes(
-    spool: Home, stick: Path, monkeypatch: pytest.MonkeyPatch, bring: Callable[..., list[Delivered]]
+    spool: Home, stick: Path, monkeypatch: pytest.MonkeyPatch, bring: Callable[..., list[Delivery]]
 ) -> None:
     monkeypatch.setattr(spool_exports, "MAX_UNSETTLED_BYTES", 1_100)  # two batches
     for _ in range(5):
@@ -557,8 +557,8 @@ def test_past_the_bound_the_oldest_exports_are_dropped_and_counted_until_a_late_
     assert (made.events, books(spool).dropped) == (2, {"unsettled": 6})
     (stick / "again.jsonl").unlink()
     receipt = entries(bring(*stick.iterdir()))
-    assert news(spool, receipt) == [True] * 5
-    assert news(spool, receipt) == [False] * 5
+    assert changed(spool, receipt) == [True] * 5
+    assert changed(spool, receipt) == [False] * 5
     found = books(spool)
     assert (found.delivered, found.exported, found.dropped) == (8, 0, {})
 
@@ -702,9 +702,9 @@ def test_the_ledger_knows_a_receiver_however_its_host_is_written(carried: Path, 
     requests, ledger = read_file(str(carried)), str(tmp_path / "ledger.db")
     sent: list[str] = []
 
-    def post(endpoint: Endpoint, _: bytes) -> Answer:
+    def post(endpoint: Endpoint, _: bytes) -> Response:
         sent.append(endpoint.url)
-        return Answer(200, {}, b"{}")
+        return Response(200, {}, b"{}")
 
     for url in ("https://Collector.example.org/v1/logs", "https://collector.example.org:443/v1/logs"):
         list(deliver(requests, Endpoint(url, "a test"), ledger, post=post))
@@ -737,5 +737,5 @@ def test_a_ledger_that_is_in_use_is_named(
 @pytest.mark.skipif(sys.platform == "win32", reason="a folder's URL is written otherwise there")
 def test_a_rejection_by_receipt_retires_the_batch(spool: Home, carried: Path) -> None:
     (batch,) = batches(spool)
-    assert news(spool, [Entry(batch.sha256, REJECTED, 2)]) == [True]
+    assert changed(spool, [Entry(batch.sha256, REJECTED, 2)]) == [True]
     assert (books(spool).rejected, books(spool).delivered) == (3, 0)

@@ -15,7 +15,7 @@ from deepchecks_telemetry.spool.files.paths import find_home
 if TYPE_CHECKING:
     from deepchecks_telemetry.uploader.endpoint import Endpoint
     from deepchecks_telemetry.uploader.offline.bundle import Request
-    from deepchecks_telemetry.uploader.offline.deliver import Delivered
+    from deepchecks_telemetry.uploader.offline.deliver import Delivery
     from deepchecks_telemetry.uploader.offline.settle import Settled
 
 COPY_AGAIN = "Copy it again from the original."
@@ -213,12 +213,12 @@ def _fail(left: int, refused: int) -> None:
     raise Failure(f"{' and '.join(said)}. Nothing is lost; fix the cause and run the same command again.")
 
 
-def _delivered_line(each: "Delivered") -> str:
+def _delivered_line(each: "Delivery") -> str:
     request = each.request
     return f"{plain(request.file)}, line {request.line}: {count_text(request.events, 'event')}, {each.outcome.reason}"
 
 
-def _as_dicts(done: "Iterable[Delivered]") -> list[dict[str, object]]:
+def _as_dicts(done: "Iterable[Delivery]") -> list[dict[str, object]]:
     return [
         {"file": each.request.file, "line": each.request.line}
         | {"sha256": each.request.sha256, "events": each.request.events}
@@ -230,7 +230,7 @@ def _as_dicts(done: "Iterable[Delivered]") -> list[dict[str, object]]:
 def _settled_line(each: "Settled") -> str:
     if each.batch is None:
         return f"{each.entry.sha256[:12]}: skipped, unknown to this installation\n"
-    news = each.entry.outcome if each.news else f"already settled ({each.batch.state})"
+    news = each.entry.outcome if each.changed else f"already settled ({each.batch.state})"
     return f"batch {each.batch.id}: {count_text(each.batch.events, 'event')}, {news}\n"
 
 
@@ -239,5 +239,5 @@ def _settled_dict(each: "Settled") -> dict[str, object]:
         "batch": each.batch and each.batch.id,
         "sha256": each.entry.sha256,
         "outcome": each.entry.outcome,
-        "settled": each.news,
+        "settled": each.changed,
     }

@@ -71,7 +71,7 @@ def _sending(home: Home, now: float) -> Iterator[Finding]:
     """The endpoint, what the automatic upload will do, and what became of the last tries."""
     from deepchecks_telemetry.uploader.plan.decision import BlockedBy, Command, plan
     from deepchecks_telemetry.uploader.plan.facts import read_facts
-    from deepchecks_telemetry.uploader.plan.text import change_endpoint, sentence
+    from deepchecks_telemetry.uploader.plan.text import change_endpoint, summarize
 
     facts = read_facts(home, now)
     if facts.invalid_endpoint is not None:
@@ -81,7 +81,7 @@ def _sending(home: Home, now: float) -> Iterator[Finding]:
         yield Finding("endpoint", OK, f"set by {facts.endpoint_source}" if facts.endpoint else "not set")
     planned = plan(facts, Command.REPORT, now)
     waits = planned.blocked_by in (BlockedBy.NOTICE, BlockedBy.RETRY_AFTER, BlockedBy.FUTURE_DAY, BlockedBy.FENCE)
-    yield Finding("upload", WARNING if waits else OK, sentence(planned).rstrip("."), planned.remedy if waits else None)
+    yield Finding("upload", WARNING if waits else OK, summarize(planned).rstrip("."), planned.remedy if waits else None)
     yield from _tries(home)
 
 

@@ -27,17 +27,17 @@ def say_effect(home: Home, url: str | None) -> None:
         facts = facts._replace(notice_shown=True)
     if facts.mode == ON:
         planned = plan(facts, Command.REPORT, now)
-        say_line(text.sentence(planned))
+        say_line(text.summarize(planned))
         if facts.endpoint is not None:
             say_line(f"The endpoint is set by {facts.endpoint.source}.")
-        if planned.remedy and not planned.sends:
+        if planned.remedy and not planned.sends_automatically:
             say_line(instruction(planned.remedy))
     _check_overridden(facts, url)
 
 
 def say_off(home: Home) -> str:
     """The sentence about sending after `disable`; the spool is not opened for it."""
-    return text.sentence(plan(assemble(home, Queue(), None), Command.REPORT, time.time()))
+    return text.summarize(plan(assemble(home, Queue(), None), Command.REPORT, time.time()))
 
 
 def _check_overridden(facts: Facts, url: str | None) -> None:

@@ -101,7 +101,7 @@ def preview() -> None:
     from deepchecks_telemetry.uploader.flush import seal_next
     from deepchecks_telemetry.uploader.plan.decision import Command
     from deepchecks_telemetry.uploader.plan.facts import plan_upload
-    from deepchecks_telemetry.uploader.plan.text import change_mode, sentence
+    from deepchecks_telemetry.uploader.plan.text import change_mode, summarize
 
     home = find_home()
     decision = decide(home)
@@ -114,7 +114,7 @@ def preview() -> None:
         _say_body(batch)
     elif not waiting:
         click.echo("Nothing is pending.", err=True)
-    click.echo(plain(sentence(plan_upload(home, Command.REPORT, time.time()))), err=True)
+    click.echo(plain(summarize(plan_upload(home, Command.REPORT, time.time()))), err=True)
 
 
 @click.command()

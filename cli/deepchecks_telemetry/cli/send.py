@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from deepchecks_telemetry.uploader.endpoint import Endpoint
-    from deepchecks_telemetry.uploader.flush import Sent
+    from deepchecks_telemetry.uploader.flush import Attempt
 
 
 @click.command()
@@ -49,8 +49,8 @@ def flush(*, ignore_retry_after: bool, exported: bool, as_json: bool) -> None:
     books = read_accounts(home)
     facts = read_facts(home, now)
     planned = plan(facts, Command.FLUSH, now, ignore_retry_after=ignore_retry_after, exported=exported)
-    tried: list[Sent] = []
-    if planned.may_send and planned.endpoint is not None:
+    tried: list[Attempt] = []
+    if planned.sends_now and planned.endpoint is not None:
         _announce(home, planned.endpoint)
         for sent in _interruptible(_run(home, planned.endpoint, books, ignore_retry_after, exported), home):
             tried.append(sent)
@@ -83,14 +83,14 @@ def _run(
     books: Accounts,
     ignore_retry_after: bool,  # noqa: FBT001 - the command's own options
     exported: bool,  # noqa: FBT001
-) -> "Iterator[Sent]":
+) -> "Iterator[Attempt]":
     from deepchecks_telemetry.uploader.flush import flush as run
 
     found = run(home, endpoint, parked=True, exported=exported, ignore_retry_after=ignore_retry_after, lock_s=1.0)
     return _with_progress(found, books)
 
 
-def _interruptible(found: "Iterator[Sent]", home: Home) -> "Iterator[Sent]":
+def _interruptible(found: "Iterator[Attempt]", home: Home) -> "Iterator[Attempt]":
     try:
         yield from found
     except KeyboardInterrupt:
@@ -102,12 +102,12 @@ def _interruptible(found: "Iterator[Sent]", home: Home) -> "Iterator[Sent]":
         ) from None
 
 
-def _result(sent: "Sent") -> str:
+def _result(sent: "Attempt") -> str:
     kind = {"retry": "not delivered: ", "parked": "parked: ", "rejected": "rejected: "}.get(sent.outcome.kind, "")
     return f"{kind}{sent.outcome.reason}"
 
 
-def _left(books: Accounts, tried: "list[Sent]", endpoint: "Endpoint | None") -> str:
+def _left(books: Accounts, tried: "list[Attempt]", endpoint: "Endpoint | None") -> str:
     """What is left and in which state, why the last try failed, and what to do."""
     from deepchecks_telemetry.uploader.wire.causes import remedy_for
 
@@ -121,7 +121,7 @@ def _left(books: Accounts, tried: "list[Sent]", endpoint: "Endpoint | None") -> 
     return f"Events not sent: {left}. {host}: {failed.reason}. {todo} Nothing is lost."
 
 
-def _with_progress(found: "Iterator[Sent]", books: Accounts) -> "Iterator[Sent]":
+def _with_progress(found: "Iterator[Attempt]", books: Accounts) -> "Iterator[Attempt]":
     """A bar where a person waits for more than one batch; the batches' lines come after it."""
     if books.rows <= MAX_ROWS or not sys.stderr.isatty():
         yield from found
@@ -135,7 +135,7 @@ def _with_progress(found: "Iterator[Sent]", books: Accounts) -> "Iterator[Sent]"
     yield from sent
 
 
-def _as_dict(sent: "Sent") -> dict[str, object]:
+def _as_dict(sent: "Attempt") -> dict[str, object]:
     return {
         "batch": sent.batch.id,
         "events": sent.batch.events,

@@ -120,9 +120,9 @@ def test_without_ctypes_a_host_counts_as_no_subreaper(monkeypatch: pytest.Monkey
 
 @pytest.mark.parametrize("name", ["systemd", "init", "init(Ubuntu)", "tini", "bash", "sh", "(sd-stubinit)"])
 def test_an_init_or_a_shell_reaps(name: str) -> None:
-    assert reaper.reaps(name)
+    assert reaper.is_reaper(name)
 
 
 @pytest.mark.parametrize("name", ["python", "python3.11", "jupyter-lab", "node", "java", "sleep", "tail", ""])
 def test_an_application_may_not_reap(name: str) -> None:
-    assert not reaper.reaps(name)
+    assert not reaper.is_reaper(name)

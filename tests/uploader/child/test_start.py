@@ -16,7 +16,7 @@ from deepchecks_telemetry.spool.consent.decision import ON
 from deepchecks_telemetry.spool.stats import read_accounts
 from deepchecks_telemetry.uploader.child.command import CODE
 from deepchecks_telemetry.uploader.endpoint import configure
-from deepchecks_telemetry.uploader.wire.outcome import Answer
+from deepchecks_telemetry.uploader.wire.outcome import Response
 
 if TYPE_CHECKING:
     import socket
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 HIDE_SHELL = 'mount --bind /dev/null "$(readlink -f /bin/sh)" && exec "$@"'
 UPLOADER = """
 import requests, deepchecks_telemetry.uploader.__main__ as uploader
-uploader.ANSWER_S = 1.0
+uploader.RESPONSE_S = 1.0
 uploader.main()
 """
 
@@ -50,7 +50,7 @@ def test_without_a_shell_an_interpreter_starts_the_uploader_in_its_place(
 ) -> None:
     seen: queue.Queue[tuple[int, int]] = queue.Queue()
 
-    def look(_: object) -> Answer:
+    def look(_: object) -> Response:
         for name in filter(str.isdigit, os.listdir("/proc")):
             try:
                 with open(f"/proc/{name}/cmdline", "rb") as file:
@@ -58,7 +58,7 @@ def test_without_a_shell_an_interpreter_starts_the_uploader_in_its_place(
                         seen.put((os.getpriority(os.PRIO_PROCESS, int(name)), os.getsid(int(name))))
             except OSError:
                 continue
-        return Answer(200, {}, b"{}")
+        return Response(200, {}, b"{}")
 
     receiver.answer = look
     choose(spool, ON)

@@ -23,8 +23,8 @@ from deepchecks_telemetry.spool.consent.decision import (
     TEST_RUN,
 )
 from deepchecks_telemetry.uploader.endpoint import ATTACHED, VARIABLE, Endpoint
-from deepchecks_telemetry.uploader.plan.decision import PASSING, BlockedBy, Command, Facts, Plan, plan
-from deepchecks_telemetry.uploader.plan.text import change_endpoint, change_mode, sentence
+from deepchecks_telemetry.uploader.plan.decision import TEMPORARY, BlockedBy, Command, Facts, Plan, plan
+from deepchecks_telemetry.uploader.plan.text import change_endpoint, change_mode, summarize
 
 NOW = 1_800_000_000.0
 DAY_S = 86_400
@@ -119,17 +119,17 @@ def test_each_row_of_the_table_is_decided_by_its_first_obstacle_and_said_as_it_i
         found = plan(row.facts, row.command, NOW, ignore_retry_after=row.ignore_retry_after)
         first = min(row.obstacles, key=ORDER.index, default=None)
         assert found.blocked_by is first, row
-        assert found.may_send is (not row.obstacles and row.command is not Command.REPORT), row
-        assert found.sends is (row.obstacles <= PASSING), row
+        assert found.sends_now is (not row.obstacles and row.command is not Command.REPORT), row
+        assert found.sends_automatically is (row.obstacles <= TEMPORARY), row
         check_sentence(row, found)
     assert rows > 100_000
 
 
 def check_sentence(row: Row, found: Plan) -> None:
-    said = sentence(found)
-    assert said.startswith("Counts are sent to " if found.sends else "Nothing is sent"), row
+    said = summarize(found)
+    assert said.startswith("Counts are sent to " if found.sends_automatically else "Nothing is sent"), row
     assert (found.reason is None) is (found.blocked_by is None), row
-    if found.sends:
+    if found.sends_automatically:
         assert URL in said
         assert ("Not now: " in said) is (found.blocked_by is not None), row
         due = row.facts.queue.next_upload
@@ -145,7 +145,7 @@ def check_sentence(row: Row, found: Plan) -> None:
 def test_exported_batches_are_sent_where_a_person_asks_for_them_only(command: Command) -> None:
     facts = Facts(ON, DEFAULT, Endpoint(URL, CHOICE), queue=Queue(exported=3, next_upload=1))
     assert plan(facts, command, NOW).blocked_by is BlockedBy.NOTHING_PENDING
-    assert plan(facts, command, NOW, exported=True).may_send
+    assert plan(facts, command, NOW, exported=True).sends_now
 
 
 @pytest.mark.parametrize(
@@ -186,4 +186,4 @@ def test_a_directory_has_no_receiver_that_could_ask_for_a_pause() -> None:
     facts = Facts(
         ON, DEFAULT, Endpoint("file:///srv/drop", CHOICE), queue=Queue(pending=1, retry_after={"": int(NOW) + 9})
     )
-    assert plan(facts, Command.FLUSH, NOW).may_send
+    assert plan(facts, Command.FLUSH, NOW).sends_now

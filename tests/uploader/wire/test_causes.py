@@ -13,9 +13,9 @@ import trustme
 from deepchecks_telemetry.spool.batches.queue import DAMAGED
 from deepchecks_telemetry.uploader.endpoint import Endpoint
 from deepchecks_telemetry.uploader.wire import causes
-from deepchecks_telemetry.uploader.wire.causes import GENERAL, HTTP, REMEDIES, http_reason, remedy_for
+from deepchecks_telemetry.uploader.wire.causes import DEFAULT_REMEDY, HTTP, REMEDIES, http_reason, remedy_for
 from deepchecks_telemetry.uploader.wire.http import post
-from deepchecks_telemetry.uploader.wire.outcome import DELIVERED, Answer, classify
+from deepchecks_telemetry.uploader.wire.outcome import DELIVERED, Response, classify
 
 if TYPE_CHECKING:
     from tests.uploader.conftest import Receiver
@@ -81,11 +81,11 @@ def test_a_certificate_of_an_unknown_authority(receiver: "Receiver") -> None:
 
 @pytest.mark.parametrize("status", sorted(set(HTTP) - {400}))
 def test_each_status_has_a_remedy_of_its_own(status: int, receiver: "Receiver") -> None:
-    receiver.answer = lambda _: Answer(status, {}, b"{}")
+    receiver.answer = lambda _: Response(status, {}, b"{}")
     outcome = classify(post(receiver.endpoint, PACKED), now=0)
     assert outcome.kind != DELIVERED
     assert outcome.reason == f"HTTP {status}: {HTTP[status][0]}"
-    assert remedy_for(outcome.reason) == HTTP[status][1] != GENERAL
+    assert remedy_for(outcome.reason) == HTTP[status][1] != DEFAULT_REMEDY
 
 
 def test_the_five_that_were_one_and_the_same_advice_are_five() -> None:
@@ -98,7 +98,7 @@ def test_the_five_that_were_one_and_the_same_advice_are_five() -> None:
     "reason", ["", "HTTP ", "HTTP 299", "HTTP 99999999999999999999: x", "\x1b[2J", "HTTP ²", "told"]
 )
 def test_a_text_that_is_not_ours_has_the_general_remedy(reason: str) -> None:
-    assert remedy_for(reason) == GENERAL
+    assert remedy_for(reason) == DEFAULT_REMEDY
 
 
 def test_every_phrase_has_a_remedy_and_is_printable() -> None:

@@ -13,8 +13,8 @@ import pytest
 
 from deepchecks_telemetry.uploader.endpoint import Endpoint
 from deepchecks_telemetry.uploader.wire import causes
-from deepchecks_telemetry.uploader.wire.http import MAX_ANSWER, post
-from deepchecks_telemetry.uploader.wire.outcome import DELIVERED, PARKED, RETRY, Answer, classify
+from deepchecks_telemetry.uploader.wire.http import MAX_RESPONSE_BYTES, post
+from deepchecks_telemetry.uploader.wire.outcome import DELIVERED, PARKED, RETRY, Response, classify
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -97,7 +97,7 @@ def test_the_deadline_is_for_all_of_it_whatever_the_server_does(
     hostile: "Callable[[Behave], Hostile]", behave: "Behave"
 ) -> None:
     began = time.monotonic()
-    assert post(hostile(behave).endpoint, PACKED, deadline_s=DEADLINE_S) == Answer(error="timeout")
+    assert post(hostile(behave).endpoint, PACKED, deadline_s=DEADLINE_S) == Response(error="timeout")
     assert DEADLINE_S <= time.monotonic() - began < DEADLINE_S + SLACK_S
 
 
@@ -111,7 +111,7 @@ def test_the_deadline_is_for_a_resolver_that_hangs_too(monkeypatch: pytest.Monke
 
     before = set(threading.enumerate())
     monkeypatch.setattr(socket, "getaddrinfo", hang)
-    assert post(Endpoint("https://a.example/v1/logs", "a test"), PACKED, deadline_s=DEADLINE_S) == Answer(
+    assert post(Endpoint("https://a.example/v1/logs", "a test"), PACKED, deadline_s=DEADLINE_S) == Response(
         error="timeout"
     )
     assert asked.is_set()
@@ -125,13 +125,13 @@ def test_a_name_that_nobody_knows_is_named(monkeypatch: pytest.MonkeyPatch) -> N
         raise socket.gaierror(socket.EAI_NONAME, "unknown")
 
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
-    assert post(Endpoint("https://a.example/v1/logs", "a test"), PACKED) == Answer(error=causes.UNKNOWN_HOST)
+    assert post(Endpoint("https://a.example/v1/logs", "a test"), PACKED) == Response(error=causes.UNKNOWN_HOST)
 
 
 def test_a_refused_connection_is_an_answer() -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    assert post(Endpoint(f"http://127.0.0.1:{port}/v1/logs", "a test"), PACKED) == Answer(error=causes.REFUSED)
+    assert post(Endpoint(f"http://127.0.0.1:{port}/v1/logs", "a test"), PACKED) == Response(error=causes.REFUSED)
 
 
 @pytest.mark.parametrize(
@@ -165,7 +165,7 @@ def test_a_url_that_requests_chokes_on_is_an_answer(url: str) -> None:
         (say(OK + b"Content-Length: 20\r\n\r\n{}"), causes.CUT_SHORT),
         (say(OK + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n{}"), causes.CUT_SHORT),
         (say(OK + b"Transfer-Encoding: chunked\r\n\r\n10\r\n{}"), causes.CUT_SHORT),
-        (say(OK + b"\r\n" + b" " * (MAX_ANSWER + 1)), causes.TOO_LONG),
+        (say(OK + b"\r\n" + b" " * (MAX_RESPONSE_BYTES + 1)), causes.TOO_LONG),
         (say(OK + b"Content-Length: 9999999999\r\n\r\n" + b" " * 200_000), causes.TOO_LONG),
     ],
     ids=[
@@ -177,7 +177,7 @@ def test_a_broken_answer_is_an_error_in_words_of_ours(
     hostile: "Callable[[Behave], Hostile]", behave: "Behave", error: str
 ) -> None:
     answer = post(hostile(behave).endpoint, PACKED, deadline_s=20)
-    assert answer == Answer(error=error)
+    assert answer == Response(error=error)
     assert classify(answer, now=0).kind == RETRY
 
 
@@ -189,7 +189,7 @@ def test_a_broken_answer_is_an_error_in_words_of_ours(
         (OK + b"\r\n{}", DELIVERED),
         (OK + b"Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n1\r\n}\r\n0\r\n\r\n", DELIVERED),
         (b"HTTP/1.1 100 Continue\r\n\r\n" + OK + b"Content-Length: 2\r\n\r\n{}", DELIVERED),
-        (OK + b"\r\n" + b" " * (MAX_ANSWER - 2) + b"{}", DELIVERED),
+        (OK + b"\r\n" + b" " * (MAX_RESPONSE_BYTES - 2) + b"{}", DELIVERED),
         (OK + b"Content-Type: text/html\r\n\r\n<html>Log in</html>", RETRY),
         (OK + b"Content-Encoding: gzip\r\n\r\n" + gzip.compress(b"{}", mtime=0), RETRY),
         (OK + b"Content-Encoding: gzip\r\n\r\nno gzip at all", RETRY),
@@ -214,7 +214,7 @@ def test_a_compressed_answer_is_left_compressed(hostile: "Callable[[Behave], Hos
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_redirect_is_never_followed(receiver: "Receiver", status: int) -> None:
-    receiver.answer = lambda _: Answer(status, {"Location": receiver.endpoint.url + "/elsewhere"}, b"{}")
+    receiver.answer = lambda _: Response(status, {"Location": receiver.endpoint.url + "/elsewhere"}, b"{}")
     assert post(receiver.endpoint, PACKED).status == status
     assert [(request.method, request.path) for request in receiver.requests] == [("POST", "/v1/logs")]
 
@@ -251,7 +251,7 @@ def test_a_password_in_netrc_is_not_sent(receiver: "Receiver", monkeypatch: pyte
 
 
 def test_no_cookie_is_kept(receiver: "Receiver") -> None:
-    receiver.answer = lambda _: Answer(200, {"Set-Cookie": "id=1; Path=/"}, b"{}")
+    receiver.answer = lambda _: Response(200, {"Set-Cookie": "id=1; Path=/"}, b"{}")
     for _ in range(2):
         post(receiver.endpoint, PACKED)
     assert ["cookie" in request.headers for request in receiver.requests] == [False, False]
@@ -273,11 +273,11 @@ def test_the_environments_proxy_is_used_with_its_password(
 def test_a_proxy_that_refuses_is_told_without_its_password(
     receiver: "Receiver", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    receiver.answer = lambda _: Answer(407, {"Proxy-Authenticate": "Basic"}, b"")
+    receiver.answer = lambda _: Response(407, {"Proxy-Authenticate": "Basic"}, b"")
     for name in ("HTTPS_PROXY", "https_proxy"):
         monkeypatch.setenv(name, f"http://me:{PASSWORD}@127.0.0.1:{receiver.port}")
     answer = post(Endpoint("https://collector.internal/v1/logs", "a test"), PACKED)
-    assert answer == Answer(error=causes.PROXY)
+    assert answer == Response(error=causes.PROXY)
     assert [request.method for request in receiver.requests] == ["CONNECT"]
 
 
@@ -290,5 +290,5 @@ def test_a_server_without_tls_where_tls_was_asked_for_gets_no_body(hostile: "Cal
 
     server = hostile(plain)
     answer = post(Endpoint(server.endpoint.url.replace("http://", "https://"), "a test"), PACKED, deadline_s=20)
-    assert answer == Answer(error=causes.NO_TLS)
+    assert answer == Response(error=causes.NO_TLS)
     assert PACKED not in b"".join(heard)

@@ -24,7 +24,7 @@ from deepchecks_telemetry.uploader.endpoint import Endpoint, configure
 from deepchecks_telemetry.uploader.flush import flush, seal_next
 from deepchecks_telemetry.uploader.wire import causes
 from deepchecks_telemetry.uploader.wire.http import post
-from deepchecks_telemetry.uploader.wire.outcome import DELIVERED, PARKED, RETRY, Answer, classify
+from deepchecks_telemetry.uploader.wire.outcome import DELIVERED, PARKED, RETRY, Response, classify
 
 if TYPE_CHECKING:
     from http.server import ThreadingHTTPServer
@@ -94,7 +94,7 @@ def test_a_certificate_of_another_authority_gets_nothing(
     if variable:
         trust(trustme.CA(), variable, tmp_path, monkeypatch)
     answer = post(secure, PACKED)
-    assert answer == Answer(error=causes.UNTRUSTED)
+    assert answer == Response(error=causes.UNTRUSTED)
     assert classify(answer, now=0).kind == RETRY
     assert receiver.requests == []
 
@@ -109,7 +109,7 @@ def test_a_certificate_for_another_host_gets_nothing(
     server.handle_error = lambda *_: None  # type: ignore[method-assign]
     trust(authority, "REQUESTS_CA_BUNDLE", tmp_path, monkeypatch)
     answer = post(Endpoint(f"https://127.0.0.1:{receiver.port}/v1/logs", "a test"), PACKED)
-    assert answer == Answer(error=causes.OTHER_HOST)
+    assert answer == Response(error=causes.OTHER_HOST)
     assert receiver.requests == []
 
 
@@ -176,7 +176,7 @@ def test_a_proxy_that_refuses_the_password_keeps_everything_for_later(
     (sent,) = flush(spool, receiver.endpoint)
     assert (sent.outcome.kind, sent.outcome.reason) == (RETRY, "HTTP 407: the proxy requires credentials")
     answer = post(Endpoint(f"https://127.0.0.1:{receiver.port}/v1/logs", "a test"), PACKED)
-    assert answer == Answer(error=causes.PROXY)
+    assert answer == Response(error=causes.PROXY)
     assert receiver.requests == []
     with opened(spool) as connection:
         assert PASSWORD not in "".join(connection.iterdump())
@@ -197,7 +197,7 @@ def test_ipv6_is_as_good_as_any(spool: Home, receiver: "Receiver") -> None:
 def test_a_receiver_that_knows_no_gzip_gets_the_same_body_once_more_as_it_is(spool: Home, receiver: "Receiver") -> None:
     batch = seal_next(spool)
     assert batch is not None
-    receiver.answer = lambda request: Answer(415 if "content-encoding" in request.headers else 200, {}, b"{}")
+    receiver.answer = lambda request: Response(415 if "content-encoding" in request.headers else 200, {}, b"{}")
     (sent,) = flush(spool, receiver.endpoint)
     assert sent.outcome.kind == DELIVERED
     assert receiver.bodies() == [batch.packed, batch.body]
@@ -205,7 +205,7 @@ def test_a_receiver_that_knows_no_gzip_gets_the_same_body_once_more_as_it_is(spo
 
 
 def test_a_receiver_that_knows_no_json_either_is_asked_twice_and_no_more(spool: Home, receiver: "Receiver") -> None:
-    receiver.answer = lambda _: Answer(415, {}, b"")
+    receiver.answer = lambda _: Response(415, {}, b"")
     (sent,) = flush(spool, receiver.endpoint)
     assert (sent.outcome.kind, len(receiver.requests)) == (PARKED, 2)
 
@@ -217,14 +217,14 @@ def test_a_gateways_token_is_in_no_process_list(
     """While the detached child waits for its answer, every command line and environment of ours is looked at."""
     seen: list[bytes] = []
 
-    def look(_: object) -> Answer:
+    def look(_: object) -> Response:
         for folder in Path("/proc").iterdir():
             for name in ("cmdline", "environ"):
                 try:
                     seen.append((folder / name).read_bytes())
                 except OSError:
                     continue
-        return Answer(200, {}, b"{}")
+        return Response(200, {}, b"{}")
 
     receiver.answer = look
     choose(spool, ON)

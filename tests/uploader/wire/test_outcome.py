@@ -17,7 +17,7 @@ from deepchecks_telemetry.uploader.wire.outcome import (
     PARKED,
     REJECTED,
     RETRY,
-    Answer,
+    Response,
     classify,
     retry_after,
 )
@@ -111,28 +111,28 @@ def kind_of(status: int, *, success: bool, is_status: bool) -> str:
 def test_every_status_with_every_kind_of_body_is_judged_as_the_design_says(body: bytes) -> None:
     success, is_status = SUCCESSES.get(body) is not None, STATUSES.get(body, False)
     for status in range(100, 600):
-        found = classify(Answer(status, {}, body), now=NOW)
+        found = classify(Response(status, {}, body), now=NOW)
         assert (status, found.kind) == (status, kind_of(status, success=success, is_status=is_status))
         assert found.rejected_rows == ((SUCCESSES.get(body) or 0) if found.kind == DELIVERED else 0)
-        assert found.wait_s is None
+        assert found.retry_after_s is None
 
 
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [
-        (Answer(200, {}, b"{}"), "delivered"),
-        (Answer(200, {}, b'{"partialSuccess":{"rejectedLogRecords":3}}'), "delivered, 3 rows rejected"),
-        (Answer(204), "HTTP 204: not an OTLP response"),
-        (Answer(302), "HTTP 302: redirects are not followed"),
-        (Answer(400, {}, b'{"code":3}'), "HTTP 400: the receiver cannot accept this batch"),
-        (Answer(403), "HTTP 403: access is denied"),
-        (Answer(418), "HTTP 418"),
-        (Answer(407), "HTTP 407: the proxy requires credentials"),
-        (Answer(503), "HTTP 503: the receiver is not available"),
+        (Response(200, {}, b"{}"), "delivered"),
+        (Response(200, {}, b'{"partialSuccess":{"rejectedLogRecords":3}}'), "delivered, 3 rows rejected"),
+        (Response(204), "HTTP 204: not an OTLP response"),
+        (Response(302), "HTTP 302: redirects are not followed"),
+        (Response(400, {}, b'{"code":3}'), "HTTP 400: the receiver cannot accept this batch"),
+        (Response(403), "HTTP 403: access is denied"),
+        (Response(418), "HTTP 418"),
+        (Response(407), "HTTP 407: the proxy requires credentials"),
+        (Response(503), "HTTP 503: the receiver is not available"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_the_reason_is_a_short_phrase_of_ours(answer: Answer, reason: str) -> None:
+def test_the_reason_is_a_short_phrase_of_ours(answer: Response, reason: str) -> None:
     assert classify(answer, now=NOW).reason == reason
 
 
@@ -142,11 +142,11 @@ def test_an_outcome_that_is_booked_has_the_name_of_its_state() -> None:
 
 @pytest.mark.parametrize("error", ["no connection", "timeout", None])
 def test_where_no_answer_came_the_same_bytes_are_tried_again(error: str | None) -> None:
-    assert classify(Answer(error=error), now=NOW) == outcome.Outcome(RETRY, error or "no answer")
+    assert classify(Response(error=error), now=NOW) == outcome.Outcome(RETRY, error or "no answer")
 
 
 @pytest.mark.parametrize(
-    ("text", "wait_s"),
+    ("text", "retry_after_s"),
     [
         ("120", 120),
         (" 120 ", 120),
@@ -179,14 +179,14 @@ def test_where_no_answer_came_the_same_bytes_are_tried_again(error: str | None) 
 )
 @pytest.mark.parametrize("zone", ["UTC", "Pacific/Kiritimati"])
 def test_retry_after_is_read_in_both_its_forms_whatever_zone_this_machine_is_in(
-    text: str, wait_s: int | None, zone: str, monkeypatch: pytest.MonkeyPatch
+    text: str, retry_after_s: int | None, zone: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if zone != "UTC" and os.name == "nt":
         pytest.skip("Windows has no tzset()")
     monkeypatch.setenv("TZ", zone)
     getattr(time, "tzset", lambda: None)()
     try:
-        assert retry_after({"retry-after": text}, NOW) == wait_s
+        assert retry_after({"retry-after": text}, NOW) == retry_after_s
     finally:
         monkeypatch.undo()
         getattr(time, "tzset", lambda: None)()
@@ -194,7 +194,7 @@ def test_retry_after_is_read_in_both_its_forms_whatever_zone_this_machine_is_in(
 
 @pytest.mark.parametrize("status", [429, 502, 503, 504])
 def test_a_retryable_status_keeps_the_moment_that_the_server_asked_for(status: int) -> None:
-    assert classify(Answer(status, {"retry-after": "90"}, HTML), now=NOW).wait_s == 90
+    assert classify(Response(status, {"retry-after": "90"}, HTML), now=NOW).retry_after_s == 90
 
 
 JSON = st.recursive(
@@ -223,10 +223,10 @@ def is_status(body: bytes) -> bool:
 def test_no_answer_raises_and_only_an_otlp_status_in_a_400_rejects(
     status: int | None, headers: dict[str, str], body: bytes, now: float
 ) -> None:
-    found = classify(Answer(status, headers, body), now=now)
+    found = classify(Response(status, headers, body), now=now)
     assert found.kind in {DELIVERED, RETRY, PARKED, REJECTED}
     assert found.rejected_rows >= 0
-    assert found.wait_s is None or 0 <= found.wait_s <= WEEK_S
+    assert found.retry_after_s is None or 0 <= found.retry_after_s <= WEEK_S
     assert found.reason.isascii()
     assert found.reason.isprintable()
     if found.kind == REJECTED:
