@@ -113,7 +113,7 @@ def test_a_gzip_bomb_is_not_expanded_beyond_the_limit() -> None:
     tracemalloc.start()
     try:
         with pytest.raises(RequestError):
-            intake.expanded(bomb)
+            intake.decompress(bomb)
         assert tracemalloc.get_traced_memory()[1] < 4 * intake.MAX_EXPANDED_BYTES
     finally:
         tracemalloc.stop()
