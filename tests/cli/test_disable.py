@@ -339,7 +339,7 @@ def test_an_export_that_a_damaged_spool_knew_of_is_removed(
     assert str(tmp_path / "carried.jsonl") in facts["removed_files"]
 
 
-def test_a_file_that_cannot_be_removed_is_named(
+def test_a_file_that_cannot_be_removed_is_reported(
     deepchecks: Run, record: Record, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert record("run-check") == [True]
