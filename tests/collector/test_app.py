@@ -44,7 +44,9 @@ def compressed(request: object) -> bytes:
     return gzip.compress(json.dumps(request).encode())
 
 
-def test_a_taken_request_is_stored_before_it_is_answered(collector: Running, record: Build, request_of: Build) -> None:
+def test_an_accepted_request_is_stored_before_the_response(
+    collector: Running, record: Build, request_of: Build
+) -> None:
     before = rows(collector)
     answer = collector.post(request_of(record(), record("run-suite")))
     assert (answer.status_code, answer.json()) == (200, {})
@@ -52,7 +54,7 @@ def test_a_taken_request_is_stored_before_it_is_answered(collector: Running, rec
     assert rows(collector) == before + 2
 
 
-def test_gzip_is_read(collector: Running, record: Build, request_of: Build) -> None:
+def test_gzip_is_accepted(collector: Running, record: Build, request_of: Build) -> None:
     before = rows(collector)
     parts = json.dumps(request_of(record())).encode()
     members = gzip.compress(parts[:50]) + gzip.compress(parts[50:])  # RFC 1952 allows several
@@ -60,16 +62,14 @@ def test_gzip_is_read(collector: Running, record: Build, request_of: Build) -> N
     assert rows(collector) == before + 1
 
 
-def test_a_retry_is_answered_with_success_and_counted_once(
-    collector: Running, record: Build, request_of: Build
-) -> None:
+def test_a_retry_succeeds_and_is_counted_once(collector: Running, record: Build, request_of: Build) -> None:
     request = request_of(record())
     before = rows(collector)
     assert [collector.post(request).json() for _ in range(3)] == [{}, {}, {}]
     assert rows(collector) == before + 1
 
 
-def test_a_foreign_record_is_told_as_partial_success(collector: Running, record: Build, request_of: Build) -> None:
+def test_an_unknown_record_is_reported_as_partial_success(collector: Running, record: Build, request_of: Build) -> None:
     before = rows(collector)
     answer = collector.post(request_of({**record(), "eventName": "other"}, record()))
     message = "resourceLogs[0], log record 0: eventName is not in the catalogue"
@@ -97,7 +97,7 @@ def test_a_foreign_record_is_told_as_partial_success(collector: Running, record:
     ],
     ids=lambda value: repr(value)[:30],
 )
-def test_a_refused_body_is_answered_with_a_status_and_stores_nothing(
+def test_a_refused_body_gets_a_status_and_stores_nothing(
     collector: Running, body: bytes, headers: dict[str, str], status: int
 ) -> None:
     before = rows(collector)
@@ -108,7 +108,7 @@ def test_a_refused_body_is_answered_with_a_status_and_stores_nothing(
     assert rows(collector) == before
 
 
-def test_a_gzip_bomb_is_not_expanded_beyond_the_limit() -> None:
+def test_a_gzip_bomb_is_not_decompressed_beyond_the_limit() -> None:
     bomb = gzip.compress(bytes(8 * intake.MAX_EXPANDED_BYTES))
     tracemalloc.start()
     try:
@@ -119,7 +119,7 @@ def test_a_gzip_bomb_is_not_expanded_beyond_the_limit() -> None:
         tracemalloc.stop()
 
 
-def test_a_body_within_the_limits_is_taken(collector: Running) -> None:
+def test_a_body_within_the_limits_is_accepted(collector: Running) -> None:
     assert collector.post(b"{}".ljust(intake.MAX_BODY_BYTES)).status_code == 200
     full = gzip.compress(b"{}".ljust(intake.MAX_EXPANDED_BYTES))
     assert collector.post(full, content_encoding="gzip").status_code == 200
@@ -133,7 +133,7 @@ def test_a_body_without_a_length_is_limited_too(collector: Running) -> None:
     assert answer.status_code == 413
 
 
-def test_an_unsupported_coding_is_told_what_is_supported(collector: Running) -> None:
+def test_the_response_to_an_unsupported_coding_names_the_supported_one(collector: Running) -> None:
     assert collector.post(b"{}", content_encoding="zstd").headers["Accept-Encoding"] == "gzip"
 
 
@@ -141,20 +141,18 @@ def test_an_unsupported_coding_is_told_what_is_supported(collector: Running) -> 
     ("method", "path", "status"),
     [("GET", "/v1/logs", 405), ("PUT", "/v1/logs", 405), ("POST", "/v1/traces", 404), ("POST", "/v1/logs/", 404)],
 )
-def test_other_paths_and_methods_are_answered_with_a_status(
-    collector: Running, method: str, path: str, status: int
-) -> None:
+def test_other_paths_and_methods_get_a_status(collector: Running, method: str, path: str, status: int) -> None:
     answer = collector.session.request(method, collector.url + path, json={}, timeout=20, allow_redirects=False)
     assert answer.status_code == status
     assert "POST to /v1/logs" in answer.json()["message"]
     assert answer.headers.get("Allow") == ("POST" if status == 405 else None)
 
 
-def test_it_says_that_it_is_healthy(collector: Running) -> None:
+def test_healthz_reports_ok(collector: Running) -> None:
     assert collector.session.get(f"{collector.url}/healthz", timeout=20).json() == {"status": "ok"}
 
 
-def test_nothing_of_the_sender_is_stored(collector: Running, record: Build, request_of: Build) -> None:
+def test_nothing_about_the_sender_is_stored(collector: Running, record: Build, request_of: Build) -> None:
     assert collector.post(request_of(record()), x_forwarded_for="203.0.113.7", user_agent="acme/7").status_code == 200
     for file in collector.store.parent.iterdir():
         content = file.read_bytes()
@@ -169,7 +167,7 @@ def test_nothing_of_the_sender_is_stored(collector: Running, record: Build, requ
     coding=st.sampled_from(["gzip", "identity"]),
 )
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_no_body_makes_a_server_error_or_a_row(
+def test_no_random_body_causes_a_server_error_or_a_row(
     collector: Running, body: bytes, pack: Callable[[bytes], bytes] | None, coding: str
 ) -> None:
     before = rows(collector)
@@ -200,7 +198,7 @@ def asked(store: Store, receive: Callable[[], Any]) -> list[Message]:
     return sent
 
 
-def test_a_body_that_does_not_come_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_body_that_does_not_arrive_times_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(intake, "BODY_DEADLINE_S", 0.01)
 
     async def never() -> Message:
@@ -213,7 +211,7 @@ def test_a_body_that_does_not_come_is_not_waited_for(tmp_path: Path, monkeypatch
     assert (b"connection", b"close") in start["headers"]
 
 
-def test_a_store_that_cannot_be_written_asks_the_sender_to_come_again(
+def test_if_the_store_cannot_be_written_the_sender_is_asked_to_retry(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, record: Build, request_of: Build
 ) -> None:
     monkeypatch.setattr(store_module, "BUSY_S", 0.01)

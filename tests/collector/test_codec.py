@@ -49,7 +49,7 @@ def fate(body: bytes) -> Decoded | int:
         return refusal.status
 
 
-def test_protobuf_is_stored_and_answered_in_protobuf(collector: Running, record: Build, request_of: Build) -> None:
+def test_protobuf_is_stored_and_the_response_is_protobuf(collector: Running, record: Build, request_of: Build) -> None:
     before = report(collector.store).rows
     body = packed(request_of(record(), record("run-suite")))
     answer = collector.post(body, content_type=KIND)
@@ -58,7 +58,7 @@ def test_protobuf_is_stored_and_answered_in_protobuf(collector: Running, record:
     assert report(collector.store).rows == before + 2
 
 
-def test_a_partial_success_is_told_in_protobuf(collector: Running, record: Build, request_of: Build) -> None:
+def test_a_partial_success_is_encoded_in_protobuf(collector: Running, record: Build, request_of: Build) -> None:
     answer = collector.post(packed(request_of(record(), {**record(), "eventName": "x"})), content_type=KIND)
     partial = ExportLogsServiceResponse.FromString(answer.content).partial_success
     assert (answer.status_code, partial.rejected_log_records) == (200, 1)
@@ -117,12 +117,12 @@ def nested(depth: int, count: int) -> bytes:
 
 
 @pytest.mark.parametrize("depth", [1, 2, 3])
-def test_a_request_of_too_many_empty_messages_is_refused_whole(depth: int) -> None:
+def test_a_request_of_too_many_empty_messages_is_refused(depth: int) -> None:
     assert fate(nested(depth, MAX_RECORDS + 1)) == 413
     assert fate(nested(depth, MAX_RECORDS - 1)) != 413
 
 
-def test_a_bomb_of_attributes_is_held_to_what_is_read() -> None:
+def test_a_bomb_of_attributes_is_decoded_only_up_to_the_limit() -> None:
     whole = ExportLogsServiceRequest()
     scope = whole.resource_logs.add().scope_logs.add()
     one = scope.log_records.add()
@@ -151,7 +151,7 @@ def test_a_bomb_of_attributes_is_held_to_what_is_read() -> None:
     ],
     ids=["groups", "attributes"],
 )
-def test_a_bomb_of_empty_messages_makes_no_objects(body: bytes) -> None:
+def test_a_bomb_of_empty_messages_creates_no_objects(body: bytes) -> None:
     tracemalloc.start()
     try:
         fate(body)
@@ -166,7 +166,7 @@ UID = str(uuid.UUID(int=7))
 
 @given(data=st.data())
 @settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_whatever_is_changed_in_the_bytes_only_the_catalogues_rows_come_out(
+def test_changed_bytes_never_become_rows_outside_the_catalogue(
     data: st.DataObject, record: Build, request_of: Build
 ) -> None:
     body = bytearray(packed(request_of(record(uid=UID), record("package-import"))))

@@ -358,7 +358,7 @@ def measure(query: Query, sent: int) -> None:
         Path(path).write_text(json.dumps(figures, indent=2) + "\n", "utf-8")
 
 
-def test_daily_counts_stay_right_when_late_and_repeated_rows_come(query: Query, tmp_path: Path) -> None:
+def test_daily_counts_stay_correct_with_late_and_repeated_rows(query: Query, tmp_path: Path) -> None:
     rows = some_rows(600, random.Random(8))
 
     def come(some: list[Row]) -> None:
@@ -372,7 +372,7 @@ def test_daily_counts_stay_right_when_late_and_repeated_rows_come(query: Query, 
     assert found == {value: measures[:2] for value, measures in counted(rows)["day"].items()}
 
 
-def test_the_first_of_a_uid_is_kept(query: Query) -> None:
+def test_the_first_row_of_a_uid_is_kept(query: Query) -> None:
     columns = "day, uid, event, count, installation_id, received"
     for count, received in ((1, "2026-01-02 00:00:00"), (2, "2026-01-01 00:00:00"), (3, "2026-01-03 00:00:00")):
         values = f"'2026-01-01', '{uuid.UUID(int=1)}', 'run-check', {count}, '{uuid.UUID(int=2)}', '{received}'"
@@ -394,7 +394,7 @@ def test_the_first_of_a_uid_is_kept(query: Query) -> None:
     ],
     ids=str,
 )
-def test_what_is_not_the_catalogues_is_refused_and_not_kept(
+def test_a_row_outside_the_catalogue_is_refused_and_not_stored(
     query: Query, tmp_path: Path, change: dict[str, Any]
 ) -> None:
     good = some_rows(1, random.Random(9))[0]._replace(day=TODAY)
@@ -419,7 +419,7 @@ def test_rotel_loses_the_resource_of_a_batch_that_it_splits(rotel: Callable[...,
     assert (sum(len(each.rows) for each in decoded), sum(each.rejected for each in decoded)) == (5, 10)
 
 
-def test_rotels_own_insert_names_no_event_and_is_refused_visibly(
+def test_the_insert_of_rotel_has_no_event_name_and_is_counted_as_refused(
     query: Query, rotel: Callable[..., str], sink: Sink, tmp_path: Path
 ) -> None:
     """Should this fail some day, Rotel has learned it and can write to ClickHouse by itself: change fleet/rotel.env."""

@@ -18,13 +18,13 @@ def schema() -> str:
 
 
 @pytest.mark.parametrize("field", FIELDS, ids=lambda field: field.name)
-def test_a_field_is_held_to_the_catalogues_pattern(field: Field) -> None:
+def test_a_field_is_checked_with_the_pattern_of_the_catalogue(field: Field) -> None:
     pattern = field.pattern.replace("\\", "\\\\")
     assert f"match({field.name}, '^({pattern})$')" in schema()
     assert f"ResourceAttributes['{field.wire}'] AS {field.name}," in schema()
 
 
-def test_the_events_and_limits_are_the_catalogues() -> None:
+def test_the_events_and_limits_are_those_of_the_catalogue() -> None:
     listed = re.search(r"event IN \((.*?)\)", schema())
     assert listed is not None
     assert listed[1] == ", ".join(f"'deepchecks.{event.name}'" for event in EVENTS)

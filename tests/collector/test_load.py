@@ -21,7 +21,7 @@ def written(path: Path, *requests: object) -> Path:
     return path
 
 
-def test_a_folder_of_courier_files_counts_each_row_once(tmp_path: Path, record: Build, request_of: Build) -> None:
+def test_a_directory_of_exported_files_counts_each_row_once(tmp_path: Path, record: Build, request_of: Build) -> None:
     one, two, three = (request_of(record(), record("run-suite")) for _ in range(3))
     folder = tmp_path / "usb"
     written(folder / "a.jsonl", one, two)
@@ -33,7 +33,7 @@ def test_a_folder_of_courier_files_counts_each_row_once(tmp_path: Path, record: 
     assert report(tmp_path / "store.db").rows == 6
 
 
-def test_a_line_that_is_no_request_is_told_and_the_others_are_taken(
+def test_an_invalid_line_is_reported_and_the_others_are_loaded(
     tmp_path: Path, record: Build, request_of: Build
 ) -> None:
     good = json.dumps(request_of(record(), {**record(), "eventName": "x"}))
@@ -48,14 +48,14 @@ def test_a_line_that_is_no_request_is_told_and_the_others_are_taken(
     )
 
 
-def test_a_line_without_end_is_not_read_to_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_line_is_read_only_up_to_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loading, "MAX_LINE_BYTES", 100)
     (tmp_path / "a.jsonl").write_text(" " * 1000)
     with pytest.raises(CollectorError, match="line 1 is longer than 100 bytes"):
         load(tmp_path / "store.db", [tmp_path / "a.jsonl"])
 
 
-def test_a_file_that_is_not_there_and_a_store_in_use_are_told(tmp_path: Path) -> None:
+def test_a_missing_file_and_a_store_in_use_are_reported(tmp_path: Path) -> None:
     with pytest.raises(CollectorError, match="cannot be read"):
         load(tmp_path / "store.db", [tmp_path / "gone.jsonl"])
     with closing(Store(tmp_path / "store.db")), pytest.raises(CollectorError, match="in use by another"):

@@ -78,7 +78,7 @@ def test_an_int64_is_read_as_a_string_and_as_a_number(record: Build, request_of:
         ("attributes", [SECRET]),
     ],
 )
-def test_a_record_with_a_foreign_field_is_refused_alone(
+def test_only_the_record_with_an_invalid_field_is_refused(
     record: Build, request_of: Build, field: str, value: object
 ) -> None:
     decoded = decode(request_of({**record(), field: value}, record()))
@@ -87,18 +87,18 @@ def test_a_record_with_a_foreign_field_is_refused_alone(
 
 
 @pytest.mark.parametrize("count", ["0", "-1", "1.5", "٣", "", 1.5, True, None, str(MAX_COUNT + 1), "9" * 19, 1e300])
-def test_a_count_that_is_none_is_refused(record: Build, request_of: Build, count: object) -> None:
+def test_an_invalid_count_is_refused(record: Build, request_of: Build, count: object) -> None:
     assert decode(request_of(record(count=count))).rejected == 1
 
 
 @pytest.mark.parametrize("uid", ["", UID[:-1], f"{{{UID}}}", f"{UID}\n", SECRET])
-def test_a_uid_that_is_no_uuid_is_refused(record: Build, request_of: Build, uid: str) -> None:
+def test_a_uid_that_is_not_a_uuid_is_refused(record: Build, request_of: Build, uid: str) -> None:
     one = record()
     attribute(one, "log.record.uid")["stringValue"] = uid
     assert decode(request_of(one)).rejected == 1
 
 
-def test_a_uuid_is_the_same_in_capitals(record: Build, request_of: Build) -> None:
+def test_a_uuid_in_capitals_is_the_same(record: Build, request_of: Build) -> None:
     assert decode(request_of(record(uid=UID.upper()))).rows[0].uid == UID
 
 
@@ -109,7 +109,7 @@ def test_an_attribute_that_is_given_twice_is_refused(record: Build, request_of: 
 
 
 @pytest.mark.parametrize("days", [timedelta(days=1), timedelta(), -MAX_AGE])
-def test_a_day_of_the_last_ten_years_or_tomorrow_is_taken(record: Build, request_of: Build, days: timedelta) -> None:
+def test_a_day_of_the_last_ten_years_or_tomorrow_is_accepted(record: Build, request_of: Build, days: timedelta) -> None:
     one = {**record(), "timeUnixNano": nanoseconds(TODAY + days)}
     assert [row.day for row in decode(request_of(one)).rows] == [(TODAY + days).isoformat()]
 
@@ -125,7 +125,7 @@ def test_a_day_of_the_last_ten_years_or_tomorrow_is_taken(record: Build, request
         {"app_installation_id": SECRET},
     ],
 )
-def test_all_records_of_a_foreign_resource_are_refused(
+def test_all_records_of_an_invalid_resource_are_refused(
     record: Build, request_of: Build, change: dict[str, str]
 ) -> None:
     request = request_of(record(), record(), **change)
@@ -142,7 +142,7 @@ def test_records_without_a_resource_are_refused(record: Build, request_of: Build
     assert decode(request).rejected == 1
 
 
-def test_free_text_is_neither_taken_nor_repeated(record: Build, request_of: Build) -> None:
+def test_free_text_is_neither_stored_nor_repeated(record: Build, request_of: Build) -> None:
     kept = {**record(), "body": {"stringValue": SECRET}, SECRET: SECRET}
     kept["attributes"].append({"key": SECRET, "value": {"stringValue": SECRET}})
     refused = {**record(), "eventName": f"deepchecks.{SECRET}"}
@@ -154,7 +154,7 @@ def test_free_text_is_neither_taken_nor_repeated(record: Build, request_of: Buil
 
 
 @pytest.mark.parametrize("extra", ["record", "resource", "body"])
-def test_what_was_left_out_of_a_taken_record_is_told(record: Build, request_of: Build, extra: str) -> None:
+def test_unknown_content_of_an_accepted_record_is_reported(record: Build, request_of: Build, extra: str) -> None:
     request = request_of(record())
     group = request["resourceLogs"][0]
     one = group["scopeLogs"][0]["logRecords"][0]
@@ -167,7 +167,7 @@ def test_what_was_left_out_of_a_taken_record_is_told(record: Build, request_of: 
     assert decode(request)[1:] == (0, message)
 
 
-def test_only_the_first_reasons_are_told(record: Build, request_of: Build) -> None:
+def test_only_the_first_reasons_are_reported(record: Build, request_of: Build) -> None:
     message = decode(request_of(*[{**record(), "eventName": "x"}] * 100)).message
     assert message.count("eventName") == 5
     assert message.endswith("and 95 more log records")
@@ -195,7 +195,7 @@ def test_only_the_first_reasons_are_told(record: Build, request_of: Build) -> No
     ],
     ids=lambda body: repr(body[:30]),
 )
-def test_a_body_that_is_no_request_is_refused_whole(body: bytes) -> None:
+def test_an_invalid_body_is_refused(body: bytes) -> None:
     with pytest.raises(RequestError) as refusal:
         read(parse_json(body), today=TODAY)
     assert refusal.value.status == 400
@@ -214,7 +214,7 @@ def test_an_empty_request_is_a_request_and_unknown_keys_are_ignored(body: bytes)
     assert read(parse_json(body), today=TODAY) == Decoded((), 0, "")
 
 
-def test_a_request_of_too_many_records_is_refused_whole(record: Build, request_of: Build) -> None:
+def test_a_request_of_too_many_records_is_refused(record: Build, request_of: Build) -> None:
     full = request_of(*[{}] * MAX_RECORDS)
     assert decode(full).rejected == MAX_RECORDS
     full["resourceLogs"] += request_of(record())["resourceLogs"]
@@ -224,7 +224,7 @@ def test_a_request_of_too_many_records_is_refused_whole(record: Build, request_o
 
 
 @pytest.mark.parametrize("before", [b'{"resourceLogs":[', b'{"resourceLogs":[{"scopeLogs":['])
-def test_a_request_of_too_many_empty_groups_is_refused_whole(before: bytes) -> None:
+def test_a_request_of_too_many_empty_groups_is_refused(before: bytes) -> None:
     after = b"]}" * before.count(b"[")
     groups = [b"{}"] * (MAX_RECORDS + 1)
     assert fate(before + b",".join(groups) + after) == 413
@@ -262,7 +262,7 @@ def records_in(value: Any) -> int:
 
 @given(data=st.data())
 @settings(max_examples=400, deadline=None)
-def test_whatever_replaces_a_part_of_a_request_only_the_catalogues_rows_come_out(
+def test_no_change_of_a_request_makes_a_row_outside_the_catalogue(
     data: st.DataObject, record: Build, request_of: Build
 ) -> None:
     request = request_of(record(uid=UID), record("package-import", uid=str(uuid.UUID(int=1))))

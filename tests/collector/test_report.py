@@ -83,7 +83,7 @@ def late(days: int) -> str:
     return next((name for bound, name in bounds if days <= bound), "over 90 days")
 
 
-def test_lateness_is_told_by_the_day_of_receipt(tmp_path: Path) -> None:
+def test_lateness_is_computed_from_the_day_of_receipt(tmp_path: Path) -> None:
     rows = some_rows(300)
     expected: Counter[str] = Counter()
     with closing(Store(tmp_path / "store.db")) as store:
@@ -96,7 +96,7 @@ def test_lateness_is_told_by_the_day_of_receipt(tmp_path: Path) -> None:
     assert len(expected) == 5
 
 
-def test_retention_counts_those_who_come_back_week_by_week(tmp_path: Path) -> None:
+def test_retention_counts_returning_installations_by_week(tmp_path: Path) -> None:
     rows = some_rows(150)
     weeks: dict[str, set[date]] = {}
     for row in rows:
@@ -113,7 +113,7 @@ def test_retention_counts_those_who_come_back_week_by_week(tmp_path: Path) -> No
     assert report(tmp_path / "store.db").retention == expected
 
 
-def test_no_exported_cell_stands_for_fewer_installations_than_agreed(tmp_path: Path) -> None:
+def test_no_exported_cell_is_below_the_minimum_of_installations(tmp_path: Path) -> None:
     rows = some_rows(60)
     with closing(Store(tmp_path / "store.db")) as store:
         store.append(rows, received=DAY)
@@ -128,7 +128,7 @@ def test_no_exported_cell_stands_for_fewer_installations_than_agreed(tmp_path: P
         assert not any(day in text for day, cell in whole.by["day"].items() if cell.installations < 5)
 
 
-def test_a_sheet_has_the_same_columns_in_every_line(tmp_path: Path) -> None:
+def test_the_csv_has_the_same_columns_in_every_line(tmp_path: Path) -> None:
     with closing(Store(tmp_path / "store.db")) as store:
         store.append(some_rows(200), received=DAY)
     found = report(tmp_path / "store.db")
@@ -171,7 +171,7 @@ def test_a_page_loads_nothing_runs_nothing_and_allows_only_its_own_style(tmp_pat
     assert "run-check" in page.text
 
 
-def test_a_page_shows_what_a_changed_store_holds_as_text(tmp_path: Path) -> None:
+def test_a_page_escapes_the_content_of_an_edited_store(tmp_path: Path) -> None:
     evil = "<script>alert(1)</script>\"'&"
     with closing(Store(tmp_path / "store.db")) as store:
         store.append([replace(row, event=evil) for row in some_rows(3)], received=DAY)
@@ -198,13 +198,13 @@ def test_an_empty_store_is_reported_as_empty(tmp_path: Path) -> None:
     assert as_csv(found).count("\n") == 2
 
 
-def test_a_store_that_is_not_there_is_told_and_not_made(tmp_path: Path) -> None:
+def test_a_missing_store_is_reported_and_not_created(tmp_path: Path) -> None:
     with pytest.raises(CollectorError, match="cannot be read"):
         report(tmp_path / "store.db")
     assert not list(tmp_path.iterdir())
 
 
-def test_the_rooms_public_names_are_these() -> None:
+def test_the_public_names_are_these() -> None:
     assert room.__all__ == [
         *("HOST", "MIN_CELL", "PORT", "TOKEN_VARIABLE", "Cell", "CollectorError", "Loaded", "Report", "Share"),
         *("as_csv", "as_html", "load", "report", "running", "serve"),

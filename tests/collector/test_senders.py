@@ -70,7 +70,7 @@ def ours(home: Path) -> Home:
     return find_home()
 
 
-def test_our_uploader_delivers_what_was_waiting(ours: Home, served: tuple[str, Path]) -> None:
+def test_our_uploader_delivers_what_is_pending(ours: Home, served: tuple[str, Path]) -> None:
     url, store = served
     recorded = Counter({"run-check": 7, "run-suite": 2, "package-import": 1})
     for name, times in recorded.items():

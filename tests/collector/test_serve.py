@@ -65,7 +65,9 @@ def refuses(url: str) -> bool:
     return False
 
 
-def test_a_running_collector_takes_rows_until_the_block_ends(tmp_path: Path, record: Build, request_of: Build) -> None:
+def test_a_running_collector_accepts_rows_until_the_block_ends(
+    tmp_path: Path, record: Build, request_of: Build
+) -> None:
     with running(tmp_path / "store.db") as url:
         assert url.startswith("http://127.0.0.1:")
         assert posted(url, request_of(record())) == 200
@@ -102,7 +104,7 @@ def test_a_running_collector_ends_with_its_killed_parent(tmp_path: Path) -> None
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signals to send")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_stopped_collector_answers_what_it_had_begun_to_take(
+def test_a_stopped_collector_finishes_a_running_request(
     started: Started, tmp_path: Path, record: Build, request_of: Build, number: signal.Signals
 ) -> None:
     child, url = started()
@@ -131,7 +133,7 @@ def test_a_signal_right_after_the_announcement_stops_it(started: Started) -> Non
     assert child.wait(20) == 0
 
 
-def test_it_says_its_url_and_never_who_sent(started: Started, record: Build, request_of: Build) -> None:
+def test_the_output_has_the_url_and_no_address_of_a_sender(started: Started, record: Build, request_of: Build) -> None:
     child, url = started("--lifeline")
     assert posted(url, request_of(record())) == 200
     assert posted(url, []) == 400
@@ -144,7 +146,7 @@ def test_it_says_its_url_and_never_who_sent(started: Started, record: Build, req
     assert "127.0.0.1" not in err
 
 
-def test_a_port_that_is_taken_is_told(tmp_path: Path) -> None:
+def test_a_port_in_use_is_reported(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         command = [*COMMAND, str(tmp_path / "store.db"), "--port", port]
@@ -154,12 +156,12 @@ def test_a_port_that_is_taken_is_told(tmp_path: Path) -> None:
     assert done.stderr.count("\n") == 1
 
 
-def test_a_port_that_is_none_is_told(tmp_path: Path) -> None:
+def test_an_invalid_port_is_reported(tmp_path: Path) -> None:
     with pytest.raises(CollectorError, match="65536 is not a valid port"):
         serve(tmp_path / "store.db", port=65_536)
 
 
-def test_a_collector_that_cannot_start_is_told(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_collector_that_cannot_start_is_reported(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(CollectorError, match="did not start"), running(tmp_path):
         pass
     assert capfd.readouterr().err.startswith("Error: ")
@@ -170,7 +172,7 @@ def test_a_collector_that_does_not_start_in_time_is_killed(tmp_path: Path) -> No
         pass
 
 
-def test_without_its_extra_it_says_how_to_get_it_and_still_reports(tmp_path: Path) -> None:
+def test_without_the_extra_the_error_names_it_and_reports_still_work(tmp_path: Path) -> None:
     script = (
         "import sys\n"
         "from pathlib import Path\n"
@@ -198,9 +200,7 @@ def test_an_ipv6_address_is_announced_in_brackets(started: Started) -> None:
 
 
 @pytest.mark.skipif("sys.version_info < (3, 11)", reason="PYTHONSAFEPATH came with Python 3.11")
-def test_what_lies_in_the_current_folder_stands_in_for_no_module(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_in_the_current_directory_replaces_no_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "uvicorn.py").write_text("raise SystemExit('taken over')")
     monkeypatch.chdir(tmp_path)
     with running(tmp_path / "store.db") as url:

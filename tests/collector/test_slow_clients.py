@@ -94,12 +94,12 @@ def ending(client: socket.socket) -> bytes:
     [b"", b"POST", HEAD, HEAD + b"Content-Length: 2\r\n\r\n{}" + HEAD],
     ids=["nothing", "a word", "no end of the head", "a second head without end"],
 )
-def test_a_client_that_does_not_end_its_head_is_cut_off(short: None, server: Server, said: bytes) -> None:
+def test_a_client_that_does_not_complete_its_head_is_disconnected(short: None, server: Server, said: bytes) -> None:
     answers = ending(server.connect(said))
     assert answers.count(b"HTTP/1.1 200") == said.count(b"{}")
 
 
-def test_a_body_that_does_not_come_is_answered_and_cut_off(short: None, server: Server) -> None:
+def test_a_client_whose_body_does_not_arrive_gets_408_and_is_disconnected(short: None, server: Server) -> None:
     assert b" 408 " in ending(server.connect(HEAD + b"Content-Length: 9\r\n\r\n{"))
 
 
@@ -108,7 +108,7 @@ def drip(client: socket.socket, end: float) -> None:
         client.sendall(b" ")
 
 
-def test_a_body_that_is_answered_before_its_end_is_not_read_for_ever(short: None, server: Server) -> None:
+def test_a_body_is_not_read_forever_after_its_response(short: None, server: Server) -> None:
     end = time.monotonic() + 4  # uvicorn's own deadline of 5 s begins anew with each byte
     with server.connect(b"POST /elsewhere HTTP/1.1\r\nHost: x\r\nContent-Length: 999999999\r\n\r\n") as client:
         assert b" 404 " in client.recv(65536)
@@ -123,7 +123,7 @@ def healthy(client: http.client.HTTPConnection) -> bool:
     return client.getresponse().read() == b'{"status":"ok"}'
 
 
-def test_a_client_that_gets_on_keeps_its_connection(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_active_client_keeps_its_connection(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection, "HEAD_DEADLINE_S", 1.0)
     with closing(server.client()) as client:
         end = time.monotonic() + 1.5
@@ -131,7 +131,7 @@ def test_a_client_that_gets_on_keeps_its_connection(server: Server, monkeypatch:
             assert healthy(client)
 
 
-def test_beyond_the_number_of_connections_the_others_are_served(
+def test_beyond_the_limit_of_connections_existing_ones_are_served(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connection, "MAX_CONNECTIONS", 3)
@@ -142,7 +142,7 @@ def test_beyond_the_number_of_connections_the_others_are_served(
         assert all(map(healthy, served))
 
 
-def test_beyond_the_bytes_in_hand_a_sender_is_asked_to_come_again(
+def test_beyond_the_limit_of_held_bytes_a_sender_is_asked_to_retry(
     server: Server, monkeypatch: pytest.MonkeyPatch, record: Build, request_of: Build
 ) -> None:
     monkeypatch.setattr(intake, "MAX_HELD_BYTES", 30_000)
@@ -162,7 +162,7 @@ def test_beyond_the_bytes_in_hand_a_sender_is_asked_to_come_again(
     assert report(server.path).rows == 1
 
 
-def test_beyond_the_bodies_that_wait_a_sender_is_asked_to_come_again(
+def test_beyond_the_limit_of_waiting_bodies_a_sender_is_asked_to_retry(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(intake, "MAX_WAITING", 0)
@@ -184,7 +184,7 @@ def test_beyond_the_bodies_that_wait_a_sender_is_asked_to_come_again(
         ("", 401),
     ],
 )
-def test_only_who_knows_the_token_may_post(tmp_path: Path, given: str, status: int) -> None:
+def test_only_requests_with_the_token_are_accepted(tmp_path: Path, given: str, status: int) -> None:
     server = Server(tmp_path / "store.db", token="s3cret")
     try:
         answer = server.post(b"{}", Authorization=given)
@@ -196,7 +196,7 @@ def test_only_who_knows_the_token_may_post(tmp_path: Path, given: str, status: i
 
 
 @pytest.mark.parametrize("token", ["", " ", "a\nb", "\xe9", " a"])
-def test_a_token_that_no_header_can_carry_is_told(tmp_path: Path, token: str) -> None:
+def test_a_token_that_a_header_cannot_contain_is_reported(tmp_path: Path, token: str) -> None:
     with pytest.raises(StartError, match="The token"):
         serve(tmp_path / "store.db", port=0, token=token)
 
@@ -207,7 +207,7 @@ def memory_kib(process: int) -> int:
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="this system has no /proc")
-def test_two_hundred_slow_clients_keep_nobody_waiting_and_memory_bounded(
+def test_two_hundred_slow_clients_block_nobody_and_memory_is_bounded(
     tmp_path: Path, record: Build, request_of: Build
 ) -> None:
     command = [sys.executable, "-m", "deepchecks_telemetry.collector", "--port", "0", "--store", str(tmp_path / "s.db")]

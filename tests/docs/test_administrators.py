@@ -58,11 +58,11 @@ def block(beginning: str) -> str:
     return found
 
 
-def test_every_block_is_run_here() -> None:
+def test_every_block_of_the_page_is_found() -> None:
     assert len(BLOCKS) == PAGE.count("```") // 2 == 12
 
 
-def test_the_policy_holds_as_the_page_says(run: Run, status: Callable[..., dict[str, Any]]) -> None:
+def test_the_policy_works_as_described(run: Run, status: Callable[..., dict[str, Any]]) -> None:
     done = run(block("echo off"))
     assert done.returncode == 0, done.stderr
     assert "Telemetry is off: decided by the administrator's policy." in done.stdout
@@ -81,7 +81,7 @@ def test_the_policy_holds_as_the_page_says(run: Run, status: Callable[..., dict[
 
 
 @pytest.mark.parametrize("word", ["On purpose", "", "0ff"])
-def test_a_policy_that_says_something_else_is_off(
+def test_an_invalid_policy_means_off(
     word: str, run: Run, status: Callable[..., dict[str, Any]], tmp_path: Path
 ) -> None:
     folder = tmp_path / "xdg" / "deepchecks" / "telemetry"
@@ -90,7 +90,7 @@ def test_a_policy_that_says_something_else_is_off(
     assert status()["mode"] == "off"
 
 
-def test_the_variables_of_an_image_hold(status: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
+def test_the_variables_of_an_image_take_effect(status: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
     images = {name: dict(re.findall(r"ENV (\w+)=(.*)", text)) for name, kind, text in BLOCKS if kind == "dockerfile"}
     assert status(**images["off"])["mode"] == "off"
     kept = images["kept"] | {"DEEPCHECKS_TELEMETRY_DIR": str(tmp_path / "volume")}
@@ -107,7 +107,7 @@ def test_a_check_of_the_machine_fails_when_it_should(name: str, run: Run) -> Non
     assert run(check, **sending).returncode == 1
 
 
-def test_a_job_hands_in_what_it_can_and_one_command_turns_all_off_and_proves_it(
+def test_a_job_can_flush_and_one_command_turns_telemetry_off_and_proves_it(
     run: Run, status: Callable[..., dict[str, Any]]
 ) -> None:
     recorded = run("python -c \"from deepchecks_telemetry.spool import record; assert record('run-check')\"")
@@ -125,7 +125,7 @@ def test_a_job_hands_in_what_it_can_and_one_command_turns_all_off_and_proves_it(
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be two users")
-def test_one_command_turns_off_and_wipes_for_the_users_that_are_named(run: Run, tmp_path: Path) -> None:
+def test_one_command_turns_off_and_wipes_for_named_users(run: Run, tmp_path: Path) -> None:
     """The page's homes are the test's; without names it would visit those of this machine."""
     above = Path(tempfile.mkdtemp(prefix="homes-"))
     above.chmod(0o755)
@@ -143,7 +143,7 @@ def test_one_command_turns_off_and_wipes_for_the_users_that_are_named(run: Run, 
         shutil.rmtree(above)
 
 
-def test_the_volume_of_an_image_is_the_users_that_records(run: Run, tmp_path: Path) -> None:
+def test_the_volume_of_an_image_belongs_to_the_user_that_records(run: Run, tmp_path: Path) -> None:
     """The lines of the image are done one by one, as root, and then a first event is recorded as its user."""
     (image,) = [text for name, kind, text in BLOCKS if name == "kept"]
     if os.geteuid() != 0:

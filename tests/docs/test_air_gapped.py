@@ -163,7 +163,7 @@ def test_every_command_of_the_page_is_run_by_this_test() -> None:
     assert {name for name, _ in BLOCK.findall(text)} == {"isolated", "sharing", "connected"}
 
 
-def test_the_page_s_whole_way_to_the_receiver_of_this_package(world: World, tmp_path: Path) -> None:
+def test_the_commands_of_the_page_deliver_to_the_collector_of_this_package(world: World, tmp_path: Path) -> None:
     pytest.importorskip("uvicorn")
     output, store = tmp_path / "collector.out", tmp_path / "collector.db"
     serve = [sys.executable, "-u", "-m", "deepchecks_telemetry.cli", "telemetry", "collector", "serve"]
@@ -186,7 +186,7 @@ def test_the_page_s_whole_way_to_the_receiver_of_this_package(world: World, tmp_
 
 
 @pytest.mark.real
-def test_the_page_s_whole_way_to_a_real_collector(world: World, tmp_path: Path) -> None:
+def test_the_commands_of_the_page_deliver_to_a_real_collector(world: World, tmp_path: Path) -> None:
     rotel = pytest.importorskip("rotel.agent")
     output = tmp_path / "rotel.out"
     command = [str(rotel.agent.agent_path), "start", "--otlp-http-endpoint", f"{world.far}:14318"]

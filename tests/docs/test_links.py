@@ -34,11 +34,11 @@ def broken(page: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(CHECKOUT).as_posix())
-def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
+def test_every_link_of_a_page_has_a_target(page: Path) -> None:
     assert broken(page) == []
 
 
-def test_a_lost_file_and_a_lost_heading_are_found_and_an_example_is_not(tmp_path: Path) -> None:
+def test_a_missing_file_and_a_missing_heading_are_found_and_an_example_is_ignored(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text(
         "# The `two` commands\n[a](gone.md) [b](#gone) [c](page.md#the-two-commands) [d](https://x.invalid/y)\n"

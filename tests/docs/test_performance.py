@@ -52,27 +52,27 @@ def test_the_figures_of_the_page_pass_the_check(room: Callable[[str], ModuleType
 
 
 @pytest.mark.parametrize("name", DOCTORED)
-def test_the_check_fails_where_a_ratio_is_far_off_and_names_it(name: str, room: Callable[[str], ModuleType]) -> None:
+def test_the_check_fails_if_a_ratio_is_far_off_and_names_it(name: str, room: Callable[[str], ModuleType]) -> None:
     doctor, said = DOCTORED[name]
     figures = copy.deepcopy(FIGURES)
     doctor(figures)
     assert any(said in line for line in room("budgets").check(figures))
 
 
-def test_the_check_of_a_run_without_all_peers_says_nothing_of_them(room: Callable[[str], ModuleType]) -> None:
+def test_the_check_ignores_peers_that_were_not_measured(room: Callable[[str], ModuleType]) -> None:
     figures = {**FIGURES, "record": None, "peers": {"byhand": FIGURES["peers"]["byhand"]}}
     assert room("budgets").check(figures) == []
 
 
-def test_the_budgets_of_the_page_are_what_its_figures_weigh(room: Callable[[str], ModuleType]) -> None:
+def test_the_budgets_of_the_page_follow_from_its_figures(room: Callable[[str], ModuleType]) -> None:
     assert [budget._asdict() for budget in room("budgets").weigh(FIGURES)] == FIGURES["budgets"]
 
 
-def test_the_picture_is_what_the_figures_draw(room: Callable[[str], ModuleType]) -> None:
+def test_the_chart_is_drawn_from_the_figures(room: Callable[[str], ModuleType]) -> None:
     assert (CHECKOUT / "docs" / "performance.svg").read_text("utf-8") == room("chart").draw(FIGURES)
 
 
-def test_where_another_is_better_the_page_says_so(room: Callable[[str], ModuleType]) -> None:
+def test_the_page_names_each_peer_that_is_better(room: Callable[[str], ModuleType]) -> None:
     said = room("tables").beaten(FIGURES)
     assert said in PAGE
     figures = copy.deepcopy(FIGURES)
@@ -81,14 +81,14 @@ def test_where_another_is_better_the_page_says_so(room: Callable[[str], ModuleTy
     assert all(peer["name"] in worse for peer in figures["peers"].values() if "cpu_ms" in peer.get("first", {}))
 
 
-def test_outside_of_what_the_figures_write_the_page_names_no_measured_number() -> None:
+def test_outside_of_its_generated_parts_the_page_has_no_measured_number() -> None:
     by_hand = re.sub(r"<!-- \[\[\[cog.*?\[\[\[end\]\]\] -->", "", PAGE, flags=re.DOTALL)
     measured = r"\d[\d.,]*\s*(?:µs|ms|s\b|MB|kB|bytes|×|%|calls a second)"
     # What the harness is set to, not what it found.
     assert re.findall(measured, by_hand) == ["500\ncalls a second", "4 MB"]
 
 
-def test_every_peer_is_held_to_a_version_and_has_an_adapter(room: Callable[[str], ModuleType]) -> None:
+def test_every_peer_has_a_pinned_version_and_an_adapter(room: Callable[[str], ModuleType]) -> None:
     text = (CHECKOUT / "benchmarks" / "requirements.txt").read_text("utf-8")
     requirements = room("environments").read_requirements(text)
     assert len(requirements) > 10
@@ -98,7 +98,7 @@ def test_every_peer_is_held_to_a_version_and_has_an_adapter(room: Callable[[str]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the benchmarks run on Linux")
-def test_the_harness_tells_a_store_from_what_a_killed_process_takes_with_it(
+def test_the_harness_distinguishes_stored_events_from_those_lost_with_a_killed_process(
     room: Callable[[str], ModuleType], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     adapter, facts = room("measuring").load("byhand"), room("facts")

@@ -107,7 +107,7 @@ def test_no_file_of_the_site_loads_anything_from_another_host() -> None:
         '<p style="background: url(//example.org/a.png)">',
     ],
 )
-def test_what_would_be_loaded_from_another_host_is_found(text: str, tmp_path: Path) -> None:
+def test_a_resource_from_another_host_is_found(text: str, tmp_path: Path) -> None:
     page = tmp_path / "page.html"
     page.write_text(f'<a href="https://example.org"><img src="data:image/png;base64,AA//"></a>{text}')
     assert len(loads(page)) == 1

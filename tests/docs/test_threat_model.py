@@ -51,13 +51,13 @@ def test_the_page_has_its_rows() -> None:
 
 
 @pytest.mark.parametrize("test", NAMED)
-def test_every_test_that_the_page_names_is_there(test: str) -> None:
+def test_every_test_that_the_page_names_exists(test: str) -> None:
     path, _, name = test.partition("::")
     assert re.search(rf"^(async )?def {name}\(", (CHECKOUT / path).read_text("utf-8"), re.MULTILINE)
 
 
 @pytest.mark.parametrize("row", rows(), ids=lambda row: row.threat[:40])
-def test_every_row_names_who_what_and_a_test_that_misses_the_defence(row: Row) -> None:
+def test_every_row_has_an_actor_a_defence_and_a_test_that_fails_without_it(row: Row) -> None:
     assert row.actor
     assert row.defence
     assert NONE in row.tests or missed() & set(TEST.findall(row.tests))

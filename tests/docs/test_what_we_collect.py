@@ -27,7 +27,7 @@ def names(found: Any) -> set[str]:
     return inner | found.keys() | ({found["key"]} if "key" in found else set())
 
 
-def test_the_page_is_what_the_catalogue_writes() -> None:
+def test_the_page_is_generated_from_the_catalogue() -> None:
     assert as_markdown().strip() in PAGE
 
 
@@ -36,14 +36,14 @@ def test_the_page_names_each_event_field_and_name_of_the_wire(word: str) -> None
     assert f"| `{word}` |" in PAGE
 
 
-def test_a_request_holds_no_name_that_the_page_does_not() -> None:
+def test_a_request_has_no_name_that_is_not_on_the_page() -> None:
     environment = Environment("0.19.1", "linux", "debian", "12", "cpython", "3.11", "script")
     request = json.loads(render("an id", [Row("a uid", 20_000, event.name, environment, 1) for event in EVENTS]))
     assert names(request) - SHAPE == NAMED
     assert set(request["resourceLogs"][0]["scopeLogs"][0]["scope"]) == {"name", "version"}
 
 
-def test_every_event_that_is_hung_on_deepchecks_is_on_the_page() -> None:
+def test_every_event_of_a_target_is_on_the_page() -> None:
     hung = {target.event for target in TARGETS if target.event}
     assert hung
     assert hung <= {event.name for event in EVENTS}
