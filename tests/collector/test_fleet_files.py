@@ -1,4 +1,4 @@
-"""The fleet's SQL lets in what the catalogue names and the embedded collector takes, in the same words."""
+"""The fleet's SQL accepts exactly what the catalogue and the embedded collector allow."""
 
 import re
 from pathlib import Path
@@ -29,7 +29,9 @@ def test_the_events_and_limits_are_those_of_the_catalogue() -> None:
     assert listed is not None
     assert listed[1] == ", ".join(f"'deepchecks.{event.name}'" for event in EVENTS)
     assert f"BETWEEN 1 AND {MAX_COUNT}\n" in schema()
-    assert f"INTERVAL {MAX_AGE.days + 1} DAY" in schema()  # the moment of the day is the judge's own
+    assert (
+        f"INTERVAL {MAX_AGE.days + 1} DAY" in schema()
+    )  # one day more, because schema.sql compares times and not days
 
 
 def test_the_queries_are_those_of_the_report() -> None:

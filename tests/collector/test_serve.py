@@ -1,4 +1,4 @@
-"""A collector that is announced can be posted to at once, and however it is stopped it leaves no process behind."""
+"""A collector accepts requests as soon as it is announced, and leaves no process behind however it is stopped."""
 
 import http.client
 import json
@@ -27,7 +27,7 @@ def piped(command: list[str]) -> "subprocess.Popen[str]":
 
 @pytest.fixture
 def started(tmp_path: Path) -> Iterator[Started]:
-    """Starts collectors on `store.db`, and ends those that the test did not."""
+    """Starts collectors on `store.db`, and kills those that are still running at the end."""
     children: list[subprocess.Popen[str]] = []
 
     def start(*arguments: str) -> "tuple[subprocess.Popen[str], str]":
@@ -72,7 +72,7 @@ def test_a_running_collector_accepts_rows_until_the_block_ends(
         assert url.startswith("http://127.0.0.1:")
         assert posted(url, request_of(record())) == 200
     assert refuses(url)
-    assert not (tmp_path / "store.db-wal").exists()  # it closed its store, and was not killed
+    assert not (tmp_path / "store.db-wal").exists()  # the store was closed, so the process was not killed
     assert report(tmp_path / "store.db").rows == 1
 
 
@@ -98,7 +98,7 @@ def test_a_running_collector_ends_with_its_killed_parent(tmp_path: Path) -> None
         url = parent.stdout.readline().strip()
         assert not refuses(url)
         parent.kill()
-        assert parent.stderr.read() == ""  # ends when the last process that holds it has ended
+        assert parent.stderr.read() == ""  # at its end when the last process with this pipe has ended
     assert refuses(url)
 
 
@@ -115,7 +115,7 @@ def test_a_stopped_collector_finishes_a_running_request(
     connection.putheader("Content-Length", str(len(body)))
     connection.putheader("Expect", "100-continue")
     connection.endheaders()
-    assert connection.sock.recv(100).startswith(b"HTTP/1.1 100")  # it waits for the body
+    assert connection.sock.recv(100).startswith(b"HTTP/1.1 100")  # the server waits for the body
     connection.send(body[:50])
     child.send_signal(number)
     connection.send(body[50:])
@@ -138,7 +138,7 @@ def test_the_output_has_the_url_and_no_address_of_a_sender(started: Started, rec
     assert posted(url, request_of(record())) == 200
     assert posted(url, []) == 400
     connection = connected(url)
-    connection.send(b"no HTTP\r\n\r\n")
+    connection.send(b"not HTTP\r\n\r\n")
     assert connection.sock.recv(1000).startswith(b"HTTP/1.1 400")
     connection.close()
     out, err = child.communicate(timeout=20)  # closes its standard input

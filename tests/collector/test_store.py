@@ -1,4 +1,4 @@
-"""What `append` acknowledged is in the store once, and nobody else's file is ever written to."""
+"""Each acknowledged row is in the store once, and files of other applications are never changed."""
 
 import sqlite3
 import subprocess
@@ -111,7 +111,7 @@ def test_a_store_is_readable_only_by_its_owner(store: Store, path: Path) -> None
 
 def test_the_database_of_another_application_is_not_changed(path: Path) -> None:
     with closing(sqlite3.connect(path)) as other:
-        other.execute("CREATE TABLE theirs (x)")
+        other.execute("CREATE TABLE other (x)")
     before = path.read_bytes()
     with pytest.raises(StoreError, match="another application's"):
         Store(path)
@@ -121,12 +121,12 @@ def test_the_database_of_another_application_is_not_changed(path: Path) -> None:
 
 
 def test_a_file_that_is_not_a_database_is_not_changed(path: Path) -> None:
-    path.write_bytes(b"no database, however long it is" * 100)
+    path.write_bytes(b"not a database, however long it is" * 100)
     with pytest.raises(StoreError, match="cannot be opened"):
         Store(path)
     with pytest.raises(StoreError, match="cannot be read"), reading(path):
         pass
-    assert path.read_bytes().startswith(b"no database")
+    assert path.read_bytes().startswith(b"not a database")
 
 
 def test_the_store_of_a_newer_release_is_refused(path: Path) -> None:
@@ -148,7 +148,7 @@ def test_a_path_that_cannot_be_a_file_is_reported(tmp_path: Path) -> None:
 
 def test_a_store_that_could_not_be_opened_is_not_locked(path: Path) -> None:
     path.write_bytes(b"no database" * 100)
-    with pytest.raises(StoreError) as held:  # keeps what is in the traceback alive
+    with pytest.raises(StoreError) as held:  # keeps the objects in the traceback alive
         Store(path)
     path.unlink()
     Store(path).close()

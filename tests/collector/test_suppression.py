@@ -1,4 +1,4 @@
-"""No cell that is shown is too small, nothing is lost by folding, and an interval holds its share."""
+"""No cell is too small, merging loses nothing, and an interval contains its share."""
 
 from collections.abc import Collection
 
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from deepchecks_telemetry.collector.reporting.suppression import OTHER, Cell, fold, fold_cohorts, share_of
 
-# What is seen, by value: the installations' numbers, and one event of each.
+# The installations with each value; each has one event.
 SEEN = st.dictionaries(st.sampled_from([*"abcdefgh", OTHER]), st.frozensets(st.integers(0, 30), min_size=1))
 
 
@@ -25,7 +25,9 @@ def test_folded_cells_are_large_enough_and_add_up(seen: dict[str, frozenset[int]
     before, after = cells(seen), fold(cells(seen), minimum, together)
     assert sum(cell.events for cell in after.values()) == sum(cell.events for cell in before.values())
     large = [value for value, cell in after.items() if cell.installations >= minimum]
-    assert len(large) == len(after) or set(after) == {OTHER}  # a store of too few: nothing is left to fold with
+    assert len(large) == len(after) or set(after) == {
+        OTHER
+    }  # if the whole store has too few, nothing is left to merge with
     assert all(after[value] == before[value] for value in after if value != OTHER)
 
 

@@ -1,4 +1,4 @@
-"""The page of what is collected: code, catalogue, wire and page say the same."""
+"""The page of what is collected agrees with the catalogue, the targets and the requests."""
 
 import json
 from pathlib import Path
@@ -14,17 +14,17 @@ from deepchecks_telemetry.uploader.wire.otlp import render
 
 PAGE = (Path(__file__).parents[2] / "docs" / "what-we-collect.md").read_text("utf-8")
 SHAPE = {"resourceLogs", "scopeLogs", "logRecords", "resource", "attributes", "key", "value", "stringValue", "intValue"}
-NAMED = {each.wire for each in (*FIELDS, *ENVELOPE)}
+NAMED = {field.wire for field in (*FIELDS, *ENVELOPE)}
 
 
-def names(found: Any) -> set[str]:
-    """Every key of a request, and every name that an attribute bears."""
-    if isinstance(found, list):
-        return set().union(*map(names, found))
-    if not isinstance(found, dict):
+def names(value: Any) -> set[str]:
+    """Every key of a request, and the name of every attribute."""
+    if isinstance(value, list):
+        return set().union(*map(names, value))
+    if not isinstance(value, dict):
         return set()
-    inner = set().union(*(names(value) for key, value in found.items() if key != "scope"))
-    return inner | found.keys() | ({found["key"]} if "key" in found else set())
+    inner = set().union(*(names(item) for key, item in value.items() if key != "scope"))
+    return inner | value.keys() | ({value["key"]} if "key" in value else set())
 
 
 def test_the_page_is_generated_from_the_catalogue() -> None:
@@ -44,6 +44,6 @@ def test_a_request_has_no_name_that_is_not_on_the_page() -> None:
 
 
 def test_every_event_of_a_target_is_on_the_page() -> None:
-    hung = {target.event for target in TARGETS if target.event}
-    assert hung
-    assert hung <= {event.name for event in EVENTS}
+    events = {target.event for target in TARGETS if target.event}
+    assert events
+    assert events <= {event.name for event in EVENTS}
