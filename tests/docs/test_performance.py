@@ -65,7 +65,7 @@ def test_the_check_ignores_peers_that_were_not_measured(benchmark: Callable[[str
 
 
 def test_the_budgets_of_the_page_follow_from_its_figures(benchmark: Callable[[str], ModuleType]) -> None:
-    assert [budget._asdict() for budget in benchmark("budgets").weigh(FIGURES)] == FIGURES["budgets"]
+    assert [budget._asdict() for budget in benchmark("budgets").evaluate(FIGURES)] == FIGURES["budgets"]
 
 
 def test_the_chart_is_drawn_from_the_figures(benchmark: Callable[[str], ModuleType]) -> None:
@@ -73,10 +73,10 @@ def test_the_chart_is_drawn_from_the_figures(benchmark: Callable[[str], ModuleTy
 
 
 def test_the_page_names_each_peer_that_is_better(benchmark: Callable[[str], ModuleType]) -> None:
-    assert benchmark("tables").beaten(FIGURES) in PAGE
+    assert benchmark("tables").better_peers(FIGURES) in PAGE
     figures = copy.deepcopy(FIGURES)
     slow(figures, "ours", "first", "cpu_ms", by=1e6)
-    worse = benchmark("tables").beaten(figures)
+    worse = benchmark("tables").better_peers(figures)
     assert all(peer["name"] in worse for peer in figures["peers"].values() if "cpu_ms" in peer.get("first", {}))
 
 
