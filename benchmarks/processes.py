@@ -47,14 +47,14 @@ class Workspace(NamedTuple):
     """A directory for a peer's home, and one for files of the benchmark."""
 
     home: Path
-    beside: Path
+    files: Path
 
 
 @contextmanager
 def new_workspace() -> Iterator[Workspace]:
     """A new workspace; at its end, all processes that were started in it, also indirectly, are killed."""
     with tempfile.TemporaryDirectory(prefix="benchmark-", ignore_cleanup_errors=True) as folder:
-        workspace = Workspace(Path(folder, "home"), Path(folder, "beside"))
+        workspace = Workspace(Path(folder, "home"), Path(folder, "files"))
         for directory in workspace:
             directory.mkdir()
         try:
@@ -70,7 +70,7 @@ class Process:
         self, peer: Peer, act: str, url: str, workspace: Workspace, *numbers: float, held: bool = False
     ) -> None:
         self.over = False
-        self._report = Path(tempfile.mkstemp(dir=workspace.beside)[1])
+        self._report = Path(tempfile.mkstemp(dir=workspace.files)[1])
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed by wait()
         command = [peer.python, "-I", *map(str, (CHILD, act, peer.name, url, workspace.home, self._report, *numbers))]
         environ = _environ(peer, act, url, workspace.home)

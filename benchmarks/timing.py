@@ -146,7 +146,7 @@ def _shape(results: list[Result]) -> dict[str, float]:
 @contextmanager
 def _load(workspace: Workspace) -> Iterator[None]:
     """Another process that writes 4 MB at a time and waits for the disk each time."""
-    command = [sys.executable, "-I", "-c", LOAD, str(workspace.beside / "load")]
+    command = [sys.executable, "-I", "-c", LOAD, str(workspace.files / "load")]
     with subprocess.Popen(command, stdin=subprocess.DEVNULL) as writer:
         try:
             yield

@@ -59,8 +59,8 @@ def _send(events: int) -> dict[str, float]:
     sealed = _time("seal_a_batch", lambda: seal(HOME, render))
     sent: list[object] = []
     flushed = _time("flush", lambda: sent.extend(flush(HOME, endpoint)))
-    books = read_accounts(HOME)
-    assert (books.delivered, books.pending, books.balance) == (events, 0, 0), books
+    accounts = read_accounts(HOME)
+    assert (accounts.delivered, accounts.pending, accounts.balance) == (events, 0, 0), accounts
     return {**sealed, **flushed, "batches": len(sent)}
 
 

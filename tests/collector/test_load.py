@@ -21,10 +21,10 @@ def written(path: Path, *requests: object) -> Path:
 
 
 def test_a_directory_of_exported_files_counts_each_row_once(tmp_path: Path, record: Build, request_of: Build) -> None:
-    one, two, three = (request_of(record(), record("run-suite")) for _ in range(3))
+    first, second, third = (request_of(record(), record("run-suite")) for _ in range(3))
     folder = tmp_path / "usb"
-    written(folder / "a.jsonl", one, two)
-    written(folder / "deep" / "b.json", two, three)
+    written(folder / "a.jsonl", first, second)
+    written(folder / "deep" / "b.json", second, third)
     written(folder / ".c.jsonl", request_of(record()))
     written(folder / "notes.txt", "not a request")
     assert load(tmp_path / "store.db", [folder]) == Loaded(2, 6, 2, 0, ())

@@ -30,11 +30,11 @@ if len(sys.argv) > 3:
     sys.stdin.readline()
 upload_if_due(attached)
 try:
-    print("a child of ours", os.waitpid(-1, os.WNOHANG))
+    print("a child process", os.waitpid(-1, os.WNOHANG))
 except ChildProcessError:
     pass
 if threading.active_count() > 1:
-    print("a thread of ours")
+    print("a thread")
 """
 
 

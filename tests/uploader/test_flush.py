@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from tests.uploader.conftest import Fill, Receiver, Request
 
 NOW = 1_800_000_000.0
-STATUS = b'{"code":3,"message":"the body is no request"}'
+STATUS = b'{"code":3,"message":"not a request"}'
 PATIENCE_S = 30
 
 
@@ -127,8 +127,8 @@ def test_a_temporary_failure_keeps_everything_and_the_same_bytes_are_sent_again(
 
 
 def test_a_refused_connection_keeps_everything(spool: Home) -> None:
-    nobody = Endpoint("http://127.0.0.1:1/v1/logs", "a test")
-    assert [sent.outcome.kind for sent in flush(spool, nobody)] == [RETRY]
+    closed_port = Endpoint("http://127.0.0.1:1/v1/logs", "a test")
+    assert [sent.outcome.kind for sent in flush(spool, closed_port)] == [RETRY]
     assert accounts(spool).sealed == 3
 
 

@@ -215,13 +215,13 @@ def damage(content: bytes) -> dict[str, bytes]:
     }
 
 
-@pytest.mark.parametrize("what", damage(b'{"resourceLogs":[{"resource":{"attributes":[{"value":{}}]}}]}\n'))
+@pytest.mark.parametrize("kind", damage(b'{"resourceLogs":[{"resource":{"attributes":[{"value":{}}]}}]}\n'))
 @pytest.mark.parametrize("name", [None, "counts.jsonl"])
 def test_a_changed_file_is_refused_completely(
-    exported_file: Path, receiver: "Receiver", what: str, name: "str | None"
+    exported_file: Path, receiver: "Receiver", kind: str, name: "str | None"
 ) -> None:
     content = exported_file.read_bytes()
-    changed = damage(content)[what]
+    changed = damage(content)[kind]
     assert changed != content
     file = exported_file.with_name(name or exported_file.name)
     file.write_bytes(changed)

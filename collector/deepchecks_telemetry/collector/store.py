@@ -123,12 +123,12 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 @contextmanager
-def _translated(what: str) -> Iterator[None]:
+def _translated(problem: str) -> Iterator[None]:
     """Convert errors of SQLite and of the system to `StoreError`."""
     try:
         yield
     except (sqlite3.Error, OSError) as error:
-        raise StoreError(f"{what} ({error}). Check its path, its permissions and the disk.") from error
+        raise StoreError(f"{problem} ({error}). Check its path, its permissions and the disk.") from error
 
 
 def _pragma(connection: sqlite3.Connection, name: str) -> int:

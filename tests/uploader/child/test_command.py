@@ -1,4 +1,4 @@
-"""The code that the uploader runs: this package, wherever the host found it, and no planted modules."""
+"""The uploader runs this package from where the host found it, and no planted modules."""
 
 import os
 import shutil
@@ -67,13 +67,13 @@ def run(*arguments: str, cwd: Path, **variables: str) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
 
-@pytest.mark.parametrize("place", ["working directory", "script", "PYTHONPATH", "relative PYTHONPATH"])
-def test_planted_modules_are_not_run(due: Home, planted: Path, tmp_path: Path, place: str) -> None:
+@pytest.mark.parametrize("location", ["working directory", "script", "PYTHONPATH", "relative PYTHONPATH"])
+def test_planted_modules_are_not_run(due: Home, planted: Path, tmp_path: Path, location: str) -> None:
     (planted / "script.py").write_text(START)
     paths = {"PYTHONPATH": str(planted), "relative PYTHONPATH": "project"}
-    program = [str(planted / "script.py")] if place == "script" else ["-c", START]
-    folder = planted if place == "working directory" else tmp_path
-    searched = os.pathsep.join(filter(None, [paths.get(place), os.environ.get("PYTHONPATH")]))
+    program = [str(planted / "script.py")] if location == "script" else ["-c", START]
+    folder = planted if location == "working directory" else tmp_path
+    searched = os.pathsep.join(filter(None, [paths.get(location), os.environ.get("PYTHONPATH")]))
     run(sys.executable, *program, cwd=folder, PYTHONPATH=searched)
     wait_until(lambda: (tmp_path / "ran").exists() or read_accounts(due).delivered == 3)
     assert not (tmp_path / "ran").exists()

@@ -73,14 +73,14 @@ def run(*command: str) -> str:
 def test_a_host_that_is_process_1_starts_nothing_and_leaves_the_upload_to_another_process(
     due: Home, container: list[str]
 ) -> None:
-    told = run(*container, sys.executable, "-c", PROGRAM.format(first=""))
-    assert told == "None this program is process 1 of its container and would have to reap the uploader\n"
+    output = run(*container, sys.executable, "-c", PROGRAM.format(first=""))
+    assert output == "None this program is process 1 of its container and would have to reap the uploader\n"
     assert read_accounts(due).next_upload == 1
 
 
 def test_a_worker_of_an_application_that_is_process_1_starts_nothing(due: Home, container: list[str]) -> None:
-    told = run(*container, sys.executable, "-c", MASTER, PROGRAM.format(first=""))
-    worker, master = told.splitlines()
+    output = run(*container, sys.executable, "-c", MASTER, PROGRAM.format(first=""))
+    worker, master = output.splitlines()
     assert worker.startswith("None process 1 of this container (python")
     assert master == "True ['1']"
     assert read_accounts(due).next_upload == 1
@@ -102,8 +102,8 @@ def test_in_a_container_with_an_init_the_upload_is_made_and_no_process_remains(
 
 
 def test_a_subreaper_starts_nothing(due: Home) -> None:
-    told = run(sys.executable, "-c", PROGRAM.format(first=SUBREAPER))
-    assert told.startswith("None this program adopts orphaned processes")
+    output = run(sys.executable, "-c", PROGRAM.format(first=SUBREAPER))
+    assert output.startswith("None this program adopts orphaned processes")
     assert read_accounts(due).next_upload == 1
 
 

@@ -73,11 +73,11 @@ SUCCESSES: dict[bytes, int | None] = {
     '{"partialSuccess":{"rejectedLogRecords":"٣"}}'.encode(): None,
 }
 STATUSES = {
-    b'{"code":3,"message":"the body is no request"}': True,
+    b'{"code":3,"message":"not a request"}': True,
     b'{"code":3}': True,
     b'{"code":0}': False,
     b'{"code":16}': True,
-    b'{"message":"the body is no request"}': False,  # allowed by OTLP, but API gateways also respond like this
+    b'{"message":"not a request"}': False,  # allowed by OTLP, but API gateways also respond like this
     b'{"message":"Bad Request"}': False,
     b'{"code":3,"message":"no","details":[{"@type":"x"}]}': True,
     b"{}": False,

@@ -43,14 +43,14 @@ def fold(cells: Mapping[str, Cell], minimum: int, count_together: Callable[[Coll
     return {**{value: cell for value, cell in cells.items() if value not in folded}, OTHER: together}
 
 
-def share_of(part: int, whole: int) -> Share:
+def share_of(part: int, total: int) -> Share:
     """The share with Wilson's interval, which is also valid for few installations and shares near 0 and 1."""
-    if not whole:
+    if not total:
         return Share(0.0, 0.0, 1.0)
-    share = part / whole
-    scale = 1 + Z**2 / whole
-    middle = (share + Z**2 / (2 * whole)) / scale
-    half = Z / scale * math.sqrt(share * (1 - share) / whole + Z**2 / (4 * whole**2))
+    share = part / total
+    scale = 1 + Z**2 / total
+    middle = (share + Z**2 / (2 * total)) / scale
+    half = Z / scale * math.sqrt(share * (1 - share) / total + Z**2 / (4 * total**2))
     return Share(*(round(min(1.0, max(0.0, value)), 4) for value in (share, middle - half, middle + half)))
 
 
