@@ -1,8 +1,9 @@
-"""The gate: `nox` runs what lands or not, on each of our Pythons that is found here.
+"""The checks that every change must pass: `nox` runs the default sessions on each supported Python that it finds.
 
 The default sessions need nothing from outside Python. A test whose tool is missing (strace, a browser) is skipped with
-its reason; `.ci/run` installs the tools and lets no such test be skipped. What a session installs stands in
-requirements/, each file of it told by its hash; only `real`, `smoke` and `vision` leave more to the index, and say why.
+its reason; `.ci/run` installs the tools and lets no such test be skipped. A session installs one file of requirements/,
+in which each file of each package is pinned by its hash; only `real`, `smoke` and `vision` are not locked
+(`install_group` says why).
 """
 
 import json
@@ -14,13 +15,13 @@ from pathlib import Path
 import nox
 
 PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
-MAIN = "3.11"  # where all of the tests run; on the others by default those that a Python could break
+MAIN = "3.11"  # runs all tests; the others by default only the tests that a Python version could break
 OTHERS = [python for python in PYTHONS if python != MAIN]
 PARALLEL = ("--numprocesses=auto", "--dist=worksteal")
-ROOMS = ["spool", "uploader", "hooks", "collector", "cli"]
+PACKAGES = ["spool", "uploader", "hooks", "collector", "cli"]
 PROJECT = nox.project.load_toml("pyproject.toml")
 LOCKS = Path("requirements")
-# Each lock, the oldest Python that it is for, and what goes into it.
+# For each lock file: the oldest Python that it supports, and what is locked in it.
 RUNTIME = ("pyproject.toml", "--extra=collector")
 LOCKED = {
     "runtime": ("3.10", *RUNTIME),
@@ -36,36 +37,36 @@ LOCKED = {
     "supply": (MAIN, "--group=supply"),
 }
 
-nox.needs_version = ">=2026.8.10"  # from here on a shim of pyenv that cannot run counts as no interpreter
-nox.options.error_on_missing_interpreters = False  # also where CI is set: "on the Pythons that it finds"
+nox.needs_version = ">=2026.8.10"  # older versions take a pyenv shim that cannot run for an interpreter
+nox.options.error_on_missing_interpreters = False  # also if CI is set: nox runs on the Pythons that it finds
 nox.options.download_python = "never"
 nox.options.sessions = ["lint", "types", "imports", "docs", "tests", "wheel", "real"]
 
 
 def install(session: nox.Session, lock: str) -> None:
-    """Install what a lock names, and nothing that differs from it by a byte."""
+    """Install exactly the files that a lock file pins by hash."""
     session.install("--require-hashes", "-r", str(LOCKS / f"{lock}.txt"))
 
 
 def install_sources(session: nox.Session, lock: str) -> None:
-    """The same, and ourselves, editable; the build's own requirements are in the lock."""
+    """Install a lock file, then this project, editable; the build requirements are in the lock file."""
     install(session, lock)
     session.install("--no-deps", "--no-build-isolation", "--editable", ".")
 
 
 def install_group(session: nox.Session, name: str) -> None:
-    """A group that is not locked: deepchecks brings 150 packages, and torch is another one for each machine."""
+    """Install a group that is not locked: deepchecks has 150 dependencies, and torch another wheel for each machine."""
     session.install("--editable", ".[collector]", *nox.project.dependency_groups(PROJECT, name))
 
 
-def run_tests(session: nox.Session, *what: str) -> None:
-    """Run what needs neither the real deepchecks nor a browser."""
-    session.run("pytest", "-m", "not real", *PARALLEL, "--ignore=tests/browser", *what, *session.posargs)
+def run_tests(session: nox.Session, *selection: str) -> None:
+    """Run the tests that need neither the real deepchecks nor a browser."""
+    session.run("pytest", "-m", "not real", *PARALLEL, "--ignore=tests/browser", *selection, *session.posargs)
 
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Hold the code to ruff's rules and format, and the workflows to GitHub's schema."""
+    """Check the code with ruff (rules and format), and the workflows against GitHub's schema."""
     install(session, "lint")
     session.run("ruff", "check", "--no-cache", ".")
     session.run("ruff", "format", "--no-cache", "--check", ".")
@@ -75,65 +76,65 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """Check all types strictly for the oldest Python, and the rooms as each system sees them."""
+    """Check all types strictly for the oldest Python, and those of the packages also for macOS and Windows."""
     install_sources(session, "dev")
     oldest = ("mypy", "--strict", "--python-version=3.10")
-    session.run(*oldest, "--platform=linux", *ROOMS, "tests", "benchmarks", "noxfile.py")
+    session.run(*oldest, "--platform=linux", *PACKAGES, "tests", "benchmarks", "noxfile.py")
     for platform in ("darwin", "win32"):
-        session.run(*oldest, f"--platform={platform}", *ROOMS)
+        session.run(*oldest, f"--platform={platform}", *PACKAGES)
 
 
 @nox.session
 def imports(session: nox.Session) -> None:
-    """Hold the rooms to their order."""
+    """Check which package may import which."""
     install_sources(session, "dev")
     session.run("lint-imports", "--no-cache")
 
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """Check what the documents say: links, the two commands, and each block that a program writes."""
+    """Check the docs: links, the two commands of the README, and each generated block."""
     install_sources(session, "dev")
     pages = [Path("README.md"), Path("CONTRIBUTING.md"), *sorted(Path("docs").rglob("*.md"))]
-    written = [str(page) for page in pages if "[[[cog" in page.read_text("utf-8")]
-    if written:
-        session.run("cog", "--check", "--diff", *written)
+    generated = [str(page) for page in pages if "[[[cog" in page.read_text("utf-8")]
+    if generated:
+        session.run("cog", "--check", "--diff", *generated)
     session.run("pytest", "tests/docs/test_links.py", "tests/docs/test_names.py", "tests/test_layout.py")
 
 
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
-    """Test the sources: on one Python all but the campaigns, on the others what runs in a host."""
+    """Test the sources: on one Python all but the campaigns, on the others the code that runs in a host."""
     install_sources(session, "test")
-    hosted = [f"tests/{path}" for path in ("spool", "uploader", "hooks", "fuzz", "test_first_light.py")]
-    run_tests(session, *(["--ignore=tests/campaigns"] if session.python == MAIN else hosted))
+    host_code = [f"tests/{path}" for path in ("spool", "uploader", "hooks", "fuzz", "test_first_light.py")]
+    run_tests(session, *(["--ignore=tests/campaigns"] if session.python == MAIN else host_code))
 
 
 @nox.session(python=OTHERS)
 def whole(session: nox.Session) -> None:
-    """Test all of that on the other Pythons too."""
+    """Run all tests but the campaigns on the other Pythons too."""
     install_sources(session, "test")
     run_tests(session, "--ignore=tests/campaigns")
 
 
 @nox.session(python=PYTHONS[0])
 def lowest(session: nox.Session) -> None:
-    """Test with the lowest versions that pyproject.toml allows, on the oldest Python."""
+    """Run all tests but the campaigns with the lowest versions that pyproject.toml allows, on the oldest Python."""
     install_sources(session, "lowest")
     run_tests(session, "--ignore=tests/campaigns")
 
 
 @nox.session(python=MAIN)
 def campaigns(session: nox.Session) -> None:
-    """Kill, damage, fail, race, and take defences away: quickly, or with `-- --long` in full, an hour or more."""
+    """Kill, damage, fail, race, and remove defences: the short form, or with `-- --long` an hour or more."""
     install_sources(session, "test")
-    elsewhere = [f"--ignore=tests/campaigns/{name}" for name in ("hosts", "test_programs.py")]  # see `hosts`
-    session.run("pytest", "-s", "tests/campaigns", *elsewhere, *session.posargs)
+    excluded = [f"--ignore=tests/campaigns/{name}" for name in ("hosts", "test_programs.py")]  # see `hosts`
+    session.run("pytest", "-s", "tests/campaigns", *excluded, *session.posargs)
 
 
 @nox.session(python=PYTHONS)
 def hosts(session: nox.Session) -> None:
-    """Record in real host programs: servers, pools, daemons, interrupts; with `-- --long`, thousands of times."""
+    """Record in real host programs (servers, pools, daemons, interrupts); with `-- --long`, thousands of times."""
     install_sources(session, "hosts")
     programs = ["tests/campaigns/test_programs.py"] if session.python == MAIN else []
     session.run("pytest", "-s", "tests/campaigns/hosts", *programs, *session.posargs)
@@ -141,7 +142,7 @@ def hosts(session: nox.Session) -> None:
 
 @nox.session
 def wheel(session: nox.Session) -> None:
-    """Test the built wheel, with the sources out of sight; what is in it, tests/test_supply.py looks at."""
+    """Run commands and child processes from the built wheel, with the sources not importable."""
     outside = Path(session.create_tmp()) / "outside"
     shutil.rmtree(outside, ignore_errors=True)
     shutil.copytree("tests", outside / "tests", ignore=shutil.ignore_patterns("__pycache__"))
@@ -151,13 +152,13 @@ def wheel(session: nox.Session) -> None:
     (built,) = outside.glob("*.whl")
     session.install("--no-deps", "--force-reinstall", str(built))
     session.chdir(outside)
-    # That it holds every file of the rooms, tests/test_supply.py shows; here commands and children start from it.
-    fronts = (
+    # That the wheel contains every file of the packages is checked by tests/test_supply.py.
+    libraries = (
         "hooks spool/recording/test_harmless.py spool/test_init.py uploader/test_background.py collector/test_serve.py"
     )
     commands = "cli/test_package.py cli/page/test_view.py cli/setup/test_attach.py cli/test_completion.py"
-    chosen = (f"tests/{path}" for path in f"{fronts} {commands}".split())
-    session.run("pytest", "-m", "not real", *PARALLEL, *chosen, *session.posargs)
+    selection = (f"tests/{path}" for path in f"{libraries} {commands}".split())
+    session.run("pytest", "-m", "not real", *PARALLEL, *selection, *session.posargs)
 
 
 @nox.session(python=MAIN)
@@ -165,14 +166,14 @@ def real(session: nox.Session) -> None:
     """Test with the real deepchecks and a real OpenTelemetry collector."""
     install_group(session, "real")
     scratch = Path(session.create_tmp()).resolve()
-    session.env["MPLCONFIGDIR"] = str(scratch / "matplotlib")  # tests have a HOME each: one font cache for all of them
+    session.env["MPLCONFIGDIR"] = str(scratch / "matplotlib")  # each test has its own HOME; they share one font cache
     session.env["OTHER_PYTHON"] = other_environment(session, scratch / "other", (".",))
     session.run("pytest", "-m", "real", *PARALLEL, *session.posargs)
 
 
 @nox.session(python=OTHERS)
 def smoke(session: nox.Session) -> None:
-    """Test what matters most of the real deepchecks on the other Pythons."""
+    """Test the main functions of the real deepchecks on the other Pythons."""
     install_group(session, "smoke")
     session.env["MPLCONFIGDIR"] = str(Path(session.create_tmp()).resolve())
     session.run("pytest", "-m", "real", *PARALLEL, "tests/hooks/test_smoke.py", *session.posargs)
@@ -180,7 +181,7 @@ def smoke(session: nox.Session) -> None:
 
 @nox.session(python=MAIN)
 def vision(session: nox.Session) -> None:
-    """Test deepchecks' vision part, which needs torch: 2 GB."""
+    """Test the vision part of deepchecks, which needs torch (2 GB)."""
     install_group(session, "vision")
     session.env["MPLCONFIGDIR"] = str(Path(session.create_tmp()).resolve())
     session.run("pytest", "-m", "real", "tests/hooks/test_vision.py", *session.posargs)
@@ -188,14 +189,14 @@ def vision(session: nox.Session) -> None:
 
 @nox.session(python=MAIN)
 def fleet(session: nox.Session) -> None:
-    """Test the fleet's SQL in a real ClickHouse engine, on what a real Rotel emitted."""
+    """Test the SQL of collector/fleet/ in a real ClickHouse engine, on the output of a real Rotel."""
     install_sources(session, "fleet")
     session.run("pytest", "-m", "real", "tests/collector/test_fleet.py", *session.posargs)
 
 
 @nox.session(python=MAIN)
 def browser(session: nox.Session) -> None:
-    """Test the picture in a real browser: Chromium and npm's axe-core, which `.ci/run` installs."""
+    """Test the page of `view` in Chromium, with axe-core from npm; `.ci/run` installs both."""
     install_sources(session, "browser")
     session.run("pytest", "tests/browser", *session.posargs)
 
@@ -206,89 +207,95 @@ def site(session: nox.Session) -> None:
     install_sources(session, "site")
     out = Path(session.create_tmp()).resolve() / "html"
     shutil.rmtree(out, ignore_errors=True)
-    strictly = ("--fail-on-warning", "--keep-going", "--quiet", "--fresh-env", f"--doctree-dir={out}.trees")
-    session.run("python", "-m", "sphinx", *strictly, "--conf-dir=docs", ".", str(out))
+    options = ("--fail-on-warning", "--keep-going", "--quiet", "--fresh-env", f"--doctree-dir={out}.trees")
+    session.run("python", "-m", "sphinx", *options, "--conf-dir=docs", ".", str(out))
     session.run("pytest", "tests/docs/test_site.py", *session.posargs, env={"SITE": str(out)})
     session.log(f"The site is in {out}")
 
 
 @nox.session(python=MAIN)
 def fuzz(session: nox.Session) -> None:
-    """Fuzz the parsers, guided by coverage, from the corpus on; with `-- --long`, a million inputs and more."""
+    """Fuzz the parsers from the corpus, guided by coverage; with `-- --long`, a million inputs and more."""
     install_sources(session, "fuzz")
     runs = 300_000 if "--long" in session.posargs else 10_000
     scratch = Path(session.create_tmp()).resolve()
     session.env["DEEPCHECKS_TELEMETRY_DIR"] = str(scratch / "home")
     for seeds in sorted(Path("tests/fuzz/corpus").iterdir()):
-        found = scratch / seeds.name
-        found.mkdir(exist_ok=True)
-        limits = (f"-runs={runs}", f"-artifact_prefix={found}-", "-seed=1", "-verbosity=0", "-print_final_stats=1")
-        session.run("python", "-m", "tests.fuzz", seeds.name, *limits, str(found), str(seeds))
+        output = scratch / seeds.name
+        output.mkdir(exist_ok=True)
+        options = (
+            f"-runs={runs}",
+            f"-artifact_prefix={output}-",
+            "-seed=1",
+            "-verbosity=0",
+            "-print_final_stats=1",
+        )
+        session.run("python", "-m", "tests.fuzz", seeds.name, *options, str(output), str(seeds))
 
 
 @nox.session(python=MAIN)
 def audit(session: nox.Session) -> None:
-    """Ask PyPI for known vulnerabilities of what is locked; unanswered it is skipped, or fails with `-- --strict`."""
+    """Look up known vulnerabilities of all locked packages on PyPI; without an answer skip, or fail if `--strict`."""
     install(session, "supply")
     report = Path(session.create_tmp()).resolve() / "audit.json"
     report.unlink(missing_ok=True)
     locks = [f"--requirement={LOCKS / name}.txt" for name in sorted(set(LOCKED) - {"lowest"})]
-    how = ("--require-hashes", "--disable-pip", "--progress-spinner=off", "--format=json", f"--output={report}")
-    session.run("pip-audit", *how, *locks, success_codes=[0, 1], silent=True)
-    found = json.loads(report.read_text("utf-8"))["dependencies"] if report.exists() else []
-    asked = [each for each in found if "vulns" in each]
-    bad = [f"{each['name']} {each['version']}: {vuln['id']}" for each in asked for vuln in each["vulns"]]
-    if bad:
-        session.error("\n".join(bad))
-    if not asked or len(asked) < len(found):
-        # To pip-audit this is a success: a mirror that has no advisories says "not found" to each question.
-        tell = session.error if "--strict" in session.posargs else session.skip
-        tell(f"NOT AUDITED: nobody answered for {len(found) - len(asked)} of {len(found)} packages")
+    options = ("--require-hashes", "--disable-pip", "--progress-spinner=off", "--format=json", f"--output={report}")
+    session.run("pip-audit", *options, *locks, success_codes=[0, 1], silent=True)
+    packages = json.loads(report.read_text("utf-8"))["dependencies"] if report.exists() else []
+    audited = [package for package in packages if "vulns" in package]
+    known = [f"{item['name']} {item['version']}: {vuln['id']}" for item in audited for vuln in item["vulns"]]
+    if known:
+        session.error("\n".join(known))
+    if not audited or len(audited) < len(packages):
+        # pip-audit reports success here, because a mirror without advisories answers "not found" for each package.
+        stop = session.error if "--strict" in session.posargs else session.skip
+        stop(f"NOT AUDITED: nobody answered for {len(packages) - len(audited)} of {len(packages)} packages")
 
 
 @nox.session(python=MAIN)
 def sbom(session: nox.Session) -> None:
-    """Write what a user installs: dist/sbom.json in CycloneDX's form, dist/licences.txt with one line a package."""
+    """Write the list of what a user installs: dist/sbom.json (CycloneDX) and dist/licences.txt (a line per package)."""
     install(session, "supply")
     locked = ("--require-hashes", "-r", str(LOCKS / "runtime.txt"))
     python = other_environment(session, Path(session.create_tmp()).resolve() / "user", locked, ("--no-deps", "."))
     Path("dist").mkdir(exist_ok=True)
-    form = ("--output-reproducible", "--validate", "--pyproject", "pyproject.toml", "--mc-type", "library")
-    session.run("cyclonedx-py", "environment", *form, "--output-file", "dist/sbom.json", python)
+    options = ("--output-reproducible", "--validate", "--pyproject", "pyproject.toml", "--mc-type", "library")
+    session.run("cyclonedx-py", "environment", *options, "--output-file", "dist/sbom.json", python)
     script = "import sysconfig; print(sysconfig.get_path('purelib'))"
     packages = session.run(python, "-c", script, silent=True, external=True)
-    told = [each.metadata for each in metadata.distributions(path=[str(packages).strip()])]
-    lines = sorted(f"{each['Name']} {each['Version']}: {licence(each)}\n" for each in told)
+    installed = [distribution.metadata for distribution in metadata.distributions(path=[str(packages).strip()])]
+    lines = sorted(f"{package['Name']} {package['Version']}: {licence(package)}\n" for package in installed)
     Path("dist/licences.txt").write_text("".join(lines), "utf-8")
 
 
 @nox.session(python=MAIN)
 def lock(session: nox.Session) -> None:
-    """Write requirements/ anew after a change of pyproject.toml; with `-- --upgrade`, with the newest versions."""
+    """Regenerate requirements/ after a change of pyproject.toml; with `-- --upgrade`, with the newest versions."""
     install(session, "supply")
-    how = ("--universal", "--generate-hashes", "--custom-compile-command=nox -s lock", "--quiet")
-    for name, (python, *what) in LOCKED.items():
+    options = ("--universal", "--generate-hashes", "--custom-compile-command=nox -s lock", "--quiet")
+    for name, (python, *inputs) in LOCKED.items():
         target = f"--output-file=requirements/{name}.txt"
-        session.run("uv", "pip", "compile", *how, f"--python-version={python}", *what, target, *session.posargs)
+        session.run("uv", "pip", "compile", *options, f"--python-version={python}", *inputs, target, *session.posargs)
 
 
 @nox.session(python=MAIN)
 def bench(session: nox.Session) -> None:
-    """Compare what telemetry costs its host, ours and others': quickly, failing where a ratio is far off."""
+    """Compare the cost for the host with that of other projects, in the short form; fail if a ratio is far off."""
     session.run("python", "-m", "benchmarks", "--quick", "--check", *session.posargs)
 
 
-def licence(told: metadata.PackageMetadata) -> str:
-    """Answer what a package says its licence is: an expression, else the first line of a text, else its classifiers."""
-    texts = [text.splitlines()[0] for name in ("License-Expression", "License") for text in told.get_all(name) or ()]
-    classified = [line.split(" :: ")[-1] for line in told.get_all("Classifier") or () if line.startswith("License ::")]
-    return next(iter(texts), "") or ", ".join(classified) or "not stated"
+def licence(package: metadata.PackageMetadata) -> str:
+    """The licence that a package states: the expression, else the first line of a text, else its classifiers."""
+    texts = [text.splitlines()[0] for name in ("License-Expression", "License") for text in package.get_all(name) or ()]
+    classifiers = [line for line in package.get_all("Classifier") or () if line.startswith("License ::")]
+    return next(iter(texts), "") or ", ".join(line.split(" :: ")[-1] for line in classifiers) or "not stated"
 
 
-def other_environment(session: nox.Session, folder: Path, *wanted: tuple[str, ...]) -> str:
-    """Answer the Python of a second virtual environment, which shares nothing with the first but its user."""
+def other_environment(session: nox.Session, folder: Path, *installs: tuple[str, ...]) -> str:
+    """Create a second virtual environment, run `pip install` with each of `installs`, and return its Python."""
     session.run("python", "-m", "venv", "--clear", str(folder))
     python = str(folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python"))
-    for what in wanted:
-        session.run(python, "-m", "pip", "install", "--quiet", *what, external=True)
+    for arguments in installs:
+        session.run(python, "-m", "pip", "install", "--quiet", *arguments, external=True)
     return python

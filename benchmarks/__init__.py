@@ -1,14 +1,22 @@
-"""What telemetry costs its host, ours and everyone's, measured side by side in one run: `python -m benchmarks`.
+"""Measures what telemetry costs its host, for this package and others in one run: `python -m benchmarks`.
 
-A map, in the order of a run:
+In the order of a run (requirements.txt has the peers and their versions):
 
-requirements.txt  the peers and their versions      environments  an environment for each
-apart             a network with loopback only      endpoints     what answers there, refuses, is silent
-peers/            one adapter for each peer         child         one process of a peer
-processes         starting it, ending it            timing        how long: a record, a start, a process
-facts             what is left, what survives       ours/         what ours alone costs
-measuring         all of it as one document         machine       where it was measured
-budgets           what we are held to, as ratios    tables, alone, chart   the page, from the figures only
+environments   creates a virtual environment for each peer
+network        a network namespace with only a loopback device
+endpoints      servers that respond, refuse or are silent
+peers/         one adapter for each peer
+child          runs in one process of a peer
+processes      starts and ends these processes
+timing         times of a record, a start, a whole process
+facts          what remains after an event, and what survives
+ours/          figures of this package only
+measuring      all measures as one document
+machine        describes the machine
+budgets        limits of ratios
+tables         the tables of docs/performance.md that compare the peers
+own_tables     its tables of this package only
+chart          its chart
 
-Beside it, on their own: record.py, attach.py, collector.py, fleet.py.
+Separate scripts: record.py, attach.py, collector.py, fleet.py.
 """

@@ -8,29 +8,33 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from benchmarks import apart, chart
+from benchmarks import chart, network
 from benchmarks.budgets import check
 from benchmarks.environments import CHECKOUT, HERE, Installed, ask_version, install, install_ours, read_requirements
 from benchmarks.measuring import load, measure
 
 FIGURES, PICTURE = HERE / "figures" / "performance.json", CHECKOUT / "docs" / "performance.svg"
-OURS: dict[str, list[str]] = {"ours": [], "ours_due": [], "byhand": []}  # the checkout and the standard library
+OURS: dict[str, list[str]] = {
+    "ours": [],
+    "ours_due": [],
+    "byhand": [],
+}  # no requirements but the checkout
 LIGHT = (*OURS, "diskcache", "persistqueue", "segment", "posthog")
 
 
 def main() -> None:
     """Install with the network, measure without one."""
-    wanted = _parser().parse_args()
-    if wanted.installed is None:
+    options = _parser().parse_args()
+    if options.installed is None:
         with tempfile.TemporaryDirectory(prefix="benchmark-") as folder:
-            raise SystemExit(_go_apart(_install(wanted, (wanted.environments or Path(folder)).resolve())))
-    if wanted.isolated:
-        apart.raise_loopback()
-    everything = not (wanted.quick or wanted.only)
-    figures = measure(json.loads(wanted.installed), quick=wanted.quick, isolated=wanted.isolated, ours=everything)
-    _write(figures, wanted)
-    if wanted.check and (broken := check(figures)):
-        raise SystemExit("\n".join(["Error: ratios are far off:", *broken]))
+            raise SystemExit(_run_isolated(_install(options, (options.environments or Path(folder)).resolve())))
+    if options.isolated:
+        network.raise_loopback()
+    full = not (options.quick or options.only)
+    figures = measure(json.loads(options.installed), quick=options.quick, isolated=options.isolated, ours=full)
+    _write(figures, options)
+    if options.check and (violations := check(figures)):
+        raise SystemExit("\n".join(["Error: ratios are far off:", *violations]))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -50,40 +54,40 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _install(wanted: argparse.Namespace, folder: Path) -> dict[str, dict[str, Any]]:
+def _install(options: argparse.Namespace, folder: Path) -> dict[str, dict[str, Any]]:
     requirements = OURS | read_requirements((HERE / "requirements.txt").read_text("utf-8"))
-    chosen = wanted.only or (LIGHT if wanted.quick else requirements)
+    chosen = options.only or (LIGHT if options.quick else requirements)
     ours = install_ours(folder, install(folder, []))
     return {name: _install_one(folder, name, requirements[name], ours) for name in chosen}
 
 
 def _install_one(folder: Path, name: str, requirements: list[str], ours: Installed) -> dict[str, Any]:
     print(f"installing {name}", file=sys.stderr, flush=True)
-    there = ours if name in OURS else install(folder, requirements)
-    if name == "deepchecks":  # for what ours costs beside it
-        there = install_ours(folder, there)
-    if there.error:
-        return {"error": f"not installed: {there.error}"}
+    installed = ours if name in OURS else install(folder, requirements)
+    if name == "deepchecks":  # the figures of `benchmarks.ours` need both in one environment
+        installed = install_ours(folder, installed)
+    if installed.error:
+        return {"error": f"not installed: {installed.error}"}
     distribution = load(name).DISTRIBUTION
-    version, number = ask_version(there.python, distribution) if distribution else ("", 0)
-    return {"python": there.python, "version": version, "distributions": number}
+    version, number = ask_version(installed.python, distribution) if distribution else ("", 0)
+    return {"python": installed.python, "version": version, "distributions": number}
 
 
-def _go_apart(installed: dict[str, dict[str, Any]]) -> int:
-    """The same command once more, where nothing but loopback can be reached."""
-    away = apart.find_command()
-    command = [*away, sys.executable, "-m", "benchmarks", *sys.argv[1:], "--installed", json.dumps(installed)]
-    return subprocess.run([*command, *(["--isolated"] if away else [])], cwd=CHECKOUT, check=False).returncode
+def _run_isolated(installed: dict[str, dict[str, Any]]) -> int:
+    """Run the same command again in a network namespace with only loopback."""
+    isolate = network.find_command()
+    command = [*isolate, sys.executable, "-m", "benchmarks", *sys.argv[1:], "--installed", json.dumps(installed)]
+    return subprocess.run([*command, *(["--isolated"] if isolate else [])], cwd=CHECKOUT, check=False).returncode
 
 
-def _write(figures: dict[str, Any], wanted: argparse.Namespace) -> None:
-    written = json.dumps(figures, indent=1) + "\n"
-    if wanted.output:
-        wanted.output.write_text(written, "utf-8")
-    elif wanted.quick or wanted.only:
-        print(written)
+def _write(figures: dict[str, Any], options: argparse.Namespace) -> None:
+    text = json.dumps(figures, indent=1) + "\n"
+    if options.output:
+        options.output.write_text(text, "utf-8")
+    elif options.quick or options.only:
+        print(text)
     else:
-        FIGURES.write_text(written, "utf-8")
+        FIGURES.write_text(text, "utf-8")
         PICTURE.write_text(chart.draw(figures), "utf-8")
 
 

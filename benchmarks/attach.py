@@ -2,9 +2,9 @@
 
     python benchmarks/attach.py            # three minutes, where deepchecks is installed; prints one JSON document
 
-The ways take turns, so that a machine that is busy for a while is busy for all of them, and CPU time is compared, but
-for the wait that is saved. deepchecks' server is a listener on this machine that never answers: nothing leaves.
-Nothing of it is a test: absolute times are the machine's, only the ratios travel. POSIX only.
+The variants are measured alternately, so that a busy minute affects all of them. CPU time is compared, except for the
+saved wait. deepchecks' server is replaced by a listener on this machine that never responds, so nothing is sent. This
+is not a test: absolute times depend on the machine, only the ratios can be compared. POSIX only.
 """
 
 import functools
@@ -26,7 +26,7 @@ from typing import NamedTuple
 
 IMPORTS, IDLES, CALLS = 8, 80, 20_000
 ATTACHED, CALL_OFF, RELEASED = "attached", "not attached, its call off", "not attached, as released"
-# Every host name leads to the listener: connected at once, answered never.
+# Every host name resolves to the listener, which accepts connections and never responds.
 CODE = """
 import socket, sys, time
 resolve = socket.getaddrinfo
@@ -41,7 +41,7 @@ print(time.perf_counter() - wall, time.process_time() - cpu)
 
 
 class Cost(NamedTuple):
-    """What one run took."""
+    """The times of one run."""
 
     wall_s: float
     cpu_s: float
@@ -64,23 +64,23 @@ def _imports(folder: Path, port: int) -> dict[str, float]:
     installed = deepchecks_folder()
     if installed is None:
         raise SystemExit("Error: deepchecks is not installed here. Install it and run this again.")
-    # A copy: as released it writes a file beside its code.
+    # A copy, because the released one writes a file next to its code.
     shutil.copytree(installed, folder / "copy" / "deepchecks", ignore=shutil.ignore_patterns("__pycache__"))
     unwanted = ("DEEPCHECKS_", "DISABLE_", "DO_NOT_TRACK", "PYTHON")
     clean = {name: value for name, value in os.environ.items() if not name.startswith(unwanted)}
     clean |= {"PYTHONPATH": str(folder / "copy"), "DEEPCHECKS_TELEMETRY_DIR": str(folder / "home")}
-    ways = {ATTACHED: clean, CALL_OFF: clean | {"DISABLE_LATEST_VERSION_CHECK": "1"}, RELEASED: clean}
+    variants = {ATTACHED: clean, CALL_OFF: clean | {"DISABLE_LATEST_VERSION_CHECK": "1"}, RELEASED: clean}
 
-    def load(way: str) -> Cost:
-        command = [sys.executable, "-W", "ignore", "-c", CODE, str(port), way]
-        done = subprocess.run(command, env=ways[way], capture_output=True, text=True, check=True)
+    def load(variant: str) -> Cost:
+        command = [sys.executable, "-W", "ignore", "-c", CODE, str(port), variant]
+        done = subprocess.run(command, env=variants[variant], capture_output=True, text=True, check=True)
         return Cost(*map(float, done.stdout.split()))
 
-    costs = _in_turn({way: functools.partial(load, way) for way in ways}, IMPORTS)
-    cpu = {way: [each.cpu_s for each in taken] for way, taken in costs.items()}
-    wall = {way: [each.wall_s for each in taken] for way, taken in costs.items()}
+    costs = _measure_alternately({name: functools.partial(load, name) for name in variants}, IMPORTS)
+    cpu = {name: [cost.cpu_s for cost in runs] for name, runs in costs.items()}
+    wall = {name: [cost.wall_s for cost in runs] for name, runs in costs.items()}
     return {
-        **{f"{way}, CPU s": round(statistics.median(taken), 3) for way, taken in cpu.items()},
+        **{f"{name}, CPU s": round(statistics.median(times), 3) for name, times in cpu.items()},
         "attached / its call off": round(_ratio(cpu[ATTACHED], cpu[CALL_OFF]), 3),
         "noise: its call off / its call off": round(_ratio(cpu[CALL_OFF][::2], cpu[CALL_OFF][1::2]), 3),
         "wall clock saved against as released, s": round(_difference(wall[RELEASED], wall[ATTACHED]), 2),
@@ -103,8 +103,8 @@ def _idle(folder: Path) -> dict[str, float]:
         cpu = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
         return Cost(time.perf_counter() - wall, cpu)
 
-    costs = _in_turn({name: functools.partial(start, name) for name in ("bare", "attached")}, IDLES)
-    bare, with_file = ([each.cpu_s * 1e3 for each in costs[name]] for name in ("bare", "attached"))
+    costs = _measure_alternately({name: functools.partial(start, name) for name in ("bare", "attached")}, IDLES)
+    bare, with_file = ([cost.cpu_s * 1e3 for cost in costs[name]] for name in ("bare", "attached"))
     return {
         "bare, CPU ms": round(statistics.median(bare), 2),
         "attached, CPU ms": round(statistics.median(with_file), 2),
@@ -114,7 +114,7 @@ def _idle(folder: Path) -> dict[str, float]:
 
 
 def _wrapper() -> dict[str, float]:
-    """A method beside the same one wrapped, with a record that does nothing."""
+    """A method and the same method wrapped, with a `record` that does nothing."""
     from deepchecks_telemetry.hooks import wrappers
 
     vars(wrappers)["_recorder"] = lambda: len
@@ -131,15 +131,15 @@ def _wrapper() -> dict[str, float]:
     return {f"{name}, ns": round(taken / CALLS * 1e9) for name, taken in best.items()}
 
 
-def _in_turn(ways: dict[str, Callable[[], Cost]], rounds: int) -> dict[str, list[Cost]]:
-    """Each way once, and again; the first round only warms the caches."""
-    for call in ways.values():
+def _measure_alternately(variants: dict[str, Callable[[], Cost]], rounds: int) -> dict[str, list[Cost]]:
+    """Measure all variants in each round; the first round only warms the caches."""
+    for call in variants.values():
         call()
-    taken: dict[str, list[Cost]] = {name: [] for name in ways}
+    costs: dict[str, list[Cost]] = {name: [] for name in variants}
     for _ in range(rounds):
-        for name, call in ways.items():
-            taken[name].append(call())
-    return taken
+        for name, call in variants.items():
+            costs[name].append(call())
+    return costs
 
 
 def _ratio(one: list[float], other: list[float]) -> float:
@@ -147,7 +147,7 @@ def _ratio(one: list[float], other: list[float]) -> float:
 
 
 def _difference(one: list[float], other: list[float]) -> float:
-    """The median of what neighbours in time differ by."""
+    """The median of the differences of runs of the same round."""
     return statistics.median(a - b for a, b in zip(one, other, strict=True))
 
 

@@ -1,4 +1,4 @@
-"""What the figures are held to: ratios in one run, each with its limit and, for `--check`, how far off is an error."""
+"""The budgets: ratios within one run, each with its limit and, for `--check`, a wider limit."""
 
 import json
 import sys
@@ -12,7 +12,7 @@ Figures = dict[str, Any]
 
 
 class Rule(NamedTuple):
-    """A ratio that must not pass its limit; or, `least`, that must reach it."""
+    """A ratio with its upper limit, or with `least` its lower limit; `far` is the limit for `--check`."""
 
     name: str
     limit: float
@@ -22,7 +22,7 @@ class Rule(NamedTuple):
 
 
 class Budget(NamedTuple):
-    """A rule and what was found; None where it was not measured."""
+    """A rule and the ratio that was found; None if it was not measured."""
 
     name: str
     limit: float
@@ -31,26 +31,26 @@ class Budget(NamedTuple):
     kept: bool | None
 
 
-def weigh(figures: Figures) -> list[Budget]:
-    """Every budget: those beside others, and those of ours alone."""
-    beside = [_weigh(rule, rule.limit, figures) for rule in RULES]
-    return beside + [Budget(**each) for each in (figures.get("ours") or {}).get("budgets", [])]
+def evaluate(figures: Figures) -> list[Budget]:
+    """All budgets: those of comparisons, and those of this package only."""
+    compared = [_evaluate(rule, rule.limit, figures) for rule in RULES]
+    return compared + [Budget(**budget) for budget in (figures.get("ours") or {}).get("budgets", [])]
 
 
 def check(figures: Figures) -> list[str]:
-    """What is off by so much that no busy machine explains it; never an absolute time."""
-    weighed = [_weigh(rule, rule.far, figures) for rule in RULES]
-    far = [f"{each.name}: {each.found}, not {each.limit}" for each in weighed if each.kept is False]
-    return far + [f"ours, {name}: {said!r}, not {wanted!r}" for name, said, wanted in _facts(figures) if said != wanted]
+    """The ratios (never absolute times) that are further off than a busy machine can explain."""
+    budgets = [_evaluate(rule, rule.far, figures) for rule in RULES]
+    far = [f"{budget.name}: {budget.found}, not {budget.limit}" for budget in budgets if budget.kept is False]
+    return far + [f"ours, {name}: {fact!r}, not {wanted!r}" for name, fact, wanted in _facts(figures) if fact != wanted]
 
 
 def _facts(figures: Figures) -> list[tuple[str, object, object]]:
-    said = figures["peers"].get("ours", {}).get("facts")
+    facts = figures["peers"].get("ours", {}).get("facts")
     wanted = {"killed": "kept", "together": 1_000}
-    return [(name, said[name], each) for name, each in wanted.items()] if said else []
+    return [(name, facts[name], value) for name, value in wanted.items()] if facts else []
 
 
-def _weigh(rule: Rule, limit: float, figures: Figures) -> Budget:
+def _evaluate(rule: Rule, limit: float, figures: Figures) -> Budget:
     found = rule.find(figures)
     if found is None:
         return Budget(rule.name, limit, rule.least, None, None)
@@ -58,63 +58,63 @@ def _weigh(rule: Rule, limit: float, figures: Figures) -> Budget:
 
 
 def record_us(figures: Figures, name: str, share: str = "p50") -> float | None:
-    """A peer's record, alone on a quiet disk."""
-    said = figures["peers"].get(name, {}).get("record", {}).get("alone", {}).get(f"{share}_us")
-    return said["median"] if said else None
+    """The time of a peer's record, in one process with an idle disk."""
+    times = figures["peers"].get(name, {}).get("record", {}).get("alone", {}).get(f"{share}_us")
+    return times["median"] if times else None
 
 
 def whole_ms(figures: Figures, name: str, state: str) -> float | None:
-    """A peer's whole process."""
-    said = figures["peers"].get(name, {}).get("whole", {}).get(state, {}).get("wall_ms")
-    return said["median"] if said else None
+    """The time of a peer's whole process."""
+    times = figures["peers"].get(name, {}).get("whole", {}).get(state, {}).get("wall_ms")
+    return times["median"] if times else None
 
 
 def is_durable(peer: dict[str, Any]) -> bool:
-    """Whether its event outlives a SIGKILL without having been sent, in a store that processes share."""
+    """Whether an unsent event survives SIGKILL, in a store that processes share."""
     facts = peer.get("facts", {})
     return (facts.get("killed"), facts.get("together")) == ("kept", 1_000)
 
 
-def _over(found: float | None, by: float | None) -> float | None:
-    return found / by if found and by else None
+def _ratio(value: float | None, base: float | None) -> float | None:
+    return value / base if value and base else None
 
 
 def _to_by_hand(share: str) -> Callable[[Figures], float | None]:
-    """As record.py says, where it was run: it lets both take turns in one process."""
+    """The ratio of record.py if it was run, because it alternates between both in one process."""
 
     def find(figures: Figures) -> float | None:
-        sharp = (figures.get("record") or {}).get("ratio", {}).get(share)
-        return sharp or _over(record_us(figures, "ours", share), record_us(figures, "byhand", share))
+        ratio = (figures.get("record") or {}).get("ratio", {}).get(share)
+        return ratio or _ratio(record_us(figures, "ours", share), record_us(figures, "byhand", share))
 
     return find
 
 
-def _fastest(is_one: Callable[[dict[str, Any]], bool]) -> Callable[[Figures], float | None]:
-    """The fastest of the peers that are such, over ours."""
+def _fastest(is_compared: Callable[[dict[str, Any]], bool]) -> Callable[[Figures], float | None]:
+    """The time of the fastest of these peers, divided by ours."""
 
     def find(figures: Figures) -> float | None:
-        names = [name for name, peer in figures["peers"].items() if name not in OWN and is_one(peer)]
-        found = [taken for name in names if (taken := record_us(figures, name))]
-        return _over(min(found, default=None), record_us(figures, "ours"))
+        names = [name for name, peer in figures["peers"].items() if name not in OWN and is_compared(peer)]
+        times = [time for name in names if (time := record_us(figures, name))]
+        return _ratio(min(times, default=None), record_us(figures, "ours"))
 
     return find
 
 
 def _to_by_hand_whole(name: str) -> Callable[[Figures], float | None]:
-    """In the worst state of the endpoint; within a state both took turns, so a busy minute was both's."""
+    """The ratio in the worst state of the endpoint; in each state both were measured alternately."""
 
     def find(figures: Figures) -> float | None:
-        return max((each for state in STATES if (each := _whole(figures, name, state))), default=None)
+        return max((ratio for state in STATES if (ratio := _whole(figures, name, state))), default=None)
 
     return find
 
 
 def _whole(figures: Figures, name: str, state: str) -> float | None:
-    return _over(whole_ms(figures, name, state), whole_ms(figures, "byhand", state))
+    return _ratio(whole_ms(figures, name, state), whole_ms(figures, "byhand", state))
 
 
 def _silence(figures: Figures) -> float | None:
-    return _over(_whole(figures, "ours_due", "silent"), _whole(figures, "ours_due", "answers"))
+    return _ratio(_whole(figures, "ours_due", "silent"), _whole(figures, "ours_due", "answers"))
 
 
 def _modules(figures: Figures) -> float | None:

@@ -1,4 +1,4 @@
-"""The picture of docs/performance.md, an SVG from the figures only, readable on a light page and on a dark one."""
+"""Draws the chart of docs/performance.md from the figures, as an SVG for light and dark pages."""
 
 import math
 from collections.abc import Callable
@@ -22,7 +22,7 @@ text { fill: #f0f6fc } .note, .tick { fill: #9198a1 } .grid { stroke: #3d444d }
 
 
 class Bar(NamedTuple):
-    """One line of a panel; `end` is the tail's."""
+    """One bar of a panel, with a line from `value` to `end`."""
 
     name: str
     value: float
@@ -31,7 +31,7 @@ class Bar(NamedTuple):
 
 
 class Panel(NamedTuple):
-    """A title, what its colours and units are, and its bars."""
+    """A title, a note on colours and lines, a unit, and the bars."""
 
     title: str
     note: str
@@ -40,7 +40,7 @@ class Panel(NamedTuple):
 
 
 def draw(figures: dict[str, Any]) -> str:
-    """The whole picture: a record, and a whole process against a silent endpoint."""
+    """The chart: a record, and a whole process with a silent endpoint."""
     panels = [
         Panel(
             "One record, in one process",
@@ -67,9 +67,14 @@ def draw(figures: dict[str, Any]) -> str:
     for panel in panels:
         parts.append(_draw_panel(panel, top))
         top += TOP + ROW * len(panel.bars) + GAP
-    said = figures["machine"]
+    machine = figures["machine"]
     parts.append(
-        _text(10, top, f"{said['processor']}, {said['cores']} cores, {said['date']}; scales are logarithmic", "note")
+        _text(
+            10,
+            top,
+            f"{machine['processor']}, {machine['cores']} cores, {machine['date']}; scales are logarithmic",
+            "note",
+        )
     )
     titles = escape("; ".join(panel.title for panel in panels))
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {top + 14}" role="img" aria-label="{titles}">'
@@ -82,7 +87,7 @@ def _bars(figures: dict[str, Any], find: Callable[[Any], float], end: Callable[[
         try:
             bars.append(Bar(peer["name"], find(peer), end(peer), _kind(key, figures["peers"])))
         except KeyError:
-            continue  # it was not measured; the page says why
+            continue  # not measured; the page says why
     return sorted(bars, key=lambda bar: bar.value)
 
 
@@ -97,22 +102,22 @@ def _draw_panel(panel: Panel, top: int) -> str:
     low = math.floor(math.log10(min(bar.value for bar in panel.bars)))
     high = math.log10(max(max(bar.value, bar.end) for bar in panel.bars))
 
-    def place(value: float) -> float:
+    def to_x(value: float) -> float:
         return LABEL + (WIDTH - LABEL - VALUE) * max(0.0, (math.log10(value) - low) / (high - low))
 
     parts = [_text(10, top + 8, panel.title, "title"), _text(10, top + 26, panel.note, "note")]
     for power in range(low, math.floor(high) + 1):
-        x = place(10**power)
+        x = to_x(10**power)
         parts.append(f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="{top + TOP - 8}" y2="{bottom}"/>')
         parts.append(_text(x, bottom + 14, f"{10**power:,} {panel.unit}", "tick", "middle"))
     for number, bar in enumerate(panel.bars):
-        parts.append(_draw_bar(bar, top + TOP + ROW * number, place, panel.unit))
+        parts.append(_draw_bar(bar, top + TOP + ROW * number, to_x, panel.unit))
     return "\n".join(parts)
 
 
-def _draw_bar(bar: Bar, top: int, place: Callable[[float], float], unit: str) -> str:
-    end, tail, middle = place(bar.value), place(max(bar.end, bar.value)), top + ROW / 2 - 4
-    said = "over 30 s" if unit == "ms" and bar.value >= OVER_MS else f"{figure(bar.value)} {unit}"
+def _draw_bar(bar: Bar, top: int, to_x: Callable[[float], float], unit: str) -> str:
+    end, tail, middle = to_x(bar.value), to_x(max(bar.end, bar.value)), top + ROW / 2 - 4
+    label = "over 30 s" if unit == "ms" and bar.value >= OVER_MS else f"{figure(bar.value)} {unit}"
     width, height = max(2.0, end - LABEL), ROW - 7
     weight = "ours" if bar.name.startswith("ours") else ""
     return "\n".join(
@@ -120,10 +125,10 @@ def _draw_bar(bar: Bar, top: int, place: Callable[[float], float], unit: str) ->
             _text(LABEL - 8, top + 12, f"{bar.name} ✓" if bar.kind == "kept" else bar.name, weight, "end"),
             f'<rect class="{bar.kind}" x="{LABEL}" y="{top}" width="{width:.1f}" height="{height}" rx="2"/>',
             f'<line class="tail" x1="{end:.1f}" x2="{tail:.1f}" y1="{middle:.1f}" y2="{middle:.1f}"/>',
-            _text(tail + 6, top + 12, said, weight),
+            _text(tail + 6, top + 12, label, weight),
         ]
     )
 
 
-def _text(x: float, y: float, said: str, kind: str = "", anchor: str = "start") -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" class="{kind}" text-anchor="{anchor}">{escape(said)}</text>'
+def _text(x: float, y: float, text: str, kind: str = "", anchor: str = "start") -> str:
+    return f'<text x="{x:.1f}" y="{y:.1f}" class="{kind}" text-anchor="{anchor}">{escape(text)}</text>'

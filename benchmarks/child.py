@@ -1,21 +1,21 @@
-"""One process of a peer: does one act with the peer's adapter and leaves a report; it loads as little as it can before.
+"""Runs in one process of a peer: calls one act with the peer's adapter and writes a report; imports little before.
 
     python -I benchmarks/child.py ACT PEER URL FOLDER REPORT [NUMBER ...]
 
-`processes.py` starts it, in the peer's environment and with a home of its own.
+`processes.py` starts it, in the peer's environment and with its own home.
 """
 
-# ruff: noqa: ARG001 - each act is called with all that any of them needs
+# ruff: noqa: ARG001 - all acts have the same first parameters
 
 import os
 import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-from benchmarks.peers import Adapter  # the path does not stay for the peer to find
+from benchmarks.peers import Adapter  # main() removes the path again
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost", None)
-SEEN: dict[str, int] = {}
+AUDITED: dict[str, int] = {}
 
 
 def first(peer: Adapter, url: str, folder: str, report: str) -> None:
@@ -30,7 +30,7 @@ def first(peer: Adapter, url: str, folder: str, report: str) -> None:
 
 
 def whole(peer: Adapter, url: str, folder: str, report: str) -> None:
-    """Import, one event, exit; or to the end of the standard input, for what is sent only while the process lives."""
+    """Import, one event, exit at the end of the standard input, which is kept open to test what is sent meanwhile."""
     peer.setup(url, folder)
     peer.record(_name("whole"))
     peer.finish()
@@ -38,14 +38,14 @@ def whole(peer: Adapter, url: str, folder: str, report: str) -> None:
 
 
 def opted_out(peer: Adapter, url: str, folder: str, report: str) -> None:
-    """The same, of one who has opted out."""
+    """The same for a user who has opted out."""
     peer.opt_out(url, folder)
     peer.record(_name("whole"))
     peer.finish()
 
 
 def calls(peer: Adapter, url: str, folder: str, report: str, count: float, limit_s: float, pace_s: float) -> None:
-    """How long each of many records takes, the first ones apart; the start is the end of the standard input."""
+    """The time of each of many records, without the first ones; starts at the end of the standard input."""
     peer.setup(url, folder)
     _time(peer, 20, limit_s / 4, 0)
     open(report + ".ready", "w").close()
@@ -64,7 +64,7 @@ def many(peer: Adapter, url: str, folder: str, report: str, tag: float, count: f
 
 
 def killed(peer: Adapter, url: str, folder: str, report: str) -> None:
-    """SIGKILL as soon as `record` has returned, in a process whose threads have had the time to start."""
+    """SIGKILL as soon as `record` has returned, in a process whose threads had time to start."""
     peer.setup(url, folder)
     time.sleep(1)
     peer.record(_name("killed"))
@@ -82,11 +82,11 @@ def stored(peer: Adapter, url: str, folder: str, report: str) -> None:
 
 
 def left(peer: Adapter, url: str, folder: str, report: str) -> None:
-    """What one event leaves in the host: threads after the call; sockets and processes up to the last moment."""
+    """What one event leaves in the host: threads after the call; sockets and processes until the exit."""
     import atexit
 
-    atexit.register(lambda: _write(report, threads=threads, sockets=_seen("socket.__new__"), processes=_processes()))
-    sys.addaudithook(_see)
+    atexit.register(lambda: _write(report, threads=threads, sockets=_audited("socket.__new__"), processes=_processes()))
+    sys.addaudithook(_audit)
     peer.setup(url, folder)
     peer.record(_name("left"))
     threads = len(os.listdir("/proc/self/task")) - 1
@@ -106,26 +106,26 @@ def _time(peer: Adapter, count: int, limit_s: float, pace_s: float) -> tuple[lis
         start = clock()
         try:
             peer.record(name)
-        except Exception:  # noqa: BLE001 - whatever a peer raises into its host is the finding
+        except Exception:  # noqa: BLE001 - exceptions of peers are counted
             failed += 1
         times.append(clock() - start)
     return times, failed
 
 
-def _see(event: str, args: tuple[object, ...]) -> None:
-    SEEN[event] = SEEN.get(event, 0) + 1
+def _audit(event: str, args: tuple[object, ...]) -> None:
+    AUDITED[event] = AUDITED.get(event, 0) + 1
 
 
-def _seen(*events: str) -> int:
-    return sum(SEEN.get(event, 0) for event in events)
+def _audited(*events: str) -> int:
+    return sum(AUDITED.get(event, 0) for event in events)
 
 
 def _processes() -> int:
-    return _seen("subprocess.Popen", "os.fork", "os.forkpty", "os.system")
+    return _audited("subprocess.Popen", "os.fork", "os.forkpty", "os.system")
 
 
-def _stay(event: str, args: tuple[object, ...]) -> None:
-    """Where no namespace holds us: refuse what would leave this machine."""
+def _refuse_other_hosts(event: str, args: tuple[object, ...]) -> None:
+    """Without a network namespace: refuse connections to other machines."""
     host: object = None
     if event in ("socket.connect", "socket.sendto"):
         host = args[1][0] if isinstance(args[1], tuple) else None
@@ -139,11 +139,11 @@ def _name(tag: str, number: int = 0) -> str:
     return f"benchmark-{tag}-{number:04d}e"
 
 
-def _write(report: str, **found: object) -> None:
+def _write(report: str, **values: object) -> None:
     import json
 
     with open(report, "w", encoding="utf-8") as file:
-        json.dump(found, file)
+        json.dump(values, file)
 
 
 def main() -> None:
@@ -151,7 +151,7 @@ def main() -> None:
     peer: Adapter = __import__(f"benchmarks.peers.{name}", fromlist=["Peer"]).Peer()
     del sys.path[0], sys.argv[1:]
     if os.environ.pop("BENCHMARK_STAYS", ""):
-        sys.addaudithook(_stay)
+        sys.addaudithook(_refuse_other_hosts)
     globals()[act](peer, url, folder, report, *map(float, numbers))
 
 

@@ -1,8 +1,8 @@
-"""What the embedded collector takes, beside rotel in the same run: rows a second, memory, with slow clients attached.
+"""The throughput and memory of the embedded collector and of rotel, in one run, also with slow clients.
 
     pip install ".[collector]" rotel; python benchmarks/collector.py [FILE]    # Linux; a minute; prints JSON
 
-Rotel answers when it has a request in memory, ours when its rows are on the disk, each uid once: not the same work.
+Rotel responds when it has a request in memory, ours when its rows are on the disk, each uid once, so the work differs.
 """
 
 import gzip
@@ -35,37 +35,37 @@ RESOURCE = {
     "process.runtime.version": "3.11",
     "deepchecks.runtime": "script",
 }
-Server = Callable[[Path], Any]  # a context of the process's id and its port
+Server = Callable[[Path], Any]  # a context manager of the process id and the port
 
 
 def main() -> None:
-    """Measure both, with and without slow clients, one after the other."""
+    """Measure both, with and without slow clients."""
     bodies = [[gzip.compress(_body()) for _ in range(BATCHES)] for _ in range(CLIENTS)]
     figures: dict[str, Any] = {"clients": CLIENTS, "rows_a_batch": ROWS, "rows": CLIENTS * BATCHES * ROWS}
     figures["slow_clients"] = {"number": SLOW, "bytes_of_a_body_each": SLOW_BYTES}
     for name, server in (("ours", _ours), ("rotel", _rotel)):
         figures[name] = {"alone": _measure(server, bodies, 0), "with_slow_clients": _measure(server, bodies, SLOW)}
-    written = json.dumps(figures, indent=2)
-    print(written)
+    text = json.dumps(figures, indent=2)
+    print(text)
     if sys.argv[1:]:
-        Path(sys.argv[1]).write_text(written + "\n", "utf-8")
+        Path(sys.argv[1]).write_text(text + "\n", "utf-8")
 
 
 def _measure(server: Server, bodies: list[list[bytes]], slow: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder, server(Path(folder)) as (process, port), ExitStack() as stack:
-        _post(port, bodies[0][:1])  # what is loaded with the first request is not the load's
+        _post(port, bodies[0][:1])  # before the measurement: loads what the first request needs
         idle = _memory(process, "VmRSS")
         for _ in range(slow):
             stack.enter_context(_slow(port))
-        threads = [threading.Thread(target=_post, args=(port, its)) for its in bodies]
+        threads = [threading.Thread(target=_post, args=(port, batches)) for batches in bodies]
         start = time.perf_counter()
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        taken = time.perf_counter() - start
+        time_s = time.perf_counter() - start
         return {
-            "rows_a_second": round(CLIENTS * BATCHES * ROWS / taken),
+            "rows_a_second": round(CLIENTS * BATCHES * ROWS / time_s),
             "idle_mib": idle,
             "peak_mib": _memory(process, "VmHWM"),
         }
@@ -76,14 +76,14 @@ def _post(port: int, bodies: list[bytes]) -> None:
     with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=60)) as client:
         for body in bodies:
             client.request("POST", "/v1/logs", body, headers)
-            answer = client.getresponse()
-            said = json.loads(answer.read())
-            if answer.status != 200 or said.get("partialSuccess"):
-                raise SystemExit(f"Error: {answer.status} {said}. The benchmark counts nothing but success.")
+            response = client.getresponse()
+            content = json.loads(response.read())
+            if response.status != 200 or content.get("partialSuccess"):
+                raise SystemExit(f"Error: {response.status} {content}. The benchmark counts nothing but success.")
 
 
 def _slow(port: int) -> socket.socket:
-    """A client in the middle of a body; whether the server reads it is the server's choice."""
+    """A client that has sent a part of a body, which the server may read or not."""
     client = socket.create_connection(("127.0.0.1", port), timeout=10)
     client.settimeout(0)
     head = "POST /v1/logs HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 4000000\r\n\r\n"
@@ -114,9 +114,9 @@ def _rotel(folder: Path) -> Iterator[tuple[int, int]]:
     import rotel.agent
 
     ports = _free_ports(2)
-    here = ("--otlp-http-endpoint", f"127.0.0.1:{ports[0]}", "--otlp-grpc-endpoint", f"127.0.0.1:{ports[1]}")
+    endpoints = ("--otlp-http-endpoint", f"127.0.0.1:{ports[0]}", "--otlp-grpc-endpoint", f"127.0.0.1:{ports[1]}")
     more = ("--exporter", "blackhole", "--pid-file", str(folder / "pid"), "--log-file", str(folder / "log"))
-    command = [str(Path(rotel.agent.__file__).with_name("rotel-agent")), "start", *here, *more]
+    command = [str(Path(rotel.agent.__file__).with_name("rotel-agent")), "start", *endpoints, *more]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as child:
         while child.poll() is None and not _listens(ports[0]):
             time.sleep(0.01)
@@ -126,9 +126,9 @@ def _rotel(folder: Path) -> Iterator[tuple[int, int]]:
 
 def _free_ports(number: int) -> list[int]:
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(number)]
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
+    ports = [listener.getsockname()[1] for listener in sockets]
+    for listener in sockets:
+        listener.close()
     return ports
 
 
@@ -138,8 +138,8 @@ def _listens(port: int) -> bool:
 
 
 def _memory(process: int, name: str) -> float:
-    found = re.search(rf"{name}:\s+(\d+) kB", Path(f"/proc/{process}/status").read_text())
-    return round(int(found[1]) / 1024, 1) if found else 0.0
+    match = re.search(rf"{name}:\s+(\d+) kB", Path(f"/proc/{process}/status").read_text())
+    return round(int(match[1]) / 1024, 1) if match else 0.0
 
 
 def _body() -> bytes:

@@ -1,8 +1,8 @@
-"""A million installations, a sample of them simulated with the client's own scheduling: the load, and after an outage.
+"""Simulates the load of a million installations, with a sample and the client's own scheduling, also after an outage.
 
     python benchmarks/fleet.py [FILE]     # a minute; prints one JSON document; docs/fleet.md shows it
 
-Installations do not wait for one another, so a sample stands for all. What is assumed stands in capitals below.
+Installations are independent, so a sample represents all. The constants below are the assumptions.
 """
 
 import gzip
@@ -25,14 +25,14 @@ from deepchecks_telemetry.uploader.wire.otlp import render
 FLEET, SAMPLE = 1_000_000, 30_000
 START = 20_000 * DAY_S + 4 * DAY_S  # a Monday, 00:00 UTC
 DAYS, OUTAGE = 18, (8, 10)  # two days in the second week, Tuesday and Wednesday
-BUCKET_S = 600  # some 200 of the sample's requests: narrower, and the peak is chance
+BUCKET_S = 600  # some 200 requests of the sample; in shorter intervals the peak would be random
 PEOPLE, IMPORTS_OF_A_PERSON, IMPORTS_OF_A_SERVICE = 0.7, 5, 24  # a working day of eight hours; a day around the clock
 ZONES_H = (-8, -5, -5, 0, 1, 1, 1, 2, 5, 8, 9)
 ROWS_OF_AN_ACTIVE_DAY = 3
 
 
 class World(NamedTuple):
-    """How installations differ from each other: by their id's moment of the day, and by the back-off's draw."""
+    """Whether installations differ in the time of day of their id, and in the random part of the back-off."""
 
     phase: bool
     jitter: bool
@@ -45,19 +45,19 @@ WORLDS = {
     "neither": World(phase=False, jitter=False),
 }
 Moments = Iterator[float]
-ALWAYS = -1.0  # for an installation that imports at any moment: it tries as soon as it is due
+ALWAYS = -1.0  # an installation that imports continuously, and tries as soon as it is due
 
 
 def main() -> None:
-    """Simulate every world for those who import as people do, and for those who are always there."""
+    """Simulate every world with imports like those of people and services, and with continuous imports."""
     figures: dict[str, Any] = {"installations": FLEET, "sample": SAMPLE, "bucket_s": BUCKET_S}
     figures["as people and services import"] = {name: _simulate(world, _imports) for name, world in WORLDS.items()}
     figures["all at once as they are due"] = {name: _simulate(world, _always) for name, world in WORLDS.items()}
     figures["a_year"] = _year(figures["as people and services import"]["phase and jitter (the client)"])
-    written = json.dumps(figures, indent=2)
-    print(written)
+    text = json.dumps(figures, indent=2)
+    print(text)
     if sys.argv[1:]:
-        Path(sys.argv[1]).write_text(written + "\n", "utf-8")
+        Path(sys.argv[1]).write_text(text + "\n", "utf-8")
 
 
 def _simulate(world: World, moments: Callable[[random.Random], Moments]) -> dict[str, Any]:
@@ -67,26 +67,28 @@ def _simulate(world: World, moments: Callable[[random.Random], Moments]) -> dict
     for _ in range(SAMPLE):
         installation = str(uuid.UUID(int=chance.getrandbits(128), version=4))
         draw = chance.random if world.jitter else lambda: 1.0
-        for moment, answered in _tries(installation if world.phase else str(uuid.UUID(int=0)), moments(chance), draw):
-            (arrived if answered else refused)[int(moment - START) // BUCKET_S] += 1
+        for moment, accepted in _attempts(
+            installation if world.phase else str(uuid.UUID(int=0)), moments(chance), draw
+        ):
+            (arrived if accepted else refused)[int(moment - START) // BUCKET_S] += 1
     return _shape(arrived, refused)
 
 
-def _tries(installation: str, moments: Moments, draw: Callable[[], float]) -> Iterator[tuple[float, bool]]:
-    """The client's own decisions: at an import it tries if it is due, and then it knows when it is due next."""
-    due, failures = first_due(START - 2 * DAY_S, installation), 0  # it was there two days before
+def _attempts(installation: str, moments: Moments, draw: Callable[[], float]) -> Iterator[tuple[float, bool]]:
+    """The time and success of each attempt, as the client schedules them: at an import, if an upload is due."""
+    due, failures = first_due(START - 2 * DAY_S, installation), 0  # installed two days before
     for moment in moments:
         now = due if moment == ALWAYS else moment
         if now >= START + DAYS * DAY_S:
             return
         if now < due:
             continue
-        answered = not OUTAGE[0] * DAY_S <= now - START < OUTAGE[1] * DAY_S
-        yield now, answered
-        if answered and failures:
-            yield now, True  # the batch that had waited went first; what was recorded since is another
-        due = next_due(now, installation) if answered else retry_due(now, failures, draw=draw)
-        failures = 0 if answered else failures + 1
+        accepted = not OUTAGE[0] * DAY_S <= now - START < OUTAGE[1] * DAY_S
+        yield now, accepted
+        if accepted and failures:
+            yield now, True  # the sealed batch was sent first; the events since then are another batch
+        due = next_due(now, installation) if accepted else retry_due(now, failures, draw=draw)
+        failures = 0 if accepted else failures + 1
 
 
 def _always(_: random.Random) -> Moments:
@@ -94,7 +96,7 @@ def _always(_: random.Random) -> Moments:
 
 
 def _imports(chance: random.Random) -> Moments:
-    """When this installation imports deepchecks."""
+    """The times at which an installation imports deepchecks."""
     if chance.random() >= PEOPLE:
         moment = float(START)
         while True:
@@ -107,7 +109,7 @@ def _imports(chance: random.Random) -> Moments:
 
 
 def _shape(arrived: Counter[int], refused: Counter[int]) -> dict[str, Any]:
-    """Requests that were answered: a usual week's mean and peak, and the peak after the outage, as ratios."""
+    """The accepted requests: mean and peak of a usual week, and the peak after the outage, as ratios."""
     a_day = DAY_S // BUCKET_S
     usual = [arrived[bucket] for bucket in range(a_day, 8 * a_day)]
     after = [arrived[bucket] for bucket in range(OUTAGE[1] * a_day, (OUTAGE[1] + 3) * a_day)]
@@ -124,7 +126,7 @@ def _shape(arrived: Counter[int], refused: Counter[int]) -> dict[str, Any]:
 
 
 def _year(usual: dict[str, Any]) -> dict[str, Any]:
-    """What comes in a year: requests as simulated, rows and bytes as measured on a request of ours."""
+    """The load of a year: simulated requests, with the rows and bytes of a real request."""
     body = _request()
     requests_a_year = usual["requests_a_day"] * 365
     return {
@@ -139,9 +141,9 @@ def _year(usual: dict[str, Any]) -> dict[str, Any]:
 
 
 def _request() -> bytes:
-    place = Environment("0.19.1", "linux", "debian", "12", "cpython", "3.11", "script")
+    environment = Environment("0.19.1", "linux", "debian", "12", "cpython", "3.11", "script")
     events = ("package-import", "run-check", "run-suite")
-    return render(str(uuid.uuid4()), [Row(str(uuid.uuid4()), 20_000, event, place, 35) for event in events])
+    return render(str(uuid.uuid4()), [Row(str(uuid.uuid4()), 20_000, event, environment, 35) for event in events])
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Where a run took place, told without a name of the machine or of its user."""
+"""Describes the machine of a run, without the names of the machine and the user."""
 
 import os
 import platform
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def describe() -> dict[str, str | int]:
-    """The processor, the kernel, the versions and the day."""
+    """The processor, the kernel, the versions and the date."""
     return {
         "processor": _processor(),
         "cores": len(os.sched_getaffinity(0)),

@@ -1,4 +1,4 @@
-"""All measures of all peers, as one document; what could not be measured is there with the reason."""
+"""Runs all measures of all peers into one document, with the reason for each value that is missing."""
 
 import importlib
 import json
@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from benchmarks import facts, machine, timing
-from benchmarks.budgets import weigh
+from benchmarks.budgets import evaluate
 from benchmarks.environments import HERE
 from benchmarks.peers import Adapter
 from benchmarks.processes import Peer
@@ -26,7 +26,7 @@ def load(name: str) -> Adapter:
 
 
 def measure(installed: Installed, *, quick: bool, isolated: bool, ours: bool) -> dict[str, Any]:
-    """The figures of one run; with `ours`, what ours alone costs as well."""
+    """The figures of one run; with `ours`, also those of this package only."""
     started = time.monotonic()
     peers = _measure_peers(installed, timing.QUICK if quick else timing.FULL, isolated=isolated)
     figures = {
@@ -38,48 +38,48 @@ def measure(installed: Installed, *, quick: bool, isolated: bool, ours: bool) ->
         "ours": _measure_ours(installed) if ours else None,
         "took_s": round(time.monotonic() - started),
     }
-    return figures | {"budgets": [budget._asdict() for budget in weigh(figures)]}
+    return figures | {"budgets": [budget._asdict() for budget in evaluate(figures)]}
 
 
 def _measure_peers(installed: Installed, effort: timing.Effort, *, isolated: bool) -> dict[str, dict[str, Any]]:
-    found = {name: {key: value for key, value in said.items() if key != "python"} for name, said in installed.items()}
+    figures = {name: {key: value for key, value in peer.items() if key != "python"} for name, peer in installed.items()}
     adapters = {name: load(name) for name in installed}
     for name, adapter in adapters.items():
-        found[name] |= {"name": adapter.NAME, "sends": adapter.SENDS}
+        figures[name] |= {"name": adapter.NAME, "sends": adapter.SENDS}
     peers = [
-        Peer(name, adapters[name], said["python"], isolated) for name, said in installed.items() if "python" in said
+        Peer(name, adapters[name], peer["python"], isolated) for name, peer in installed.items() if "python" in peer
     ]
     for measure, act in MEASURES.items():
-        _say(measure)
-        for name, figures in act([peer for peer in peers if measure in peer.adapter.MEASURES], effort).items():
-            found[name][measure] = figures
-    return found
+        _log(measure)
+        for name, values in act([peer for peer in peers if measure in peer.adapter.MEASURES], effort).items():
+            figures[name][measure] = values
+    return figures
 
 
 def _measure_record(installed: Installed) -> dict[str, Any] | None:
-    """The ratios to a bare INSERT, in one process where both take turns: sharper than between processes."""
+    """The ratios to a bare INSERT, measured alternately in one process, which is more precise than in two."""
     python = installed.get("ours", {}).get("python")
     if python is None:
         return None
-    _say("record.py")
+    _log("record.py")
     command = [python, HERE / "record.py"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=RECORD_S, check=False)
     return {"error": done.stderr.splitlines()[-1]} if done.returncode else dict(json.loads(done.stdout))
 
 
 def _measure_ours(installed: Installed) -> dict[str, Any] | None:
-    """What has no peer; with deepchecks beside it where that is installed."""
+    """The figures of this package only, in the environment with deepchecks if there is one."""
     python = installed.get("deepchecks", {}).get("python") or installed.get("ours", {}).get("python")
     if python is None:
         return None
-    _say("ours")
+    _log("ours")
     from benchmarks.ours import measure
 
     try:
         return dict(measure(python, quick=False))
-    except Exception as error:  # noqa: BLE001 - what took half an hour before is not thrown away for it
+    except Exception as error:  # noqa: BLE001 - the figures of half an hour must not be lost
         return {"error": f"{type(error).__name__}: {error}"}
 
 
-def _say(what: str) -> None:
-    print(f"{time.strftime('%H:%M:%S')} {what}", file=sys.stderr, flush=True)
+def _log(step: str) -> None:
+    print(f"{time.strftime('%H:%M:%S')} {step}", file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""Starting, timing and ending a process of a peer: a home of its own, 30 seconds at most, and nothing left running."""
+"""Starts, times and ends processes of a peer: each has its own home and at most 30 seconds; none is left running."""
 
 import json
 import os
@@ -20,7 +20,7 @@ CHILD = Path(__file__).with_name("child.py")
 
 
 class Peer(NamedTuple):
-    """A peer that is installed."""
+    """An installed peer."""
 
     name: str
     adapter: Adapter
@@ -28,8 +28,8 @@ class Peer(NamedTuple):
     isolated: bool
 
 
-class Ran(NamedTuple):
-    """What became of a process."""
+class Result(NamedTuple):
+    """The result of a process."""
 
     wall_s: float
     cpu_s: float
@@ -43,42 +43,44 @@ class Failed(Exception):
     """A peer's process ended with an error."""
 
 
-class Ground(NamedTuple):
-    """A folder for a peer's home, and one for what we write beside it."""
+class Workspace(NamedTuple):
+    """A directory for a peer's home, and one for files of the benchmark."""
 
     home: Path
-    beside: Path
+    files: Path
 
 
 @contextmanager
-def ground() -> Iterator[Ground]:
-    """A new place; at its end every process that was started there, directly or not, is ended."""
+def new_workspace() -> Iterator[Workspace]:
+    """A new workspace; at its end, all processes that were started in it, also indirectly, are killed."""
     with tempfile.TemporaryDirectory(prefix="benchmark-", ignore_cleanup_errors=True) as folder:
-        found = Ground(Path(folder, "home"), Path(folder, "beside"))
-        for each in found:
-            each.mkdir()
+        workspace = Workspace(Path(folder, "home"), Path(folder, "files"))
+        for directory in workspace:
+            directory.mkdir()
         try:
-            yield found
+            yield workspace
         finally:
-            end_all(found)
+            end_all(workspace)
 
 
 class Process:
-    """A peer's process, from its start on; `wait` answers what became of it."""
+    """A running process of a peer; `wait` returns its result."""
 
-    def __init__(self, peer: Peer, act: str, url: str, on: Ground, *numbers: float, held: bool = False) -> None:
+    def __init__(
+        self, peer: Peer, act: str, url: str, workspace: Workspace, *numbers: float, held: bool = False
+    ) -> None:
         self.over = False
-        self._report = Path(tempfile.mkstemp(dir=on.beside)[1])
+        self._report = Path(tempfile.mkstemp(dir=workspace.files)[1])
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed by wait()
-        command = [peer.python, "-I", *map(str, (CHILD, act, peer.name, url, on.home, self._report, *numbers))]
-        environ = _environ(peer, act, url, on.home)
+        command = [peer.python, "-I", *map(str, (CHILD, act, peer.name, url, workspace.home, self._report, *numbers))]
+        environ = _environ(peer, act, url, workspace.home)
         stdin = subprocess.PIPE if held else subprocess.DEVNULL
-        self._home = str(on.home)
+        self._home = str(workspace.home)
         self._start = perf_counter()
         self._child = subprocess.Popen(
             command,
             env=environ,
-            cwd=on.home,
+            cwd=workspace.home,
             stdin=stdin,
             stdout=self._errors,
             stderr=self._errors,
@@ -88,7 +90,7 @@ class Process:
         self._timer.start()
 
     def is_ready(self) -> bool:
-        """Whether it waits for `release`, or has ended."""
+        """Whether the process waits for `release`, or has ended."""
         ended = os.waitid(os.P_PID, self._child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
         return Path(f"{self._report}.ready").exists() or ended is not None
 
@@ -96,17 +98,17 @@ class Process:
         if self._child.stdin is not None:
             self._child.stdin.close()
 
-    def wait(self) -> Ran:
+    def wait(self) -> Result:
         _, status, usage = os.wait4(self._child.pid, 0)
         wall = perf_counter() - self._start
         self._timer.cancel()
         self._child.returncode = code = os.waitstatus_to_exitcode(status)
         self._errors.seek(0)
         with self._errors as errors:
-            said = errors.read().decode("utf-8", "replace").strip().replace(self._home, "~")
-        written = self._report.read_text("utf-8")
+            output = errors.read().decode("utf-8", "replace").strip().replace(self._home, "~")
+        report = self._report.read_text("utf-8")
         cpu = usage.ru_utime + usage.ru_stime
-        return Ran(wall, cpu, code, self.over, json.loads(written) if written else {}, said)
+        return Result(wall, cpu, code, self.over, json.loads(report) if report else {}, output)
 
     def _give_up(self) -> None:
         self.over = True
@@ -114,37 +116,37 @@ class Process:
             os.killpg(self._child.pid, signal.SIGKILL)
 
 
-def run(peer: Peer, act: str, url: str, on: Ground, *numbers: float) -> Ran:
-    """One process from start to end; raises `Failed` where it ended with an error of its own."""
-    ran = Process(peer, act, url, on, *numbers).wait()
-    if ran.code > 0:
-        raise Failed(f"{act}: {reason(ran)}")
-    return ran
+def run(peer: Peer, act: str, url: str, workspace: Workspace, *numbers: float) -> Result:
+    """Run one process; raises `Failed` if it ended with an error."""
+    result = Process(peer, act, url, workspace, *numbers).wait()
+    if result.code > 0:
+        raise Failed(f"{act}: {reason(result)}")
+    return result
 
 
-def reason(ran: Ran) -> str:
-    """Why a process ended as it did."""
-    return "over 30 s" if ran.over else (ran.error.splitlines() or [f"exit code {ran.code}"])[-1]
+def reason(result: Result) -> str:
+    """Why a process failed."""
+    return "over 30 s" if result.over else (result.error.splitlines() or [f"exit code {result.code}"])[-1]
 
 
-def end_all(on: Ground) -> None:
-    """End what still runs of a place."""
-    for process in _running(on):
+def end_all(workspace: Workspace) -> None:
+    """Kill the running processes of a workspace."""
+    for process in _running(workspace):
         with suppress(ProcessLookupError):
             os.kill(process, signal.SIGKILL)
 
 
-def settle(on: Ground) -> None:
-    """Wait until nothing runs of a place: a peer's own process may outlive its host for a while."""
+def settle(workspace: Workspace) -> None:
+    """Wait until no process of a workspace runs: a peer's own process may run longer than its host."""
     end = monotonic() + SETTLE_S
-    while list(_running(on)) and monotonic() < end:
+    while list(_running(workspace)) and monotonic() < end:
         sleep(0.05)
-    end_all(on)
+    end_all(workspace)
 
 
-def _running(on: Ground) -> Iterator[int]:
-    """The processes of a place, known by the HOME that it was given."""
-    mark = f"HOME={on.home}\0".encode()
+def _running(workspace: Workspace) -> Iterator[int]:
+    """The processes of a workspace, recognised by their HOME."""
+    mark = f"HOME={workspace.home}\0".encode()
     for folder in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             if mark in (folder / "environ").read_bytes():

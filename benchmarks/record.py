@@ -1,8 +1,8 @@
-"""What a record costs, as ratios in one run: beside a bare INSERT by hand, in four processes, at a process's start.
+"""Measures the cost of a record in one run: compared with a bare INSERT, in four processes, at the start of a process.
 
     python benchmarks/record.py            # a minute; prints one JSON document
 
-Nothing of it is a test: absolute times are the machine's, only the ratios travel.
+This is not a test: absolute times depend on the machine, only the ratios can be compared.
 """
 
 import json
@@ -39,7 +39,7 @@ def main() -> None:
 
 
 SHARES = {"p50": 0.5, "p99": 0.99, "p99.9": 0.999, "max": 1.0}
-# What deepchecks 0.19.1 has loaded by the time that it is imported, as far as ours needs it.
+# The modules that deepchecks 0.19.1 has imported, as far as this package needs them.
 LOADED = (
     "import sqlite3, pathlib, typing, dataclasses, inspect, json, subprocess, importlib.metadata, ipaddress, random"
 )
@@ -60,7 +60,7 @@ def _interleave(folder: Path) -> tuple[list[float], list[float]]:
 
 
 def _by_hand(path: Path) -> sqlite3.Connection:
-    """The same settings, and nothing else."""
+    """A database with the same settings, and nothing else."""
     connection = sqlite3.connect(path, isolation_level=None, timeout=0)
     connection.executescript(
         "PRAGMA page_size = 512; PRAGMA journal_mode = WAL; "
@@ -82,7 +82,7 @@ def _time(call: Callable[[], object], calls: int = CALLS) -> list[float]:
 
 def _four() -> list[float]:
     with multiprocessing.get_context("spawn").Pool(4) as pool:
-        return [each for times in pool.map(_paced, range(4)) for each in times]
+        return [time_s for times in pool.map(_paced, range(4)) for time_s in times]
 
 
 def _paced(_: int) -> list[float]:
@@ -105,7 +105,7 @@ def _first(before: str) -> float:
         "assert record('run-check')\nb = resource.getrusage(0)\n"
         "print(b.ru_utime - a.ru_utime + b.ru_stime - a.ru_stime)"
     )
-    # An installed package has its bytecode; the first run makes it where it is missing.
+    # The first run writes the bytecode, which an installed package has.
     environ = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     command = [sys.executable, "-c", code]
     runs = [subprocess.run(command, env=environ, capture_output=True, text=True, check=True) for _ in range(16)]

@@ -1,4 +1,4 @@
-"""The tables of docs/performance.md as Markdown, and where ours is not the best, from the figures only."""
+"""The tables of docs/performance.md as Markdown, and where others are better, generated from the figures."""
 
 import json
 from collections.abc import Iterable
@@ -28,28 +28,28 @@ ANSWERS = {"kept": "yes", "sent": "sent", "lost": "**no**"}
 
 def read() -> Figures:
     """The figures of the last full run."""
-    found: Figures = json.loads(FIGURES.read_text("utf-8"))
-    return found
+    figures: Figures = json.loads(FIGURES.read_text("utf-8"))
+    return figures
 
 
 def changes() -> str:
-    """What was tried, each measured when it was: before and after, and what became of it."""
+    """Changes that were tried, with the measurements before and after, and the decision."""
     tried = json.loads(FIGURES.with_name("changes.json").read_text("utf-8"))
     heads = {"what": "change", "measure": "measured", "before": "before", "after": "after", "fate": ""}
-    return table(heads.values(), [tuple(each[key] for key in heads) for each in tried])
+    return table(heads.values(), [tuple(change[key] for key in heads) for change in tried])
 
 
 def machine(figures: Figures) -> str:
-    """Where and when."""
-    said = figures["machine"]
+    """The machine and the date."""
+    about = figures["machine"]
     minutes = round(figures["took_s"] / 60)
-    made_of = f"{said['processor']}, {said['cores']} cores, {said['system']}"
-    runs = f"Python {said['python']}, SQLite {said['sqlite']}, {said['date']}"
+    made_of = f"{about['processor']}, {about['cores']} cores, {about['system']}"
+    runs = f"Python {about['python']}, SQLite {about['sqlite']}, {about['date']}"
     return f"{made_of}; {runs}; a run of {minutes} minutes, held to loopback by {figures['isolation']}."
 
 
 def versions(figures: Figures) -> str:
-    """Each peer, its version, and how many packages come with it; or why it is not in the tables."""
+    """The version of each peer and the number of its packages, or why it was not measured."""
     rows = [
         (name(peer), peer.get("version") or "–", peer.get("distributions") or "–", peer.get("error", ""))
         for key, peer in figures["peers"].items()
@@ -65,8 +65,8 @@ def record(figures: Figures) -> str:
         (
             name(peer),
             *(_shares(peer["record"].get(load, {})) for load in LOADS),
-            f"{sum(each.get('calls', 0) for each in peer['record'].values()):,}",
-            f"{sum(each.get('failed', 0) for each in peer['record'].values()):,}",
+            f"{sum(times.get('calls', 0) for times in peer['record'].values()):,}",
+            f"{sum(times.get('failed', 0) for times in peer['record'].values()):,}",
         )
         for peer in _sorted(figures, "record/alone/p50_us/median")
     ]
@@ -131,44 +131,44 @@ def facts(figures: Figures) -> str:
 
 
 def budgets(figures: Figures) -> str:
-    """What we are held to."""
+    """The budgets and whether they are kept."""
     words = {True: "yes", False: "**no**", None: "not measured"}
     rows = [
         (
-            each["name"],
-            f"at {'least' if each['least'] else 'most'} {each['limit']:,}",
-            "–" if each["found"] is None else f"{each['found']:,}",
-            words[each["kept"]],
+            budget["name"],
+            f"at {'least' if budget['least'] else 'most'} {budget['limit']:,}",
+            "–" if budget["found"] is None else f"{budget['found']:,}",
+            words[budget["kept"]],
         )
-        for each in figures["budgets"]
+        for budget in figures["budgets"]
     ]
     return table(("budget", "limit", "found", "kept"), rows)
 
 
-def beaten(figures: Figures) -> str:
-    """Where others are better, as plainly as where we are."""
-    lines = [_beaten(figures["peers"], what, path) for what, path in COMPARED.items()]
+def better_peers(figures: Figures) -> str:
+    """The measures in which other peers are better."""
+    lines = [_better_peers(figures["peers"], what, path) for what, path in COMPARED.items()]
     return "\n".join(line for line in lines if line) or "Nowhere in this run."
 
 
-def _beaten(peers: dict[str, Peer], what: str, path: str) -> str:
-    """A line, where less is better and another has less; `ours_due` is ours as well."""
+def _better_peers(peers: dict[str, Peer], what: str, path: str) -> str:
+    """A line with the peers that have a lower value; `ours_due` is this package too."""
     ours = _find(peers["ours"], path)
-    found = [(_find(peer, path), peer["name"]) for key, peer in peers.items() if not key.startswith("ours")]
-    better = sorted((value, name) for value, name in found if None not in (value, ours) and value < ours)
+    values = [(_find(peer, path), peer["name"]) for key, peer in peers.items() if not key.startswith("ours")]
+    better = sorted((value, name) for value, name in values if None not in (value, ours) and value < ours)
     listed = ", ".join(f"{name} {figure(value)}" for value, name in better)
     return f"- {what}: **ours {figure(ours)}**; {listed}." if better else ""
 
 
 def figure(value: float) -> str:
-    """Three digits, and never an exponent."""
+    """Three digits, without an exponent."""
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def name(peer: Peer) -> str:
-    """Ours in bold."""
-    said = str(peer["name"])
-    return f"**{said}**" if said.startswith("ours") else said
+    """The name of a peer, in bold for this package."""
+    text = str(peer["name"])
+    return f"**{text}**" if text.startswith("ours") else text
 
 
 def table(heads: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
@@ -179,15 +179,15 @@ def table(heads: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
 
 
 def _sorted(figures: Figures, path: str) -> list[Peer]:
-    """Those that have it, the best first."""
+    """The peers with this figure, the best first."""
     having = [peer for peer in figures["peers"].values() if _find(peer, path) is not None]
     return sorted(having, key=lambda peer: float(_find(peer, path)))
 
 
-def _find(found: Any, path: str) -> Any:
+def _find(value: Any, path: str) -> Any:
     for step in path.split("/"):
-        found = found.get(step) if isinstance(found, dict) else None
-    return found
+        value = value.get(step) if isinstance(value, dict) else None
+    return value
 
 
 def _shares(load: dict[str, Any]) -> str:
@@ -196,33 +196,33 @@ def _shares(load: dict[str, Any]) -> str:
     return " / ".join(figure(load[f"{share}_us"]["median"]) for share in ("p50", "p99", "p999"))
 
 
-def _middle(said: dict[str, Any], key: str) -> str:
-    """The median and, small, the quartiles."""
-    if key not in said:
-        return _error(said)
-    low, median, high = (figure(said[key][name]) for name in ("low", "median", "high"))
+def _middle(value: dict[str, Any], key: str) -> str:
+    """The median and, in small print, the quartiles."""
+    if key not in value:
+        return _error(value)
+    low, median, high = (figure(value[key][name]) for name in ("low", "median", "high"))
     return f"{median} <sub>{low}–{high}</sub>"
 
 
-def _whole(said: dict[str, Any]) -> str:
-    return "over 30 s" if said.get("over_30_s") else _middle(said, "wall_ms")
+def _whole(value: dict[str, Any]) -> str:
+    return "over 30 s" if value.get("over_30_s") else _middle(value, "wall_ms")
 
 
-def _error(said: dict[str, Any]) -> str:
-    *before, last = str(said.get("error", "–")).split(": ")
-    return before[-1] if before and "/" in last else last  # a path says nothing to a reader
+def _error(value: dict[str, Any]) -> str:
+    *before, last = str(value.get("error", "–")).split(": ")
+    return before[-1] if before and "/" in last else last  # without a path
 
 
-def _fact(said: Any) -> str:
-    if isinstance(said, dict):
-        return _error(said)
-    return f"{said:,}" if isinstance(said, int) else ANSWERS.get(said, str(said))
+def _fact(value: Any) -> str:
+    if isinstance(value, dict):
+        return _error(value)
+    return f"{value:,}" if isinstance(value, int) else ANSWERS.get(value, str(value))
 
 
-def _opted_out(said: Any) -> str:
-    if not isinstance(said, dict) or "files" not in said:
-        return _fact(said)
-    files = f"{said['files']} file" + ("s" if said["files"] > 1 else "")
-    kept = f", **{said['events_kept']} event** in them" if said["events_kept"] else ", no event in them"
-    sent = f"; **{said['events_sent']} sent** after it" if said["events_sent"] else ""
-    return (files + kept if said["files"] else "nothing") + sent
+def _opted_out(value: Any) -> str:
+    if not isinstance(value, dict) or "files" not in value:
+        return _fact(value)
+    files = f"{value['files']} file" + ("s" if value["files"] > 1 else "")
+    kept = f", **{value['events_kept']} event** in them" if value["events_kept"] else ", no event in them"
+    sent = f"; **{value['events_sent']} sent** after it" if value["events_sent"] else ""
+    return (files + kept if value["files"] else "nothing") + sent

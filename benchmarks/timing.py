@@ -1,4 +1,4 @@
-"""How long: the first record, one of many, a whole process; the peers take turns, so a busy minute is everybody's."""
+"""Measures the first record, one of many, and a whole process; alternately, so that a busy minute affects all peers."""
 
 import statistics
 import subprocess
@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any, NamedTuple
 
 from benchmarks.endpoints import STATES, answering, endpoint
-from benchmarks.processes import Failed, Ground, Peer, Process, Ran, end_all, ground, reason, run
+from benchmarks.processes import Failed, Peer, Process, Result, Workspace, end_all, new_workspace, reason, run
 
 PACE_S = 1 / 500  # four processes at 500 records a second each
 TOGETHER = 4
@@ -19,7 +19,7 @@ LOAD = """
 import os, sys
 block = bytes(4 * 2**20)
 with open(sys.argv[1], "wb", buffering=0) as file:
-    for turn in range(20_000):  # ended from outside; never larger than 64 MB
+    for turn in range(20_000):  # killed by the parent; the file never exceeds 64 MB
         if turn % 16 == 0:
             file.seek(0)
         file.write(block)
@@ -28,7 +28,7 @@ with open(sys.argv[1], "wb", buffering=0) as file:
 
 
 class Effort(NamedTuple):
-    """How much of everything; and which facts are tested."""
+    """The numbers of rounds and calls, and the facts that are tested."""
 
     rounds: int
     slow_rounds: int
@@ -43,81 +43,90 @@ class Effort(NamedTuple):
 ALL_FACTS = ("arrives", "killed", "offline", "together", "opted_out")
 FULL = Effort(7, 2, 5, 2_000, 1.5, 3, 1_000, ALL_FACTS)
 QUICK = Effort(3, 1, 3, 500, 0.5, 1, 250, ("killed", "together"))
-Found = dict[str, dict[str, Any]]  # by peer
+Figures = dict[str, dict[str, Any]]  # by peer
 
 
-class Taken(NamedTuple):
-    """One value for each round, and the error that ended it."""
+class Rounds(NamedTuple):
+    """One value for each round, and the error that ended the rounds."""
 
     values: list[Any]
     errors: list[str]
 
 
-def measure_first(peers: list[Peer], effort: Effort) -> Found:
-    """Import and first record, to a store that is there already."""
+def measure_first(peers: list[Peer], effort: Effort) -> Figures:
+    """Import and first record, with an existing store."""
 
-    def once(peer: Peer, on: Ground) -> Ran:
-        with answering(peer.adapter.answer) as there:
-            return run(peer, "first", there.url, on)
+    def once(peer: Peer, workspace: Workspace) -> Result:
+        with answering(peer.adapter.answer) as server:
+            return run(peer, "first", server.url, workspace)
 
-    return {name: _told(taken, _first) for name, taken in _take_turns(peers, effort.rounds + 1, once).items()}
+    return {
+        name: _summarize(measured, _first)
+        for name, measured in _run_alternately(peers, effort.rounds + 1, once).items()
+    }
 
 
-def measure_whole(peers: list[Peer], effort: Effort) -> Found:
+def measure_whole(peers: list[Peer], effort: Effort) -> Figures:
     """A whole process, for each state of the endpoint."""
-    found: Found = {peer.name: {} for peer in peers}
+    figures: Figures = {peer.name: {} for peer in peers}
     for state in STATES:
 
-        def once(peer: Peer, on: Ground, state: str = state) -> Ran:
-            peer.adapter.prepare(str(on.home))
-            with endpoint(state, peer.adapter.answer) as there:
-                return run(peer, "whole", there.url, on)
+        def once(peer: Peer, workspace: Workspace, state: str = state) -> Result:
+            peer.adapter.prepare(str(workspace.home))
+            with endpoint(state, peer.adapter.answer) as server:
+                return run(peer, "whole", server.url, workspace)
 
-        for name, taken in _take_turns(peers, effort.rounds + 1, once, slow_rounds=effort.slow_rounds).items():
-            found[name][state] = _told(taken, _whole)
-    return found
+        for name, measured in _run_alternately(peers, effort.rounds + 1, once, slow_rounds=effort.slow_rounds).items():
+            figures[name][state] = _summarize(measured, _whole)
+    return figures
 
 
-def measure_record(peers: list[Peer], effort: Effort) -> Found:
-    """One record among many: alone and four at once, on a quiet disk and beside one that writes."""
-    found: Found = {peer.name: {} for peer in peers}
+def measure_record(peers: list[Peer], effort: Effort) -> Figures:
+    """One of many records: in one process and in four, with an idle and with a busy disk."""
+    figures: Figures = {peer.name: {} for peer in peers}
     for loaded in (False, True):
         for number, rounds, name in ((1, effort.record_rounds, "alone"), (TOGETHER, effort.together_rounds, "four")):
 
-            def once(peer: Peer, _: Ground, number: int = number, *, loaded: bool = loaded) -> dict[str, float]:
+            def once(peer: Peer, _: Workspace, number: int = number, *, loaded: bool = loaded) -> dict[str, float]:
                 return _calls(peer, number, effort, loaded=loaded)
 
-            for peer, taken in _take_turns(peers, rounds, once).items():
-                found[peer][f"{name}_loaded" if loaded else name] = _told(taken, _merge)
-    return found
+            for peer, measured in _run_alternately(peers, rounds, once).items():
+                figures[peer][f"{name}_loaded" if loaded else name] = _summarize(measured, _merge)
+    return figures
 
 
-def _take_turns(
-    peers: list[Peer], rounds: int, once: Callable[[Peer, Ground], Any], slow_rounds: int | None = None
-) -> dict[str, Taken]:
-    """Each peer once, and again, each on its own ground; one that fails is left out from then on."""
-    taken = {peer.name: Taken([], []) for peer in peers}
+def _run_alternately(
+    peers: list[Peer], rounds: int, once: Callable[[Peer, Workspace], Any], slow_rounds: int | None = None
+) -> dict[str, Rounds]:
+    """Run all peers in each round, each in its own workspace; one that fails is omitted from then on."""
+    measured = {peer.name: Rounds([], []) for peer in peers}
     with ExitStack() as stack:
-        grounds = {peer.name: stack.enter_context(ground()) for peer in peers}
+        workspaces = {peer.name: stack.enter_context(new_workspace()) for peer in peers}
         for turn in range(rounds):
-            # Another one begins each time: what a peer leaves to the disk is paid for by whoever comes next.
+            # Each round begins with another peer, because pending writes of a peer slow the next one down.
             for peer in peers[turn % len(peers) :] + peers[: turn % len(peers)]:
-                values, errors = taken[peer.name]
+                values, errors = measured[peer.name]
                 if errors or (slow_rounds is not None and _is_enough(values, slow_rounds)):
                     continue
                 try:
-                    values.append(once(peer, grounds[peer.name]))
+                    values.append(once(peer, workspaces[peer.name]))
                 except Failed as error:
                     errors.append(str(error))
-                end_all(grounds[peer.name])
-    return taken
+                end_all(workspaces[peer.name])
+    return measured
 
 
 def _calls(peer: Peer, number: int, effort: Effort, *, loaded: bool) -> dict[str, float]:
     count, pace_s = (effort.calls, 0.0) if number == 1 else (effort.together_calls, PACE_S)
     limit_s = effort.limit_s + count * pace_s
-    with ground() as on, answering(peer.adapter.answer) as there, _load(on) if loaded else nullcontext():
-        children = [Process(peer, "calls", there.url, on, count, limit_s, pace_s, held=True) for _ in range(number)]
+    with (
+        new_workspace() as workspace,
+        answering(peer.adapter.answer) as server,
+        _load(workspace) if loaded else nullcontext(),
+    ):
+        children = [
+            Process(peer, "calls", server.url, workspace, count, limit_s, pace_s, held=True) for _ in range(number)
+        ]
         while not all(child.is_ready() for child in children):
             time.sleep(0.01)
         for child in children:
@@ -125,19 +134,19 @@ def _calls(peer: Peer, number: int, effort: Effort, *, loaded: bool) -> dict[str
         return _shape([child.wait() for child in children])
 
 
-def _shape(ran: list[Ran]) -> dict[str, float]:
-    for each in ran:
-        if not each.report:
-            raise Failed(reason(each))
-    times = sorted(taken for each in ran for taken in each.report["times_s"])
+def _shape(results: list[Result]) -> dict[str, float]:
+    for result in results:
+        if not result.report:
+            raise Failed(reason(result))
+    times = sorted(time_s for result in results for time_s in result.report["times_s"])
     shares = {f"{name}_us": at(times, share) * 1e6 for name, share in SHARES.items()}
-    return {**shares, "calls": len(times), "failed": sum(each.report["failed"] for each in ran)}
+    return {**shares, "calls": len(times), "failed": sum(result.report["failed"] for result in results)}
 
 
 @contextmanager
-def _load(on: Ground) -> Iterator[None]:
-    """Somebody else who writes 4 MB at a time and waits for the disk each time."""
-    command = [sys.executable, "-I", "-c", LOAD, str(on.beside / "load")]
+def _load(workspace: Workspace) -> Iterator[None]:
+    """Another process that writes 4 MB at a time and waits for the disk each time."""
+    command = [sys.executable, "-I", "-c", LOAD, str(workspace.files / "load")]
     with subprocess.Popen(command, stdin=subprocess.DEVNULL) as writer:
         try:
             yield
@@ -145,16 +154,16 @@ def _load(on: Ground) -> Iterator[None]:
             writer.kill()
 
 
-def _told(taken: Taken, tell: Callable[[list[Any]], dict[str, Any]]) -> dict[str, Any]:
-    return {"error": taken.errors[0]} if taken.errors else tell(taken.values)
+def _summarize(rounds: Rounds, summarize: Callable[[list[Any]], dict[str, Any]]) -> dict[str, Any]:
+    return {"error": rounds.errors[0]} if rounds.errors else summarize(rounds.values)
 
 
-def _is_enough(ran: list[Ran], slow_rounds: int) -> bool:
-    return len(ran) >= slow_rounds and statistics.median(each.wall_s for each in ran) > SLOW_S
+def _is_enough(results: list[Result], slow_rounds: int) -> bool:
+    return len(results) >= slow_rounds and statistics.median(result.wall_s for result in results) > SLOW_S
 
 
-def _first(ran: list[Ran]) -> dict[str, Any]:
-    reports = [each.report for each in _warm(ran) if each.report]
+def _first(results: list[Result]) -> dict[str, Any]:
+    reports = [result.report for result in _warm(results) if result.report]
     if not reports:
         return {"error": "over 30 s"}
     return {
@@ -164,23 +173,23 @@ def _first(ran: list[Ran]) -> dict[str, Any]:
     }
 
 
-def _whole(ran: list[Ran]) -> dict[str, Any]:
-    ran = _warm(ran)
+def _whole(results: list[Result]) -> dict[str, Any]:
+    results = _warm(results)
     return {
-        "wall_ms": spread([each.wall_s * 1e3 for each in ran]),
-        "cpu_ms": spread([each.cpu_s * 1e3 for each in ran]),
-        "rounds": len(ran),
-        "over_30_s": any(each.over for each in ran),
+        "wall_ms": spread([result.wall_s * 1e3 for result in results]),
+        "cpu_ms": spread([result.cpu_s * 1e3 for result in results]),
+        "rounds": len(results),
+        "over_30_s": any(result.over for result in results),
     }
 
 
-def _warm(ran: list[Ran]) -> list[Ran]:
-    """Without the first, which made the store; where it is the only one, it took seconds anyway."""
-    return ran[1:] or ran
+def _warm(results: list[Result]) -> list[Result]:
+    """Without the first one, which created the store, unless it is the only one (which took seconds anyway)."""
+    return results[1:] or results
 
 
 def _merge(shapes: list[dict[str, float]]) -> dict[str, Any]:
-    """Of each round's shape: the medians and quartiles, and how many calls stand behind them."""
+    """The medians and quartiles of the rounds, and the number of calls."""
     merged: dict[str, Any] = {f"{name}_us": spread([shape[f"{name}_us"] for shape in shapes]) for name in SHARES}
     return merged | {key: int(sum(shape[key] for shape in shapes)) for key in ("calls", "failed")}
 
@@ -192,7 +201,7 @@ def spread(values: list[float]) -> dict[str, float]:
 
 
 def at(ordered: list[float], share: float) -> float:
-    """The value below which this share lies."""
+    """The value below which this share of the values lies."""
     return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
 
 
@@ -200,5 +209,5 @@ def _round(value: float) -> float:
     return float(f"{value:.4g}")
 
 
-Measure = Callable[[list[Peer], Effort], Found]
+Measure = Callable[[list[Peer], Effort], Figures]
 MEASURES: dict[str, Measure] = {"first": measure_first, "record": measure_record, "whole": measure_whole}

@@ -1,10 +1,13 @@
-"""What ours alone costs, for a program, the disk and a maintainer; every figure from a process of its own.
+"""Measures this package only; every figure comes from a separate process.
 
-calls          system calls of a record, one by one     instructions   what it executes, in user space
-growth         folding, sealing, sending, by number     sizes          bytes on disk, by number and kind
-start          import, a whole process, the commands    budgets        what of it we are held to
-
-host starts the measured processes, inside runs in them.
+calls          system calls of a record
+instructions   instructions of a record in user space
+start          import, a whole process, the commands
+growth         folding, sealing and sending by the number of events
+sizes          bytes on the disk by the number and kinds of events
+budgets        limits of these figures
+host           starts the measured processes
+inside         runs in the measured processes
 """
 
 import tempfile
@@ -16,8 +19,8 @@ from benchmarks.ours.host import Host
 
 
 def measure(python: str, *, quick: bool) -> dict[str, object]:
-    """All figures of an interpreter that has the package installed; `not_measured` says why one is missing."""
-    # An uploader that was just started may still write while the folder is cleared.
+    """All figures of an interpreter with the package; `not_measured` is the reason for a missing one."""
+    # A just started uploader may still write while the directory is removed.
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         host = Host(python, Path(folder))
         figures: dict[str, object] = {

@@ -10,5 +10,5 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m benchmarks.ours", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a minute instead of many")
     parser.add_argument("python", nargs="?", default=sys.executable, help="an interpreter that has the package")
-    asked = parser.parse_args()
-    print(json.dumps(measure(asked.python, quick=asked.quick), indent=2))
+    options = parser.parse_args()
+    print(json.dumps(measure(options.python, quick=options.quick), indent=2))

@@ -1,10 +1,10 @@
-"""The budgets that ours alone is held to, judged by figures and nothing else."""
+"""The budgets of this package only, evaluated from the figures."""
 
 from typing import Any, NamedTuple
 
 
 class Budget(NamedTuple):
-    """A limit, and where the figure stands that must not pass it (or, `least`, must reach it)."""
+    """An upper limit, or with `least` a lower limit, and the path of the figure."""
 
     name: str
     path: str
@@ -38,7 +38,7 @@ BUDGETS = (
 
 
 def judge(figures: dict[str, Any]) -> list[dict[str, Any]]:
-    """Each budget with its limit, what was found (None: not measured here), and whether it was kept."""
+    """Each budget with its limit, the figure (None if not measured), and whether the limit is kept."""
     return [_judge(budget, _find(figures, budget.path)) for budget in BUDGETS]
 
 

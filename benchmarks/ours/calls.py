@@ -1,4 +1,4 @@
-"""What a record asks of the system, call by call: one strace, with a mark before every record."""
+"""Counts the system calls of a record: one strace, with a mark before every record."""
 
 import re
 import shutil
@@ -8,7 +8,7 @@ from typing import Any
 
 from benchmarks.ours.host import BY_HAND, Host
 
-# A call that nothing else makes, so that the trace tells where one record ends and the next begins.
+# A call that nothing else makes, so that the trace shows where each record begins.
 MARK = """
 import os, sys
 def mark(name): os.access("/mark/" + name, os.F_OK)
@@ -37,11 +37,11 @@ Phases = list[tuple[str, Counter[str]]]
 
 
 def count(host: Host, *, quick: bool) -> dict[str, Any]:
-    """Calls by name: of a steady record, of the first to an existing spool, of the exit, and of the same by hand."""
+    """Calls by name: of a usual record, of the first one in an existing spool, of the exit, and of the same by hand."""
     if shutil.which("strace") is None:
         return {"not_measured": "strace is not installed"}
     records = 1000 if quick else 2000
-    host.run(MARK + OURS, 0)  # the spool is there, the bytecode too
+    host.run(MARK + OURS, 0)  # creates the spool and the bytecode
     ours = trace(host, MARK + OURS, records)
     by_hand = trace(host, MARK + BY_HAND + HAND, host.spool, records)
     nothing = trace(host, MARK + 'mark("exit")')
@@ -60,14 +60,14 @@ def count(host: Host, *, quick: bool) -> dict[str, Any]:
 
 
 def trace(host: Host, code: str, *arguments: object) -> Phases:
-    """What code with marks in it called."""
+    """The system calls of code with marks."""
     written = host.home / "trace"
     host.run(code, *arguments, before=["strace", "-f", "-o", str(written)])
     return split(written.read_text("utf-8", "replace").splitlines())
 
 
 def split(lines: Iterable[str]) -> Phases:
-    """The calls between two marks, by name; what comes before the first mark is Python's own start."""
+    """The calls between two marks by name; calls before the first mark belong to Python's start."""
     phases: Phases = []
     for line in lines:
         called, marked = CALL.match(line), MARKED.search(line)
@@ -79,7 +79,7 @@ def split(lines: Iterable[str]) -> Phases:
 
 
 def usual(phases: Phases) -> dict[str, Any]:
-    """What most records do: those that look at the choice, every 10 ms, or fold, every thousandth, do more."""
+    """The calls of most records; those that check the choice (every 10 ms) or fold (every thousandth) make more."""
     records = [calls for name, calls in phases if name == "record"]
     ((calls, alike),) = Counter(tuple(sorted(calls.items())) for calls in records).most_common(1)
     return {
@@ -100,7 +100,7 @@ def _phase(phases: Phases, name: str) -> Counter[str]:
 
 
 def _syncs(phases: Phases) -> dict[str, int]:
-    """Calls that wait for the disk: what costs a short program most."""
+    """Calls that wait for the disk, which are the main cost of a short program."""
     return {
         name: sum(_phase(phases, name)[call] for call in SYNCING) for name in ("opening", "first", "record", "exit")
     }

@@ -1,4 +1,4 @@
-"""How folding, sealing and sending grow, from a thousand events to a million, of few kinds and of very many."""
+"""Measures how folding, sealing and sending grow from a thousand events to a million, with few and many kinds."""
 
 import math
 from collections.abc import Sequence
@@ -11,14 +11,14 @@ FEW_KINDS = 7
 MANY_KINDS = 5 * 365 * 7 * 20  # five years of days, seven events, twenty environments
 EVENTS, QUICK_EVENTS = (1_000, 10_000, 100_000, 1_000_000), (1_000, 10_000, 100_000)
 HOST_EVENTS, QUICK_HOST_EVENTS = (10_000, 100_000, 1_000_000), (10_000, 50_000)
-# Slopes are of CPU time: a busy machine makes the rest.
+# Slopes are of CPU time, because elapsed time depends on other programs.
 SECONDS, CPU = ("fold_s", "seal_a_batch_s", "flush_s"), ("fold_cpu_s", "seal_a_batch_cpu_s", "flush_cpu_s")
 
-Found = Sequence[dict[str, float]]
+Runs = Sequence[dict[str, float]]
 
 
 def measure(host: Host, *, quick: bool) -> dict[str, Any]:
-    """Seconds and slopes by step, with few and with many kinds; and folding as the host does it, by the thousand."""
+    """Seconds and slopes of run step, with few and many kinds; and folding as in the host, by the thousand."""
     events = QUICK_EVENTS if quick else EVENTS
     forms = {"few_kinds": FEW_KINDS, "many_kinds": QUICK_EVENTS[1] if quick else MANY_KINDS}
     with answering(lambda *_: b"{}") as endpoint:
@@ -34,32 +34,32 @@ def measure(host: Host, *, quick: bool) -> dict[str, Any]:
 
 def _grow(host: Host, events: Sequence[int], kinds: int, url: str) -> dict[str, Any]:
     endpoint = {"DEEPCHECKS_TELEMETRY_ENDPOINT": url}
-    found = [host.elsewhere(str(count)).inside("grow", count, min(count, kinds), **endpoint) for count in events]
-    batches = [each["batches"] for each in found]
+    runs = [host.elsewhere(str(count)).inside("grow", count, min(count, kinds), **endpoint) for count in events]
+    batches = [run["batches"] for run in runs]
     return {
         "events": list(events),
         "kinds": [min(count, kinds) for count in events],
         "batches": batches,
-        **{step: [round(each[step], 4) for each in found] for step in (*SECONDS, *CPU)},
-        "folded_events_per_s": [round(count / each["fold_s"]) for count, each in zip(events, found, strict=True)],
-        "slope": {step: slope(events, [each[step] for each in found]) for step in CPU} | _by_batches(batches, found),
+        **{step: [round(run[step], 4) for run in runs] for step in (*SECONDS, *CPU)},
+        "folded_events_per_s": [round(count / run["fold_s"]) for count, run in zip(events, runs, strict=True)],
+        "slope": {step: slope(events, [run[step] for run in runs]) for step in CPU} | _by_batches(batches, runs),
     }
 
 
-def _by_batches(batches: Sequence[int], found: Found) -> dict[str, float]:
-    """Sending is by the batch of a thousand kinds, so that is what it must be linear in."""
+def _by_batches(batches: Sequence[int], runs: Runs) -> dict[str, float]:
+    """Sending must be linear in the number of batches, which have a thousand kinds run."""
     if batches[0] == batches[-1]:
         return {}
-    return {"flush_cpu_s_by_batches": slope(batches, [each["flush_cpu_s"] for each in found])}
+    return {"flush_cpu_s_by_batches": slope(batches, [run["flush_cpu_s"] for run in runs])}
 
 
 def _by_the_thousand(host: Host, events: Sequence[int], kinds: int) -> dict[str, Any]:
-    took = [host.elsewhere(str(count)).inside("in_thousands", count, kinds) for count in events]
+    runs = [host.elsewhere(str(count)).inside("in_thousands", count, kinds) for count in events]
     return {
         "events": list(events),
-        **{step: [round(each[step], 4) for each in took] for step in (SECONDS[0], CPU[0])},
-        "folded_events_per_s": [round(count / each["fold_s"]) for count, each in zip(events, took, strict=True)],
-        "slope": {CPU[0]: slope(events, [each[CPU[0]] for each in took])},
+        **{step: [round(run[step], 4) for run in runs] for step in (SECONDS[0], CPU[0])},
+        "folded_events_per_s": [round(count / run["fold_s"]) for count, run in zip(events, runs, strict=True)],
+        "slope": {CPU[0]: slope(events, [run[CPU[0]] for run in runs])},
     }
 
 

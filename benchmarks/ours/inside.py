@@ -1,7 +1,7 @@
-"""Runs in the measured interpreter: fills a spool as programs would, and tells what folding, sealing and sending took.
+"""Runs in the measured interpreter: fills a spool as programs would, and times folding, sealing and sending.
 
-The rows come from `record()` where that is quick enough, else from one statement; those are held against a recorded
-one, and what was delivered in the end against what was put in, so that no figure stands for less than was asked for.
+The rows come from `record()` if that is fast enough, otherwise from one statement. They are checked against a recorded
+row, and the delivered events against the inserted ones, so that each figure is for the requested number.
 """
 
 import json
@@ -25,7 +25,7 @@ from deepchecks_telemetry.spool.stats import read_accounts
 
 HOME = find_home()
 FIRST_DAY, ENVIRONMENTS = 20_454, 20
-THOUSAND = 1000  # the host folds as often
+THOUSAND = 1000  # the host folds at every thousandth event
 FILL = """
 WITH RECURSIVE one(n) AS (SELECT :first UNION ALL SELECT n + 1 FROM one WHERE n + 1 < :past)
 INSERT INTO events (day, event, environment)
@@ -34,14 +34,14 @@ SELECT :day + n % :kinds / 140, 1 + n % :kinds % 7, 1 + n % :kinds / 7 % 20 FROM
 
 
 def grow(events: int, kinds: int) -> dict[str, float]:
-    """Fold, seal and send that many events of so many different kinds; all of them must arrive."""
+    """Fold, seal and send a number of events of different kinds; all must arrive."""
     _prepare()
-    with hold(HOME.lock, 5):  # whoever holds it keeps the host from folding
+    with hold(HOME.lock, 5):  # prevents the host from folding
         for number in range(events - 1 if events <= THOUSAND and kinds == len(EVENTS) else 0):
             assert record(EVENTS[number % kinds].name)
         with opened(HOME, locked=True) as connection:
-            (there,) = connection.execute("SELECT count(*) FROM events WHERE event > 0").fetchone()
-            _fill(connection, 0, events - there, kinds)
+            (existing,) = connection.execute("SELECT count(*) FROM events WHERE event > 0").fetchone()
+            _fill(connection, 0, events - existing, kinds)
             checkpoint(connection)
             took = _time("fold", lambda: _fold(connection))
             checkpoint(connection)
@@ -59,13 +59,13 @@ def _send(events: int) -> dict[str, float]:
     sealed = _time("seal_a_batch", lambda: seal(HOME, render))
     sent: list[object] = []
     flushed = _time("flush", lambda: sent.extend(flush(HOME, endpoint)))
-    books = read_accounts(HOME)
-    assert (books.delivered, books.pending, books.balance) == (events, 0, 0), books
+    accounts = read_accounts(HOME)
+    assert (accounts.delivered, accounts.pending, accounts.balance) == (events, 0, 0), accounts
     return {**sealed, **flushed, "batches": len(sent)}
 
 
 def raw(events: int) -> dict[str, int]:
-    """The bytes after that many records that nobody folds: all of ours, and the database alone once the WAL is cut."""
+    """The bytes of unfolded records: of all files, and of the database after the WAL is truncated."""
     _prepare()
     with hold(HOME.lock, 5):
         with opened(HOME, locked=True) as connection:
@@ -73,26 +73,26 @@ def raw(events: int) -> dict[str, int]:
         start = _size("")
         for _ in range(events - 1):
             assert record("run-check")
-        found = {"database_and_wal": _size("") + _size("-wal") - start}
+        sizes = {"database_and_wal": _size("") + _size("-wal") - start}
         with opened(HOME, locked=True) as connection:
             assert checkpoint(connection)
-        return {**found, "database": _size("") - start}
+        return {**sizes, "database": _size("") - start}
 
 
 def folded(events: int, kinds: int) -> dict[str, int]:
-    """The bytes after that many events, folded every thousand as in a host."""
+    """The bytes after a number of events, folded at every thousandth as in a host."""
     _prepare()
     with opened(HOME) as connection:
         for first in range(0, events, THOUSAND):
             _fill(connection, first, min(events, first + THOUSAND), kinds)
             assert compact(HOME, connection)
-        (found,) = connection.execute("SELECT count(*) FROM folded").fetchone()
-        assert found in {min(events, kinds), min(events, kinds) + 1}, found
-    return {"bytes": _size("") + _size("-wal"), "kinds": found}
+        (rows,) = connection.execute("SELECT count(*) FROM folded").fetchone()
+        assert rows in {min(events, kinds), min(events, kinds) + 1}, rows
+    return {"bytes": _size("") + _size("-wal"), "kinds": rows}
 
 
 def in_thousands(events: int, kinds: int) -> dict[str, float]:
-    """The time of folding that many events as a host does: a thousand at a time, with lock and checkpoint."""
+    """The time of folding as a host does: a thousand events at a time, with lock and checkpoint."""
     _prepare()
     took: Counter[str] = Counter()
     with opened(HOME) as connection:
@@ -104,7 +104,7 @@ def in_thousands(events: int, kinds: int) -> dict[str, float]:
 
 
 def late(events: int) -> dict[str, int]:
-    """The bytes where folding was put off until that many events, and what of them is free for reuse afterwards."""
+    """The bytes if folding was delayed until a number of events, and how many are free for reuse afterwards."""
     _prepare()
     with opened(HOME) as connection:
         _fill(connection, 0, events, len(EVENTS))
@@ -117,7 +117,7 @@ def late(events: int) -> dict[str, int]:
 
 
 def _prepare() -> None:
-    """One real record makes the spool and is what the others are held against; the environments are real ones."""
+    """Create the spool with one real record, against which the others are checked, and insert environments."""
     assert record("run-check")
     places = [("1.0.0", "linux", "ubuntu", "24.04", "cpython", f"3.{minor}", "script") for minor in range(ENVIRONMENTS)]
     with opened(HOME) as connection:

@@ -1,7 +1,7 @@
-"""How many instructions a record takes, in user space: the difference of two runs, so that Python's start falls out.
+"""Counts the instructions of a record in user space, as the difference of two runs, which cancels Python's start.
 
-callgrind runs a program some fifty times slower, so every tenth record looks at the choice, where in life one in a
-thousand does: its figure is a few per cent too high.
+callgrind runs a program some fifty times slower, so every tenth record checks the choice instead of one in a thousand:
+its figure is a few per cent too high.
 """
 
 import re
@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from benchmarks.ours.host import BY_HAND, RECORD, Host
 
-FEW, MANY = 100, 900  # records; none of them folds, which every thousandth does
+FEW, MANY = 100, 900  # records; fewer than a thousand, at which the host folds
 OURS = """
 import sys
 from deepchecks_telemetry.spool import record
@@ -27,7 +27,7 @@ CODES = {"ours": OURS, "by hand": BY_HAND + HAND}
 
 
 class Counting(NamedTuple):
-    """A program that counts, and what the figure looks like in the file that it writes."""
+    """A program that counts instructions, and the pattern of the figure in its output file."""
 
     name: str
     before: tuple[str, ...]
@@ -46,11 +46,11 @@ COUNTINGS = (
 
 def count(host: Host) -> dict[str, Any]:
     """Instructions of one record, of a bare INSERT by hand, and their ratio."""
-    counting = next((each for each in COUNTINGS if _works(host, each)), None)
+    counting = next((counting for counting in COUNTINGS if _works(host, counting)), None)
     if counting is None:
         return {"not_measured": "neither perf nor valgrind can count here"}
     with ThreadPoolExecutor() as pool:  # load does not change a count
-        record, by_hand = pool.map(lambda way: _each(host.elsewhere(way[0]), counting, way[1]), CODES.items())
+        record, by_hand = pool.map(lambda item: _per_record(host.elsewhere(item[0]), counting, item[1]), CODES.items())
     return {
         "counted_by": counting.name,
         "record": record,
@@ -60,25 +60,25 @@ def count(host: Host) -> dict[str, Any]:
 
 
 def _works(host: Host, counting: Counting) -> bool:
-    """Whether it is here, and allowed: a virtual machine often has no counters for perf."""
+    """Whether the program is installed and allowed; virtual machines often have no counters for perf."""
     if shutil.which(counting.before[0]) is None:
         return False
     subprocess.run([*counting.before, "true"], cwd=host.home, capture_output=True, timeout=60, check=False)
     return _read(host, counting) is not None
 
 
-def _each(host: Host, counting: Counting, code: str) -> int:
+def _per_record(host: Host, counting: Counting, code: str) -> int:
     few, many = (_count(host.elsewhere(str(records)), counting, code, records) for records in (FEW, MANY))
     return round((many - few) / (MANY - FEW))
 
 
 def _count(host: Host, counting: Counting, code: str, records: int) -> int:
-    host.run(RECORD)  # the spool is there
+    host.run(RECORD)  # creates the spool
     host.run(code, host.spool, records, before=counting.before, PYTHONHASHSEED="0")
     return _read(host, counting) or 0
 
 
 def _read(host: Host, counting: Counting) -> int | None:
-    written = host.home / "counted"
-    found = re.search(counting.figure, written.read_text("utf-8"), re.MULTILINE) if written.exists() else None
-    return int(found[1]) if found else None
+    output = host.home / "counted"
+    match = re.search(counting.figure, output.read_text("utf-8"), re.MULTILINE) if output.exists() else None
+    return int(match[1]) if match else None

@@ -1,4 +1,4 @@
-"""How many bytes an event takes on disk: while it is raw, and after it was folded, when only its kind counts."""
+"""Measures the bytes of an event on the disk: raw, and folded, when only its kind counts."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from benchmarks.ours.growth import FEW_KINDS, MANY_KINDS
 from benchmarks.ours.host import Host
 
 RAW = (100, 300, 900)  # below the thousand at which the host folds
-PUT_OFF = (2_000, 4_000)  # raw events that nobody folds, because another process holds the lock
+PUT_OFF = (2_000, 4_000)  # raw events that are not folded, because another process holds the lock
 LATE = (10_000, 100_000, 1_000_000)
 EVENTS = (10_000, 100_000, 1_000_000)
 KINDS = (FEW_KINDS, 1_000, 10_000, 100_000, MANY_KINDS)
@@ -27,23 +27,21 @@ def measure(host: Host, *, quick: bool) -> dict[str, Any]:
 
 
 def _raw(host: Host, counts: tuple[int, ...]) -> dict[str, Any]:
-    """Growth since the first record. The WAL holds whole pages, one or two a record, until it is cut."""
-    found = {count: host.elsewhere(f"raw-{count}").inside("raw", count) for count in counts}
+    """Growth since the first record. The WAL has one or two whole pages for run record until it is truncated."""
+    runs = {count: host.elsewhere(f"raw-{count}").inside("raw", count) for count in counts}
     return {
         "events": list(counts),
-        "database_bytes_per_event": [round(each["database"] / count, 1) for count, each in found.items()],
-        "database_and_wal_bytes_per_event": [
-            round(each["database_and_wal"] / count, 1) for count, each in found.items()
-        ],
-        "database_and_wal_bytes": [each["database_and_wal"] for each in found.values()],
+        "database_bytes_per_event": [round(run["database"] / count, 1) for count, run in runs.items()],
+        "database_and_wal_bytes_per_event": [round(run["database_and_wal"] / count, 1) for count, run in runs.items()],
+        "database_and_wal_bytes": [run["database_and_wal"] for run in runs.values()],
     }
 
 
 def _by_kinds(host: Host, kinds: tuple[int, ...]) -> dict[str, Any]:
-    found = [host.elsewhere(f"kinds-{count}").inside("folded", max(count, 1_000), count) for count in kinds]
-    few, many = found[0], found[-1]
+    runs = [host.elsewhere(f"kinds-{count}").inside("folded", max(count, 1_000), count) for count in kinds]
+    few, many = runs[0], runs[-1]
     return {
         "kinds": list(kinds),
-        "bytes": [each["bytes"] for each in found],
+        "bytes": [run["bytes"] for run in runs],
         "bytes_per_kind": round((many["bytes"] - few["bytes"]) / (many["kinds"] - few["kinds"]), 1),
     }

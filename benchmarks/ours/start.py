@@ -1,4 +1,4 @@
-"""What a program pays at its start and end: import, the first record, a whole short process, in every network state."""
+"""Measures import, first record, a whole short process in each state of the network, and commands."""
 
 import json
 import sqlite3
@@ -9,9 +9,9 @@ from functools import partial
 from typing import Any
 
 from benchmarks.endpoints import answering, refusing, silent
-from benchmarks.ours.host import BARE, BY_HAND, RECORD, Cost, Host, at_least, in_turn, medians
+from benchmarks.ours.host import BARE, BY_HAND, RECORD, Cost, Host, at_least, measure_alternately, medians
 
-SETTLE_S = 0.6  # the uploader's own start, at the lowest priority, must not fall into the next measurement
+SETTLE_S = 0.6  # the start of the uploader, at the lowest priority, must not be part of the next measurement
 FIRST = """
 import sys, time
 modules, start = len(sys.modules), time.process_time()
@@ -22,7 +22,7 @@ assert stored
 import json
 print(json.dumps({"cpu_ms": 1e3 * took, "modules": modules, **globals().get("before", {})}))
 """
-# Its own call is switched off while it is imported, and ours with it, so the switch is taken back before the record.
+# The switch for deepchecks' own request also turns this package off, so it is removed again before the record.
 LOADED = """
 import os, time, warnings
 warnings.simplefilter("ignore")
@@ -32,9 +32,8 @@ import deepchecks
 before = {"import_of_deepchecks_cpu_ms": 1e3 * (time.process_time() - start)}
 del os.environ["DISABLE_LATEST_VERSION_CHECK"]
 """
-TOLD = "print(f'{{\"cpu_ms\": {1e3 * took}}}')\n"
 HAS = "import importlib.util, json\nprint(json.dumps(importlib.util.find_spec('deepchecks') is not None))"
-# Where deepchecks is loaded, so is subprocess, in every state of the network and without one.
+# deepchecks imports subprocess too, so it is imported in all variants.
 SENDING = "import subprocess\n" + RECORD + "from deepchecks_telemetry.uploader import upload_if_due\nupload_if_due()\n"
 
 
@@ -50,14 +49,14 @@ def first_record(host: Host, *, quick: bool) -> dict[str, Any]:
 
 
 def _median(host: Host, code: str, rounds: int) -> dict[str, float]:
-    found = [host.ask(code) for _ in range(rounds + 1)][1:]
-    return {name: round(statistics.median(each[name] for each in found), 2) for name in found[0]}
+    runs = [host.ask(code) for _ in range(rounds + 1)][1:]
+    return {name: round(statistics.median(run[name] for run in runs), 2) for name in runs[0]}
 
 
 def process(host: Host, *, quick: bool) -> dict[str, Any]:
-    """A process that imports, records one event and exits, beside a bare SQLite process that does the same by hand."""
+    """A process that imports, records one event and exits, compared with one that does the same with sqlite3 only."""
     host.run(RECORD)
-    taken = in_turn(
+    runs = measure_alternately(
         {
             "python": lambda: host.cost(BARE),
             "by_hand": lambda: host.cost(BY_HAND, host.spool),
@@ -65,52 +64,54 @@ def process(host: Host, *, quick: bool) -> dict[str, Any]:
         },
         at_least(40, quick=quick),
     )
-    found = medians(taken)
-    return {**found, "ratio_to_by_hand": _ratio(found, "ours", "by_hand")}
+    costs = medians(runs)
+    return {**costs, "ratio_to_by_hand": _ratio(costs, "ours", "by_hand")}
 
 
 def networks(host: Host, *, quick: bool) -> dict[str, Any]:
-    """The same with an uploader that is due, in every state of the network, beside mode `local` that never sends."""
+    """The same with an upload that is due, in each state of the network, compared with mode `local`."""
     states = {"answers": answering(lambda *_: b"{}"), "refuses": refusing(), "silent": silent()}
     with ExitStack() as stack:
         opened = {name: stack.enter_context(endpoint) for name, endpoint in states.items()}
         due = {f"due_{name}": partial(_send, host, endpoint.url) for name, endpoint in opened.items()}
         not_due = partial(_send, host, opened["answers"].url, due=False)
-        found = medians(in_turn({"local": partial(_send, host, None), "not_due": not_due, **due}, 4 if quick else 20))
+        costs = medians(
+            measure_alternately({"local": partial(_send, host, None), "not_due": not_due, **due}, 4 if quick else 20)
+        )
         arrived = len(opened["answers"].requests)
     if not arrived:
         raise SystemExit("Error: no uploader was ever started, so its cost was not measured.")
-    return {**found, "arrived": arrived, "ratio_to_local": {name: _ratio(found, name, "local") for name in found}}
+    return {**costs, "arrived": arrived, "ratio_to_local": {name: _ratio(costs, name, "local") for name in costs}}
 
 
 def _send(host: Host, url: str | None, *, due: bool = True) -> Cost:
-    """One such process, in a home of its own for each endpoint."""
-    here = host.elsewhere(f"{url or 'local'}-{due}".replace("/", ""))
-    if not here.spool.exists():
-        here.run(RECORD)
-    with closing(sqlite3.connect(here.spool, isolation_level=None, timeout=5)) as connection:
+    """One such process; each endpoint has its own home."""
+    home_host = host.elsewhere(f"{url or 'local'}-{due}".replace("/", ""))
+    if not home_host.spool.exists():
+        home_host.run(RECORD)
+    with closing(sqlite3.connect(home_host.spool, isolation_level=None, timeout=5)) as connection:
         moment = 0 if due else int(time.time()) + 3600
         connection.execute("UPDATE spool SET next_upload = ?, retry_after = NULL", (moment,))
     variables = {"DEEPCHECKS_TELEMETRY_ENDPOINT": url} if url else {"DEEPCHECKS_TELEMETRY": "local"}
-    cost = here.cost(SENDING, **variables)
+    cost = home_host.cost(SENDING, **variables)
     time.sleep(SETTLE_S if due and url else 0.1)
     return cost
 
 
 def commands(host: Host, *, quick: bool) -> dict[str, Any]:
-    """Wall time of two commands over a bare Python's start."""
+    """The wall time of two commands beyond that of a bare Python."""
     run = "import sys\nsys.argv[1:] = {}\nfrom deepchecks_telemetry.cli import main\nmain()"
-    words = {"help": ["telemetry", "--help"], "status": ["telemetry", "status"]}
+    arguments = {"help": ["telemetry", "--help"], "status": ["telemetry", "status"]}
     host.run(RECORD)
-    ways = {name: partial(host.cost, run.format(json.dumps(said))) for name, said in words.items()}
-    found = medians(in_turn({"python": partial(host.cost, BARE), **ways}, at_least(20, quick=quick)))
-    over = {f"{name}_over_python_wall_ms": round(_over(found, name), 1) for name in words}
-    return {**found, **over}
+    variants = {name: partial(host.cost, run.format(json.dumps(words))) for name, words in arguments.items()}
+    costs = medians(measure_alternately({"python": partial(host.cost, BARE), **variants}, at_least(20, quick=quick)))
+    over = {f"{name}_over_python_wall_ms": round(_over(costs, name), 1) for name in arguments}
+    return {**costs, **over}
 
 
-def _over(found: dict[str, dict[str, float]], name: str) -> float:
-    return found[name]["wall_ms"] - found["python"]["wall_ms"]
+def _over(costs: dict[str, dict[str, float]], name: str) -> float:
+    return costs[name]["wall_ms"] - costs["python"]["wall_ms"]
 
 
-def _ratio(found: dict[str, dict[str, float]], one: str, other: str) -> dict[str, float]:
-    return {measure: round(found[one][measure] / found[other][measure], 2) for measure in ("wall_ms", "cpu_ms")}
+def _ratio(costs: dict[str, dict[str, float]], one: str, other: str) -> dict[str, float]:
+    return {measure: round(costs[one][measure] / costs[other][measure], 2) for measure in ("wall_ms", "cpu_ms")}

@@ -1,64 +1,64 @@
-"""One adapter for each peer: how it is set up, how it records an event, what its documentation says to do at the end.
+"""One adapter for each peer: its setup, how it records an event, and what its documentation says to do at the end.
 
-An adapter is loaded in two places: in a process of the peer's environment, whose start is measured, and in the
-measuring process, which has no peer. So an adapter imports nothing at its top, and its peer in `setup`.
+An adapter is imported in a process of the peer's environment, whose start is measured, and in the measuring process,
+which does not have the peer. So it imports its peer in `setup`, and nothing at the top.
 """
 
-# ruff: noqa: ARG002 - a peer that has no use for an argument leaves it
+# ruff: noqa: ARG002 - not every peer needs every argument
 
-NAMED = rb"benchmark-[a-z]+-\d{4}e"  # each event of a test has a name of its own
+NAMED = rb"benchmark-[a-z]+-\d{4}e"  # each event of a test has a unique name
 
 
 class Adapter:
-    """What all have in common; a peer's own module overrides what differs."""
+    """The defaults of all peers; the module of a peer overrides what differs."""
 
     NAME = ""  # in the tables
     DISTRIBUTION = ""  # whose version the tables name
     OPT_OUT = ""  # the variable by which a person opts out: NAME=value
     OUTSIDE = ""  # what it writes into its own environment, as a pattern of paths
     MEASURES: tuple[str, ...] = ("first", "record", "whole", "left", "facts")
-    SENDS = True  # else it only keeps
+    SENDS = True  # False: it only stores
 
     def environ(self, url: str, folder: str) -> dict[str, str]:
-        """Variables of its process."""
+        """The variables of its process."""
         return {}
 
     def setup(self, url: str, folder: str) -> None:
-        """Import the peer, point it at `url`, and let it keep under `folder` what it keeps."""
+        """Import the peer and configure it to send to `url` and to store below `folder`."""
         raise NotImplementedError
 
     def opt_out(self, url: str, folder: str) -> None:
-        """`setup` of one who has opted out, where that is no variable."""
+        """`setup` for a user who has opted out, if the peer has no variable for that."""
         self.setup(url, folder)
 
     def record(self, event: str) -> None:
-        """One event with this name."""
+        """Record one event with this name."""
         raise NotImplementedError
 
     def finish(self) -> None:
-        """What the documentation asks a program to do at its end, where its own `atexit` does not do it."""
+        """What the documentation says a program must do at its end, unless its own `atexit` does it."""
 
     def drain(self) -> None:
-        """What a program may do so that nothing of a long queue is lost at its end."""
+        """What a program may do at its end so that nothing of a long queue is lost."""
         self.finish()
 
     def resend(self) -> None:
-        """What a later process does so that what waits is sent."""
+        """What a later process does to send pending events."""
         self.finish()
 
     def stored(self, folder: str) -> int:
-        """How many events its store holds, asked by a new process; without a store none."""
+        """The number of events in its store, read in a new process; 0 without a store."""
         return 0
 
     def arrived(self, requests: list[bytes]) -> int:
-        """How many events the requests carried, each counted once."""
+        """The number of different events in the requests."""
         import re
 
         return len({name for request in requests for name in re.findall(NAMED, request)})
 
     def answer(self, path: str, url: str) -> bytes:
-        """What its server would answer."""
+        """The response of its server."""
         return b"{}"
 
     def prepare(self, folder: str) -> None:
-        """Before each whole process."""
+        """Called before each whole process."""

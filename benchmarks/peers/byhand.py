@@ -1,4 +1,4 @@
-"""A bare INSERT by hand, with the settings of ours and none of its promises: the floor. It keeps and does not send."""
+"""A bare INSERT by hand with the settings of this package, as the lower limit. It only stores."""
 
 # ruff: noqa: ARG002
 
@@ -20,13 +20,13 @@ class Peer(Adapter):
         import time
 
         self.connection = sqlite3.connect(f"{folder}/events.db", isolation_level=None)
-        patience = time.monotonic() + 5
+        end = time.monotonic() + 5
         while True:
             try:
                 self.connection.executescript(SETTINGS)
                 break
-            except sqlite3.OperationalError:  # another process turns WAL on: refused at once, whatever the timeout
-                if time.monotonic() > patience:
+            except sqlite3.OperationalError:  # while another process enables WAL, SQLite fails immediately
+                if time.monotonic() > end:
                     raise
                 time.sleep(0.001)
         self.execute = self.connection.cursor().execute

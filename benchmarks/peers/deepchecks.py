@@ -1,6 +1,6 @@
-"""deepchecks 0.19.1's own call: a request in the importing thread, with three seconds of patience, once an import.
+"""deepchecks 0.19.1's own request: in the importing thread, with a timeout of three seconds, at each import.
 
-Its module is loaded without the rest of the library, so what is measured is the telemetry and not deepchecks.
+Its module is imported without the rest of the library, so that only the telemetry is measured.
 """
 
 # ruff: noqa: ARG002
@@ -25,9 +25,9 @@ class Peer(Adapter):
         library.__path__ = [str(distribution("deepchecks").locate_file("deepchecks"))]
         library.__version__ = distribution("deepchecks").version  # type: ignore[attr-defined]
         sys.modules["deepchecks"] = library
-        where = url.removeprefix("http://")
-        # The server's name is written in its code: here every name is the endpoint, in the clear.
-        http.client.HTTPSConnection = lambda _, timeout: http.client.HTTPConnection(where, timeout=timeout)  # type: ignore[assignment,misc]
+        address = url.removeprefix("http://")
+        # Its code contains the name of the server, so every connection is redirected to the endpoint, without TLS.
+        http.client.HTTPSConnection = lambda _, timeout: http.client.HTTPConnection(address, timeout=timeout)  # type: ignore[assignment,misc]
 
     def record(self, event: str) -> None:
         from deepchecks.analytics.anonymous_telemetry import validate_latest_version

@@ -1,4 +1,4 @@
-"""diskcache: a queue in an SQLite file that processes share; it keeps and does not send."""
+"""diskcache: a queue in an SQLite file that processes share; it only stores."""
 
 # ruff: noqa: ARG002
 # mypy: disable-error-code="import-not-found,import-untyped"

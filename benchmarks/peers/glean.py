@@ -1,4 +1,4 @@
-"""Mozilla's Glean: events in a file of the application's; a process of its own sends them, now or next time."""
+"""Mozilla's Glean: events in a file of the application; a separate process sends them, now or at the next start."""
 
 # mypy: disable-error-code="import-not-found,import-untyped"
 
@@ -17,7 +17,7 @@ class Peer(Adapter):
         from glean.metrics.event import EventExtras
 
         class Extra(EventExtras):  # type: ignore[misc,unused-ignore]
-            """What Glean's parser would make of a metrics.yaml."""
+            """The class that Glean's parser would generate from a metrics.yaml."""
 
             def __init__(self, name: str) -> None:
                 self.name = name

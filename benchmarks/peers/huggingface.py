@@ -1,4 +1,4 @@
-"""huggingface_hub's: a queue in memory and a thread that sends it and ends with the process."""
+"""huggingface_hub: a queue in memory and a thread that sends it and ends with the process."""
 
 # ruff: noqa: ARG002
 # mypy: disable-error-code="import-not-found,import-untyped"

@@ -1,4 +1,4 @@
-"""Iterative's (DVC's): a process of its own for each event, which sends it."""
+"""Iterative (DVC): a separate process for each event, which sends it."""
 
 # ruff: noqa: ARG002
 # mypy: disable-error-code="import-not-found,import-untyped"

@@ -1,4 +1,4 @@
-"""MLflow's: it asks a server whether it may, then a queue in memory and a thread that sends it every ten seconds."""
+"""MLflow: it loads settings from a server; a queue in memory and a thread that sends it every ten seconds."""
 
 # ruff: noqa: ARG002
 # mypy: disable-error-code="import-not-found,import-untyped"
@@ -25,7 +25,7 @@ class Peer(Adapter):
             self.client.add_record(self.make(event_name=event, timestamp_ns=0, status=self.status, duration_ms=0))
 
     def answer(self, path: str, url: str) -> bytes:
-        """Its settings, where it asks for /3.17.2.json."""
+        """The settings, if it requests a path like /3.17.2.json."""
         if not path.endswith(".json"):
             return b"{}"
         version = path.removeprefix("/").removesuffix(".json")

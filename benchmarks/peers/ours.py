@@ -1,4 +1,4 @@
-"""Ours: an SQLite file that processes share; a process of its own sends it once a day."""
+"""This package: an SQLite file that processes share; a separate process sends it once a day."""
 
 # ruff: noqa: ARG002
 
@@ -23,10 +23,10 @@ class Peer(Adapter):
 
     def record(self, event: str) -> None:
         if not self.append("run-check"):
-            raise RuntimeError("not stored")  # so that it is counted with what others raise
+            raise RuntimeError("not stored")  # counted like the exceptions of other peers
 
     def finish(self) -> None:
-        """What an import of deepchecks does: it looks whether something is to be sent."""
+        """What an import of deepchecks does: it checks whether an upload is due."""
         from deepchecks_telemetry.uploader import upload_if_due
 
         upload_if_due()
@@ -38,8 +38,8 @@ class Peer(Adapter):
         from deepchecks_telemetry.spool.files.paths import find_home
         from deepchecks_telemetry.spool.stats import read_accounts
 
-        books = read_accounts(find_home())
-        return books.pending + books.sealed
+        accounts = read_accounts(find_home())
+        return accounts.pending + accounts.sealed
 
     def arrived(self, requests: list[bytes]) -> int:
         import re

@@ -1,4 +1,4 @@
-"""Ours, at the one import a day that starts the process which sends."""
+"""This package, at the one import a day that starts the uploader process."""
 
 from benchmarks.peers import ours
 
@@ -8,7 +8,7 @@ class Peer(ours.Peer):
     MEASURES = ("whole",)
 
     def prepare(self, folder: str) -> None:
-        """Make it due again."""
+        """Make the upload due again."""
         import os
         import sqlite3
 

@@ -1,4 +1,4 @@
-"""persist-queue: a queue in an SQLite file; it keeps and does not send."""
+"""persist-queue: a queue in an SQLite file; it only stores."""
 
 # ruff: noqa: ARG002
 # mypy: disable-error-code="import-not-found,import-untyped"

@@ -1,4 +1,4 @@
-"""Scarf: a request in the caller's own thread for each event, with three seconds of patience."""
+"""Scarf: a request in the caller's thread for each event, with a timeout of three seconds."""
 
 # ruff: noqa: ARG002
 # mypy: disable-error-code="import-not-found,import-untyped"
@@ -19,5 +19,5 @@ class Peer(Adapter):
     def record(self, event: str) -> None:
         try:
             self.logger.log_event({"event": event})
-        except Exception:  # noqa: BLE001 - it raises where nothing answers, and a host would have to bear that
+        except Exception:  # noqa: BLE001 - it raises without a response, which a host would have to handle
             pass

@@ -1,4 +1,4 @@
-"""Snowplow: ten events in memory, then a request in the caller's own thread; at the end the program flushes."""
+"""Snowplow: ten events in memory, then a request in the caller's thread; at the end the program flushes."""
 
 # ruff: noqa: ARG002
 # mypy: disable-error-code="import-not-found,import-untyped"

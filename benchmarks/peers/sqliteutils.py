@@ -1,4 +1,4 @@
-"""sqlite-utils by itself: a row in an SQLite file; it keeps and does not send."""
+"""sqlite-utils alone: a row in an SQLite file; it only stores."""
 
 # ruff: noqa: ARG002
 # mypy: disable-error-code="import-not-found,import-untyped"

@@ -1,4 +1,4 @@
-"""Weights & Biases, offline: a process of its own writes a log, which a person sends later with `wandb sync`."""
+"""Weights & Biases, offline: a separate process writes a log, which a person sends later with `wandb sync`."""
 
 # ruff: noqa: ARG002
 # mypy: disable-error-code="import-not-found,import-untyped"

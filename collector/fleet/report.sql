@@ -1,7 +1,7 @@
--- What `deepchecks telemetry collector report` tells, from the fleet's table; tests hold both to the same numbers.
--- FINAL reads each uid once, also before ClickHouse has merged the duplicates away. A uid's day never changes, so
--- partitions need not be compared: SET do_not_merge_across_partitions_select_final = 1 makes it cheaper.
--- What leaves the maintainers' hands is folded first: add HAVING installations >= 5.
+-- The numbers of `deepchecks telemetry collector report`, from the fleet's table; tests check that both agree.
+-- FINAL reads each uid once, also before ClickHouse has merged duplicates. The day of a uid never changes, so partitions
+-- need not be compared: SET do_not_merge_across_partitions_select_final = 1 makes the queries cheaper.
+-- Before you publish numbers, suppress small counts: add HAVING installations >= 5.
 
 -- name: total
 SELECT sum(count) AS events, count() AS rows, uniqExact(installation_id) AS installations FROM deepchecks.rows FINAL;

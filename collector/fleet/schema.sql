@@ -1,13 +1,13 @@
--- The fleet's tables. Run once, as `clickhouse-client --multiquery < schema.sql`; running it again changes nothing.
+-- The fleet's tables. Run `clickhouse-client --multiquery < schema.sql` once; running it again changes nothing.
 --
 -- otel_logs (keeps nothing) -> candidates (keeps nothing) -> rows    each uid once
---                                                         -> refused numbers of what was not the catalogue's
--- rows -> daily (every hour, whole days, so duplicates and late rows leave it right)
+--                                                         -> refused counts of what is not in the catalogue
+-- rows -> daily (recomputed every hour by whole days, so that duplicates and late rows are counted correctly)
 
 CREATE DATABASE IF NOT EXISTS deepchecks;
 
--- The columns into which the OpenTelemetry Collector's ClickHouse exporter inserts. It looks for EventName when it starts.
--- The engine keeps nothing: no body, trace, address or unknown attribute is ever on a disk.
+-- The columns that the OpenTelemetry Collector's ClickHouse exporter inserts. It looks for EventName when it starts.
+-- The engine stores nothing: no body, trace, address or unknown attribute is ever on a disk.
 CREATE TABLE IF NOT EXISTS deepchecks.otel_logs (
   Timestamp DateTime64(9),
   TimestampTime DateTime DEFAULT toDateTime(Timestamp),
@@ -44,7 +44,7 @@ CREATE TABLE IF NOT EXISTS deepchecks.candidates (
   taken UInt8
 ) ENGINE = Null;
 
--- What stands here is the catalogue's; tests/collector compares the two.
+-- The values are those of the catalogue; tests/collector compares the two.
 CREATE MATERIALIZED VIEW IF NOT EXISTS deepchecks.judge TO deepchecks.candidates AS
 SELECT
   LogAttributes['log.record.uid'] AS uid,
@@ -78,8 +78,8 @@ SELECT
   ) AS taken
 FROM deepchecks.otel_logs;
 
--- Each uid once, the first that came: the version falls as time goes on. See docs/fleet.md for the other engines.
--- By year: a batch of late rows may span ten years, and an insert may touch no more than 100 partitions.
+-- Each uid once: the first row is kept, because `precedence` decreases over time. docs/fleet.md has the other engines.
+-- Partitioned by year, because a batch of late rows can span ten years, and an insert may use at most 100 partitions.
 CREATE TABLE IF NOT EXISTS deepchecks.rows (
   day Date,
   uid UUID,
@@ -110,7 +110,7 @@ SELECT
 FROM deepchecks.candidates
 WHERE taken;
 
--- How much was refused, and nothing of what it was.
+-- The number of refused records, without any of their content.
 CREATE TABLE IF NOT EXISTS deepchecks.refused (
   received_day Date,
   why LowCardinality(String),
@@ -127,8 +127,8 @@ FROM deepchecks.candidates
 WHERE NOT taken
 GROUP BY received_day, why;
 
--- Whole days, counted anew after something came for them. A view that adds up while rows arrive would count a resent
--- batch twice; this one reads each uid once. Rows are never taken away, so the newest count of a group is its right one.
+-- Whole days, counted again after new rows for them. A view that adds up arriving rows would count a resent batch twice;
+-- this one reads each uid once. Rows are never removed, so the newest count of a group is the correct one.
 CREATE TABLE IF NOT EXISTS deepchecks.daily (
   day Date,
   event LowCardinality(String),
@@ -152,8 +152,8 @@ SELECT
   now('UTC') AS computed
 FROM deepchecks.rows FINAL
 WHERE day IN (
-  -- Ten minutes of overlap: a row is dated when its insert begins and seen when it ends. They are added on this side, as
-  -- the newest of no counts at all is 1970, and a moment before it would be one in 2106.
+  -- Ten minutes of overlap, because a row is dated when its insert begins, and visible when it ends. They are added on
+  -- the left side, because max(computed) of an empty table is 1970, and ten minutes less would wrap around to 2106.
   SELECT day FROM deepchecks.rows WHERE received + INTERVAL 10 MINUTE >= (SELECT max(computed) FROM deepchecks.daily)
 )
 GROUP BY day, event, deepchecks_version, os_name, python_version, runtime;

@@ -25,7 +25,7 @@ from deepchecks_telemetry.uploader.errors import BadEndpoint
 from deepchecks_telemetry.uploader.flush import flush
 from deepchecks_telemetry.uploader.wire import causes
 from deepchecks_telemetry.uploader.wire.http import post
-from deepchecks_telemetry.uploader.wire.url import LONGEST, parse
+from deepchecks_telemetry.uploader.wire.url import MAX_CHARACTERS, parse
 
 from .network import LATER, Listener, listening
 
@@ -59,7 +59,7 @@ OTHER_SCHEMES = [
 ]
 HIDDEN = [
     *("file:///srv/%00", "file:///srv/%1b[2J", "file:///srv/%0ax", "https://a.example/%0d%0aX-Injected:1"),
-    *("https://a.example/%00", "https://a.example/%7f", f"https://a.example/{'a' * LONGEST}"),
+    *("https://a.example/%00", "https://a.example/%7f", f"https://a.example/{'a' * MAX_CHARACTERS}"),
 ]
 
 

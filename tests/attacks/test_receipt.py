@@ -108,8 +108,8 @@ def test_a_receipt_settles_only_its_digests_and_once(digest: str, tmp_path: Path
     others = [entry("0" * 64), entry(digest[:-1] + ("0" if digest[-1] != "0" else "1"))]
     path = forged([*others, entry(digest), entry(digest, outcome=REJECTED)], tmp_path / "receipt.json")
     settled = settle_receipt(find_home(), read(path))
-    assert [entry.news for entry in settled] == [False, False, True, False]
-    assert [entry.news for entry in settle_receipt(find_home(), read(path))] == [False] * 4
+    assert [entry.changed for entry in settled] == [False, False, True, False]
+    assert [entry.changed for entry in settle_receipt(find_home(), read(path))] == [False] * 4
     found = stats()
     assert (found.delivered, found.rejected, found.exported, found.pending) == (2, 0, 0, 1)
 
@@ -117,6 +117,6 @@ def test_a_receipt_settles_only_its_digests_and_once(digest: str, tmp_path: Path
 @pytest.mark.parametrize("rejected", [2, 3, 2**63, 10**400])
 def test_a_receipt_cannot_reject_more_than_was_exported(digest: str, rejected: int, tmp_path: Path) -> None:
     path = forged([entry(digest, rejected_rows=rejected)], tmp_path / "receipt.json")
-    assert [entry.news for entry in settle_receipt(find_home(), read(path))] == [True]
+    assert [entry.changed for entry in settle_receipt(find_home(), read(path))] == [True]
     found = stats()
     assert (found.delivered, found.rejected, found.exported) == (0, 2, 0)

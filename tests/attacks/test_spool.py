@@ -30,7 +30,7 @@ from deepchecks_telemetry.uploader.endpoint import Endpoint
 from deepchecks_telemetry.uploader.flush import flush
 from deepchecks_telemetry.uploader.offline.export import export
 from deepchecks_telemetry.uploader.wire.otlp import render
-from deepchecks_telemetry.uploader.wire.outcome import Answer
+from deepchecks_telemetry.uploader.wire.outcome import Response
 
 pytestmark = pytest.mark.timeout(60)
 Sql = Callable[..., list[Any]]
@@ -98,9 +98,9 @@ def test_a_request_changed_with_its_digest_is_not_sent(change: tuple[bytes, byte
     sql("UPDATE batches SET packed = ?, sha256 = ?", gzip.compress(body), hashlib.sha256(body).hexdigest())
     posted: list[bytes] = []
 
-    def post(_: Endpoint, packed: bytes) -> Answer:
+    def post(_: Endpoint, packed: bytes) -> Response:
         posted.append(packed)
-        return Answer(200, {}, b"{}")
+        return Response(200, {}, b"{}")
 
     assert recording.record("run-check")
     results = list(flush(dirs, Endpoint("https://receiver.example.org/v1/logs", "a test"), post=post))

@@ -1,4 +1,4 @@
-"""Campaigns: many rounds against chance, in a quick form by default and in full with `--long`."""
+"""Campaigns: many rounds with random faults, in a short form by default, and in the long form with `--long`."""
 
 import os
 import shutil
@@ -15,11 +15,11 @@ import pytest
 
 from deepchecks_telemetry.spool.files.paths import Home, find_home
 
-Until = Callable[..., None]
+WaitUntil = Callable[..., None]
 
 
 class Python(NamedTuple):
-    """An interpreter, and what must run in it before anything of ours."""
+    """An interpreter, and code that must run in it before our package is imported."""
 
     path: str
     first: str = ""
@@ -32,19 +32,19 @@ def in_full(request: pytest.FixtureRequest) -> bool:
 
 
 @pytest.fixture
-def ours(home: Path) -> Home:
-    """The folders that all processes of this campaign share."""
+def spool(home: Path) -> Home:
+    """The directories that all processes of this campaign share."""
     return find_home()
 
 
 @pytest.fixture
-def until() -> Until:
-    """Wait for another process, but not for ever."""
+def wait_until() -> WaitUntil:
+    """Waits for another process, up to a timeout."""
 
     def wait(condition: Callable[[], bool], *, timeout_s: float = 30.0) -> None:
         deadline = time.monotonic() + timeout_s
         while not condition():
-            assert time.monotonic() < deadline, "another process did not come that far"
+            assert time.monotonic() < deadline, "another process did not get this far in time"
             threading.Event().wait(0.002)
 
     return wait
@@ -52,14 +52,14 @@ def until() -> Until:
 
 @pytest.fixture
 def pythons(in_full: bool, tmp_path: Path) -> list[Python]:
-    """This interpreter alone; in full a virtual environment for each Python of ours, and one with another SQLite."""
+    """This interpreter; in the long form an environment for each supported Python, and one with another SQLite."""
     if not in_full:
         return [Python(sys.executable)]
-    found = [path for minor in range(10, 14) if (path := shutil.which(f"python3.{minor}")) and _runs(path)]
-    if len(found) < 2:
-        pytest.skip(f"needs two Python versions of ours; found {found}")
-    environments = [_environment(path, tmp_path / f"venv{number}") for number, path in enumerate(found)]
-    other = _environment(found[-1], tmp_path / "other-sqlite", "pysqlite3-binary")
+    installed = [path for minor in range(10, 14) if (path := shutil.which(f"python3.{minor}")) and _runs(path)]
+    if len(installed) < 2:
+        pytest.skip(f"needs two supported Python versions; found {installed}")
+    environments = [_environment(path, tmp_path / f"venv{number}") for number, path in enumerate(installed)]
+    other = _environment(installed[-1], tmp_path / "other-sqlite", "pysqlite3-binary")
     first = "import pysqlite3, sys\nsys.modules['sqlite3'] = pysqlite3\n"
     return [*map(Python, environments), Python(other, first)]
 
@@ -70,13 +70,13 @@ def _runs(path: str) -> bool:
 
 def _environment(python: str, folder: Path, *more: str) -> str:
     subprocess.run([python, "-m", "venv", folder], check=True, timeout=120)
-    made = str(folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python"))
+    interpreter = str(folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python"))
     needed = ["filelock>=3.30", "platformdirs>=4.2", *more]
-    install = [made, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *needed]
+    install = [interpreter, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *needed]
     if subprocess.run(install, capture_output=True, timeout=300).returncode:
-        pytest.skip(f"pip cannot install {needed} here")
-    query = [made, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
+        pytest.skip(f"pip cannot install {needed} on this machine")
+    query = [interpreter, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
     packages = Path(subprocess.run(query, capture_output=True, text=True, check=True, timeout=60).stdout.strip())
-    rooms = [str(Path(room).parent) for room in import_module("deepchecks_telemetry").__path__]
-    (packages / "rooms.pth").write_text("\n".join(rooms))
-    return made
+    roots = [str(Path(package).parent) for package in import_module("deepchecks_telemetry").__path__]
+    (packages / "sources.pth").write_text("\n".join(roots))
+    return interpreter

@@ -1,4 +1,4 @@
-"""Crash campaign: the collector is killed at random under load; what it answered with success is stored, once."""
+"""Crash campaign: the collector is killed at random under load; each acknowledged row is stored once."""
 
 import http.client
 import json
@@ -25,8 +25,8 @@ pytestmark = [
 ]
 SEED = 20_241
 ROUNDS, ROUNDS_IN_FULL = 6, 200
-CHECKED = 25  # rounds; what is lost once stays lost, and half a million rows take their time
-SENDERS, ROWS = 3, 400  # so many that storing them takes longer than answering
+CHECKED = 25  # check every 25 rounds: a lost row stays lost, and reading half a million rows takes time
+SENDERS, ROWS = 3, 400  # so many that storing them takes longer than sending the response
 RESOURCE = {
     "service.name": "deepchecks",
     "service.version": "0.19.1",
@@ -41,19 +41,19 @@ RESOURCE = {
 
 
 class Sender(threading.Thread):
-    """Posts batch after batch, the unanswered one again first; knows what it tried and what was answered."""
+    """Posts batches, an unacknowledged one again first; notes the attempted and the acknowledged uids."""
 
-    def __init__(self, place: str, answer: Callable[[], None]) -> None:
+    def __init__(self, address: str, on_success: Callable[[], None]) -> None:
         super().__init__(daemon=True)
-        self.answer = answer
-        self.place = place
+        self.on_success = on_success
+        self.address = address
         self.ended = False
-        self.tried: set[str] = set()
-        self.answered: set[str] = set()
+        self.attempted: set[str] = set()
+        self.acknowledged: set[str] = set()
         self.waiting: list[list[str]] = []
 
     def run(self) -> None:
-        client = http.client.HTTPConnection(self.place, timeout=20)
+        client = http.client.HTTPConnection(self.address, timeout=20)
         with closing(client), suppress(OSError, http.client.HTTPException):  # the collector was killed
             while not self.ended:
                 self._send(client)
@@ -61,15 +61,15 @@ class Sender(threading.Thread):
     def _send(self, client: http.client.HTTPConnection) -> None:
         if not self.waiting:
             self.waiting.append([str(uuid.uuid4()) for _ in range(ROWS)])
-        self.tried.update(self.waiting[0])
+        self.attempted.update(self.waiting[0])
         client.request("POST", "/v1/logs", body(self.waiting[0]), {"Content-Type": "application/json"})
-        answer = client.getresponse()
-        if answer.status == 200 and json.loads(answer.read()) == {}:
-            self.answered.update(self.waiting.pop(0))
-            self.answer()
+        response = client.getresponse()
+        if response.status == 200 and json.loads(response.read()) == {}:
+            self.acknowledged.update(self.waiting.pop(0))
+            self.on_success()
 
 
-def answer_that_kills(kill: threading.Event, number: int) -> Callable[[], None]:
+def kill_after(kill: threading.Event, number: int) -> Callable[[], None]:
     left = iter(range(number))
     return lambda: None if next(left, None) is not None else kill.set()
 
@@ -92,26 +92,26 @@ def body(uids: list[str]) -> bytes:
     return json.dumps({"resourceLogs": [group]}).encode()
 
 
-def one_round(store: Path, chance: random.Random, unanswered: list[list[str]]) -> tuple[set[str], set[str]]:
-    """Serve, load, kill; the batches that got no answer go on into the next round."""
+def run_round(store: Path, chance: random.Random, unacknowledged: list[list[str]]) -> tuple[set[str], set[str]]:
+    """Serve, load, kill; unacknowledged batches are sent again in the next round."""
     command = [sys.executable, "-m", "deepchecks_telemetry.collector", "--port", "0", "--store", str(store)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout is not None
-        place = urlsplit(child.stdout.readline().strip()).netloc
+        address = urlsplit(child.stdout.readline().strip()).netloc
         kill = threading.Event()
-        senders = [Sender(place, answer_that_kills(kill, chance.randint(1, 20))) for _ in range(SENDERS)]
+        senders = [Sender(address, kill_after(kill, chance.randint(1, 20))) for _ in range(SENDERS)]
         for sender in senders:
-            sender.waiting += unanswered[:1]
-            del unanswered[:1]
+            sender.waiting += unacknowledged[:1]
+            del unacknowledged[:1]
             sender.start()
-        # At any moment in one round; in the next right after an answer, when a row that only will be stored is lost.
+        # At any time, or right after a response: a row that is not stored before its response is then lost.
         kill.wait(chance.choice([chance.uniform(0.02, 0.4), 5]))
         child.kill()
     for sender in senders:
         sender.ended = True
         sender.join(30)
-        unanswered += sender.waiting
-    return set().union(*(s.tried for s in senders)), set().union(*(s.answered for s in senders))
+        unacknowledged += sender.waiting
+    return set().union(*(s.attempted for s in senders)), set().union(*(s.acknowledged for s in senders))
 
 
 def uids_in(store: Path) -> list[str]:
@@ -120,20 +120,20 @@ def uids_in(store: Path) -> list[str]:
         return [uid for (uid,) in connection.execute("SELECT uid FROM rows")]
 
 
-def test_a_killed_collector_has_what_it_answered_once(tmp_path: Path, in_full: bool) -> None:
+def test_a_killed_collector_has_stored_each_acknowledged_row_once(tmp_path: Path, in_full: bool) -> None:
     store, chance = tmp_path / "store.db", random.Random(SEED)
-    tried: set[str] = set()
-    answered: set[str] = set()
-    unanswered: list[list[str]] = []
+    attempted: set[str] = set()
+    acknowledged: set[str] = set()
+    unacknowledged: list[list[str]] = []
     rounds = ROUNDS_IN_FULL if in_full else ROUNDS
     for number in range(1, rounds + 1):
-        more_tried, more_answered = one_round(store, chance, unanswered)
-        tried |= more_tried
-        answered |= more_answered
+        newly_attempted, newly_acknowledged = run_round(store, chance, unacknowledged)
+        attempted |= newly_attempted
+        acknowledged |= newly_acknowledged
         if number % CHECKED == 0 or number == rounds:
             stored = uids_in(store)
             assert len(stored) == len(set(stored))
-            assert answered <= set(stored) <= tried
-    assert answered
+            assert acknowledged <= set(stored) <= attempted
+    assert acknowledged
     assert report(store).total.events == len(stored)
-    print(f"\n{rounds} kills: {len(answered)} rows answered, {len(tried)} tried, {len(stored)} stored")
+    print(f"\n{rounds} kills: {len(attempted)} rows attempted, {len(acknowledged)} acknowledged, {len(stored)} stored")

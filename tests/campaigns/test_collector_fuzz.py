@@ -1,4 +1,4 @@
-"""Fuzzing: whatever is posted, the collector answers as OTLP says, and nothing of a refused body is stored."""
+"""Fuzzing: the collector responds to any request as OTLP specifies, and stores nothing of a refused body."""
 
 import gzip
 import http.client
@@ -67,23 +67,23 @@ AS_PROTOBUF = ParseDict(REQUEST, ExportLogsServiceRequest()).SerializeToString()
 
 
 def changed(body: bytes) -> st.SearchStrategy[bytes]:
-    """The bytes with a few cuts, each filled with something else."""
-    place = st.integers(0, len(body))
-    kept = st.tuples(place, st.binary(min_size=1, max_size=4)).map(lambda new: (new[0], len(new[1]), new[1]))
-    cut = kept | st.tuples(place, st.integers(0, 12), st.binary(max_size=12))
+    """The bytes with up to three parts replaced by other bytes."""
+    position = st.integers(0, len(body))
+    same_length = st.tuples(position, st.binary(min_size=1, max_size=4)).map(lambda new: (new[0], len(new[1]), new[1]))
+    cut = same_length | st.tuples(position, st.integers(0, 12), st.binary(max_size=12))
 
     def apply(cuts: list[tuple[int, int, bytes]]) -> bytes:
-        made = bytearray(body)
+        result = bytearray(body)
         for start, length, new in cuts:
-            made[start : start + length] = new
-        return bytes(made)
+            result[start : start + length] = new
+        return bytes(result)
 
     return st.lists(cut, max_size=3).map(apply)
 
 
 @st.composite
 def rebuilt(draw: st.DrawFn) -> bytes:
-    """The request with one value, somewhere in it, replaced."""
+    """The request with one value replaced at any position."""
 
     def walk(value: Any) -> Any:
         if draw(st.integers(0, 6)) == 0 or not isinstance(value, dict | list) or not value:
@@ -91,8 +91,8 @@ def rebuilt(draw: st.DrawFn) -> bytes:
         if isinstance(value, dict):
             key = draw(st.sampled_from(sorted(value)))
             return {**value, key: walk(value[key])}
-        place = draw(st.integers(0, len(value) - 1))
-        return [*value[:place], walk(value[place]), *value[place + 1 :]]
+        index = draw(st.integers(0, len(value) - 1))
+        return [*value[:index], walk(value[index]), *value[index + 1 :]]
 
     return json.dumps(walk(REQUEST)).encode()
 
@@ -110,7 +110,7 @@ def bounded(examples: int) -> settings:
     )
 
 
-def is_the_catalogues(decoded: Decoded) -> bool:
+def is_in_catalogue(decoded: Decoded) -> bool:
     return all(row.event in EVENT_NUMBERS and is_allowed(row.environment) and row.count > 0 for row in decoded.rows)
 
 
@@ -118,7 +118,7 @@ def is_the_catalogues(decoded: Decoded) -> bool:
 def test_no_body_breaks_the_decoder(
     in_full: bool, parse: Callable[[bytes], object], bodies: st.SearchStrategy[bytes]
 ) -> None:
-    fates: Counter[str] = Counter()
+    outcomes: Counter[str] = Counter()
 
     @bounded(DECODED_IN_FULL if in_full else DECODED)
     @example(AS_JSON if parse is parse_json else AS_PROTOBUF)
@@ -128,26 +128,26 @@ def test_no_body_breaks_the_decoder(
         try:
             decoded = read(parse(body), today=TODAY)
         except RequestError as refusal:
-            fates[f"refused with {refusal.status}"] += 1
+            outcomes[f"refused with {refusal.status}"] += 1
         else:
-            assert is_the_catalogues(decoded)
-            fates["rows" if decoded.rows else "no rows"] += 1
+            assert is_in_catalogue(decoded)
+            outcomes["rows" if decoded.rows else "no rows"] += 1
 
     decode()
-    assert {"refused with 400", "rows"} <= set(fates) <= {"refused with 400", "refused with 413", "rows", "no rows"}
-    print(f"\n{parse.__name__}: {fates.total()} bodies, {dict(fates)}")
+    assert {"refused with 400", "rows"} <= set(outcomes) <= {"refused with 400", "refused with 413", "rows", "no rows"}
+    print(f"\n{parse.__name__}: {outcomes.total()} bodies, {dict(outcomes)}")
 
 
 @pytest.fixture
-def served(tmp_path: Path) -> Iterator[tuple[str, Path]]:
+def running_collector(tmp_path: Path) -> Iterator[tuple[str, Path]]:
     with running(tmp_path / "store.db") as url:
         yield urlsplit(url).netloc, tmp_path / "store.db"
 
 
-def test_no_request_breaks_the_endpoint(in_full: bool, served: tuple[str, Path]) -> None:
-    place, store = served
-    answers: Counter[int] = Counter()
-    with closing(sqlite3.connect(store)) as stored, closing(http.client.HTTPConnection(place, timeout=20)) as client:
+def test_no_request_breaks_the_endpoint(in_full: bool, running_collector: tuple[str, Path]) -> None:
+    address, store = running_collector
+    statuses: Counter[int] = Counter()
+    with closing(sqlite3.connect(store)) as stored, closing(http.client.HTTPConnection(address, timeout=20)) as client:
 
         @bounded(POSTED_IN_FULL if in_full else POSTED)
         @example(AS_JSON, "application/json", "identity", True, "/v1/logs")
@@ -164,20 +164,20 @@ def test_no_request_breaks_the_endpoint(in_full: bool, served: tuple[str, Path])
             before = stored.execute("SELECT count(*) FROM rows").fetchone()
             sent = gzip.compress(body, 1) if honest and coding == "gzip" else body
             client.request("POST", path, sent, {"Content-Type": kind, "Content-Encoding": coding})
-            answer = client.getresponse()
-            said = answer.read()
-            assert answer.status in (200, 400, 404, 405, 413, 415)
-            if answer.getheader("Content-Type") == "application/json":
-                assert isinstance(json.loads(said), dict)
-            if answer.status != 200:
+            response = client.getresponse()
+            content = response.read()
+            assert response.status in (200, 400, 404, 405, 413, 415)
+            if response.getheader("Content-Type") == "application/json":
+                assert isinstance(json.loads(content), dict)
+            if response.status != 200:
                 assert stored.execute("SELECT count(*) FROM rows").fetchone() == before
-            answers[answer.status] += 1
+            statuses[response.status] += 1
 
         post()
         client.request("GET", "/healthz")
         assert client.getresponse().status == 200
-        found = stored.execute(f"SELECT event, {', '.join(field.name for field in FIELDS)} FROM rows").fetchall()
-    assert {200, 400, 415} <= set(answers)
-    assert found
-    assert all(event in EVENT_NUMBERS and is_allowed(tuple(environment)) for event, *environment in found)
-    print(f"\nendpoint: {answers.total()} requests, {dict(answers)}")
+        rows = stored.execute(f"SELECT event, {', '.join(field.name for field in FIELDS)} FROM rows").fetchall()
+    assert {200, 400, 415} <= set(statuses)
+    assert rows
+    assert all(event in EVENT_NUMBERS and is_allowed(tuple(environment)) for event, *environment in rows)
+    print(f"\nendpoint: {statuses.total()} requests, {dict(statuses)}")

@@ -1,4 +1,4 @@
-"""Damage campaign: whatever is done to the spool's files, counting goes on, and what is lost is told."""
+"""Damage campaign: after any damage to the spool's files, recording continues, and losses are reported."""
 
 import contextlib
 import os
@@ -19,7 +19,7 @@ from deepchecks_telemetry.spool.doctor import WRONG, examine
 from deepchecks_telemetry.spool.files.paths import Home, find_home
 from deepchecks_telemetry.spool.files.quarantine import quarantined
 from deepchecks_telemetry.spool.recording.writer import BACKOFF_S, COMPACT_EVERY
-from deepchecks_telemetry.spool.recovery import maintenance as upkeep
+from deepchecks_telemetry.spool.recovery import maintenance
 from deepchecks_telemetry.spool.stats import read_accounts, read_unsent
 from deepchecks_telemetry.spool.wipe import erase, find_residue
 
@@ -27,13 +27,13 @@ pytestmark = pytest.mark.timeout(3600)
 SEED = 70_000
 PAGE = 512
 GRACE_S = 0.1  # ten leases
-# A program that has the spool open notices a broken schema or WAL when it folds, at each thousandth event. What it has
-# stored since the damage cannot be read then. Programs in tight loops keep each other from folding for a while.
+# A program that has the spool open detects a broken schema or WAL when it folds, at every thousandth event. Events that
+# it stored since the damage cannot be read then. Programs in tight loops can delay each other's folding for a while.
 UNNOTICED = 5 * COMPACT_EVERY
-FULL = (3 + 4 + 5 + 6) * 9 + 240 + 450  # what `FILL` records
+FULL = (3 + 4 + 5 + 6) * 9 + 240 + 450  # the number of events that `FILL` records
 
-# A spool with everything in it: delivered, parked and waiting batches, folded counts, raw events, some of them in a WAL
-# that this process leaves behind. Three environments, so that the index on them has something to find.
+# Fills a spool with everything: batches in all states, folded counts, and raw events, some of them in a WAL that this
+# process leaves behind. Three environments, so that the index on them is used.
 FILL = """
 import json
 from deepchecks_telemetry.spool.batches.ledger import Disposition, batches, settle
@@ -46,9 +46,9 @@ from deepchecks_telemetry.spool.batches.seal import seal
 from deepchecks_telemetry.spool.db.compaction import compact
 from deepchecks_telemetry.spool.db.connection import opened
 home = find_home()
-here = environment.current()
+usual = environment.current()
 def count(runtime, *names):
-    environment.current = lambda: here._replace(runtime=runtime)
+    environment.current = lambda: usual._replace(runtime=runtime)
     recording.close()
     for name in names:
         assert record(name)
@@ -68,10 +68,10 @@ with opened(home) as connection:
 for runtime in ("ci", "colab", "kaggle"):
     count(runtime, *["run-check", "package-import", "suite-to-wandb"] * 50)
 with opened(home) as connection:
-    connection.execute("DELETE FROM origin")  # each copy that is made of it counts as a spool of its own
+    connection.execute("DELETE FROM origin")  # so that a copy does not count as a copy
 """
 
-# Told a folder, it records there until it is told another word; the oracle knows of each try when and what it said.
+# Records in the directory that a line of its input names until the next line; logs the time and result of each attempt.
 RECORD = """
 import os, select, sys, time
 from deepchecks_telemetry.spool import record
@@ -79,17 +79,17 @@ name = sys.argv[1]
 def line():
     return sys.stdin.readline().split()
 while order := line():
-    where, oracle, most = order
-    os.environ["DEEPCHECKS_TELEMETRY_DIR"] = where
-    with open(oracle, "w") as told:
-        for _ in range(int(most)):
+    directory, log_path, limit = order
+    os.environ["DEEPCHECKS_TELEMETRY_DIR"] = directory
+    with open(log_path, "w") as log:
+        for _ in range(int(limit)):
             begun = time.monotonic()
             stored = record(name)
-            print(begun, time.monotonic() - begun, int(stored), file=told, flush=True)
+            print(begun, time.monotonic() - begun, int(stored), file=log, flush=True)
             if select.select([sys.stdin], [], [], 0)[0]:
                 line()
                 break
-    os.environ["DEEPCHECKS_TELEMETRY_DIR"] = where + "-other"
+    os.environ["DEEPCHECKS_TELEMETRY_DIR"] = directory + "-other"
     record("no such event")
     print("done", flush=True)
 """
@@ -97,7 +97,7 @@ NAMES = ("check-to-html", "suite-to-html", "suite-to-json")
 
 
 class Try(NamedTuple):
-    """One call of `record`: when it began, how long it took, and what it said."""
+    """One call of `record`: when it began, how long it took, and its result."""
 
     begun: float
     took_s: float
@@ -105,26 +105,26 @@ class Try(NamedTuple):
 
 
 class Recorder:
-    """A process that records where it is told; the last of them is the visitor, who comes after the damage."""
+    """A process that records in a given directory; the last of them, the visitor, starts after the damage."""
 
     def __init__(self, name: str) -> None:
         command = [sys.executable, "-c", RECORD, name]
         self.name = name
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
-    def start(self, home: Path, most: int = 1_000_000) -> None:
-        self.oracle = home.with_suffix(f".{self.name}")
-        self.oracle.unlink(missing_ok=True)
-        self._say(f"{home} {self.oracle} {most}\n")
+    def start(self, home: Path, limit: int = 1_000_000) -> None:
+        self.log = home.with_suffix(f".{self.name}")
+        self.log.unlink(missing_ok=True)
+        self._write(f"{home} {self.log} {limit}\n")
 
     def tries(self) -> list[Try]:
-        if not self.oracle.exists():
+        if not self.log.exists():
             return []
-        lines = self.oracle.read_text("ascii").split("\n")[:-1]
+        lines = self.log.read_text("ascii").split("\n")[:-1]
         return [Try(float(begun), float(took), stored == "1") for begun, took, stored in map(str.split, lines)]
 
     def stop(self) -> None:
-        self._say("stop\n")
+        self._write("stop\n")
         self.wait()
 
     def wait(self) -> None:
@@ -135,7 +135,7 @@ class Recorder:
         with self.process:
             self.process.kill()
 
-    def _say(self, line: str) -> None:
+    def _write(self, line: str) -> None:
         assert self.process.stdin is not None
         self.process.stdin.write(line)
         self.process.stdin.flush()
@@ -143,15 +143,15 @@ class Recorder:
 
 @pytest.fixture
 def recorders() -> Iterator[list[Recorder]]:
-    made = [Recorder(name) for name in NAMES]
-    yield made
-    for recorder in made:
+    processes = [Recorder(name) for name in NAMES]
+    yield processes
+    for recorder in processes:
         recorder.end()
 
 
 @pytest.fixture
 def full(tmp_path: Path) -> Path:
-    """The folder of a spool with everything in it."""
+    """The directory of a spool with everything in it."""
     folder = tmp_path / "full"
     done = subprocess.run(
         [sys.executable, "-c", FILL],
@@ -165,11 +165,11 @@ def full(tmp_path: Path) -> Path:
     return folder
 
 
-Damage = Callable[[Path, random.Random], float | None]  # the time in which what is acknowledged can be lost
+Damage = Callable[[Path, random.Random], float | None]  # returns for how long acknowledged events can be lost
 
 
 def _overwrite(path: Path, octets: bytes) -> None:
-    """In place: the file stays the same one, as it does where a disk errs."""
+    """Overwrite in place, so that the file keeps its inode, as with a disk error."""
     with path.open("r+b") as file:
         file.truncate(0)
         file.write(octets)
@@ -179,10 +179,10 @@ def flip_bits(path: Path, chance: random.Random) -> None:
     with path.open("r+b") as file:
         size = os.fstat(file.fileno()).st_size
         for _ in range(chance.choice((1, 1, 5, 50))):
-            place = chance.randrange(size)
-            file.seek(place)
+            offset = chance.randrange(size)
+            file.seek(offset)
             octet = file.read(1)[0]
-            file.seek(place)
+            file.seek(offset)
             file.write(bytes([octet ^ 1 << chance.randrange(8)]))
 
 
@@ -201,11 +201,11 @@ def swap_pages(path: Path, chance: random.Random) -> None:
     with path.open("r+b") as file:
         one, other = (PAGE * chance.randrange(os.fstat(file.fileno()).st_size // PAGE) for _ in range(2))
         pages = []
-        for place in (one, other):
-            file.seek(place)
+        for offset in (one, other):
+            file.seek(offset)
             pages.append(file.read(PAGE))
-        for place, page in zip((other, one), pages, strict=True):
-            file.seek(place)
+        for offset, page in zip((other, one), pages, strict=True):
+            file.seek(offset)
             file.write(page)
 
 
@@ -236,7 +236,7 @@ def put_other_database(path: Path, chance: random.Random) -> float | None:
         return None
     other.write_bytes(octets)
     other.chmod(0o600)
-    other.replace(path)  # and the spool is no more: nobody can save what was in it, up to the end of the last lease
+    other.replace(path)  # events of the old file are lost until the last lease has ended
     return GRACE_S
 
 
@@ -251,10 +251,10 @@ MARKS: list[bytes] = []
 
 
 def read_marks(full: Path) -> None:
-    """What `disable` must leave nowhere: the identifier and the uids of the spool that is damaged."""
-    with contextlib.closing(sqlite3.connect(shutil.copytree(full, full.with_name("copy")) / "state/spool.db")) as spool:
+    """Read what must not remain after `disable`: the identifier and the uids of the damaged spool."""
+    with contextlib.closing(sqlite3.connect(shutil.copytree(full, full.with_name("copy")) / "state/spool.db")) as copy:
         MARKS[:] = [
-            mark.encode() for (mark,) in spool.execute("SELECT uid FROM rows UNION SELECT installation FROM spool")
+            mark.encode() for (mark,) in copy.execute("SELECT uid FROM rows UNION SELECT installation FROM spool")
         ]
     assert len(MARKS) > 10
 
@@ -263,15 +263,15 @@ def last_stored(recorder: Recorder) -> float:
     return max((attempt.begun for attempt in recorder.tries() if attempt.stored), default=0.0)
 
 
-def test_counting_goes_on_whatever_is_damaged_and_what_is_lost_is_told(
+def test_recording_continues_after_any_damage_and_losses_are_reported(
     tmp_path: Path,
     full: Path,
     recorders: list[Recorder],
     in_full: bool,
-    until: Callable[..., None],
+    wait_until: Callable[..., None],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(upkeep, "SETTLED_S", 0.05)  # nobody records any more when the books are read
+    monkeypatch.setattr(maintenance, "SETTLED_S", 0.05)  # nobody records while the accounts are read
     read_marks(full)
     seeds = 1000 if in_full else 42
     outcomes: Counter[str] = Counter()
@@ -282,77 +282,84 @@ def test_counting_goes_on_whatever_is_damaged_and_what_is_lost_is_told(
         home = tmp_path / f"{seed}"
         shutil.copytree(full, home)
         try:
-            outcomes[one_round(home, damage, home / "state" / name, recorders, chance, until)] += 1
+            outcomes[run_round(home, damage, home / "state" / name, recorders, chance, wait_until)] += 1
         except BaseException:
             print(f"\nseed {seed}: {damage.__name__} of {name}")
             raise
         shutil.rmtree(home)
-    told = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.most_common())
-    print(f"\ndamage campaign: {seeds} seeds in {time.monotonic() - begun:.0f} s: {told}")
+    summary = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.most_common())
+    print(f"\ndamage campaign: {seeds} seeds in {time.monotonic() - begun:.0f} s: {summary}")
 
 
-def one_round(
+def run_round(
     home: Path,
     damage: Damage,
     path: Path,
     recorders: list[Recorder],
     chance: random.Random,
-    until: Callable[..., None],
+    wait_until: Callable[..., None],
 ) -> str:
     *crowd, visitor = recorders
     crowd = crowd[: chance.randrange(3)]
-    ours = find_home({"DEEPCHECKS_TELEMETRY_DIR": str(home)})
+    spool = find_home({"DEEPCHECKS_TELEMETRY_DIR": str(home)})
     for recorder in crowd:
         recorder.start(home)
     for recorder in crowd:
-        until(lambda recorder=recorder: len(recorder.tries()) > 20)
+        wait_until(lambda recorder=recorder: len(recorder.tries()) > 20)
     grace_s = damage(path, chance) or 0.0
     done = time.monotonic() + grace_s
     visitor.start(home, 20)
     visitor.wait()
     for recorder in crowd:
-        until(lambda recorder=recorder: last_stored(recorder) > done + 0.03)
+        wait_until(lambda recorder=recorder: last_stored(recorder) > done + 0.03)
         recorder.stop()
     for recorder in (*crowd, visitor):
         refused = [attempt.begun for attempt in recorder.tries() if attempt.begun > done and not attempt.stored]
-        # Either the one that was under way when its lease on the old file ran out, or those of a back-off.
-        assert not refused or refused[-1] - refused[0] <= BACKOFF_S + 0.1, f"{recorder.name} did not go on counting"
+        # Either one attempt that was running when its lease on the old file ended, or those within a back-off.
+        assert not refused or refused[-1] - refused[0] <= BACKOFF_S + 0.1, f"{recorder.name} did not continue to record"
     if chance.random() < 0.25:
-        erase(ours)
-        assert find_residue(ours, MARKS) == (len(os.listdir(ours.state)) + 1, [])
-        assert not [name for name in os.listdir(ours.state) if name.startswith("spool.db.")]
+        erase(spool)
+        assert find_residue(spool, MARKS) == (len(os.listdir(spool.state)) + 1, [])
+        assert not [name for name in os.listdir(spool.state) if name.startswith("spool.db.")]
         return "wiped by disable"
-    return check(ours, done, [*crowd, visitor], silent=path.name.endswith("-wal") or damage is swap_pages)
+    return check(spool, done, [*crowd, visitor], silent=path.name.endswith("-wal") or damage is swap_pages)
 
 
 def acknowledged(recorder: Recorder, since: float) -> int:
     return sum(attempt.stored for attempt in recorder.tries() if attempt.begun > since)
 
 
-def check(ours: Home, done: float, recorders: list[Recorder], *, silent: bool) -> str:
-    copies = len(quarantined(ours))
-    books = read_accounts(ours)
-    there = books.pending + books.sealed + books.parked + books.delivered + books.exported + books.rejected
+def check(spool: Home, done: float, recorders: list[Recorder], *, silent: bool) -> str:
+    copies = len(quarantined(spool))
+    accounts = read_accounts(spool)
+    kept = (
+        accounts.pending
+        + accounts.sealed
+        + accounts.parked
+        + accounts.delivered
+        + accounts.exported
+        + accounts.rejected
+    )
     stored: Counter[str] = Counter()
-    for waiting in read_unsent(ours):
+    for waiting in read_unsent(spool):
         stored[waiting.event] += waiting.count
     missing = {recorder.name: max(0, acknowledged(recorder, done) - stored[recorder.name]) for recorder in recorders}
-    assert missing[recorders[-1].name] == 0 or silent, "the visitor opened the spool after it was damaged"
+    assert missing[recorders[-1].name] == 0 or silent, "the visitor opened the spool after the damage"
     assert sum(missing.values()) <= UNNOTICED, f"{missing} of {stored}"
-    findings = {finding.name: finding for finding in examine(ours)}
+    findings = {finding.name: finding for finding in examine(spool)}
     wrong = {name for name, finding in findings.items() if finding.level == WRONG}
-    assert books.balance == 0 or "conservation" in wrong
+    assert accounts.balance == 0 or "conservation" in wrong
     assert wrong <= {"conservation", "integrity"}
-    lost = FULL + sum(attempt.stored for recorder in recorders for attempt in recorder.tries()) - there
-    told = books.dropped.get("damage", 0)
-    # `silent`: SQLite takes what follows a broken frame of a WAL for never written: the books are whole, of an earlier
-    # moment. Nor does it notice a page that was swapped for another of a sound tree.
-    reported = told or wrong or "unreadable file" in findings
+    lost = FULL + sum(attempt.stored for recorder in recorders for attempt in recorder.tries()) - kept
+    dropped = accounts.dropped.get("damage", 0)
+    # `silent`: SQLite ignores everything after a broken frame of a WAL, so the accounts are consistent but those of an
+    # earlier time. It also does not detect a page that was swapped with a page of an intact tree.
+    reported = dropped or wrong or "unreadable file" in findings
     assert reported or silent or (lost <= 0 and not any(missing.values())), f"{lost} lost, {missing}, unreported"
     if "conservation" in wrong or "integrity" in wrong:
-        return "told by doctor, not mended"
+        return "reported by doctor, not repaired"
     if not copies:
-        return "an earlier moment" if lost > 0 else "harmless"
+        return "an earlier state" if lost > 0 else "harmless"
     if "unreadable file" in findings:
-        return "noticed and nothing saved"
-    return "noticed and all saved" if not told else "noticed and saved in part"
+        return "detected, nothing recovered"
+    return "detected, all recovered" if not dropped else "detected, partly recovered"

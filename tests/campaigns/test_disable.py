@@ -1,4 +1,4 @@
-"""Disable campaign: killed at whatever moment, `disable` has done nothing or holds, and the next one finishes it."""
+"""Disable campaign: a `disable` that is killed has done nothing or is in effect, and the next one finishes it."""
 
 import os
 import random
@@ -23,22 +23,22 @@ pytestmark = [
 ]
 SEED = 20_241
 
-# Has something in every state, tells all identifiers, and goes on recording.
+# Fills a spool with batches in every state, prints all identifiers, and continues to record.
 FILL = """
 from deepchecks_telemetry.spool.batches.ledger import Disposition, batches, settle
 from deepchecks_telemetry.spool.db.schema import BatchState
 from deepchecks_telemetry.spool.files.paths import find_home
 from deepchecks_telemetry.spool import record
 from deepchecks_telemetry.spool.batches.seal import seal
-home, seen = find_home(), []
+home, identifiers = find_home(), []
 def render(installation, rows):
-    seen.extend([installation, *(row.uid for row in rows)])
-    return repr(seen).encode()
+    identifiers.extend([installation, *(row.uid for row in rows)])
+    return repr(identifiers).encode()
 for state in ("delivered", "parked", "exported", "sealed"):
     assert all(record(name) for name in ["run-check", "run-suite"] * 100)
     assert seal(home, render)
-    assert settle(home, batches(home)[-1], Disposition(BatchState(state), "told"))
-print(*seen, flush=True)
+    assert settle(home, batches(home)[-1], Disposition(BatchState(state), "test"))
+print(*identifiers, flush=True)
 while True:
     record("suite-to-html")
 """
@@ -60,13 +60,13 @@ def first_line(process: "subprocess.Popen[str]") -> list[str]:
 
 
 def end(process: "subprocess.Popen[str]") -> bool:
-    """Kill it; whether it was still alive."""
+    """Kill a process; whether it was still running."""
     process.kill()
     with process:
         return process.wait(timeout=30) == -signal.SIGKILL
 
 
-def test_a_disable_that_is_killed_holds_or_has_not_begun_and_the_next_one_finishes(
+def test_a_killed_disable_is_finished_by_the_next(
     tmp_path: Path, in_full: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("DEEPCHECKS_TELEMETRY")
@@ -83,35 +83,35 @@ def test_a_disable_that_is_killed_holds_or_has_not_begun_and_the_next_one_finish
             first_line(eraser)
             time.sleep(chance.random() * 0.04)
             if end(eraser):
-                killed.append(check_half_way())
+                killed.append(check_progress())
             erase(find_home())
             assert read_accounts(find_home()).recorded == 0
         finally:
             assert end(host)
         assert find_residue(find_home(), markers)[1] == []
     counts = {word: killed.count(word) for word in ("not begun", "chosen", "fenced", "wiped")}
-    print(f"\ndisable campaign: {rounds} rounds, {len(killed)} killed on the way: {counts}")
+    print(f"\ndisable campaign: {rounds} rounds, {len(killed)} killed part-way: {counts}")
     assert killed
 
 
-def check_half_way() -> str:
-    """How far it came: the books balance at each step."""
+def check_progress() -> str:
+    """How far the killed `disable` got; the accounts are balanced after each step."""
     home = find_home()
-    books = read_accounts(home)
-    assert books.balance == 0
-    with opened(home) as connection, closing(connection.execute("PRAGMA integrity_check")) as told:
-        assert told.fetchall() == [("ok",)]
+    accounts = read_accounts(home)
+    assert accounts.balance == 0
+    with opened(home) as connection, closing(connection.execute("PRAGMA integrity_check")) as result:
+        assert result.fetchall() == [("ok",)]
     if read_mode(home.mode) is None:
-        assert not books.closed
-        assert books.recorded > 0
+        assert not accounts.closed
+        assert accounts.recorded > 0
         return "not begun"
     assert os.path.exists(home.spool)
-    if not books.closed:
+    if not accounts.closed:
         return "chosen"
-    return "fenced" if books.recorded else "wiped"
+    return "fenced" if accounts.recorded else "wiped"
 
 
-# Records as fast as it can, so that it is always about to open the spool again when its choice changes.
+# Records as fast as it can, so that it is always about to open the spool when the choice changes.
 RACE = """
 import sys
 from deepchecks_telemetry.spool import record
@@ -122,10 +122,10 @@ while True:
 """
 
 
-def test_a_hand_written_on_never_outlives_the_disable_after_it(
+def test_a_hand_written_on_has_no_effect_after_the_next_disable(
     tmp_path: Path, in_full: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The fence is closed, a person writes `on` by hand, programs are about to open it, and `disable` comes again."""
+    """After a disable a person writes `on` by hand, programs are about to open the spool, and `disable` runs again."""
     monkeypatch.delenv("DEEPCHECKS_TELEMETRY")
     chance = random.Random(SEED)
     home = find_home()
@@ -141,7 +141,7 @@ def test_a_hand_written_on_never_outlives_the_disable_after_it(
             time.sleep(chance.random() * 0.03)
             erased = erase(home)
             reopened += erased.before.recorded > 0
-            for _ in range(2):  # two looks of each program later too
+            for _ in range(2):  # also after each program has checked twice
                 assert read_accounts(home) == Accounts(closed=True)
                 assert (read_mode(home.mode), find_residue(home, erased.markers)[1]) == ("off", [])
                 time.sleep(0.02)

@@ -1,4 +1,4 @@
-"""Fault campaign: the n-th system call fails, for n = 1 … until none is left; what was acknowledged is still there."""
+"""Fault campaign: the n-th system call fails, for n = 1 … until none is left; no acknowledged event is lost."""
 
 import itertools
 import os
@@ -16,7 +16,7 @@ import pytest
 
 from deepchecks_telemetry.spool.doctor import WRONG, examine
 from deepchecks_telemetry.spool.files.paths import Home, find_home
-from deepchecks_telemetry.spool.recovery import maintenance as upkeep
+from deepchecks_telemetry.spool.recovery import maintenance
 from deepchecks_telemetry.spool.stats import read_accounts, read_unsent
 from deepchecks_telemetry.spool.wipe import find_residue
 
@@ -25,7 +25,7 @@ pytestmark = [
     pytest.mark.timeout(7200),
 ]
 ERRORS = ("ENOSPC", "EIO", "EROFS", "EACCES", "EDQUOT")
-# Those that a program makes by the thousand are counted on our files alone.
+# Calls that a program makes thousands of times are counted only on our files.
 ON_OUR_FILES = ("open,openat", "stat,newfstatat", "fcntl", "pread64")
 ANYWHERE = ("write", "pwrite64", "ftruncate", "fsync", "fdatasync", "unlink", "rename", "mkdir", "fallocate")
 FILES = (
@@ -37,8 +37,8 @@ FILES = (
 RECORD = """
 import os
 from deepchecks_telemetry.spool import record
-told = [record("run-suite") for _ in range(4)]
-os._exit(100 + told.count(True))  # by the system call alone: what it prints would be written, too
+stored = [record("run-suite") for _ in range(4)]
+os._exit(100 + stored.count(True))  # as the exit code, because printing would be a write() too
 """
 SEAL = """
 import sys
@@ -63,21 +63,21 @@ def render(installation, rows):
 assert all(record("run-check") for _ in range(30))
 assert seal(home, render)
 (batch,) = batches(home, states=("sealed",))
-assert settle(home, batch, Disposition(BatchState.DELIVERED, "told"))
+assert settle(home, batch, Disposition(BatchState.DELIVERED, "test"))
 assert all(record("run-check") for _ in range(40))
 with opened(home) as connection:
-    connection.execute("DELETE FROM origin")  # each copy that is made of it counts as a spool of its own
+    connection.execute("DELETE FROM origin")  # so that a copy does not count as a copy
 """
 FILLED = 70
 
 
 class Act(NamedTuple):
-    """A process that meets the fault: what it runs, on which home, and how it is judged."""
+    """A process in which the fault occurs: its command, its home, and the check of the result."""
 
     name: str
     command: list[str]
     home: str
-    judge: Callable[[Home, int, str], None]
+    check_result: Callable[[Home, int, str], None]
 
 
 class Fault(NamedTuple):
@@ -88,29 +88,29 @@ class Fault(NamedTuple):
     number: int
 
 
-def judge_recording(home: Home, code: int, stderr: str) -> None:
-    assert code in range(100, 105), "the host did not live to its end"
+def check_recording(home: Home, code: int, stderr: str) -> None:
+    assert code in range(100, 105), "the host did not run to its end"
     assert stderr == ""
     check(home, acknowledged=code - 100, attempted=4)
 
 
-def judge_sealing(home: Home, code: int, stderr: str) -> None:
-    assert_says_so(code, stderr)
+def check_sealing(home: Home, code: int, stderr: str) -> None:
+    assert_reported(code, stderr)
     check(home, acknowledged=0, attempted=0)
 
 
-def judge_disabling(home: Home, code: int, stderr: str) -> None:
-    assert_says_so(code, stderr)
+def check_disabling(home: Home, code: int, stderr: str) -> None:
+    assert_reported(code, stderr)
     if code == 0:
-        books = read_accounts(home)
-        assert (books.recorded, books.installation_id) == (0, None)
+        accounts = read_accounts(home)
+        assert (accounts.recorded, accounts.installation_id) == (0, None)
         assert [name for name in os.listdir(home.state) if name.startswith("spool.db.")] == []
         assert find_residue(home, MARKS)[1] == []
     else:
         check(home, acknowledged=0, attempted=0, wiped=True)
 
 
-def assert_says_so(code: int, stderr: str) -> None:
+def assert_reported(code: int, stderr: str) -> None:
     assert code in (0, 1), stderr
     assert "Traceback" not in stderr
     if code == 1:
@@ -119,15 +119,15 @@ def assert_says_so(code: int, stderr: str) -> None:
 
 
 def check(home: Home, *, acknowledged: int, attempted: int, wiped: bool = False) -> None:
-    books = read_accounts(home)
-    assert books.balance == 0
+    accounts = read_accounts(home)
+    assert accounts.balance == 0
     assert [finding for finding in examine(home) if finding.level == WRONG] == []
-    there = books.pending + books.sealed + books.parked + books.delivered
-    lost = books.dropped.get("damage", 0)
+    kept = accounts.pending + accounts.sealed + accounts.parked + accounts.delivered
+    lost = accounts.dropped.get("damage", 0)
     filled = FILLED if os.path.exists(os.path.join(home.state, "filled")) else 0
-    assert there + lost <= filled + attempted
+    assert kept + lost <= filled + attempted
     if not wiped:
-        assert there >= filled + acknowledged
+        assert kept >= filled + acknowledged
         suites = sum(waiting.count for waiting in read_unsent(home) if waiting.event == "run-suite")
         assert acknowledged <= suites <= attempted
 
@@ -137,8 +137,8 @@ MARKS: list[bytes] = []
 
 @pytest.fixture
 def acts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Act]:
-    """The three processes, and the homes from which each run takes a copy."""
-    monkeypatch.setattr(upkeep, "SETTLED_S", 0.02)  # nobody is at work any more when the books are read
+    """The processes, each of whose runs gets a copy of its home."""
+    monkeypatch.setattr(maintenance, "SETTLED_S", 0.02)  # no process is running while the accounts are read
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     monkeypatch.delenv("DEEPCHECKS_TELEMETRY")
     full = tmp_path / "full"
@@ -151,14 +151,14 @@ def acts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Act]:
     ]
     disable = [sys.executable, "-m", "deepchecks_telemetry.cli", "telemetry", "disable"]
     return [
-        Act("a first recording", [sys.executable, "-c", RECORD], "", judge_recording),
-        Act("a recording", [sys.executable, "-c", RECORD], "full", judge_recording),
-        Act("a sealing", [sys.executable, "-c", SEAL], "full", judge_sealing),
-        Act("a disabling", disable, "full", judge_disabling),
+        Act("a first recording", [sys.executable, "-c", RECORD], "", check_recording),
+        Act("a recording", [sys.executable, "-c", RECORD], "full", check_recording),
+        Act("a sealing", [sys.executable, "-c", SEAL], "full", check_sealing),
+        Act("a disabling", disable, "full", check_disabling),
     ]
 
 
-def test_no_system_call_that_fails_harms_the_host_or_loses_what_was_acknowledged(
+def test_no_failing_system_call_harms_the_host_or_loses_an_acknowledged_event(
     tmp_path: Path, acts: list[Act], in_full: bool, tool: Callable[[str], str]
 ) -> None:
     hits: Counter[str] = Counter()
@@ -169,21 +169,21 @@ def test_no_system_call_that_fails_harms_the_host_or_loses_what_was_acknowledged
             hits[act.name] += 1
             number = number + 1 if in_full else 0
     assert set(hits) == {act.name for act in acts}
-    told = ", ".join(f"{count} in {name}" for name, count in hits.items())
-    print(f"\nfault campaign: {hits.total()} faults in {time.monotonic() - begun:.0f} s: {told}")
+    summary = ", ".join(f"{count} in {name}" for name, count in hits.items())
+    print(f"\nfault campaign: {hits.total()} faults in {time.monotonic() - begun:.0f} s: {summary}")
 
 
 def cases(acts: list[Act], *, in_full: bool) -> Iterator[tuple[Act, str, str]]:
-    """Every call with every error; in the quick form every call with one of them."""
-    for place, act in enumerate(acts):
+    """Every call with every error; in the short form every call with one of the errors."""
+    for index, act in enumerate(acts):
         for number, calls in enumerate((*ON_OUR_FILES, *ANYWHERE)):
-            for error in ERRORS if in_full else (ERRORS[(place + number) % len(ERRORS)],):
+            for error in ERRORS if in_full else (ERRORS[(index + number) % len(ERRORS)],):
                 yield act, calls, error
 
 
 def run(strace: str, folder: Path, act: Act, fault: Fault) -> bool:
-    """Whether the fault hit; then everything is as it must be."""
-    home, log = folder / "met", folder / "calls"
+    """Whether the fault occurred; if so, check the result."""
+    home, log = folder / "home", folder / "calls"
     shutil.rmtree(home, ignore_errors=True)
     if act.home:
         shutil.copytree(folder / act.home, home)
@@ -202,7 +202,7 @@ def run(strace: str, folder: Path, act: Act, fault: Fault) -> bool:
     hit = [line for line in log.read_text("utf-8", "replace").splitlines() if "(INJECTED)" in line]
     if any(str(home) in line for line in hit):
         try:
-            act.judge(find_home({"DEEPCHECKS_TELEMETRY_DIR": str(home)}), done.returncode, done.stderr)
+            act.check_result(find_home({"DEEPCHECKS_TELEMETRY_DIR": str(home)}), done.returncode, done.stderr)
         except BaseException:
             print(f"\n{act.name}: {fault}\n{hit[0]}\n{done.stderr}")
             raise
@@ -214,7 +214,7 @@ def small_disk(folder: Path, size: str) -> Iterator[Path]:
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
     if subprocess.run(mount, capture_output=True, timeout=30).returncode:
-        pytest.skip("only root can mount a small file system here")
+        pytest.skip("only root can mount a small file system")
     try:
         yield folder
     finally:
@@ -224,31 +224,30 @@ def small_disk(folder: Path, size: str) -> Iterator[Path]:
 RECORD_ON = """
 import sys
 from deepchecks_telemetry.spool import record
-told = [record("run-suite") for _ in range(int(sys.argv[1]))]
-print(told.count(True))
+print(sum(record("run-suite") for _ in range(int(sys.argv[1]))))
 """
 
 
-def test_a_disk_that_is_really_full_harms_nobody_and_counting_goes_on_once_there_is_room(tmp_path: Path) -> None:
+def test_a_full_disk_is_harmless_and_recording_continues_once_there_is_space(tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk", "160k") as disk:
         environ = os.environ | {"DEEPCHECKS_TELEMETRY_DIR": str(disk / "home")}
 
-        def record(most: int) -> int:
+        def record(times: int) -> int:
             done = subprocess.run(
-                [sys.executable, "-c", RECORD_ON, str(most)], env=environ, capture_output=True, text=True, timeout=60
+                [sys.executable, "-c", RECORD_ON, str(times)], env=environ, capture_output=True, text=True, timeout=60
             )
             assert (done.returncode, done.stderr) == (0, "")
             return int(done.stdout)
 
-        told = record(10)
-        assert told == 10
+        stored = record(10)
+        assert stored == 10
         fill_up(disk / "ballast")
-        told += record(400)
-        assert told < 410
+        stored += record(400)
+        assert stored < 410
         (disk / "ballast").unlink()
         assert (more := record(10)) == 10
-        books = read_accounts(find_home(environ))
-        assert (books.pending, books.balance) == (told + more, 0)
+        accounts = read_accounts(find_home(environ))
+        assert (accounts.pending, accounts.balance) == (stored + more, 0)
 
 
 def fill_up(path: Path) -> None:

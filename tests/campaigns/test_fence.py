@@ -1,4 +1,4 @@
-"""Fence campaign: from the moment `disable` returns no row is stored, no request begins, and no byte is left."""
+"""Fence campaign: after `disable` has returned, no row is stored, no request begins, and no byte is left."""
 
 import json
 import mmap
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.timeout(3600)
 RECORDERS = 8
 UUID = re.compile(rb"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
-# Each process counts its tries, and what came of them, in a place of its own.
+# Each process counts its attempts and successes in its own part of a shared file.
 COUNTER = """
 import mmap, os, struct, sys, time
 descriptor = os.open(sys.argv[1], os.O_RDWR)
@@ -67,7 +67,7 @@ while True:
 
 
 class Slow(BaseHTTPRequestHandler):
-    """A receiver that takes its time, and remembers when each request began and what it carried."""
+    """A slow receiver that stores the time and the body of each request."""
 
     protocol_version = "HTTP/1.1"
     begun: list[tuple[float, bytes]]
@@ -84,7 +84,7 @@ class Slow(BaseHTTPRequestHandler):
         self.wfile.write(b"{}")
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Say nothing."""
+        """Print nothing."""
 
 
 @pytest.fixture
@@ -99,7 +99,7 @@ def server() -> Iterator[ThreadingHTTPServer]:
 
 
 class Crowd:
-    """Eight processes that record and one that uploads, all the time; their counters are read from outside."""
+    """Eight processes that record and one that uploads, continuously; the test reads their counters."""
 
     def __init__(self, path: Path, url: str) -> None:
         path.write_bytes(b"\0" * 16 * (RECORDERS + 1))
@@ -110,7 +110,7 @@ class Crowd:
         self.processes = [subprocess.Popen([sys.executable, "-c", *command]) for command in commands]
 
     def count(self) -> tuple[list[int], list[int]]:
-        """Tries and successes of each."""
+        """The attempts and the successes of each process."""
         numbers = memoryview(self.shared).cast("q").tolist()
         return numbers[::2], numbers[1::2]
 
@@ -127,35 +127,35 @@ def all_grew(before: list[int], now: list[int], by: int) -> bool:
 
 def disable_by_command() -> None:
     command = [sys.executable, "-m", "deepchecks_telemetry.cli", "telemetry", "disable", "--json"]
-    told = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    assert told.returncode == 0, told.stderr
-    assert json.loads(told.stdout)["residue"] == []
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["residue"] == []
 
 
 def test_nothing_is_stored_sent_or_left_after_disable_returned(
-    ours: Home,
+    spool: Home,
     tmp_path: Path,
     server: ThreadingHTTPServer,
     in_full: bool,
-    until: Callable[..., None],
+    wait_until: Callable[..., None],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.delenv("DEEPCHECKS_TELEMETRY")  # in the processes the choice alone decides
-    choose(ours, "on")
+    monkeypatch.delenv("DEEPCHECKS_TELEMETRY")  # so that only the choice decides in the processes
+    choose(spool, "on")
     rounds = 300 if in_full else 8
     crowd = Crowd(tmp_path / "counters", f"http://127.0.0.1:{server.server_port}/v1/logs")
     nearest, begun = float("inf"), time.monotonic()
     try:
         for number in range(rounds):
-            choose(ours, "on")
+            choose(spool, "on")
             _, before = crowd.count()
-            until(lambda before=before: all_grew(before[:-1], crowd.count()[1][:-1], 3))
-            until(lambda: Slow.begun)  # a request is in flight, as a rule
-            disable_by_command() if number % 4 == 0 else erase(ours)
+            wait_until(lambda before=before: all_grew(before[:-1], crowd.count()[1][:-1], 3))
+            wait_until(lambda: Slow.begun)  # usually a request is running
+            disable_by_command() if number % 4 == 0 else erase(spool)
             returned = time.monotonic()
             tries, _ = crowd.count()
-            until(lambda tries=tries: all_grew(tries, crowd.count()[0], 3))
-            check(ours, returned)
+            wait_until(lambda tries=tries: all_grew(tries, crowd.count()[0], 3))
+            check(spool, returned)
             nearest = min(nearest, returned - Slow.begun[-1][0])
             Slow.begun.clear()
         tries, done = crowd.count()
@@ -168,16 +168,16 @@ def test_nothing_is_stored_sent_or_left_after_disable_returned(
     )
 
 
-def check(ours: Home, returned: float) -> None:
-    books = read_accounts(ours)
-    assert (books.recorded, books.pending, books.rows, books.batches) == (0, 0, 0, 0)
-    assert books.installation_id is None
+def check(spool: Home, returned: float) -> None:
+    accounts = read_accounts(spool)
+    assert (accounts.recorded, accounts.pending, accounts.rows, accounts.batches) == (0, 0, 0, 0)
+    assert accounts.installation_id is None
     assert max(began for began, _ in Slow.begun) <= returned
     received = b"".join(unpack(body) for _, body in Slow.begun)
     markers = set(UUID.findall(received))
     assert len(markers) > 1
-    assert find_residue(ours, markers)[1] == []
-    assert os.path.exists(ours.spool)
+    assert find_residue(spool, markers)[1] == []
+    assert os.path.exists(spool.spool)
 
 
 def unpack(body: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""Kill campaign: whatever is killed at whatever moment, what was acknowledged is stored, and nothing else is."""
+"""Kill campaign: processes are killed at any time; each acknowledged event is stored, and no unattempted one."""
 
 import json
 import os
@@ -23,8 +23,8 @@ pytestmark = [
     pytest.mark.timeout(3600),
 ]
 SEED = 20_240
-# A writer is told from the others by the runtime that it believes to be in.
-PLACES = {
+# Writers are distinguished by their runtime, which a variable determines.
+RUNTIMES = {
     "kaggle": "KAGGLE_KERNEL_RUN_TYPE",
     "databricks": "DATABRICKS_RUNTIME_VERSION",
     "sagemaker": "SM_TRAINING_ENV",
@@ -32,14 +32,14 @@ PLACES = {
     "ci": "CI",
 }
 
-# The oracle knows an attempt before it is made and an acknowledgement only after it was given.
+# The log has an attempt before it is made, and an acknowledgement after it was given.
 WRITE = """
 import os, random, sys
 from deepchecks_telemetry.spool import record
-oracle = os.open(sys.argv[1], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+log = os.open(sys.argv[1], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
 def note(word):
-    os.write(oracle, word.encode())
-    os.fdatasync(oracle)
+    os.write(log, word.encode())
+    os.fdatasync(log)
 print("ready", flush=True)
 while True:
     name = random.choice(["run-check", "run-suite", "package-import"])
@@ -48,8 +48,8 @@ while True:
         note("stored " + name + "\\n")
 """
 
-# Seals, and parks at once, so that the next batch gets its turn; folds and checkpoints like a busy host.
-KEEP = """
+# Seals batches and parks them immediately, so that more can be sealed; folds and checkpoints like a busy host.
+MAINTAIN = """
 import json, random
 from contextlib import suppress
 from deepchecks_telemetry.spool.errors import SpoolError
@@ -70,12 +70,12 @@ while True:
                 compact(home, connection)
         seal(home, render)
         for batch in batches(home, states=("sealed",)):
-            settle(home, batch, Disposition(BatchState.PARKED, "told"))
+            settle(home, batch, Disposition(BatchState.PARKED, "test"))
 """
 
 
 class Victim:
-    """One place in the campaign: a process that is killed and started again."""
+    """A process that is killed and started again."""
 
     def __init__(self, command: list[str], variables: dict[str, str]) -> None:
         self.command, self.environ = command, os.environ | variables
@@ -83,89 +83,89 @@ class Victim:
 
     def start(self) -> None:
         self.process = subprocess.Popen(self.command, env=self.environ, stdout=subprocess.PIPE, text=True)
-        self.came_so_far = False
+        self.is_ready = False
 
-    def ready(self) -> None:
-        if not self.came_so_far:
+    def wait_until_ready(self) -> None:
+        if not self.is_ready:
             assert self.process.stdout is not None
             assert self.process.stdout.readline() == "ready\n"
-            self.came_so_far = True
+            self.is_ready = True
 
     def kill(self) -> None:
         self.process.kill()
         with self.process:
-            assert self.process.wait(timeout=30) == -signal.SIGKILL, "it ended by itself"
+            assert self.process.wait(timeout=30) == -signal.SIGKILL, "the process ended before it was killed"
 
 
-class Told(NamedTuple):
-    """What a writer's oracle says."""
+class Log(NamedTuple):
+    """The numbers of attempted and acknowledged events by runtime and name."""
 
     attempted: Counter[tuple[str, str]]
     acknowledged: Counter[tuple[str, str]]
 
 
-def read_oracles(folder: Path) -> Told:
-    told = Told(Counter(), Counter())
+def read_logs(folder: Path) -> Log:
+    log = Log(Counter(), Counter())
     for path in folder.iterdir():
         for line in path.read_text("ascii").splitlines():
             word, name = line.split()
-            (told.attempted if word == "attempted" else told.acknowledged)[path.name, name] += 1
-    return told
+            (log.attempted if word == "attempted" else log.acknowledged)[path.name, name] += 1
+    return log
 
 
-def check(ours: Home, oracles: Path) -> Told:
-    """acknowledged ⊆ stored ⊆ attempted, nothing twice, the file sound, the books balanced. Nobody may be at work."""
-    told = read_oracles(oracles)
+def check(spool: Home, logs: Path) -> Log:
+    """acknowledged ⊆ stored ⊆ attempted, nothing twice, file intact, accounts balanced. No process may be running."""
+    log = read_logs(logs)
     stored: Counter[tuple[str, str]] = Counter()
-    for waiting in read_unsent(ours):
+    for waiting in read_unsent(spool):
         stored[waiting.environment.runtime, waiting.event] += waiting.count
-    for key in told.attempted | stored:
-        assert told.acknowledged[key] <= stored[key] <= told.attempted[key], key
-    with opened(ours) as connection:
+    for key in log.attempted | stored:
+        assert log.acknowledged[key] <= stored[key] <= log.attempted[key], key
+    with opened(spool) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         sealed = connection.execute("SELECT uid, count FROM rows").fetchall()
-    sent = [row for batch in batches(ours) for row in json.loads(batch.body)]
+    sent = [row for batch in batches(spool) for row in json.loads(batch.body)]
     assert sorted((uid, count) for uid, *_, count in sent) == sorted(sealed)
     assert len({uid for uid, *_ in sent}) == len(sent)
-    assert read_accounts(ours).balance == 0
-    return told
+    assert read_accounts(spool).balance == 0
+    return log
 
 
 def test_what_was_acknowledged_is_stored_and_nothing_is_stored_that_was_not_attempted(
-    ours: Home, tmp_path: Path, pythons: "list[tuple[str, str]]", in_full: bool
+    spool: Home, tmp_path: Path, pythons: "list[tuple[str, str]]", in_full: bool
 ) -> None:
     chance = random.Random(SEED)
-    oracles = tmp_path / "oracles"
-    oracles.mkdir()
+    logs = tmp_path / "logs"
+    logs.mkdir()
     kills, rounds = (2400, 8) if in_full else (60, 2)
     victims: list[Victim] = []
     begun = time.monotonic()
     for turn in range(rounds):
-        for number, (place, variable) in enumerate(PLACES.items()):
+        for number, (runtime, variable) in enumerate(RUNTIMES.items()):
             python, first = pythons[number % len(pythons)]
-            victims.append(Victim([python, "-c", first + WRITE, str(oracles / place)], {variable: "1"}))
-        victims.extend(Victim([python, "-c", first + KEEP], {}) for python, first in pythons[-2:])
+            victims.append(Victim([python, "-c", first + WRITE, str(logs / runtime)], {variable: "1"}))
+        victims.extend(Victim([python, "-c", first + MAINTAIN], {}) for python, first in pythons[-2:])
         try:
-            kill_some(victims, kills // rounds, chance)
+            kill_at_random(victims, kills // rounds, chance)
         finally:
             while victims:
                 with suppress(AssertionError):
                     victims.pop().kill()
-        told = check(ours, oracles)
-        assert told.acknowledged.total() > 10 * (turn + 1)
-    books = read_accounts(ours)
+        log = check(spool, logs)
+        assert log.acknowledged.total() > 10 * (turn + 1)
+    accounts = read_accounts(spool)
     print(
         f"\nkill campaign: {kills} kills in {time.monotonic() - begun:.0f} s, {len(pythons)} environments; "
-        f"{told.attempted.total()} attempted, {told.acknowledged.total()} acknowledged, {books.recorded} stored "
-        f"({books.sealed} sealed in {books.batches} batches), dropped {books.dropped}"
+        f"{log.attempted.total()} attempted, {log.acknowledged.total()} acknowledged, {accounts.recorded} stored "
+        f"({accounts.sealed} sealed in {accounts.batches} batches), dropped {accounts.dropped}"
     )
 
 
-def kill_some(victims: list[Victim], kills: int, chance: random.Random) -> None:
+def kill_at_random(victims: list[Victim], kills: int, chance: random.Random) -> None:
     for _ in range(kills):
         victim = chance.choice(victims)
-        if chance.random() < 0.9:  # else it is killed wherever it is, importing or opening
-            victim.ready()
+        if chance.random() < 0.9:  # otherwise it may be killed while it imports or opens the spool
+            victim.wait_until_ready()
         time.sleep(chance.random() * 0.03)
         victim.kill()
         victim.start()

@@ -1,4 +1,4 @@
-"""Programs as they are shipped: a frozen one is not started again, and an archive brings its uploader along."""
+"""Packaged programs: a frozen one is not started again, and one in an archive starts its uploader from it."""
 
 import os
 import subprocess
@@ -22,7 +22,7 @@ from deepchecks_telemetry.uploader.endpoint import configure
 pytestmark = [pytest.mark.timeout(600), pytest.mark.skipif(os.name == "nt", reason="reads /proc, runs from a shell")]
 
 CHECKOUT = Path(__file__).parents[2]
-BASE = os.path.realpath(sys.executable)  # the interpreter that the virtual environment was made with
+BASE = os.path.realpath(sys.executable)  # the interpreter that created the virtual environment
 PROGRAM = """
 import sys
 from deepchecks_telemetry.spool import record
@@ -43,19 +43,19 @@ def receiver() -> Iterator[Receiver]:
 
 
 @pytest.fixture
-def due(ours: Home, receiver: Receiver) -> Home:
+def due(spool: Home, receiver: Receiver) -> Home:
     """A spool with one event, whose upload is due."""
     assert record("run-check")
-    choose(ours, ON)
-    configure(ours, receiver.endpoint.url)
-    with opened(ours) as connection:
+    choose(spool, ON)
+    configure(spool, receiver.endpoint.url)
+    with opened(spool) as connection:
         connection.execute("UPDATE spool SET next_upload = 1")
-    return ours
+    return spool
 
 
 @pytest.fixture
 def sources(tmp_path: Path) -> Path:
-    """A directory with the program, as the module `app`."""
+    """A directory with the program as the module `app`."""
     folder = tmp_path / "sources"
     folder.mkdir()
     (folder / "app.py").write_text(PROGRAM)
@@ -63,7 +63,7 @@ def sources(tmp_path: Path) -> Path:
 
 
 def tool(module: str, *command: object) -> None:
-    """Run a tool of the group `hosts`; without it the test is skipped."""
+    """Run a tool of the dependency group `hosts`; skip the test if it is not installed."""
     if find_spec(module.partition(".")[0]) is None:
         pytest.skip(f"{module} is not installed: it is in the dependency group `hosts`")
     done = subprocess.run(
@@ -87,28 +87,28 @@ def run(*command: object) -> None:
 
 
 def processes_of(program: Path) -> list[str]:
-    found = []
+    pids = []
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
             if os.readlink(f"/proc/{pid}/exe") == str(program):
-                found.append(pid)
+                pids.append(pid)
         except OSError:
             continue
-    return found
+    return pids
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_a_frozen_program_that_is_named_like_an_interpreter_runs_once(
-    due: Home, receiver: Receiver, sources: Path, tmp_path: Path, until: Callable[..., None]
+    due: Home, receiver: Receiver, sources: Path, tmp_path: Path, wait_until: Callable[..., None]
 ) -> None:
     folders = [f"--{name}={tmp_path / name}" for name in ("distpath", "workpath", "specpath")]
-    paths = [f"--paths={CHECKOUT / room}" for room in ("spool", "uploader")]
+    paths = [f"--paths={CHECKOUT / package}" for package in ("spool", "uploader")]
     metadata = "--copy-metadata=deepchecks-telemetry"
     main = sources / "app.py"
     tool("PyInstaller", "--name=python3", "--onedir", metadata, *folders, *paths, main)
     program = (tmp_path / "distpath" / "python3" / "python3").resolve()
     run(program, tmp_path / "runs")
-    until(lambda: processes_of(program) == [])
+    wait_until(lambda: processes_of(program) == [])
     (line,) = (tmp_path / "runs").read_text().splitlines()
     assert "frozen" in line
     assert (read_accounts(due).recorded, read_accounts(due).next_upload, receiver.requests) == (2, 1, [])
@@ -116,31 +116,31 @@ def test_a_frozen_program_that_is_named_like_an_interpreter_runs_once(
 
 @pytest.fixture
 def startable() -> None:
-    why = why_no_uploader()
-    if why:
-        (pytest.fail if os.environ.get("GATE") else pytest.skip)(why)
+    reason = why_no_uploader()
+    if reason:
+        (pytest.fail if os.environ.get("GATE") else pytest.skip)(reason)
 
 
 @pytest.mark.usefixtures("startable")
 @pytest.mark.parametrize("mode", [[], ["--venv"]], ids=["unpacked", "venv"])
 def test_a_pex_uploads(
-    due: Home, sources: Path, wheel: Path, tmp_path: Path, until: Callable[..., None], mode: list[str]
+    due: Home, sources: Path, wheel: Path, tmp_path: Path, wait_until: Callable[..., None], mode: list[str]
 ) -> None:
     target = tmp_path / "app.pex"
     roots = [f"--{name}={tmp_path / 'root'}" for name in ("pex-root", "runtime-pex-root")]
     tool("pex", wheel, "-D", sources, "-e", "app:main", "-o", target, *roots, *mode)
     run(BASE, target, tmp_path / "runs")
-    until(lambda: read_accounts(due).delivered == 2)
+    wait_until(lambda: read_accounts(due).delivered == 2)
     assert (tmp_path / "runs").read_text() == "[] None\n"
 
 
 @pytest.mark.usefixtures("startable")
-def test_a_shiv_uploads(due: Home, sources: Path, wheel: Path, tmp_path: Path, until: Callable[..., None]) -> None:
+def test_a_shiv_uploads(due: Home, sources: Path, wheel: Path, tmp_path: Path, wait_until: Callable[..., None]) -> None:
     (sources / "pyproject.toml").write_text(
         '[project]\nname = "app"\nversion = "1"\n[tool.setuptools]\npy-modules = ["app"]\n'
     )
     target = tmp_path / "app.pyz"
     tool("shiv.cli", "-e", "app:main", "-o", target, wheel, sources)
     run(BASE, target, tmp_path / "runs")
-    until(lambda: read_accounts(due).delivered == 2)
+    wait_until(lambda: read_accounts(due).delivered == 2)
     assert (tmp_path / "runs").read_text() == "[] None\n"

@@ -1,4 +1,4 @@
-"""Two versions: an earlier commit's wheel and today's share a spool in turns and at once, through a migration too."""
+"""Two versions, the wheels of an earlier commit and of the current one, share a spool, also during a migration."""
 
 import os
 import subprocess
@@ -26,7 +26,7 @@ for _ in range(int(sys.argv[2])):
     if record(sys.argv[1]):
         print(1, flush=True)
 """
-# Where these were in that version.
+# The names in that version.
 EARLIER_NAMES = {
     "batches.ledger import Disposition,": "ledger import Verdict as Disposition,",
     "files.paths": "paths",
@@ -44,7 +44,7 @@ home = find_home()
 for _ in range(int(sys.argv[1])):
     seal(home, lambda installation, rows: repr(rows).encode())
     for batch in batches(home, states=("sealed",)):
-        if settle(home, batch, Disposition(BatchState.DELIVERED, "told")):  # else the other version was faster
+        if settle(home, batch, Disposition(BatchState.DELIVERED, "test")):  # otherwise the other version was faster
             print(batch.events, flush=True)
 """
 
@@ -57,30 +57,30 @@ def git(*arguments: str) -> subprocess.CompletedProcess[bytes]:
 
 
 def build(source: Path, folder: Path) -> str:
-    """A virtual environment with the wheel of this source, and nothing else of ours."""
+    """The Python of a new virtual environment with the wheel of this source."""
     subprocess.run([sys.executable, "-m", "venv", folder], check=True, timeout=120)
     python = str(folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python"))
     pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", str(source)]
     done = subprocess.run(pip, capture_output=True, text=True, timeout=300)
     if done.returncode:
-        pytest.skip(f"pip cannot install here: {done.stderr[-300:]}")
+        pytest.skip(f"pip cannot install on this machine: {done.stderr[-300:]}")
     return python
 
 
 @pytest.fixture(scope="module")
 def pythons(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
-    """The interpreters of two environments: with the earlier version, and with today's."""
+    """The interpreters of two environments, with the earlier version and with the current one."""
     if git("cat-file", "-e", f"{EARLIER}^{{commit}}").returncode:
         pytest.skip(f"commit {EARLIER} is not in the history of this clone (or there is no git)")
     folder = tmp_path_factory.mktemp("versions")
     (folder / "source").mkdir()
     archive = git("archive", "--format=tar", EARLIER).stdout
     subprocess.run(["tar", "-x", "-C", str(folder / "source")], input=archive, check=True, timeout=60)
-    return build(folder / "source", folder / "earlier"), build(ROOT, folder / "today")
+    return build(folder / "source", folder / "earlier"), build(ROOT, folder / "current")
 
 
 class Running:
-    """A script of one version at work, away from the sources of the other; what it prints goes to a file."""
+    """A running script of one version, outside of the checkout; its output goes to a file."""
 
     def __init__(self, folder: Path, python: str, code: str, *arguments: str) -> None:
         self.path = folder / f"{len(list(folder.iterdir()))}.out"
@@ -88,8 +88,8 @@ class Running:
             command = [python, "-c", code, *arguments]
             self.process = subprocess.Popen(command, stdout=out, stderr=subprocess.PIPE, text=True, cwd=folder)
 
-    def told(self) -> int:
-        """The sum of what it printed, once it has ended."""
+    def result(self) -> int:
+        """Wait for the end of the script, and return the sum of the printed numbers."""
         _, errors = self.process.communicate(timeout=300)
         assert (self.process.returncode, errors) == (0, "")
         return sum(map(int, self.path.read_text().split()))
@@ -100,37 +100,39 @@ Start = Callable[..., Running]
 
 @pytest.fixture
 def start(tmp_path: Path) -> Start:
-    """Start a script with these arguments."""
+    """Starts a script with arguments."""
     return partial(Running, tmp_path)
 
 
-def counts(ours: Home) -> Counter[str]:
-    found: Counter[str] = Counter()
-    for waiting in read_unsent(ours):
-        found[waiting.event] += waiting.count
-    return found
+def counts(spool: Home) -> Counter[str]:
+    events: Counter[str] = Counter()
+    for waiting in read_unsent(spool):
+        events[waiting.event] += waiting.count
+    return events
 
 
-def version(ours: Home) -> int:
-    with opened(ours) as connection:
-        (found,) = connection.execute("PRAGMA user_version").fetchone()
+def version(spool: Home) -> int:
+    with opened(spool) as connection:
+        (number,) = connection.execute("PRAGMA user_version").fetchone()
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-    return int(found)
+    return int(number)
 
 
-def test_they_take_turns_through_the_migration(ours: Home, pythons: tuple[str, str], start: Start) -> None:
-    earlier, today = pythons
+def test_two_versions_in_turns_lose_nothing_during_the_migration(
+    spool: Home, pythons: tuple[str, str], start: Start
+) -> None:
+    earlier, current = pythons
     stored, sent = Counter[str](), 0
-    for turn, (python, name) in enumerate(((earlier, "run-check"), (today, "run-suite")) * 3):
-        stored[name] += start(python, RECORD, name, "50").told()
+    for turn, (python, name) in enumerate(((earlier, "run-check"), (current, "run-suite")) * 3):
+        stored[name] += start(python, RECORD, name, "50").result()
         if turn == 1:
-            assert version(ours) == 1000  # the host of today has recorded, and changed nothing
+            assert version(spool) == 1000  # the host of the current version has recorded without a migration
         if turn > 1:
-            sent += start(python, SEAL_EARLIER if python == earlier else SEAL, "1").told()
-    assert version(ours) == SCHEMA_VERSION
+            sent += start(python, SEAL_EARLIER if python == earlier else SEAL, "1").result()
+    assert version(spool) == SCHEMA_VERSION
     assert stored == {"run-check": 150, "run-suite": 150}
-    books = read_accounts(ours)
-    assert (books.recorded, books.delivered, books.pending, books.dropped, books.balance) == (
+    accounts = read_accounts(spool)
+    assert (accounts.recorded, accounts.delivered, accounts.pending, accounts.dropped, accounts.balance) == (
         300,
         sent,
         300 - sent,
@@ -139,48 +141,52 @@ def test_they_take_turns_through_the_migration(ours: Home, pythons: tuple[str, s
     )
 
 
-def test_a_spool_of_today_is_used_by_the_earlier_version(ours: Home, pythons: tuple[str, str], start: Start) -> None:
-    earlier, today = pythons
-    assert start(today, RECORD, "run-suite", "20").told() == 20
-    assert start(earlier, RECORD, "run-check", "20").told() == 20
-    assert counts(ours) == {"run-check": 20, "run-suite": 20}
+def test_the_earlier_version_can_use_a_current_spool(spool: Home, pythons: tuple[str, str], start: Start) -> None:
+    earlier, current = pythons
+    assert start(current, RECORD, "run-suite", "20").result() == 20
+    assert start(earlier, RECORD, "run-check", "20").result() == 20
+    assert counts(spool) == {"run-check": 20, "run-suite": 20}
 
 
-def test_they_record_and_seal_at_once_while_it_is_migrated(
-    ours: Home, pythons: tuple[str, str], start: Start, in_full: bool, until: Callable[..., None]
+def test_two_versions_record_and_seal_concurrently_during_the_migration(
+    spool: Home, pythons: tuple[str, str], start: Start, in_full: bool, wait_until: Callable[..., None]
 ) -> None:
-    earlier, today = pythons
-    most, turns = ("20000", "150") if in_full else ("2500", "15")
-    assert start(earlier, RECORD, "package-import", "10").told() == 10
-    # One after the other at first: the earlier version, met by a lock while it opened, went on half open.
-    crowd = ((earlier, "run-check"), (today, "run-suite"), (earlier, "check-to-html"), (today, "suite-to-html"))
+    earlier, current = pythons
+    records, rounds = ("20000", "150") if in_full else ("2500", "15")
+    assert start(earlier, RECORD, "package-import", "10").result() == 10
+    # Started one after the other, because the earlier version continued half open if it met a lock while opening.
+    crowd = ((earlier, "run-check"), (current, "run-suite"), (earlier, "check-to-html"), (current, "suite-to-html"))
     writers = []
     for python, name in crowd:
-        writers.append(start(python, RECORD, name, most))
-        until(lambda: writers[-1].path.stat().st_size)
-    sealers = [start(earlier, SEAL_EARLIER, turns), start(today, SEAL, turns)]
-    acknowledged = sum(writer.told() for writer in writers) + 10
-    sent = sum(sealer.told() for sealer in sealers)
-    books = read_accounts(ours)
-    dropped = sum(books.dropped.values())
-    assert books.balance == 0
-    assert books.pending + books.delivered == acknowledged
-    assert books.delivered == sent
-    assert version(ours) == SCHEMA_VERSION
+        writers.append(start(python, RECORD, name, records))
+        wait_until(lambda: writers[-1].path.stat().st_size)
+    sealers = [start(earlier, SEAL_EARLIER, rounds), start(current, SEAL, rounds)]
+    acknowledged = sum(writer.result() for writer in writers) + 10
+    sent = sum(sealer.result() for sealer in sealers)
+    accounts = read_accounts(spool)
+    dropped = sum(accounts.dropped.values())
+    assert accounts.balance == 0
+    assert accounts.pending + accounts.delivered == acknowledged
+    assert accounts.delivered == sent
+    assert version(spool) == SCHEMA_VERSION
     print(f"\ntwo versions: {acknowledged} acknowledged, {sent} of them sent meanwhile, {dropped} dropped for a lock")
 
 
-def test_disable_by_today_silences_the_earlier_version(
-    ours: Home, pythons: tuple[str, str], start: Start, until: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+def test_disable_by_the_current_version_stops_the_earlier_one(
+    spool: Home,
+    pythons: tuple[str, str],
+    start: Start,
+    wait_until: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.delenv("DEEPCHECKS_TELEMETRY")
     earlier, _ = pythons
-    assert start(earlier, RECORD, "run-check", "20").told() == 20
+    assert start(earlier, RECORD, "run-check", "20").result() == 20
     writer = start(earlier, RECORD, "run-check", "30000")
-    until(lambda: writer.path.stat().st_size)
-    mark = str(read_accounts(ours).installation_id).encode()
-    erase(ours)
-    writer.told()
-    assert start(earlier, RECORD, "run-check", "20").told() == 0
-    assert read_accounts(ours).recorded == 0
-    assert find_residue(ours, [mark])[1] == []
+    wait_until(lambda: writer.path.stat().st_size)
+    mark = str(read_accounts(spool).installation_id).encode()
+    erase(spool)
+    writer.result()
+    assert start(earlier, RECORD, "run-check", "20").result() == 0
+    assert read_accounts(spool).recorded == 0
+    assert find_residue(spool, [mark])[1] == []

@@ -1,4 +1,4 @@
-"""A hundred processes that import at once start one upload, and it is one request."""
+"""A hundred processes that import simultaneously start one upload, which is one request."""
 
 import os
 import subprocess
@@ -26,7 +26,7 @@ from deepchecks_telemetry.spool import record
 from deepchecks_telemetry.uploader import upload_if_due
 print("ready", flush=True)
 sys.stdin.readline()
-print(record("package-import"))  # under so many, one may not get its turn in 100 ms, and says so
+print(record("package-import"))  # with so many processes one may not get the lock within 100 ms; then it prints False
 upload_if_due()
 """
 
@@ -36,7 +36,7 @@ class Receiver(ThreadingHTTPServer):
     bodies: "list[bytes]"
 
 
-class Answering(BaseHTTPRequestHandler):
+class Handler(BaseHTTPRequestHandler):
     server: Receiver
 
     def do_POST(self) -> None:
@@ -47,34 +47,34 @@ class Answering(BaseHTTPRequestHandler):
         self.wfile.write(b"{}")
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Print nothing."""
 
 
-def test_a_hundred_imports_at_once_are_one_upload_and_one_request(
-    ours: Home, in_full: bool, until: Callable[..., None]
+def test_a_hundred_simultaneous_imports_make_one_request(
+    spool: Home, in_full: bool, wait_until: Callable[..., None]
 ) -> None:
     processes, rounds = (100, 3) if in_full else (15, 1)
     assert record("run-check")
-    with Receiver(("127.0.0.1", 0), Answering) as receiver:
+    with Receiver(("127.0.0.1", 0), Handler) as receiver:
         receiver.bodies = []
         thread = Thread(target=receiver.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:
-            choose(ours, ON)
-            configure(ours, f"http://127.0.0.1:{receiver.server_port}")
+            choose(spool, ON)
+            configure(spool, f"http://127.0.0.1:{receiver.server_port}")
             stored = 1
             for number in range(1, rounds + 1):
-                waiting = stored - read_accounts(ours).delivered
-                with opened(ours) as connection:
+                pending = stored - read_accounts(spool).delivered
+                with opened(spool) as connection:
                     connection.execute("UPDATE spool SET next_upload = 0")
-                stored += import_at_once(processes)
-                until(partial(has, receiver, number), timeout_s=60)
-                until(lambda: children_of_ours() == [], timeout_s=60)
+                stored += import_simultaneously(processes)
+                wait_until(partial(has, receiver, number), timeout_s=60)
+                wait_until(lambda: running_uploaders() == [], timeout_s=60)
                 assert len(receiver.bodies) == number
-                books = read_accounts(ours)
-                assert (books.recorded, books.balance) == (stored, 0)
+                accounts = read_accounts(spool)
+                assert (accounts.recorded, accounts.balance) == (stored, 0)
                 assert stored > number * processes // 2
-                assert books.delivered >= waiting
+                assert accounts.delivered >= pending
         finally:
             receiver.shutdown()
             thread.join()
@@ -84,8 +84,8 @@ def has(receiver: Receiver, requests: int) -> bool:
     return len(receiver.bodies) >= requests
 
 
-def import_at_once(processes: int) -> int:
-    """How many of their events were stored."""
+def import_simultaneously(processes: int) -> int:
+    """Run the processes, and return how many of their events were stored."""
     command = [sys.executable, "-c", HOST]
     hosts = [
         subprocess.Popen(command, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
@@ -98,23 +98,23 @@ def import_at_once(processes: int) -> int:
         assert host.stdin is not None
         host.stdin.write("\n")
         host.stdin.flush()
-    said = [host.communicate(timeout=120)[0] for host in hosts]
+    outputs = [host.communicate(timeout=120)[0] for host in hosts]
     assert {host.returncode for host in hosts} == {0}
-    assert set(said) <= {"True\n", "False\n"}
-    return said.count("True\n")
+    assert set(outputs) <= {"True\n", "False\n"}
+    return outputs.count("True\n")
 
 
-def children_of_ours() -> list[str]:
-    """The uploaders that are still at work, told by their lock where there is no list of processes."""
+def running_uploaders() -> list[str]:
+    """The process ids of the uploaders that are still running."""
     if not os.path.isdir("/proc/self"):
         pytest.skip("needs /proc to see when the detached child has ended")
     home = os.environ["DEEPCHECKS_TELEMETRY_DIR"].encode()
-    found = []
+    pids = []
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
             with open(f"/proc/{pid}/cmdline", "rb") as words, open(f"/proc/{pid}/environ", "rb") as variables:
                 if b"deepchecks_telemetry.uploader.__main__" in words.read() and home in variables.read():
-                    found.append(pid)
+                    pids.append(pid)
         except OSError:
             continue
-    return found
+    return pids

@@ -1,4 +1,4 @@
-"""Kill campaign of the uploader: whoever dies at whatever moment, each event is counted once, and none is lost."""
+"""Kill campaign of the uploader: processes are killed at any time: each event is counted once, and none is lost."""
 
 import gzip
 import json
@@ -33,42 +33,42 @@ pytestmark = [
 SEED = 20_260
 RACING = 3
 FLUSH, CARRY = "flush", "carry"
-# Where a process of each kind is killed: before or after one of these calls.
+# A process of each kind is killed before or after one of these calls.
 PHASES = {
     FLUSH: ["flushing.seal", "flushing.mark_attempt", "flushing.post", "flushing.settle"],
     CARRY: [
-        *("exporting.seal", "exporting.register_export", "exporting._write_whole", "exporting.mark_exported"),
-        *("delivering.post", "delivering._book", "settling.settle", "flushing.mark_attempt", "flushing.settle"),
+        *("exporting.seal", "exporting.register_export", "exporting._write_file", "exporting.mark_exported"),
+        *("delivering.post", "delivering._record", "settling.settle", "flushing.mark_attempt", "flushing.settle"),
     ],
 }
 
-# Has loaded everything once, so that a process costs a fork. It reads a line of jobs, starts them all, kills some at
-# their moment, and answers how each ended. As their parent it reaps them last: no other process gets a killed one's id.
-NURSERY = """
+# Has imported everything once, so a process costs only a fork. It reads a line of jobs, starts them all, kills some at
+# their time, and prints how each ended. As their parent it reaps them last, so that no process id is used twice.
+FORK_SERVER = """
 import glob, json, os, random, signal, sys, time
 from functools import partial
 from deepchecks_telemetry.spool.errors import SpoolError
 from deepchecks_telemetry.spool.files.paths import find_home
 from deepchecks_telemetry.uploader.errors import UploadError
-from deepchecks_telemetry.uploader.offline import bundle as courier, deliver as delivering, export as exporting
+from deepchecks_telemetry.uploader.offline import bundle, deliver as delivering, export as exporting
 from deepchecks_telemetry.uploader.offline import receipt, settle as settling
 from deepchecks_telemetry.uploader import flush as flushing
-from deepchecks_telemetry.uploader.wire import http as transport, tls as trust
+from deepchecks_telemetry.uploader.wire import http, tls
 from deepchecks_telemetry.uploader.endpoint import Endpoint
 import encodings.idna, filelock, requests, sqlite_utils
 
 endpoint, stick, log = Endpoint(sys.argv[1], "a campaign"), sys.argv[2], sys.argv[3]
-post = partial(transport.post, deadline_s=0.5)
-rooms = {"flushing": flushing, "exporting": exporting, "delivering": delivering, "settling": settling}
+post = partial(http.post, deadline_s=0.5)
+modules = {"flushing": flushing, "exporting": exporting, "delivering": delivering, "settling": settling}
 
-def told(endpoint, packed):
-    note = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-    os.write(note, f"{time.monotonic()}\\n".encode())
+def post_and_log(endpoint, packed):
+    file = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    os.write(file, f"{time.monotonic()}\\n".encode())
     return post(endpoint, packed)
 
 def arm(point, after, turn):
-    room, name = point.split(".")
-    real = getattr(rooms[room], name)
+    module, name = point.split(".")
+    real = getattr(modules[module], name)
     calls = []
     def wrapped(*values, **named):
         calls.append(1)
@@ -78,20 +78,20 @@ def arm(point, after, turn):
         if len(calls) == turn:
             os.kill(os.getpid(), signal.SIGKILL)
         return done
-    setattr(rooms[room], name, wrapped)
+    setattr(modules[module], name, wrapped)
 
-def flush(home, **how):
-    how |= {"parked": True, "ignore_retry_after": True, "lock_s": 0.3, "post": flushing.post}
-    for _ in flushing.flush(home, endpoint, **how):
+def flush(home, **options):
+    options |= {"parked": True, "ignore_retry_after": True, "lock_s": 0.3, "post": flushing.post}
+    for _ in flushing.flush(home, endpoint, **options):
         pass
 
 def carry(home):
     for _ in exporting.export(home, stick, again=random.random() < 0.3, lock_s=0.3):
         pass
-    lines = [line for file in glob.glob(stick + "/*.jsonl") for line in courier.read_file(file)]
+    lines = [line for file in glob.glob(stick + "/*.jsonl") for line in bundle.read_file(file)]
     ledger = stick + "/ledger.db"
     done = delivering.deliver(lines, endpoint, ledger, lock_s=0.3, post=delivering.post)
-    entries = [each.entry for each in done if each.entry]
+    entries = [delivery.entry for delivery in done if delivery.entry]
     if entries:
         receipt.write(entries, stick)
     for file in glob.glob(stick + "/*receipt-*.json"):
@@ -99,9 +99,9 @@ def carry(home):
     if random.random() < 0.5:
         flush(home, exported=True)
 
-def live(job):
+def run_job(job):
     random.seed(job["seed"])
-    flushing.post = delivering.post = told
+    flushing.post = delivering.post = post_and_log
     if job["point"]:
         arm(job["point"], job["after"], job["turn"])
     home = find_home()
@@ -114,7 +114,7 @@ def start(job):
     child = os.fork()
     if child == 0:
         try:
-            live(job)
+            run_job(job)
             os._exit(0)
         finally:
             os._exit(9)
@@ -133,7 +133,7 @@ for line in sys.stdin:
 
 
 class Entry(NamedTuple):
-    """A record of a request, read with nothing of ours."""
+    """A record of a request, parsed independently of the code under test."""
 
     uid: str
     name: str
@@ -142,83 +142,83 @@ class Entry(NamedTuple):
 
 
 def read_request(body: bytes) -> list[Entry]:
-    found = []
+    entries = []
     for group in json.loads(body)["resourceLogs"]:
         for scope in group["scopeLogs"]:
             for entry in scope["logRecords"]:
-                values = {each["key"]: each["value"] for each in entry["attributes"]}
+                values = {pair["key"]: pair["value"] for pair in entry["attributes"]}
                 uid = values["log.record.uid"]["stringValue"]
                 count = int(values["deepchecks.event.count"]["intValue"])
-                found.append(Entry(uid, entry["eventName"], entry["timeUnixNano"], count))
-    return found
+                entries.append(Entry(uid, entry["eventName"], entry["timeUnixNano"], count))
+    return entries
 
 
 class Receiver(ThreadingHTTPServer):
-    """Counts each uid once, as a receiver must; how it behaves is drawn anew for each request."""
+    """Counts each uid once, as a receiver must; its behaviour is random for each request."""
 
     daemon_threads = True
     request_queue_size = 64
 
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Behaving)
+        super().__init__(("127.0.0.1", 0), Handler)
         self.known: dict[str, Entry] = {}
-        self.moods: Counter[str] = Counter()
+        self.drawn: Counter[str] = Counter()
         self.behaviours = ["200"]
         self.changed: list[Entry] = []
         self.guard = threading.Lock()
         self.chance = random.Random(SEED)
 
     def take(self, entries: list[Entry], refuse: int = 0) -> int:
-        """Store what is new but for the `refuse` smallest; how many of the request stay unknown."""
+        """Store the new entries except the `refuse` smallest, and return the number of those."""
         with self.guard:
             self.changed += [entry for entry in entries if self.known.get(entry.uid, entry) != entry]
-            fresh = sorted((entry for entry in entries if entry.uid not in self.known), key=lambda each: each.events)
+            fresh = sorted((entry for entry in entries if entry.uid not in self.known), key=lambda entry: entry.events)
             for entry in fresh[refuse:]:
                 self.known[entry.uid] = entry
             return len(fresh[:refuse])
 
-    def mood(self) -> str:
+    def draw_behaviour(self) -> str:
         with self.guard:
-            drawn = self.chance.choice(self.behaviours)
-            self.moods[drawn] += 1
-            return drawn
+            behaviour = self.chance.choice(self.behaviours)
+            self.drawn[behaviour] += 1
+            return behaviour
 
     def counted(self) -> int:
         with self.guard:
             return sum(entry.events for entry in self.known.values())
 
 
-class Behaving(BaseHTTPRequestHandler):
+class Handler(BaseHTTPRequestHandler):
     server: Receiver
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         if len(body) < int(self.headers["Content-Length"]):
-            return  # whoever sent it was killed in the middle
-        mood = self.server.mood()
-        if mood in ("503", "403"):
-            self.answer(int(mood), b"")
-        elif mood == "hangs":
+            return  # the sender was killed while sending
+        behaviour = self.server.draw_behaviour()
+        if behaviour in ("503", "403"):
+            self.respond(int(behaviour), b"")
+        elif behaviour == "hangs":
             self.connection.settimeout(2)
             self.connection.recv(1)
-        elif mood != "nothing":
+        elif behaviour != "no response":
             entries = read_request(gzip.decompress(body))
-            refused = self.server.take(entries, len(entries) // 2 if mood == "partial" else 0)
+            refused = self.server.take(entries, len(entries) // 2 if behaviour == "partial" else 0)
             partial = {"partialSuccess": {"rejectedLogRecords": str(refused)}} if refused else {}
-            if mood != "dies after it stored":
-                self.answer(200, json.dumps(partial).encode())
+            if behaviour != "no response after storing":
+                self.respond(200, json.dumps(partial).encode())
 
-    def answer(self, status: int, body: bytes) -> None:
+    def respond(self, status: int, body: bytes) -> None:
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Print nothing."""
 
     def handle(self) -> None:
-        with suppress(OSError):  # whoever asked was killed
+        with suppress(OSError):  # the client was killed
             super().handle()
 
 
@@ -232,13 +232,13 @@ def receiver() -> Iterator[Receiver]:
         thread.join()
 
 
-class Nursery:
-    """Where the processes of the campaign are born and killed."""
+class ForkServer:
+    """Starts and kills the processes of the campaign."""
 
     def __init__(self, url: str, folder: Path) -> None:
         self.stick, self.log = folder / "stick", folder / "log"
         self.stick.mkdir()
-        command = [sys.executable, "-c", NURSERY, url, str(self.stick), str(self.log)]
+        command = [sys.executable, "-c", FORK_SERVER, url, str(self.stick), str(self.log)]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert self.process.stdout is not None
         assert self.process.stdout.readline() == "ready\n"
@@ -266,14 +266,14 @@ class Nursery:
 
 
 @pytest.fixture
-def nursery(ours: Home, receiver: Receiver, tmp_path: Path) -> Iterator[Nursery]:
-    found = Nursery(f"http://127.0.0.1:{receiver.server_port}/v1/logs", tmp_path)
-    yield found
-    found.close()
+def fork_server(spool: Home, receiver: Receiver, tmp_path: Path) -> Iterator[ForkServer]:
+    server = ForkServer(f"http://127.0.0.1:{receiver.server_port}/v1/logs", tmp_path)
+    yield server
+    server.close()
 
 
 def job(kind: str, chance: random.Random, *, kill: bool) -> dict[str, object]:
-    """A process: left alone, killed at the boundary of a phase, or at a moment drawn by chance."""
+    """A process that is not killed, or killed at the boundary of a phase, or at a random time."""
     how = chance.choice(["phase", "phase", "moment"]) if kill else None
     return {
         "kind": kind,
@@ -285,67 +285,73 @@ def job(kind: str, chance: random.Random, *, kill: bool) -> dict[str, object]:
     }
 
 
-def test_each_event_is_counted_once_whoever_dies_at_whatever_moment(
-    ours: Home, receiver: Receiver, nursery: Nursery, in_full: bool
+def test_each_event_is_counted_once_whatever_process_is_killed_at_any_time(
+    spool: Home, receiver: Receiver, fork_server: ForkServer, in_full: bool
 ) -> None:
     chance = random.Random(SEED)
     rounds = 600 if in_full else 30
     begun, killed, recorded, disabled = time.monotonic(), 0, 0, 0
     alone = False
     for turn in range(rounds):
-        if turn % 10 == 0:  # a new era: with a courier or with partial successes, whose refusals a receipt tells later
+        if turn % 10 == 0:  # next ten rounds: either with exports, or with partial successes
             alone = chance.random() < 0.5
-            receiver.behaviours = ["200", "503", "403", "nothing", "hangs", "dies after it stored"]
+            receiver.behaviours = ["200", "503", "403", "no response", "hangs", "no response after storing"]
             receiver.behaviours += ["partial"] if alone else []
         for _ in range(chance.randrange(1, 30)):
             assert record(chance.choice(list(EVENT_NUMBERS)))
             recorded += 1
         kinds = [FLUSH if alone else chance.choice((FLUSH, CARRY)) for _ in range(RACING)]
-        nursery.start([job(kind, chance, kill=chance.random() < 0.8) for kind in kinds])
+        fork_server.start([job(kind, chance, kill=chance.random() < 0.8) for kind in kinds])
         if alone and turn % 10 == 4:
-            disabled += disable(ours, nursery, chance)
+            disabled += disable(spool, fork_server, chance)
             receiver.known.clear()
-        killed += nursery.wait().count(signal.SIGKILL)
-        assert read_accounts(ours).balance == 0
+        killed += fork_server.wait().count(signal.SIGKILL)
+        assert read_accounts(spool).balance == 0
         if turn % 10 == 9:
-            settle_all(ours, receiver, nursery, chance)
+            settle_all(spool, receiver, fork_server, chance)
     assert killed > rounds / 2
     assert disabled
-    assert receiver.changed == []  # a uid never came with something else
+    assert receiver.changed == []  # a uid always has the same content
     print(
         f"\nupload campaign: {rounds} rounds of {RACING} in {time.monotonic() - begun:.0f} s; {killed} killed, "
-        f"{recorded} events recorded, {disabled} disables, answers {dict(receiver.moods)}"
+        f"{recorded} events recorded, {disabled} disables, answers {dict(receiver.drawn)}"
     )
 
 
-def disable(ours: Home, nursery: Nursery, chance: random.Random) -> int:
-    """In the middle of it: once it has returned nothing is sent and nothing is there."""
+def disable(spool: Home, fork_server: ForkServer, chance: random.Random) -> int:
+    """Disable while the processes run: after it has returned nothing is sent, and nothing is left."""
     time.sleep(chance.random() * 0.1)
-    erase(ours)
+    erase(spool)
     ended = time.monotonic()
-    books = read_accounts(ours)
-    assert (books.recorded, books.pending, books.sealed, books.exported, books.delivered) == (0, 0, 0, 0, 0)
-    nursery.wait()
-    assert list(nursery.stick.glob("*.jsonl*")) == []
-    assert nursery.sent_after(ended) == 0
-    choose(ours, ON)
-    nursery.start([])
+    accounts = read_accounts(spool)
+    assert (accounts.recorded, accounts.pending, accounts.sealed, accounts.exported, accounts.delivered) == (
+        0,
+        0,
+        0,
+        0,
+        0,
+    )
+    fork_server.wait()
+    assert list(fork_server.stick.glob("*.jsonl*")) == []
+    assert fork_server.sent_after(ended) == 0
+    choose(spool, ON)
+    fork_server.start([])
     return 1
 
 
-def settle_all(ours: Home, receiver: Receiver, nursery: Nursery, chance: random.Random) -> None:
-    """Let one process in peace end what the others began; then both sides must have the same count."""
+def settle_all(spool: Home, receiver: Receiver, fork_server: ForkServer, chance: random.Random) -> None:
+    """Let single processes finish what the others began; then both sides must have the same count."""
     receiver.behaviours = ["200"]
     for kind in (FLUSH, CARRY, CARRY, FLUSH):
-        nursery.start([job(kind, chance, kill=False)])
-        nursery.wait()
-    books = read_accounts(ours)
-    if books.exported:  # a receipt that was never written, since its batches had been flushed: carried once more
-        nursery.start([{**job(CARRY, chance, kill=False), "seed": 1}])
-        nursery.wait()
-        books = read_accounts(ours)
-    assert (books.pending, books.sealed, books.exported) == (0, 0, 0)
-    assert (books.balance, books.delivered) == (0, receiver.counted())
-    assert books.recorded == books.delivered + books.rejected
-    for file in nursery.stick.glob("deepchecks-telemetry-*"):
+        fork_server.start([job(kind, chance, kill=False)])
+        fork_server.wait()
+    accounts = read_accounts(spool)
+    if accounts.exported:  # its receipt was never written, because the batches were flushed: deliver again
+        fork_server.start([{**job(CARRY, chance, kill=False), "seed": 1}])
+        fork_server.wait()
+        accounts = read_accounts(spool)
+    assert (accounts.pending, accounts.sealed, accounts.exported) == (0, 0, 0)
+    assert (accounts.balance, accounts.delivered) == (0, receiver.counted())
+    assert accounts.recorded == accounts.delivered + accounts.rejected
+    for file in fork_server.stick.glob("deepchecks-telemetry-*"):
         file.unlink()

@@ -1,4 +1,4 @@
-"""What the collector's tests share: requests as a sender of ours writes them, and a real collector on loopback."""
+"""Shared by the collector's tests: requests like those of our uploader, and a real collector on loopback."""
 
 import copy
 import uuid
@@ -45,7 +45,7 @@ def _record(
 
 
 def _request(*records: dict[str, Any], **changes: str) -> dict[str, Any]:
-    """One environment's request; a change is named like `os_name` for `os.name`."""
+    """A request of one environment; a change of `os.name` is given as `os_name`."""
     values = {**RESOURCE, **{key.replace("_", "."): value for key, value in changes.items()}}
     scope = {"name": "deepchecks_telemetry", "version": "0.1.0"}
     log_records = copy.deepcopy(list(records))
@@ -67,18 +67,18 @@ def request_of() -> Callable[..., dict[str, Any]]:
 
 
 class Collector(NamedTuple):
-    """A collector that runs in its own process, and the session that speaks to it."""
+    """A collector in its own process, and a session for requests to it."""
 
     url: str
     store: Path
     session: requests.Session
 
     def post(self, body: object, **headers: str) -> requests.Response:
-        """Post bytes as they are, anything else as JSON; a header is named like `content_encoding`."""
-        given = {"Content-Type": "application/json", **{k.replace("_", "-"): v for k, v in headers.items()}}
+        """Post bytes unchanged, anything else as JSON; the header Content-Encoding is given as `content_encoding`."""
+        all_headers = {"Content-Type": "application/json", **{k.replace("_", "-"): v for k, v in headers.items()}}
         if isinstance(body, bytes):
-            return self.session.post(f"{self.url}/v1/logs", data=body, headers=given, timeout=20)
-        return self.session.post(f"{self.url}/v1/logs", json=body, headers=given, timeout=20)
+            return self.session.post(f"{self.url}/v1/logs", data=body, headers=all_headers, timeout=20)
+        return self.session.post(f"{self.url}/v1/logs", json=body, headers=all_headers, timeout=20)
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""The endpoint answers as OTLP/HTTP says, over real HTTP to a real process, and a refused body stores nothing."""
+"""The application responds as OTLP/HTTP specifies, over real HTTP to a real process; a refused body stores nothing."""
 
 import asyncio
 import gzip
@@ -19,8 +19,7 @@ from hypothesis import strategies as st
 from deepchecks_telemetry.collector import report
 from deepchecks_telemetry.collector import store as store_module
 from deepchecks_telemetry.collector.errors import RequestError
-from deepchecks_telemetry.collector.server import app
-from deepchecks_telemetry.collector.server import limits as intake
+from deepchecks_telemetry.collector.server import app, limits
 from deepchecks_telemetry.collector.store import Store
 
 Build = Callable[..., Any]
@@ -44,37 +43,37 @@ def compressed(request: object) -> bytes:
     return gzip.compress(json.dumps(request).encode())
 
 
-def test_a_taken_request_is_stored_before_it_is_answered(collector: Running, record: Build, request_of: Build) -> None:
+def test_an_accepted_request_is_stored_before_the_response(
+    collector: Running, record: Build, request_of: Build
+) -> None:
     before = rows(collector)
-    answer = collector.post(request_of(record(), record("run-suite")))
-    assert (answer.status_code, answer.json()) == (200, {})
-    assert answer.headers["Content-Type"] == "application/json"
+    response = collector.post(request_of(record(), record("run-suite")))
+    assert (response.status_code, response.json()) == (200, {})
+    assert response.headers["Content-Type"] == "application/json"
     assert rows(collector) == before + 2
 
 
-def test_gzip_is_read(collector: Running, record: Build, request_of: Build) -> None:
+def test_gzip_is_accepted(collector: Running, record: Build, request_of: Build) -> None:
     before = rows(collector)
     parts = json.dumps(request_of(record())).encode()
-    members = gzip.compress(parts[:50]) + gzip.compress(parts[50:])  # RFC 1952 allows several
+    members = gzip.compress(parts[:50]) + gzip.compress(parts[50:])  # RFC 1952 allows several members
     assert collector.post(members, content_encoding="gzip").json() == {}
     assert rows(collector) == before + 1
 
 
-def test_a_retry_is_answered_with_success_and_counted_once(
-    collector: Running, record: Build, request_of: Build
-) -> None:
+def test_a_retry_succeeds_and_is_counted_once(collector: Running, record: Build, request_of: Build) -> None:
     request = request_of(record())
     before = rows(collector)
     assert [collector.post(request).json() for _ in range(3)] == [{}, {}, {}]
     assert rows(collector) == before + 1
 
 
-def test_a_foreign_record_is_told_as_partial_success(collector: Running, record: Build, request_of: Build) -> None:
+def test_an_unknown_record_is_reported_as_partial_success(collector: Running, record: Build, request_of: Build) -> None:
     before = rows(collector)
-    answer = collector.post(request_of({**record(), "eventName": "other"}, record()))
+    response = collector.post(request_of({**record(), "eventName": "other"}, record()))
     message = "resourceLogs[0], log record 0: eventName is not in the catalogue"
-    assert answer.status_code == 200
-    assert answer.json() == {"partialSuccess": {"rejectedLogRecords": "1", "errorMessage": message}}
+    assert response.status_code == 200
+    assert response.json() == {"partialSuccess": {"rejectedLogRecords": "1", "errorMessage": message}}
     assert rows(collector) == before + 1
 
 
@@ -87,9 +86,9 @@ def test_a_foreign_record_is_told_as_partial_success(collector: Running, record:
         (gzip.compress(b"{}", mtime=0)[:-4], {"content_encoding": "gzip"}, 400),
         (gzip.compress(b"{}", mtime=0)[:10] + b"\xff" * 20, {"content_encoding": "gzip"}, 400),
         (gzip.compress(b"{}", mtime=0), {}, 400),
-        (b" " * (intake.MAX_BODY_BYTES + 1), {}, 413),
-        (b" " * (8 * intake.MAX_BODY_BYTES), {}, 413),
-        (gzip.compress(b" " * (intake.MAX_EXPANDED_BYTES + 1), mtime=0), {"content_encoding": "gzip"}, 413),
+        (b" " * (limits.MAX_BODY_BYTES + 1), {}, 413),
+        (b" " * (8 * limits.MAX_BODY_BYTES), {}, 413),
+        (gzip.compress(b" " * (limits.MAX_EXPANDED_BYTES + 1), mtime=0), {"content_encoding": "gzip"}, 413),
         (b'{"resourceLogs":[{"scopeLogs":[{"logRecords":[{}' + b",{}" * 10_000 + b"]}]}]}", {}, 413),
         (b"{}", {"content_type": "text/plain"}, 415),
         (b"{}", {"content_type": ""}, 415),
@@ -97,43 +96,43 @@ def test_a_foreign_record_is_told_as_partial_success(collector: Running, record:
     ],
     ids=lambda value: repr(value)[:30],
 )
-def test_a_refused_body_is_answered_with_a_status_and_stores_nothing(
+def test_a_refused_body_gets_a_status_and_stores_nothing(
     collector: Running, body: bytes, headers: dict[str, str], status: int
 ) -> None:
     before = rows(collector)
-    answer = collector.post(body, **headers)
-    assert answer.status_code == status
-    assert answer.json()["message"]
-    assert isinstance(answer.json()["code"], int)
+    response = collector.post(body, **headers)
+    assert response.status_code == status
+    assert response.json()["message"]
+    assert isinstance(response.json()["code"], int)
     assert rows(collector) == before
 
 
-def test_a_gzip_bomb_is_not_expanded_beyond_the_limit() -> None:
-    bomb = gzip.compress(bytes(8 * intake.MAX_EXPANDED_BYTES))
+def test_a_gzip_bomb_is_not_decompressed_beyond_the_limit() -> None:
+    bomb = gzip.compress(bytes(8 * limits.MAX_EXPANDED_BYTES))
     tracemalloc.start()
     try:
         with pytest.raises(RequestError):
-            intake.expanded(bomb)
-        assert tracemalloc.get_traced_memory()[1] < 4 * intake.MAX_EXPANDED_BYTES
+            limits.decompress(bomb)
+        assert tracemalloc.get_traced_memory()[1] < 4 * limits.MAX_EXPANDED_BYTES
     finally:
         tracemalloc.stop()
 
 
-def test_a_body_within_the_limits_is_taken(collector: Running) -> None:
-    assert collector.post(b"{}".ljust(intake.MAX_BODY_BYTES)).status_code == 200
-    full = gzip.compress(b"{}".ljust(intake.MAX_EXPANDED_BYTES))
+def test_a_body_within_the_limits_is_accepted(collector: Running) -> None:
+    assert collector.post(b"{}".ljust(limits.MAX_BODY_BYTES)).status_code == 200
+    full = gzip.compress(b"{}".ljust(limits.MAX_EXPANDED_BYTES))
     assert collector.post(full, content_encoding="gzip").status_code == 200
 
 
 def test_a_body_without_a_length_is_limited_too(collector: Running) -> None:
     chunks: Iterator[bytes] = iter([b" " * 2**20] * 6)
-    answer = collector.session.post(
+    response = collector.session.post(
         f"{collector.url}/v1/logs", data=chunks, headers={"Content-Type": "application/json"}, timeout=20
     )
-    assert answer.status_code == 413
+    assert response.status_code == 413
 
 
-def test_an_unsupported_coding_is_told_what_is_supported(collector: Running) -> None:
+def test_the_response_to_an_unsupported_coding_names_the_supported_one(collector: Running) -> None:
     assert collector.post(b"{}", content_encoding="zstd").headers["Accept-Encoding"] == "gzip"
 
 
@@ -141,20 +140,18 @@ def test_an_unsupported_coding_is_told_what_is_supported(collector: Running) -> 
     ("method", "path", "status"),
     [("GET", "/v1/logs", 405), ("PUT", "/v1/logs", 405), ("POST", "/v1/traces", 404), ("POST", "/v1/logs/", 404)],
 )
-def test_other_paths_and_methods_are_answered_with_a_status(
-    collector: Running, method: str, path: str, status: int
-) -> None:
-    answer = collector.session.request(method, collector.url + path, json={}, timeout=20, allow_redirects=False)
-    assert answer.status_code == status
-    assert "POST to /v1/logs" in answer.json()["message"]
-    assert answer.headers.get("Allow") == ("POST" if status == 405 else None)
+def test_other_paths_and_methods_get_a_status(collector: Running, method: str, path: str, status: int) -> None:
+    response = collector.session.request(method, collector.url + path, json={}, timeout=20, allow_redirects=False)
+    assert response.status_code == status
+    assert "POST to /v1/logs" in response.json()["message"]
+    assert response.headers.get("Allow") == ("POST" if status == 405 else None)
 
 
-def test_it_says_that_it_is_healthy(collector: Running) -> None:
+def test_healthz_reports_ok(collector: Running) -> None:
     assert collector.session.get(f"{collector.url}/healthz", timeout=20).json() == {"status": "ok"}
 
 
-def test_nothing_of_the_sender_is_stored(collector: Running, record: Build, request_of: Build) -> None:
+def test_nothing_about_the_sender_is_stored(collector: Running, record: Build, request_of: Build) -> None:
     assert collector.post(request_of(record()), x_forwarded_for="203.0.113.7", user_agent="acme/7").status_code == 200
     for file in collector.store.parent.iterdir():
         content = file.read_bytes()
@@ -169,21 +166,21 @@ def test_nothing_of_the_sender_is_stored(collector: Running, record: Build, requ
     coding=st.sampled_from(["gzip", "identity"]),
 )
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_no_body_makes_a_server_error_or_a_row(
+def test_no_random_body_causes_a_server_error_or_a_row(
     collector: Running, body: bytes, pack: Callable[[bytes], bytes] | None, coding: str
 ) -> None:
     before = rows(collector)
-    answer = collector.post(pack(body) if pack else body, content_encoding=coding)
-    assert answer.status_code in (200, 400)
-    assert isinstance(answer.json(), dict)
+    response = collector.post(pack(body) if pack else body, content_encoding=coding)
+    assert response.status_code in (200, 400)
+    assert isinstance(response.json(), dict)
     assert rows(collector) == before
 
 
 Message = MutableMapping[str, Any]
 
 
-def asked(store: Store, receive: Callable[[], Any]) -> list[Message]:
-    """What the application sends when `receive` gives the body: for moments that HTTP cannot be made to meet."""
+def call_application(store: Store, receive: Callable[[], Any]) -> list[Message]:
+    """The messages that the application sends if `receive` delivers the body: for cases that HTTP cannot produce."""
     sent: list[Message] = []
 
     async def send(message: Message) -> None:
@@ -200,33 +197,33 @@ def asked(store: Store, receive: Callable[[], Any]) -> list[Message]:
     return sent
 
 
-def test_a_body_that_does_not_come_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(intake, "BODY_DEADLINE_S", 0.01)
+def test_a_body_that_does_not_arrive_times_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "BODY_DEADLINE_S", 0.01)
 
     async def never() -> Message:
         await asyncio.Event().wait()
         raise AssertionError
 
     with closing(Store(tmp_path / "store.db")) as store:
-        start = asked(store, never)[0]
+        start = call_application(store, never)[0]
     assert start["status"] == 408
     assert (b"connection", b"close") in start["headers"]
 
 
-def test_a_store_that_cannot_be_written_asks_the_sender_to_come_again(
+def test_if_the_store_cannot_be_written_the_sender_is_asked_to_retry(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, record: Build, request_of: Build
 ) -> None:
     monkeypatch.setattr(store_module, "BUSY_S", 0.01)
     path = tmp_path / "store.db"
 
-    async def whole() -> Message:
+    async def complete() -> Message:
         return {"type": "http.request", "body": json.dumps(request_of(record())).encode(), "more_body": False}
 
     with closing(Store(path)) as store:
         with closing(sqlite3.connect(path, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
-            start, body = asked(store, whole)
-        assert asked(store, whole)[0]["status"] == 200
+            start, body = call_application(store, complete)
+        assert call_application(store, complete)[0]["status"] == 200
     assert start["status"] == 503
     assert (b"retry-after", b"30") in start["headers"]
     assert json.loads(body["body"]) == {"code": 14, "message": "The store cannot be written now."}

@@ -1,4 +1,4 @@
-"""Protobuf is read as its JSON would be, answered in protobuf, and bounded before it becomes Python's objects."""
+"""Protobuf is decoded like its JSON, gets a response in protobuf, and is limited before it becomes Python objects."""
 
 import gzip
 import json
@@ -21,7 +21,7 @@ from deepchecks_telemetry.collector import report
 from deepchecks_telemetry.collector.codec import parse_protobuf
 from deepchecks_telemetry.collector.errors import RequestError
 from deepchecks_telemetry.collector.otlp import MAX_ATTRIBUTES, MAX_RECORDS, Decoded, parse_json, read
-from deepchecks_telemetry.collector.server import limits as intake
+from deepchecks_telemetry.collector.server import limits
 
 Build = Callable[..., Any]
 TODAY = datetime.now(timezone.utc).date()
@@ -42,26 +42,26 @@ def packed(request: dict[str, Any]) -> bytes:
     return message(request).SerializeToString()
 
 
-def fate(body: bytes) -> Decoded | int:
+def outcome_of(body: bytes) -> Decoded | int:
     try:
         return read(parse_protobuf(body), today=TODAY)
     except RequestError as refusal:
         return refusal.status
 
 
-def test_protobuf_is_stored_and_answered_in_protobuf(collector: Running, record: Build, request_of: Build) -> None:
+def test_protobuf_is_stored_and_the_response_is_protobuf(collector: Running, record: Build, request_of: Build) -> None:
     before = report(collector.store).rows
     body = packed(request_of(record(), record("run-suite")))
-    answer = collector.post(body, content_type=KIND)
-    assert (answer.status_code, answer.headers["Content-Type"], answer.content) == (200, KIND, b"")
+    response = collector.post(body, content_type=KIND)
+    assert (response.status_code, response.headers["Content-Type"], response.content) == (200, KIND, b"")
     assert collector.post(gzip.compress(body), content_type=KIND, content_encoding="gzip").status_code == 200
     assert report(collector.store).rows == before + 2
 
 
-def test_a_partial_success_is_told_in_protobuf(collector: Running, record: Build, request_of: Build) -> None:
-    answer = collector.post(packed(request_of(record(), {**record(), "eventName": "x"})), content_type=KIND)
-    partial = ExportLogsServiceResponse.FromString(answer.content).partial_success
-    assert (answer.status_code, partial.rejected_log_records) == (200, 1)
+def test_a_partial_success_is_encoded_in_protobuf(collector: Running, record: Build, request_of: Build) -> None:
+    response = collector.post(packed(request_of(record(), {**record(), "eventName": "x"})), content_type=KIND)
+    partial = ExportLogsServiceResponse.FromString(response.content).partial_success
+    assert (response.status_code, partial.rejected_log_records) == (200, 1)
     assert partial.error_message == "resourceLogs[0], log record 1: eventName is not in the catalogue"
 
 
@@ -79,15 +79,15 @@ def test_a_refusal_is_a_status_in_protobuf(
     collector: Running, body: bytes, coding: str, status: int, code: int
 ) -> None:
     before = report(collector.store).rows
-    answer = collector.post(body, content_type=KIND, content_encoding=coding)
-    told = Status.FromString(answer.content)
-    assert (answer.status_code, answer.headers["Content-Type"], told.code) == (status, KIND, code)
-    assert told.message
+    response = collector.post(body, content_type=KIND, content_encoding=coding)
+    decoded = Status.FromString(response.content)
+    assert (response.status_code, response.headers["Content-Type"], decoded.code) == (status, KIND, code)
+    assert decoded.message
     assert report(collector.store).rows == before
 
 
 def test_both_encodings_of_a_request_decode_to_the_same(record: Build, request_of: Build) -> None:
-    wordy = {**record(), "body": {"stringValue": "hello"}}
+    with_body = {**record(), "body": {"stringValue": "hello"}}
     foreign = record()
     foreign["attributes"] = [*foreign["attributes"], {"key": "host.name", "value": {"stringValue": "box"}}]
     twice = record()
@@ -95,46 +95,46 @@ def test_both_encodings_of_a_request_decode_to_the_same(record: Build, request_o
     wrong = record()
     wrong["attributes"][1]["value"] = {"doubleValue": 3.5}
     many = {**record(), "attributes": [{"key": f"k{n}", "value": {}} for n in range(MAX_ATTRIBUTES + 1)]}
-    request = request_of(record(), wordy, foreign, twice, wrong, many, {**record(), "timeUnixNano": "1"})
+    request = request_of(record(), with_body, foreign, twice, wrong, many, {**record(), "timeUnixNano": "1"})
     request["resourceLogs"] += request_of(record(), os_name="acme")["resourceLogs"]
     decoded = read(parse_json(json.dumps(request).encode()), today=TODAY)
-    assert fate(packed(request)) == decoded
+    assert outcome_of(packed(request)) == decoded
     assert (len(decoded.rows), decoded.rejected) == (3, 5)
 
 
 def nested(depth: int, count: int) -> bytes:
-    """So many empty messages in a field 1 or 2 of nested ones, as small as protobuf can write them."""
-    whole = ExportLogsServiceRequest()
-    group = whole.resource_logs.add()
+    """The smallest request with `count` empty messages at a depth: resource logs, scope logs or log records."""
+    request = ExportLogsServiceRequest()
+    group = request.resource_logs.add()
     for _ in range(count):
         if depth == 1:
-            whole.resource_logs.add()
+            request.resource_logs.add()
         elif depth == 2:
             group.scope_logs.add()
         elif depth == 3:
             (group.scope_logs or [group.scope_logs.add()])[0].log_records.add()
-    return whole.SerializeToString()
+    return request.SerializeToString()
 
 
 @pytest.mark.parametrize("depth", [1, 2, 3])
-def test_a_request_of_too_many_empty_messages_is_refused_whole(depth: int) -> None:
-    assert fate(nested(depth, MAX_RECORDS + 1)) == 413
-    assert fate(nested(depth, MAX_RECORDS - 1)) != 413
+def test_a_request_of_too_many_empty_messages_is_refused(depth: int) -> None:
+    assert outcome_of(nested(depth, MAX_RECORDS + 1)) == 413
+    assert outcome_of(nested(depth, MAX_RECORDS - 1)) != 413
 
 
-def test_a_bomb_of_attributes_is_held_to_what_is_read() -> None:
-    whole = ExportLogsServiceRequest()
-    scope = whole.resource_logs.add().scope_logs.add()
-    one = scope.log_records.add()
+def test_a_bomb_of_attributes_is_decoded_only_up_to_the_limit() -> None:
+    request = ExportLogsServiceRequest()
+    scope = request.resource_logs.add().scope_logs.add()
+    first = scope.log_records.add()
     for _ in range(MAX_ATTRIBUTES + 1):
-        one.attributes.add()
+        first.attributes.add()
     for _ in range(MAX_RECORDS - 1):
-        scope.log_records.add().CopyFrom(one)
-    body = whole.SerializeToString()
-    assert len(body) < intake.MAX_EXPANDED_BYTES
+        scope.log_records.add().CopyFrom(first)
+    body = request.SerializeToString()
+    assert len(body) < limits.MAX_EXPANDED_BYTES
     tracemalloc.start()
     try:
-        decoded = fate(body)
+        decoded = outcome_of(body)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -151,10 +151,10 @@ def test_a_bomb_of_attributes_is_held_to_what_is_read() -> None:
     ],
     ids=["groups", "attributes"],
 )
-def test_a_bomb_of_empty_messages_makes_no_objects(body: bytes) -> None:
+def test_a_bomb_of_empty_messages_creates_no_objects(body: bytes) -> None:
     tracemalloc.start()
     try:
-        fate(body)
+        outcome_of(body)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -166,12 +166,12 @@ UID = str(uuid.UUID(int=7))
 
 @given(data=st.data())
 @settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_whatever_is_changed_in_the_bytes_only_the_catalogues_rows_come_out(
+def test_changed_bytes_never_become_rows_outside_the_catalogue(
     data: st.DataObject, record: Build, request_of: Build
 ) -> None:
     body = bytearray(packed(request_of(record(uid=UID), record("package-import"))))
     for _ in range(data.draw(st.integers(1, 4))):
         start = data.draw(st.integers(0, len(body)))
         body[start : start + data.draw(st.integers(0, 8))] = data.draw(st.binary(max_size=8))
-    decoded = fate(bytes(body))
+    decoded = outcome_of(bytes(body))
     assert isinstance(decoded, Decoded) or decoded == 400

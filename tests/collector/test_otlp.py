@@ -1,4 +1,4 @@
-"""The decoder takes the catalogue's shape, tells what it refused by its place, and never raises a foreign error."""
+"""The decoder accepts only rows of the catalogue, names the position of what it refused, and raises no other error."""
 
 import json
 import uuid
@@ -30,8 +30,8 @@ def decode(request: object, today: date = TODAY) -> Decoded:
     return read(parse_json(json.dumps(request).encode()), today=today)
 
 
-def fate(body: bytes) -> Decoded | int:
-    """What comes of a body: the status that refuses it, or what it holds."""
+def outcome_of(body: bytes) -> Decoded | int:
+    """The decoded body, or the status with which it is refused."""
     try:
         return read(parse_json(body), today=TODAY)
     except RequestError as refusal:
@@ -56,9 +56,9 @@ def test_our_own_request_becomes_rows_of_the_catalogue(record: Build, request_of
 
 @pytest.mark.parametrize("count", ["35", 35, 35.0])
 def test_an_int64_is_read_as_a_string_and_as_a_number(record: Build, request_of: Build, count: object) -> None:
-    one = record(count=count)
-    one["timeUnixNano"] = int(one["timeUnixNano"])
-    assert [row.count for row in decode(request_of(one)).rows] == [35]
+    changed = record(count=count)
+    changed["timeUnixNano"] = int(changed["timeUnixNano"])
+    assert [row.count for row in decode(request_of(changed)).rows] == [35]
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_an_int64_is_read_as_a_string_and_as_a_number(record: Build, request_of:
         ("attributes", [SECRET]),
     ],
 )
-def test_a_record_with_a_foreign_field_is_refused_alone(
+def test_only_the_record_with_an_invalid_field_is_refused(
     record: Build, request_of: Build, field: str, value: object
 ) -> None:
     decoded = decode(request_of({**record(), field: value}, record()))
@@ -87,31 +87,31 @@ def test_a_record_with_a_foreign_field_is_refused_alone(
 
 
 @pytest.mark.parametrize("count", ["0", "-1", "1.5", "٣", "", 1.5, True, None, str(MAX_COUNT + 1), "9" * 19, 1e300])
-def test_a_count_that_is_none_is_refused(record: Build, request_of: Build, count: object) -> None:
+def test_an_invalid_count_is_refused(record: Build, request_of: Build, count: object) -> None:
     assert decode(request_of(record(count=count))).rejected == 1
 
 
 @pytest.mark.parametrize("uid", ["", UID[:-1], f"{{{UID}}}", f"{UID}\n", SECRET])
-def test_a_uid_that_is_no_uuid_is_refused(record: Build, request_of: Build, uid: str) -> None:
-    one = record()
-    attribute(one, "log.record.uid")["stringValue"] = uid
-    assert decode(request_of(one)).rejected == 1
+def test_a_uid_that_is_not_a_uuid_is_refused(record: Build, request_of: Build, uid: str) -> None:
+    changed = record()
+    attribute(changed, "log.record.uid")["stringValue"] = uid
+    assert decode(request_of(changed)).rejected == 1
 
 
-def test_a_uuid_is_the_same_in_capitals(record: Build, request_of: Build) -> None:
+def test_a_uuid_in_capitals_is_the_same(record: Build, request_of: Build) -> None:
     assert decode(request_of(record(uid=UID.upper()))).rows[0].uid == UID
 
 
 def test_an_attribute_that_is_given_twice_is_refused(record: Build, request_of: Build) -> None:
-    one = record()
-    one["attributes"] += record()["attributes"][:1]
-    assert decode(request_of(one)).message == "resourceLogs[0], log record 0: log.record.uid is given twice"
+    changed = record()
+    changed["attributes"] += record()["attributes"][:1]
+    assert decode(request_of(changed)).message == "resourceLogs[0], log record 0: log.record.uid is given twice"
 
 
 @pytest.mark.parametrize("days", [timedelta(days=1), timedelta(), -MAX_AGE])
-def test_a_day_of_the_last_ten_years_or_tomorrow_is_taken(record: Build, request_of: Build, days: timedelta) -> None:
-    one = {**record(), "timeUnixNano": nanoseconds(TODAY + days)}
-    assert [row.day for row in decode(request_of(one)).rows] == [(TODAY + days).isoformat()]
+def test_a_day_of_the_last_ten_years_or_tomorrow_is_accepted(record: Build, request_of: Build, days: timedelta) -> None:
+    changed = {**record(), "timeUnixNano": nanoseconds(TODAY + days)}
+    assert [row.day for row in decode(request_of(changed)).rows] == [(TODAY + days).isoformat()]
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_a_day_of_the_last_ten_years_or_tomorrow_is_taken(record: Build, request
         {"app_installation_id": SECRET},
     ],
 )
-def test_all_records_of_a_foreign_resource_are_refused(
+def test_all_records_of_an_invalid_resource_are_refused(
     record: Build, request_of: Build, change: dict[str, str]
 ) -> None:
     request = request_of(record(), record(), **change)
@@ -142,7 +142,7 @@ def test_records_without_a_resource_are_refused(record: Build, request_of: Build
     assert decode(request).rejected == 1
 
 
-def test_free_text_is_neither_taken_nor_repeated(record: Build, request_of: Build) -> None:
+def test_free_text_is_neither_stored_nor_repeated(record: Build, request_of: Build) -> None:
     kept = {**record(), "body": {"stringValue": SECRET}, SECRET: SECRET}
     kept["attributes"].append({"key": SECRET, "value": {"stringValue": SECRET}})
     refused = {**record(), "eventName": f"deepchecks.{SECRET}"}
@@ -154,20 +154,20 @@ def test_free_text_is_neither_taken_nor_repeated(record: Build, request_of: Buil
 
 
 @pytest.mark.parametrize("extra", ["record", "resource", "body"])
-def test_what_was_left_out_of_a_taken_record_is_told(record: Build, request_of: Build, extra: str) -> None:
+def test_unknown_content_of_an_accepted_record_is_reported(record: Build, request_of: Build, extra: str) -> None:
     request = request_of(record())
     group = request["resourceLogs"][0]
-    one = group["scopeLogs"][0]["logRecords"][0]
+    changed = group["scopeLogs"][0]["logRecords"][0]
     if extra == "body":
-        one["body"] = {"stringValue": "hello"}
+        changed["body"] = {"stringValue": "hello"}
     else:
-        holder = one if extra == "record" else group["resource"]
+        holder = changed if extra == "record" else group["resource"]
         holder["attributes"].append({"key": "host.name", "value": {"stringValue": "box"}})
     message = "left out what the catalogue does not name in 1 log records that were taken"
     assert decode(request)[1:] == (0, message)
 
 
-def test_only_the_first_reasons_are_told(record: Build, request_of: Build) -> None:
+def test_only_the_first_reasons_are_reported(record: Build, request_of: Build) -> None:
     message = decode(request_of(*[{**record(), "eventName": "x"}] * 100)).message
     assert message.count("eventName") == 5
     assert message.endswith("and 95 more log records")
@@ -195,7 +195,7 @@ def test_only_the_first_reasons_are_told(record: Build, request_of: Build) -> No
     ],
     ids=lambda body: repr(body[:30]),
 )
-def test_a_body_that_is_no_request_is_refused_whole(body: bytes) -> None:
+def test_an_invalid_body_is_refused(body: bytes) -> None:
     with pytest.raises(RequestError) as refusal:
         read(parse_json(body), today=TODAY)
     assert refusal.value.status == 400
@@ -214,7 +214,7 @@ def test_an_empty_request_is_a_request_and_unknown_keys_are_ignored(body: bytes)
     assert read(parse_json(body), today=TODAY) == Decoded((), 0, "")
 
 
-def test_a_request_of_too_many_records_is_refused_whole(record: Build, request_of: Build) -> None:
+def test_a_request_of_too_many_records_is_refused(record: Build, request_of: Build) -> None:
     full = request_of(*[{}] * MAX_RECORDS)
     assert decode(full).rejected == MAX_RECORDS
     full["resourceLogs"] += request_of(record())["resourceLogs"]
@@ -224,22 +224,22 @@ def test_a_request_of_too_many_records_is_refused_whole(record: Build, request_o
 
 
 @pytest.mark.parametrize("before", [b'{"resourceLogs":[', b'{"resourceLogs":[{"scopeLogs":['])
-def test_a_request_of_too_many_empty_groups_is_refused_whole(before: bytes) -> None:
+def test_a_request_of_too_many_empty_groups_is_refused(before: bytes) -> None:
     after = b"]}" * before.count(b"[")
     groups = [b"{}"] * (MAX_RECORDS + 1)
-    assert fate(before + b",".join(groups) + after) == 413
-    assert fate(before + b",".join(groups[1:]) + after) == Decoded((), 0, "")
+    assert outcome_of(before + b",".join(groups) + after) == 413
+    assert outcome_of(before + b",".join(groups[1:]) + after) == Decoded((), 0, "")
 
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_a_request_or_refused(body: bytes) -> None:
-    assert fate(body) in (400, Decoded((), 0, ""))
+    assert outcome_of(body) in (400, Decoded((), 0, ""))
 
 
-def places(value: Any, here: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+def paths(value: Any, prefix: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     """The paths of every value inside a JSON value."""
     inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    return [here, *(path for key, child in inner for path in places(child, (*here, key)))]
+    return [prefix, *(path for key, child in inner for path in paths(child, (*prefix, key)))]
 
 
 def replaced(value: Any, path: tuple[Any, ...], new: object) -> Any:
@@ -251,24 +251,24 @@ def replaced(value: Any, path: tuple[Any, ...], new: object) -> Any:
 
 
 def records_in(value: Any) -> int:
-    """How many records stand anywhere in a request, whatever was put into it."""
+    """The number of records anywhere in a request."""
     if isinstance(value, list):
         return sum(map(records_in, value))
     if not isinstance(value, dict):
         return 0
-    own = value.get("logRecords")
-    return sum(map(records_in, value.values())) + (len(own) if isinstance(own, list) else 0)
+    records = value.get("logRecords")
+    return sum(map(records_in, value.values())) + (len(records) if isinstance(records, list) else 0)
 
 
 @given(data=st.data())
 @settings(max_examples=400, deadline=None)
-def test_whatever_replaces_a_part_of_a_request_only_the_catalogues_rows_come_out(
+def test_no_change_of_a_request_makes_a_row_outside_the_catalogue(
     data: st.DataObject, record: Build, request_of: Build
 ) -> None:
     request = request_of(record(uid=UID), record("package-import", uid=str(uuid.UUID(int=1))))
     for _ in range(data.draw(st.integers(1, 2))):
-        request = replaced(request, data.draw(st.sampled_from(places(request))), data.draw(JSON))
-    decoded = fate(json.dumps(request).encode())
+        request = replaced(request, data.draw(st.sampled_from(paths(request))), data.draw(JSON))
+    decoded = outcome_of(json.dumps(request).encode())
     if not isinstance(decoded, Decoded):
         assert decoded == 400
         return

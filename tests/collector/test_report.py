@@ -1,4 +1,4 @@
-"""A report's numbers equal an independent count of what was appended."""
+"""The numbers of a report equal an independent count of the rows."""
 
 import base64
 import csv
@@ -16,7 +16,7 @@ from uuid import UUID
 
 import pytest
 
-import deepchecks_telemetry.collector as room
+from deepchecks_telemetry import collector
 from deepchecks_telemetry.collector import Cell, CollectorError, as_csv, as_html, report
 from deepchecks_telemetry.collector.otlp import Row
 from deepchecks_telemetry.collector.store import Store
@@ -64,7 +64,7 @@ def test_a_report_agrees_with_an_independent_count(tmp_path: Path) -> None:
     with closing(Store(tmp_path / "store.db")) as store:
         store.append(rows[:1_200], received=DAY)
         store.append(rows[800:], received=DAY)
-        found = report(tmp_path / "store.db")
+        counts = report(tmp_path / "store.db")
     by = {
         "event": [row.event for row in rows],
         "day": [row.day for row in rows],
@@ -73,14 +73,18 @@ def test_a_report_agrees_with_an_independent_count(tmp_path: Path) -> None:
         "python": [row.environment.python_version for row in rows],
         "runtime": [row.environment.runtime for row in rows],
     }
-    told = found.as_dict()
-    everyone = len({row.installation_id for row in rows})
-    assert (told["events"], told["rows"], told["installations"]) == (sum(row.count for row in rows), 2_000, everyone)
+    as_dict = counts.as_dict()
+    installations = len({row.installation_id for row in rows})
+    assert (as_dict["events"], as_dict["rows"], as_dict["installations"]) == (
+        sum(row.count for row in rows),
+        2_000,
+        installations,
+    )
     for name, values in by.items():
-        assert told[f"by_{name}"] == counted([(value, row.count) for value, row in zip(values, rows, strict=True)])
+        assert as_dict[f"by_{name}"] == counted([(value, row.count) for value, row in zip(values, rows, strict=True)])
         seen = {(value, row.installation_id) for value, row in zip(values, rows, strict=True)}
-        assert told["installations_by"][name] == counted([(value, 1) for value, _ in seen])
-    assert json.loads(json.dumps(told)) == told
+        assert as_dict["installations_by"][name] == counted([(value, 1) for value, _ in seen])
+    assert json.loads(json.dumps(as_dict)) == as_dict
 
 
 def late(days: int) -> str:
@@ -88,7 +92,7 @@ def late(days: int) -> str:
     return next((name for bound, name in bounds if days <= bound), "over 90 days")
 
 
-def test_lateness_is_told_by_the_day_of_receipt(tmp_path: Path) -> None:
+def test_lateness_is_computed_from_the_day_of_receipt(tmp_path: Path) -> None:
     rows = some_rows(300)
     expected: Counter[str] = Counter()
     with closing(Store(tmp_path / "store.db")) as store:
@@ -101,7 +105,7 @@ def test_lateness_is_told_by_the_day_of_receipt(tmp_path: Path) -> None:
     assert len(expected) == 5
 
 
-def test_retention_counts_those_who_come_back_week_by_week(tmp_path: Path) -> None:
+def test_retention_counts_returning_installations_by_week(tmp_path: Path) -> None:
     rows = some_rows(150)
     weeks: dict[str, set[date]] = {}
     for row in rows:
@@ -118,34 +122,34 @@ def test_retention_counts_those_who_come_back_week_by_week(tmp_path: Path) -> No
     assert report(tmp_path / "store.db").retention == expected
 
 
-def test_no_exported_cell_stands_for_fewer_installations_than_agreed(tmp_path: Path) -> None:
+def test_no_exported_cell_is_below_the_minimum_of_installations(tmp_path: Path) -> None:
     rows = some_rows(60)
     with closing(Store(tmp_path / "store.db")) as store:
         store.append(rows, received=DAY)
-    whole, folded = (report(tmp_path / "store.db", min_cell=least) for least in (1, 5))
-    assert "other" in folded.by["day"]
-    assert any(cell.installations < 5 for cell in whole.by["day"].values())
-    for name, cells in folded.by.items():
+    complete, merged = (report(tmp_path / "store.db", min_cell=least) for least in (1, 5))
+    assert "other" in merged.by["day"]
+    assert any(cell.installations < 5 for cell in complete.by["day"].values())
+    for name, cells in merged.by.items():
         assert all(cell.installations >= 5 for cell in cells.values()), name
-        assert sum(cell.events for cell in cells.values()) == whole.total.events
+        assert sum(cell.events for cell in cells.values()) == complete.total.events
         assert sum(cell.rows for cell in cells.values()) == 60
-    for text in (as_csv(folded), as_html(folded), json.dumps(folded.as_dict())):
-        assert not any(day in text for day, cell in whole.by["day"].items() if cell.installations < 5)
+    for text in (as_csv(merged), as_html(merged), json.dumps(merged.as_dict())):
+        assert not any(day in text for day, cell in complete.by["day"].items() if cell.installations < 5)
 
 
-def test_a_sheet_has_the_same_columns_in_every_line(tmp_path: Path) -> None:
+def test_the_csv_has_the_same_columns_in_every_line(tmp_path: Path) -> None:
     with closing(Store(tmp_path / "store.db")) as store:
         store.append(some_rows(200), received=DAY)
-    found = report(tmp_path / "store.db")
-    lines = list(csv.DictReader(io.StringIO(as_csv(found)), strict=True))
+    counts = report(tmp_path / "store.db")
+    lines = list(csv.DictReader(io.StringIO(as_csv(counts)), strict=True))
     assert all(None not in line and None not in line.values() for line in lines)
-    assert {line["by"] for line in lines} == {"total", "retention", *found.by}
+    assert {line["by"] for line in lines} == {"total", "retention", *counts.by}
     events = {line["value"]: int(line["events"]) for line in lines if line["by"] == "event"}
-    assert events == found.as_dict()["by_event"]
+    assert events == counts.as_dict()["by_event"]
 
 
 class Page(HTMLParser):
-    """The tags and attributes of a page, and its text."""
+    """The tags, attribute names and text of a page."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -176,7 +180,7 @@ def test_a_page_loads_nothing_runs_nothing_and_allows_only_its_own_style(tmp_pat
     assert "run-check" in page.text
 
 
-def test_a_page_shows_what_a_changed_store_holds_as_text(tmp_path: Path) -> None:
+def test_a_page_escapes_the_content_of_an_edited_store(tmp_path: Path) -> None:
     evil = "<script>alert(1)</script>\"'&"
     with closing(Store(tmp_path / "store.db")) as store:
         store.append([replace(row, event=evil) for row in some_rows(3)], received=DAY)
@@ -188,29 +192,29 @@ def test_a_page_shows_what_a_changed_store_holds_as_text(tmp_path: Path) -> None
 def test_days_are_in_order_and_events_most_frequent_first(tmp_path: Path) -> None:
     with closing(Store(tmp_path / "store.db")) as store:
         store.append(some_rows(500), received=DAY)
-    found = report(tmp_path / "store.db")
-    assert list(found.by["day"]) == sorted(found.by["day"])
-    events = [cell.events for cell in found.by["event"].values()]
+    counts = report(tmp_path / "store.db")
+    assert list(counts.by["day"]) == sorted(counts.by["day"])
+    events = [cell.events for cell in counts.by["event"].values()]
     assert events == sorted(events, reverse=True)
 
 
 def test_an_empty_store_is_reported_as_empty(tmp_path: Path) -> None:
     Store(tmp_path / "store.db").close()
-    found = report(tmp_path / "store.db", min_cell=5)
-    assert (found.total, found.retention) == (Cell(), {})
-    assert not any(found.by.values())
-    assert Page(as_html(found)).text
-    assert as_csv(found).count("\n") == 2
+    counts = report(tmp_path / "store.db", min_cell=5)
+    assert (counts.total, counts.retention) == (Cell(), {})
+    assert not any(counts.by.values())
+    assert Page(as_html(counts)).text
+    assert as_csv(counts).count("\n") == 2
 
 
-def test_a_store_that_is_not_there_is_told_and_not_made(tmp_path: Path) -> None:
+def test_a_missing_store_is_reported_and_not_created(tmp_path: Path) -> None:
     with pytest.raises(CollectorError, match="cannot be read"):
         report(tmp_path / "store.db")
     assert not list(tmp_path.iterdir())
 
 
-def test_the_rooms_public_names_are_these() -> None:
-    assert room.__all__ == [
+def test_the_public_names_are_these() -> None:
+    assert collector.__all__ == [
         *("HOST", "MIN_CELL", "PORT", "TOKEN_VARIABLE", "Cell", "CollectorError", "Loaded", "Report", "Share"),
         *("as_csv", "as_html", "load", "report", "running", "serve"),
     ]

@@ -1,4 +1,4 @@
-"""The official OpenTelemetry exporter for Python and our own uploader both deliver, nothing of either replaced."""
+"""The official OpenTelemetry exporter for Python and our uploader both deliver, without mocks."""
 
 import json
 import sys
@@ -31,7 +31,7 @@ RESOURCE = {
 
 
 @pytest.fixture
-def served(tmp_path: Path) -> Iterator[tuple[str, Path]]:
+def running_collector(tmp_path: Path) -> Iterator[tuple[str, Path]]:
     store = tmp_path / "store.db"
     with running(store) as url:
         yield url, store
@@ -39,7 +39,7 @@ def served(tmp_path: Path) -> Iterator[tuple[str, Path]]:
 
 @pytest.mark.real
 @pytest.mark.parametrize("compression", ["NoCompression", "Gzip"])
-def test_the_official_exporter_delivers(served: tuple[str, Path], compression: str) -> None:
+def test_the_official_exporter_delivers(running_collector: tuple[str, Path], compression: str) -> None:
     http = pytest.importorskip("opentelemetry.exporter.otlp.proto.http")
     exporter_module = pytest.importorskip("opentelemetry.exporter.otlp.proto.http._log_exporter")
     logs = pytest.importorskip("opentelemetry.sdk._logs")
@@ -47,7 +47,7 @@ def test_the_official_exporter_delivers(served: tuple[str, Path], compression: s
     resources = pytest.importorskip("opentelemetry.sdk.resources")
     api = pytest.importorskip("opentelemetry._logs")
 
-    url, store = served
+    url, store = running_collector
     coding = getattr(http.Compression, compression)
     exporter = exporter_module.OTLPLogExporter(f"{url}/v1/logs", timeout=20, compression=coding)
     provider = logs.LoggerProvider(resource=resources.Resource(RESOURCE), shutdown_on_exit=False)
@@ -60,25 +60,25 @@ def test_the_official_exporter_delivers(served: tuple[str, Path], compression: s
         logger.emit(api.LogRecord(timestamp=moment, event_name=name, attributes=values))
     assert provider.force_flush()
     provider.shutdown()
-    found = report(store)
-    assert (found.total.events, found.rows) == (5050, 100)
-    assert list(found.by["day"]) == [day.date().isoformat()]
+    counts = report(store)
+    assert (counts.total.events, counts.rows) == (5050, 100)
+    assert list(counts.by["day"]) == [day.date().isoformat()]
 
 
 @pytest.fixture
-def ours(home: Path) -> Home:
+def spool(home: Path) -> Home:
     return find_home()
 
 
-def test_our_uploader_delivers_what_was_waiting(ours: Home, served: tuple[str, Path]) -> None:
-    url, store = served
+def test_our_uploader_delivers_what_is_pending(spool: Home, running_collector: tuple[str, Path]) -> None:
+    url, store = running_collector
     recorded = Counter({"run-check": 7, "run-suite": 2, "package-import": 1})
     for name, times in recorded.items():
         for _ in range(times):
             assert record(name)
-    tried = [sent.outcome.kind for sent in flush(ours, Endpoint(f"{url}/v1/logs", "a test"))]
-    assert tried == ["delivered"]
-    assert not read_unsent(ours)
-    told = json.loads(json.dumps(report(store).as_dict()))
-    assert (told["by_event"], told["installations"]) == (recorded, 1)
-    assert list(told["by_python"]) == [f"{sys.version_info[0]}.{sys.version_info[1]}"]
+    kinds = [sent.outcome.kind for sent in flush(spool, Endpoint(f"{url}/v1/logs", "a test"))]
+    assert kinds == ["delivered"]
+    assert not read_unsent(spool)
+    counts = json.loads(json.dumps(report(store).as_dict()))
+    assert (counts["by_event"], counts["installations"]) == (recorded, 1)
+    assert list(counts["by_python"]) == [f"{sys.version_info[0]}.{sys.version_info[1]}"]

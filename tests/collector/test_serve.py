@@ -1,4 +1,4 @@
-"""A collector that is announced can be posted to at once, and however it is stopped it leaves no process behind."""
+"""A collector accepts requests as soon as it is announced, and leaves no process behind however it is stopped."""
 
 import http.client
 import json
@@ -27,7 +27,7 @@ def piped(command: list[str]) -> "subprocess.Popen[str]":
 
 @pytest.fixture
 def started(tmp_path: Path) -> Iterator[Started]:
-    """Starts collectors on `store.db`, and ends those that the test did not."""
+    """Starts collectors on `store.db`, and kills those that are still running at the end."""
     children: list[subprocess.Popen[str]] = []
 
     def start(*arguments: str) -> "tuple[subprocess.Popen[str], str]":
@@ -65,12 +65,14 @@ def refuses(url: str) -> bool:
     return False
 
 
-def test_a_running_collector_takes_rows_until_the_block_ends(tmp_path: Path, record: Build, request_of: Build) -> None:
+def test_a_running_collector_accepts_rows_until_the_block_ends(
+    tmp_path: Path, record: Build, request_of: Build
+) -> None:
     with running(tmp_path / "store.db") as url:
         assert url.startswith("http://127.0.0.1:")
         assert posted(url, request_of(record())) == 200
     assert refuses(url)
-    assert not (tmp_path / "store.db-wal").exists()  # it closed its store, and was not killed
+    assert not (tmp_path / "store.db-wal").exists()  # the store was closed, so the process was not killed
     assert report(tmp_path / "store.db").rows == 1
 
 
@@ -96,13 +98,13 @@ def test_a_running_collector_ends_with_its_killed_parent(tmp_path: Path) -> None
         url = parent.stdout.readline().strip()
         assert not refuses(url)
         parent.kill()
-        assert parent.stderr.read() == ""  # ends when the last process that holds it has ended
+        assert parent.stderr.read() == ""  # at its end when the last process with this pipe has ended
     assert refuses(url)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signals to send")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_stopped_collector_answers_what_it_had_begun_to_take(
+def test_a_stopped_collector_finishes_a_running_request(
     started: Started, tmp_path: Path, record: Build, request_of: Build, number: signal.Signals
 ) -> None:
     child, url = started()
@@ -113,7 +115,7 @@ def test_a_stopped_collector_answers_what_it_had_begun_to_take(
     connection.putheader("Content-Length", str(len(body)))
     connection.putheader("Expect", "100-continue")
     connection.endheaders()
-    assert connection.sock.recv(100).startswith(b"HTTP/1.1 100")  # it waits for the body
+    assert connection.sock.recv(100).startswith(b"HTTP/1.1 100")  # the server waits for the body
     connection.send(body[:50])
     child.send_signal(number)
     connection.send(body[50:])
@@ -131,12 +133,12 @@ def test_a_signal_right_after_the_announcement_stops_it(started: Started) -> Non
     assert child.wait(20) == 0
 
 
-def test_it_says_its_url_and_never_who_sent(started: Started, record: Build, request_of: Build) -> None:
+def test_the_output_has_the_url_and_no_address_of_a_sender(started: Started, record: Build, request_of: Build) -> None:
     child, url = started("--lifeline")
     assert posted(url, request_of(record())) == 200
     assert posted(url, []) == 400
     connection = connected(url)
-    connection.send(b"no HTTP\r\n\r\n")
+    connection.send(b"not HTTP\r\n\r\n")
     assert connection.sock.recv(1000).startswith(b"HTTP/1.1 400")
     connection.close()
     out, err = child.communicate(timeout=20)  # closes its standard input
@@ -144,7 +146,7 @@ def test_it_says_its_url_and_never_who_sent(started: Started, record: Build, req
     assert "127.0.0.1" not in err
 
 
-def test_a_port_that_is_taken_is_told(tmp_path: Path) -> None:
+def test_a_port_in_use_is_reported(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         command = [*COMMAND, str(tmp_path / "store.db"), "--port", port]
@@ -154,12 +156,12 @@ def test_a_port_that_is_taken_is_told(tmp_path: Path) -> None:
     assert done.stderr.count("\n") == 1
 
 
-def test_a_port_that_is_none_is_told(tmp_path: Path) -> None:
+def test_an_invalid_port_is_reported(tmp_path: Path) -> None:
     with pytest.raises(CollectorError, match="65536 is not a valid port"):
         serve(tmp_path / "store.db", port=65_536)
 
 
-def test_a_collector_that_cannot_start_is_told(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_collector_that_cannot_start_is_reported(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(CollectorError, match="did not start"), running(tmp_path):
         pass
     assert capfd.readouterr().err.startswith("Error: ")
@@ -170,7 +172,7 @@ def test_a_collector_that_does_not_start_in_time_is_killed(tmp_path: Path) -> No
         pass
 
 
-def test_without_its_extra_it_says_how_to_get_it_and_still_reports(tmp_path: Path) -> None:
+def test_without_the_extra_the_error_names_it_and_reports_still_work(tmp_path: Path) -> None:
     script = (
         "import sys\n"
         "from pathlib import Path\n"
@@ -198,9 +200,7 @@ def test_an_ipv6_address_is_announced_in_brackets(started: Started) -> None:
 
 
 @pytest.mark.skipif("sys.version_info < (3, 11)", reason="PYTHONSAFEPATH came with Python 3.11")
-def test_what_lies_in_the_current_folder_stands_in_for_no_module(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_in_the_current_directory_replaces_no_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "uvicorn.py").write_text("raise SystemExit('taken over')")
     monkeypatch.chdir(tmp_path)
     with running(tmp_path / "store.db") as url:

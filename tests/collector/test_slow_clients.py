@@ -1,4 +1,4 @@
-"""A client that does not get on is cut off at its deadline, and however many there are, the others are served."""
+"""Slow clients are disconnected at their deadline, and the others are served however many slow ones there are."""
 
 import asyncio
 import http.client
@@ -18,8 +18,7 @@ import requests
 
 from deepchecks_telemetry.collector import report
 from deepchecks_telemetry.collector.errors import StartError
-from deepchecks_telemetry.collector.server import limits as intake
-from deepchecks_telemetry.collector.server import slow_clients as connection
+from deepchecks_telemetry.collector.server import limits, slow_clients
 from deepchecks_telemetry.collector.server.serve import _server, serve
 from deepchecks_telemetry.collector.store import Store
 
@@ -46,9 +45,9 @@ class Server:
         self.listener.close()
         self._store.close()
 
-    def connect(self, *said: bytes) -> socket.socket:
+    def connect(self, *parts: bytes) -> socket.socket:
         client = socket.create_connection(("127.0.0.1", self.port), timeout=20)
-        for part in said:
+        for part in parts:
             client.sendall(part)
         return client
 
@@ -65,42 +64,46 @@ class Server:
 
 
 @pytest.fixture
-def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "HEAD_DEADLINE_S", 0.1)
-    monkeypatch.setattr(intake, "BODY_DEADLINE_S", 0.1)
+def short_deadlines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(slow_clients, "HEAD_DEADLINE_S", 0.1)
+    monkeypatch.setattr(limits, "BODY_DEADLINE_S", 0.1)
 
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
-    made = Server(tmp_path / "store.db")
-    yield made
-    made.stop()
+    running = Server(tmp_path / "store.db")
+    yield running
+    running.stop()
 
 
-def ending(client: socket.socket) -> bytes:
-    """All that the server says until it lets go of the client."""
-    said = b""
+def read_to_end(client: socket.socket) -> bytes:
+    """All that the server sends until it closes the connection."""
+    received = b""
     with client:
         try:
             while part := client.recv(65536):
-                said += part
+                received += part
         except ConnectionResetError:
             pass
-    return said
+    return received
 
 
 @pytest.mark.parametrize(
-    "said",
+    "sent",
     [b"", b"POST", HEAD, HEAD + b"Content-Length: 2\r\n\r\n{}" + HEAD],
-    ids=["nothing", "a word", "no end of the head", "a second head without end"],
+    ids=["nothing", "a word", "an incomplete head", "an incomplete second head"],
 )
-def test_a_client_that_does_not_end_its_head_is_cut_off(short: None, server: Server, said: bytes) -> None:
-    answers = ending(server.connect(said))
-    assert answers.count(b"HTTP/1.1 200") == said.count(b"{}")
+def test_a_client_that_does_not_complete_its_head_is_disconnected(
+    short_deadlines: None, server: Server, sent: bytes
+) -> None:
+    responses = read_to_end(server.connect(sent))
+    assert responses.count(b"HTTP/1.1 200") == sent.count(b"{}")
 
 
-def test_a_body_that_does_not_come_is_answered_and_cut_off(short: None, server: Server) -> None:
-    assert b" 408 " in ending(server.connect(HEAD + b"Content-Length: 9\r\n\r\n{"))
+def test_a_client_whose_body_does_not_arrive_gets_408_and_is_disconnected(
+    short_deadlines: None, server: Server
+) -> None:
+    assert b" 408 " in read_to_end(server.connect(HEAD + b"Content-Length: 9\r\n\r\n{"))
 
 
 def drip(client: socket.socket, end: float) -> None:
@@ -108,8 +111,8 @@ def drip(client: socket.socket, end: float) -> None:
         client.sendall(b" ")
 
 
-def test_a_body_that_is_answered_before_its_end_is_not_read_for_ever(short: None, server: Server) -> None:
-    end = time.monotonic() + 4  # uvicorn's own deadline of 5 s begins anew with each byte
+def test_a_body_is_not_read_forever_after_its_response(short_deadlines: None, server: Server) -> None:
+    end = time.monotonic() + 4  # uvicorn's own deadline of 5 s restarts with each byte
     with server.connect(b"POST /elsewhere HTTP/1.1\r\nHost: x\r\nContent-Length: 999999999\r\n\r\n") as client:
         assert b" 404 " in client.recv(65536)
         with pytest.raises(ConnectionError):
@@ -117,62 +120,62 @@ def test_a_body_that_is_answered_before_its_end_is_not_read_for_ever(short: None
 
 
 def healthy(client: http.client.HTTPConnection) -> bool:
-    """Whether the server answers on the connection that stands already."""
+    """Whether the server responds on this open connection."""
     assert client.sock is not None
     client.request("GET", "/healthz")
     return client.getresponse().read() == b'{"status":"ok"}'
 
 
-def test_a_client_that_gets_on_keeps_its_connection(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "HEAD_DEADLINE_S", 1.0)
+def test_an_active_client_keeps_its_connection(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(slow_clients, "HEAD_DEADLINE_S", 1.0)
     with closing(server.client()) as client:
         end = time.monotonic() + 1.5
         while time.monotonic() < end:
             assert healthy(client)
 
 
-def test_beyond_the_number_of_connections_the_others_are_served(
+def test_beyond_the_limit_of_connections_existing_ones_are_served(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connection, "MAX_CONNECTIONS", 3)
+    monkeypatch.setattr(slow_clients, "MAX_CONNECTIONS", 3)
     with ExitStack() as stack:
         served = [stack.enter_context(closing(server.client())) for _ in range(3)]
         assert all(map(healthy, served))
-        assert ending(server.connect()) == b""
+        assert read_to_end(server.connect()) == b""
         assert all(map(healthy, served))
 
 
-def test_beyond_the_bytes_in_hand_a_sender_is_asked_to_come_again(
+def test_beyond_the_limit_of_held_bytes_a_sender_is_asked_to_retry(
     server: Server, monkeypatch: pytest.MonkeyPatch, record: Build, request_of: Build
 ) -> None:
-    monkeypatch.setattr(intake, "MAX_HELD_BYTES", 30_000)
+    monkeypatch.setattr(limits, "MAX_HELD_BYTES", 30_000)
     body = json.dumps(request_of(record())).encode()
     start = HEAD + b"Expect: 100-continue\r\nContent-Length: 40000\r\n\r\n"
     with server.connect(start) as slow:
         assert slow.recv(100).startswith(b"HTTP/1.1 100")
         slow.sendall(b" " * 29_500)
-        answer = server.post(body)
-        while answer.status_code == 200:  # the slow one's bytes are still on their way
-            answer = server.post(body)
-        assert (answer.status_code, answer.headers["Retry-After"]) == (429, "30")
-        assert answer.json() == {"code": 8, "message": "The collector is behind with what it was sent."}
-    while (again := server.post(body)).status_code == 429:  # until it has noticed that the slow one left
+        response = server.post(body)
+        while response.status_code == 200:  # the bytes of the slow client have not arrived yet
+            response = server.post(body)
+        assert (response.status_code, response.headers["Retry-After"]) == (429, "30")
+        assert response.json() == {"code": 8, "message": "The collector is behind with what it was sent."}
+    while (again := server.post(body)).status_code == 429:  # until the server has noticed that the slow client is gone
         pass
     assert again.status_code == 200
     assert report(server.path).rows == 1
 
 
-def test_beyond_the_bodies_that_wait_a_sender_is_asked_to_come_again(
+def test_beyond_the_limit_of_waiting_bodies_a_sender_is_asked_to_retry(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(intake, "MAX_WAITING", 0)
+    monkeypatch.setattr(limits, "MAX_WAITING", 0)
     assert server.post(b"{}").status_code == 429
-    monkeypatch.setattr(intake, "MAX_WAITING", 1)
+    monkeypatch.setattr(limits, "MAX_WAITING", 1)
     assert [server.post(b"{}").status_code for _ in range(2)] == [200, 200]
 
 
 @pytest.mark.parametrize(
-    ("given", "status"),
+    ("header", "status"),
     [
         ("Bearer s3cret", 200),
         ("bearer  s3cret", 200),
@@ -184,30 +187,30 @@ def test_beyond_the_bodies_that_wait_a_sender_is_asked_to_come_again(
         ("", 401),
     ],
 )
-def test_only_who_knows_the_token_may_post(tmp_path: Path, given: str, status: int) -> None:
+def test_only_requests_with_the_token_are_accepted(tmp_path: Path, header: str, status: int) -> None:
     server = Server(tmp_path / "store.db", token="s3cret")
     try:
-        answer = server.post(b"{}", Authorization=given)
-        assert answer.status_code == status
-        assert answer.headers.get("WWW-Authenticate") == ("Bearer" if status == 401 else None)
-        assert status == 200 or answer.json()["code"] == 16
+        response = server.post(b"{}", Authorization=header)
+        assert response.status_code == status
+        assert response.headers.get("WWW-Authenticate") == ("Bearer" if status == 401 else None)
+        assert status == 200 or response.json()["code"] == 16
     finally:
         server.stop()
 
 
 @pytest.mark.parametrize("token", ["", " ", "a\nb", "\xe9", " a"])
-def test_a_token_that_no_header_can_carry_is_told(tmp_path: Path, token: str) -> None:
+def test_a_token_that_a_header_cannot_contain_is_reported(tmp_path: Path, token: str) -> None:
     with pytest.raises(StartError, match="The token"):
         serve(tmp_path / "store.db", port=0, token=token)
 
 
 def memory_kib(process: int) -> int:
-    """The most that a process has held at any moment."""
+    """The peak memory of a process."""
     return int(Path(f"/proc/{process}/status").read_text().partition("VmHWM:")[2].split()[0])
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="this system has no /proc")
-def test_two_hundred_slow_clients_keep_nobody_waiting_and_memory_bounded(
+def test_two_hundred_slow_clients_block_nobody_and_memory_is_bounded(
     tmp_path: Path, record: Build, request_of: Build
 ) -> None:
     command = [sys.executable, "-m", "deepchecks_telemetry.collector", "--port", "0", "--store", str(tmp_path / "s.db")]
@@ -224,12 +227,12 @@ def test_two_hundred_slow_clients_keep_nobody_waiting_and_memory_bounded(
                 slow.sendall(start)
             for _ in range(3):
                 assert posted(client, request_of(*[record() for _ in range(1_000)])) == 200
-            assert memory_kib(child.pid) - before < 2 * intake.MAX_HELD_BYTES // 1024
+            assert memory_kib(child.pid) - before < 2 * limits.MAX_HELD_BYTES // 1024
     assert report(tmp_path / "s.db").rows == 3_001
 
 
 def posted(client: http.client.HTTPConnection, request: object) -> int:
     client.request("POST", "/v1/logs", json.dumps(request), {"Content-Type": "application/json"})
-    answer = client.getresponse()
-    answer.read()
-    return answer.status
+    response = client.getresponse()
+    response.read()
+    return response.status

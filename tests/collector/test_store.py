@@ -1,4 +1,4 @@
-"""What `append` acknowledged is in the store once, and nobody else's file is ever written to."""
+"""Each acknowledged row is in the store once, and files of other applications are never changed."""
 
 import sqlite3
 import subprocess
@@ -44,18 +44,18 @@ def rows(path: Path) -> list[tuple[Any, ...]]:
         return connection.execute("SELECT uid, day, count, received_day FROM rows ORDER BY uid").fetchall()
 
 
-def test_a_row_is_kept_with_its_day_and_the_day_it_came(store: Store, path: Path) -> None:
+def test_a_row_is_stored_with_its_day_and_the_day_of_receipt(store: Store, path: Path) -> None:
     assert store.append([ROW], received=DAY) == 1
     assert rows(path) == [(ROW.uid, "2025-11-20", 35, "2025-11-24")]
 
 
-def test_the_first_row_of_a_uid_wins(store: Store, path: Path) -> None:
+def test_the_store_keeps_the_first_row_of_a_uid(store: Store, path: Path) -> None:
     assert store.append([ROW, replace(ROW, count=99)], received=DAY) == 1
     assert store.append([replace(ROW, count=98), replace(ROW, uid="b")], received=DAY) == 1
     assert [(uid, count) for uid, _, count, _ in rows(path)] == [(ROW.uid, 35), ("b", 35)]
 
 
-def test_a_batch_is_kept_whole_or_not_at_all(store: Store, path: Path) -> None:
+def test_a_batch_is_stored_completely_or_not_at_all(store: Store, path: Path) -> None:
     broken: Any = None
     with pytest.raises(StoreError):
         store.append([ROW, replace(ROW, uid="b", count=broken)], received=DAY)
@@ -63,7 +63,7 @@ def test_a_batch_is_kept_whole_or_not_at_all(store: Store, path: Path) -> None:
     assert store.append([ROW], received=DAY) == 1
 
 
-def test_an_acknowledged_row_outlives_the_process_that_took_it(path: Path) -> None:
+def test_an_acknowledged_row_survives_the_process_that_stored_it(path: Path) -> None:
     script = (
         "import os, signal, sys\n"
         "from datetime import date\n"
@@ -98,7 +98,7 @@ def test_a_store_that_was_closed_can_be_opened_again(path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such modes")
-def test_only_its_owner_reads_a_store(store: Store, path: Path) -> None:
+def test_a_store_is_readable_only_by_its_owner(store: Store, path: Path) -> None:
     store.append([ROW], received=DAY)
     assert {
         file.name: file.stat().st_mode & 0o077 for file in path.parent.glob("store.db*") if file.suffix != ".lock"
@@ -109,9 +109,9 @@ def test_only_its_owner_reads_a_store(store: Store, path: Path) -> None:
     }
 
 
-def test_another_applications_database_is_left_alone(path: Path) -> None:
+def test_the_database_of_another_application_is_not_changed(path: Path) -> None:
     with closing(sqlite3.connect(path)) as other:
-        other.execute("CREATE TABLE theirs (x)")
+        other.execute("CREATE TABLE other (x)")
     before = path.read_bytes()
     with pytest.raises(StoreError, match="another application's"):
         Store(path)
@@ -120,16 +120,16 @@ def test_another_applications_database_is_left_alone(path: Path) -> None:
     assert path.read_bytes() == before
 
 
-def test_a_file_that_is_no_database_is_left_alone(path: Path) -> None:
-    path.write_bytes(b"no database, however long it is" * 100)
+def test_a_file_that_is_not_a_database_is_not_changed(path: Path) -> None:
+    path.write_bytes(b"not a database, however long it is" * 100)
     with pytest.raises(StoreError, match="cannot be opened"):
         Store(path)
     with pytest.raises(StoreError, match="cannot be read"), reading(path):
         pass
-    assert path.read_bytes().startswith(b"no database")
+    assert path.read_bytes().startswith(b"not a database")
 
 
-def test_a_newer_releases_store_is_left_alone(path: Path) -> None:
+def test_the_store_of_a_newer_release_is_refused(path: Path) -> None:
     Store(path).close()
     with closing(sqlite3.connect(path)) as later:
         later.execute("PRAGMA user_version = 2")
@@ -137,7 +137,7 @@ def test_a_newer_releases_store_is_left_alone(path: Path) -> None:
         Store(path)
 
 
-def test_a_path_that_cannot_be_a_file_is_told(tmp_path: Path) -> None:
+def test_a_path_that_cannot_be_a_file_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for path in (tmp_path, tmp_path / "file" / "store.db"):
         with pytest.raises(StoreError, match="cannot be opened"):
@@ -146,9 +146,9 @@ def test_a_path_that_cannot_be_a_file_is_told(tmp_path: Path) -> None:
             pass
 
 
-def test_a_store_that_could_not_be_opened_is_not_held(path: Path) -> None:
+def test_a_store_that_could_not_be_opened_is_not_locked(path: Path) -> None:
     path.write_bytes(b"no database" * 100)
-    with pytest.raises(StoreError) as held:  # keeps what is in the traceback alive
+    with pytest.raises(StoreError) as held:  # keeps the objects in the traceback alive
         Store(path)
     path.unlink()
     Store(path).close()

@@ -1,4 +1,4 @@
-"""No cell that is shown is too small, nothing is lost by folding, and an interval holds its share."""
+"""No cell is too small, merging loses nothing, and an interval contains its share."""
 
 from collections.abc import Collection
 
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from deepchecks_telemetry.collector.reporting.suppression import OTHER, Cell, fold, fold_cohorts, share_of
 
-# What is seen, by value: the installations' numbers, and one event of each.
+# The installations with each value; each has one event.
 SEEN = st.dictionaries(st.sampled_from([*"abcdefgh", OTHER]), st.frozensets(st.integers(0, 30), min_size=1))
 
 
@@ -25,11 +25,13 @@ def test_folded_cells_are_large_enough_and_add_up(seen: dict[str, frozenset[int]
     before, after = cells(seen), fold(cells(seen), minimum, together)
     assert sum(cell.events for cell in after.values()) == sum(cell.events for cell in before.values())
     large = [value for value, cell in after.items() if cell.installations >= minimum]
-    assert len(large) == len(after) or set(after) == {OTHER}  # a store of too few: nothing is left to fold with
+    assert len(large) == len(after) or set(after) == {
+        OTHER
+    }  # if the whole store has too few, nothing is left to merge with
     assert all(after[value] == before[value] for value in after if value != OTHER)
 
 
-def test_a_lone_small_cell_does_not_stand_alone_under_another_name() -> None:
+def test_a_single_small_cell_is_not_shown_under_another_name() -> None:
     seen = {"a": frozenset({1}), "b": frozenset(range(2, 9)), "c": frozenset(range(10, 30))}
     sizes = {("a",): 1, ("a", "b"): 8}
     after = fold(cells(seen), 5, lambda values: Cell(8, 8, sizes[tuple(sorted(values))]))
@@ -51,12 +53,12 @@ def test_a_share_has_wilsons_interval(part: int, whole: int, expected: tuple[flo
 
 
 @given(st.integers(0, 10**6), st.integers(1, 10**6))
-def test_an_interval_holds_its_share(part: int, whole: int) -> None:
+def test_an_interval_contains_its_share(part: int, whole: int) -> None:
     share, low, high = share_of(min(part, whole), whole)
     assert 0 <= low <= share <= high <= 1
 
 
-def test_small_cohorts_are_folded_and_rare_returns_left_out() -> None:
+def test_small_cohorts_are_merged_and_rare_returns_omitted() -> None:
     cohorts = {"w1": [10, 7, 2], "w2": [1, 1], "w3": [9, 0, 0, 5], "w4": [20]}
     assert fold_cohorts(cohorts, 5) == {"w1": [10, 7, None], "w4": [20], OTHER: [10, None, 0, 5]}
     assert fold_cohorts(cohorts, 1) == cohorts

@@ -1,4 +1,4 @@
-"""docs/administrators.md, every command of it, with the policy's folder and the user's own in the test's."""
+"""Runs every command of docs/administrators.md, with the directories of the policy and the user below the test's."""
 
 import json
 import os
@@ -24,7 +24,7 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    """Run a block of the page as root of a machine whose /etc/xdg is the test's."""
+    """Run a block of the page as root, with a directory of the test as /etc/xdg."""
     commands = tmp_path / "bin"
     commands.mkdir()
     python = f'exec "{sys.executable}"'
@@ -40,9 +40,9 @@ def run(tmp_path: Path) -> Run:
     environ.pop("DEEPCHECKS_TELEMETRY", None)
 
     def execute(script: str, **variables: str) -> "subprocess.CompletedProcess[str]":
-        moved = script.replace("/etc/xdg", str(tmp_path / "xdg"))
+        script = script.replace("/etc/xdg", str(tmp_path / "xdg"))
         return subprocess.run(
-            ["/bin/sh", "-eu", "-c", moved], env=environ | variables, capture_output=True, text=True, timeout=60
+            ["/bin/sh", "-eu", "-c", script], env=environ | variables, capture_output=True, text=True, timeout=60
         )
 
     return execute
@@ -54,19 +54,19 @@ def status(run: Run) -> Callable[..., dict[str, Any]]:
 
 
 def block(beginning: str) -> str:
-    (found,) = (str(script) for script in SHELL if beginning in script)
-    return found
+    (matching,) = (str(script) for script in SHELL if beginning in script)
+    return matching
 
 
-def test_every_block_is_run_here() -> None:
+def test_every_block_of_the_page_is_found() -> None:
     assert len(BLOCKS) == PAGE.count("```") // 2 == 12
 
 
-def test_the_policy_holds_as_the_page_says(run: Run, status: Callable[..., dict[str, Any]]) -> None:
+def test_the_policy_works_as_described(run: Run, status: Callable[..., dict[str, Any]]) -> None:
     done = run(block("echo off"))
     assert done.returncode == 0, done.stderr
     assert "Telemetry is off: decided by the administrator's policy." in done.stdout
-    assert run("deepchecks telemetry enable").returncode == 1  # it says that the policy overrides it
+    assert run("deepchecks telemetry enable").returncode == 1  # because the policy overrides it
     assert status()["mode"] == "off"
     assert "Telemetry is local: decided by the administrator's policy." in run(block("echo local")).stdout
     sent = json.loads(run(block("echo on")).stdout.partition("org\n")[2])
@@ -81,7 +81,7 @@ def test_the_policy_holds_as_the_page_says(run: Run, status: Callable[..., dict[
 
 
 @pytest.mark.parametrize("word", ["On purpose", "", "0ff"])
-def test_a_policy_that_says_something_else_is_off(
+def test_an_invalid_policy_means_off(
     word: str, run: Run, status: Callable[..., dict[str, Any]], tmp_path: Path
 ) -> None:
     folder = tmp_path / "xdg" / "deepchecks" / "telemetry"
@@ -90,13 +90,13 @@ def test_a_policy_that_says_something_else_is_off(
     assert status()["mode"] == "off"
 
 
-def test_the_variables_of_an_image_hold(status: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
+def test_the_variables_of_an_image_take_effect(status: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
     images = {name: dict(re.findall(r"ENV (\w+)=(.*)", text)) for name, kind, text in BLOCKS if kind == "dockerfile"}
     assert status(**images["off"])["mode"] == "off"
     kept = images["kept"] | {"DEEPCHECKS_TELEMETRY_DIR": str(tmp_path / "volume")}
-    told = status(**kept)
-    assert (told["endpoint"], told["sends"]) == ("https://collector.example.org/v1/logs", True)
-    assert told["spool"].startswith(str(tmp_path / "volume"))
+    effective = status(**kept)
+    assert (effective["endpoint"], effective["sends"]) == ("https://collector.example.org/v1/logs", True)
+    assert effective["spool"].startswith(str(tmp_path / "volume"))
 
 
 @pytest.mark.parametrize("name", ["mode", "sends"])
@@ -107,7 +107,7 @@ def test_a_check_of_the_machine_fails_when_it_should(name: str, run: Run) -> Non
     assert run(check, **sending).returncode == 1
 
 
-def test_a_job_hands_in_what_it_can_and_one_command_turns_all_off_and_proves_it(
+def test_a_job_can_flush_and_one_command_turns_telemetry_off_and_proves_it(
     run: Run, status: Callable[..., dict[str, Any]]
 ) -> None:
     recorded = run("python -c \"from deepchecks_telemetry.spool import record; assert record('run-check')\"")
@@ -125,8 +125,8 @@ def test_a_job_hands_in_what_it_can_and_one_command_turns_all_off_and_proves_it(
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be two users")
-def test_one_command_turns_off_and_wipes_for_the_users_that_are_named(run: Run, tmp_path: Path) -> None:
-    """The page's homes are the test's; without names it would visit those of this machine."""
+def test_one_command_turns_off_and_wipes_for_named_users(run: Run, tmp_path: Path) -> None:
+    """The homes of the page are replaced by those of the test; without names it would use those of this machine."""
     above = Path(tempfile.mkdtemp(prefix="homes-"))
     above.chmod(0o755)
     try:
@@ -143,8 +143,8 @@ def test_one_command_turns_off_and_wipes_for_the_users_that_are_named(run: Run, 
         shutil.rmtree(above)
 
 
-def test_the_volume_of_an_image_is_the_users_that_records(run: Run, tmp_path: Path) -> None:
-    """The lines of the image are done one by one, as root, and then a first event is recorded as its user."""
+def test_the_volume_of_an_image_belongs_to_the_user_that_records(run: Run, tmp_path: Path) -> None:
+    """The lines of the image are executed one by one as root, and then an event is recorded as its user."""
     (image,) = [text for name, kind, text in BLOCKS if name == "kept"]
     if os.geteuid() != 0:
         pytest.skip("only root can build it")
@@ -153,8 +153,8 @@ def test_the_volume_of_an_image_is_the_users_that_records(run: Run, tmp_path: Pa
     above = Path(tempfile.mkdtemp(prefix="image-"))
     above.chmod(0o755)
     try:
-        made = lines[0][2].replace("/var/lib", str(above))
-        assert run(made).returncode == 0
+        create = lines[0][2].replace("/var/lib", str(above))
+        assert run(create).returncode == 0
         variables = dict(re.findall(r"ENV (\w+)=(.*)", image))
         folder = variables["DEEPCHECKS_TELEMETRY_DIR"].replace("/var/lib", str(above))
         user = int(lines[-1][2])

@@ -17,7 +17,7 @@ NAME = re.compile(rf"`({IN_FOLDER}|{MODULE})(?:::(\w+))?`")
 
 
 def find_paths(name: str) -> list[Path]:
-    """What a name means: `spool/db` is short for `spool/deepchecks_telemetry/spool/db`."""
+    """The paths of a name; `spool/db` is short for `spool/deepchecks_telemetry/spool/db`."""
     patterns = (name, *(f"{package}/deepchecks_telemetry/{name}" for package in PACKAGES))
     return [path for pattern in patterns for path in CHECKOUT.glob(pattern.rstrip("/"))]
 
@@ -30,8 +30,8 @@ def has_test(path: Path, test: str) -> bool:
 def wrong_names(text: str) -> Iterator[str]:
     """The names in backticks that belong to no file, folder or test."""
     for name, test in NAME.findall(text):
-        found = find_paths(name)
-        if not found or (test and not any(has_test(path, test) for path in found)):
+        paths = find_paths(name)
+        if not paths or (test and not any(has_test(path, test) for path in paths)):
             yield f"{name}::{test}" if test else name
 
 
@@ -42,7 +42,7 @@ def test_every_file_and_test_that_a_page_names_exists(page: Path) -> None:
 
 def test_a_wrong_name_is_found_in_each_form() -> None:
     right = ["spool/db/origin.py", "spool/files/", "docs/spool.md", "tests/docs/test_*.py", "deepchecks/base.py"]
-    here = "tests/docs/test_names.py::test_a_wrong_name_is_found_in_each_form"
+    this_test = "tests/docs/test_names.py::test_a_wrong_name_is_found_in_each_form"
     users = ["state/spool.db", "/etc/x.py"]  # no files of the repository
     wrong = [
         "spool/db/place.py",
@@ -50,6 +50,6 @@ def test_a_wrong_name_is_found_in_each_form() -> None:
         "docs/gone.md",
         "plan/decision.py",
         "tests/docs/no*.py",
-        f"{here}s",
+        f"{this_test}s",
     ]
-    assert list(wrong_names(" ".join(f"`{name}`" for name in [*right, here, *users, *wrong]))) == wrong
+    assert list(wrong_names(" ".join(f"`{name}`" for name in [*right, this_test, *users, *wrong]))) == wrong

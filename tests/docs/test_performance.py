@@ -1,4 +1,4 @@
-"""The page of figures: its numbers come from the run, and the check of a run can fail."""
+"""The page of figures contains the numbers of the run, and the check of a run can fail."""
 
 import copy
 import importlib
@@ -15,24 +15,24 @@ import pytest
 CHECKOUT = Path(__file__).parents[2]
 PAGE = (CHECKOUT / "docs" / "performance.md").read_text("utf-8")
 FIGURES = json.loads((CHECKOUT / "benchmarks" / "figures" / "performance.json").read_text("utf-8"))
-Doctor = Callable[[dict[str, Any]], object]
+Change = Callable[[dict[str, Any]], object]
 
 
 @pytest.fixture
-def room(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], ModuleType]:
+def benchmark(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], ModuleType]:
     monkeypatch.syspath_prepend(CHECKOUT)
     return lambda name: importlib.import_module(f"benchmarks.{name}")
 
 
 def slow(figures: dict[str, Any], name: str, *path: str, by: float) -> None:
     """Make one median larger."""
-    found = figures["peers"][name]
+    value = figures["peers"][name]
     for step in path:
-        found = found[step]
-    found["median"] *= by
+        value = value[step]
+    value["median"] *= by
 
 
-DOCTORED: dict[str, tuple[Doctor, str]] = {
+CHANGES: dict[str, tuple[Change, str]] = {
     "record": (lambda figures: figures.update(record={"ratio": {"p50": 2.6}}), "record, p50 / a bare INSERT"),
     "durable": (lambda figures: slow(figures, "ours", "record", "alone", "p50_us", by=20), "durable and shared"),
     "memory": (lambda figures: slow(figures, "ours", "record", "alone", "p50_us", by=20), "queues in memory"),
@@ -47,62 +47,61 @@ DOCTORED: dict[str, tuple[Doctor, str]] = {
 }
 
 
-def test_the_figures_of_the_page_pass_the_check(room: Callable[[str], ModuleType]) -> None:
-    assert room("budgets").check(FIGURES) == []
+def test_the_figures_of_the_page_pass_the_check(benchmark: Callable[[str], ModuleType]) -> None:
+    assert benchmark("budgets").check(FIGURES) == []
 
 
-@pytest.mark.parametrize("name", DOCTORED)
-def test_the_check_fails_where_a_ratio_is_far_off_and_names_it(name: str, room: Callable[[str], ModuleType]) -> None:
-    doctor, said = DOCTORED[name]
+@pytest.mark.parametrize("name", CHANGES)
+def test_the_check_fails_if_a_ratio_is_far_off_and_names_it(name: str, benchmark: Callable[[str], ModuleType]) -> None:
+    change, budget = CHANGES[name]
     figures = copy.deepcopy(FIGURES)
-    doctor(figures)
-    assert any(said in line for line in room("budgets").check(figures))
+    change(figures)
+    assert any(budget in line for line in benchmark("budgets").check(figures))
 
 
-def test_the_check_of_a_run_without_all_peers_says_nothing_of_them(room: Callable[[str], ModuleType]) -> None:
+def test_the_check_ignores_peers_that_were_not_measured(benchmark: Callable[[str], ModuleType]) -> None:
     figures = {**FIGURES, "record": None, "peers": {"byhand": FIGURES["peers"]["byhand"]}}
-    assert room("budgets").check(figures) == []
+    assert benchmark("budgets").check(figures) == []
 
 
-def test_the_budgets_of_the_page_are_what_its_figures_weigh(room: Callable[[str], ModuleType]) -> None:
-    assert [budget._asdict() for budget in room("budgets").weigh(FIGURES)] == FIGURES["budgets"]
+def test_the_budgets_of_the_page_follow_from_its_figures(benchmark: Callable[[str], ModuleType]) -> None:
+    assert [budget._asdict() for budget in benchmark("budgets").evaluate(FIGURES)] == FIGURES["budgets"]
 
 
-def test_the_picture_is_what_the_figures_draw(room: Callable[[str], ModuleType]) -> None:
-    assert (CHECKOUT / "docs" / "performance.svg").read_text("utf-8") == room("chart").draw(FIGURES)
+def test_the_chart_is_drawn_from_the_figures(benchmark: Callable[[str], ModuleType]) -> None:
+    assert (CHECKOUT / "docs" / "performance.svg").read_text("utf-8") == benchmark("chart").draw(FIGURES)
 
 
-def test_where_another_is_better_the_page_says_so(room: Callable[[str], ModuleType]) -> None:
-    said = room("tables").beaten(FIGURES)
-    assert said in PAGE
+def test_the_page_names_each_peer_that_is_better(benchmark: Callable[[str], ModuleType]) -> None:
+    assert benchmark("tables").better_peers(FIGURES) in PAGE
     figures = copy.deepcopy(FIGURES)
     slow(figures, "ours", "first", "cpu_ms", by=1e6)
-    worse = room("tables").beaten(figures)
+    worse = benchmark("tables").better_peers(figures)
     assert all(peer["name"] in worse for peer in figures["peers"].values() if "cpu_ms" in peer.get("first", {}))
 
 
-def test_outside_of_what_the_figures_write_the_page_names_no_measured_number() -> None:
+def test_outside_of_its_generated_parts_the_page_has_no_measured_number() -> None:
     by_hand = re.sub(r"<!-- \[\[\[cog.*?\[\[\[end\]\]\] -->", "", PAGE, flags=re.DOTALL)
     measured = r"\d[\d.,]*\s*(?:µs|ms|s\b|MB|kB|bytes|×|%|calls a second)"
-    # What the harness is set to, not what it found.
+    # Settings of the benchmarks, not results.
     assert re.findall(measured, by_hand) == ["500\ncalls a second", "4 MB"]
 
 
-def test_every_peer_is_held_to_a_version_and_has_an_adapter(room: Callable[[str], ModuleType]) -> None:
+def test_every_peer_has_a_pinned_version_and_an_adapter(benchmark: Callable[[str], ModuleType]) -> None:
     text = (CHECKOUT / "benchmarks" / "requirements.txt").read_text("utf-8")
-    requirements = room("environments").read_requirements(text)
+    requirements = benchmark("environments").read_requirements(text)
     assert len(requirements) > 10
     for name, (first, *_) in requirements.items():
         assert "==" in first
-        assert first.partition("==")[0] == room("measuring").load(name).DISTRIBUTION
+        assert first.partition("==")[0] == benchmark("measuring").load(name).DISTRIBUTION
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the benchmarks run on Linux")
-def test_the_harness_tells_a_store_from_what_a_killed_process_takes_with_it(
-    room: Callable[[str], ModuleType], monkeypatch: pytest.MonkeyPatch
+def test_the_harness_distinguishes_stored_events_from_those_lost_with_a_killed_process(
+    benchmark: Callable[[str], ModuleType], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    adapter, facts = room("measuring").load("byhand"), room("facts")
-    peer = room("processes").Peer("byhand", adapter, sys.executable, isolated=False)
+    adapter, facts = benchmark("measuring").load("byhand"), benchmark("facts")
+    peer = benchmark("processes").Peer("byhand", adapter, sys.executable, isolated=False)
     assert (facts._killed(peer), facts._together(peer)) == ("kept", 1_000)
-    monkeypatch.setattr(facts, "_stored", lambda *_: 0)  # as of a peer that has no store
+    monkeypatch.setattr(facts, "_stored", lambda *_: 0)  # as for a peer without a store
     assert facts._killed(peer) == "lost"

@@ -1,4 +1,4 @@
-"""The docs site as `nox -s site` builds it: whole, strict about links, and loading nothing from another host."""
+"""The docs site that `nox -s site` builds is complete, has no broken link, and loads nothing from another host."""
 
 import os
 import re
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.skipif("SITE" not in os.environ, reason="checks the sit
 
 PAGES = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"]
 LOADING = {"src", "srcset", "href", "xlink:href", "data", "poster", "background", "manifest"}
-LINKING = {"a", "area"}  # which load nothing until somebody follows them
+LINKING = {"a", "area"}  # load nothing until a person follows them
 FOREIGN = re.compile(r"\s*(?:(?!data:)[a-z][a-z0-9+.-]*:|//)", re.IGNORECASE)
 IN_STYLE = re.compile(r"""(?:url\(|@import)\s*["']?((?:https?:)?//[^"')\s;]*)""", re.IGNORECASE)
 IN_SCRIPT = re.compile(r"""["'`]((?:https?:|wss?:)?//[^"'`\s]+)""")
@@ -26,11 +26,11 @@ def setup(app, connect_all=setup):
     connect_all(app)
     socket.create_connection(("127.0.0.1", 9))
 """
-NAMESPACE = "http://www.w3.org/"  # a name, which no browser asks for
+NAMESPACE = "http://www.w3.org/"  # a namespace name, which browsers do not load
 
 
 class Loads(HTMLParser):
-    """Collects the addresses on other hosts that a browser would ask for when it opens a page."""
+    """Collects the addresses on other hosts that a browser loads when it opens a page."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -61,7 +61,7 @@ def scripted(text: str) -> list[str]:
 
 
 def loads(path: Path) -> list[str]:
-    """Answer what a file of the site would make a browser load from another host."""
+    """The addresses on other hosts that a browser would load because of a file of the site."""
     if path.suffix not in {".html", ".css", ".js"}:
         return []
     text = path.read_text("utf-8")
@@ -73,13 +73,13 @@ def loads(path: Path) -> list[str]:
 
 
 def build(folder: Path, readme: str, settings: str = "") -> subprocess.CompletedProcess[str]:
-    """Build a site of two pages with the real settings, as the session does, and some more after them."""
+    """Build a site of two pages with the real settings, followed by more settings."""
     (folder / "docs").mkdir()
     (folder / "docs" / "conf.py").write_text((CHECKOUT / "docs" / "conf.py").read_text("utf-8") + settings, "utf-8")
     (folder / "docs" / "page.md").write_text("# Page\n\n## A heading\n")
     (folder / "README.md").write_text(f"# Home\n\n{readme}\n")
-    asked = [sys.executable, "-m", "sphinx", "--fail-on-warning", "--quiet", "--conf-dir=docs", ".", "html"]
-    return subprocess.run(asked, cwd=folder, capture_output=True, text=True, timeout=100)
+    command = [sys.executable, "-m", "sphinx", "--fail-on-warning", "--quiet", "--conf-dir=docs", ".", "html"]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=100)
 
 
 def test_each_page_of_the_checkout_is_on_the_site() -> None:
@@ -91,7 +91,7 @@ def test_each_page_of_the_checkout_is_on_the_site() -> None:
 def test_no_file_of_the_site_loads_anything_from_another_host() -> None:
     files = [path for path in SITE.rglob("*") if path.is_file()]
     assert {".html", ".css", ".js"} <= {path.suffix for path in files}
-    assert {path.relative_to(SITE).as_posix(): found for path in files if (found := loads(path))} == {}
+    assert {path.relative_to(SITE).as_posix(): foreign for path in files if (foreign := loads(path))} == {}
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_no_file_of_the_site_loads_anything_from_another_host() -> None:
         '<p style="background: url(//example.org/a.png)">',
     ],
 )
-def test_what_would_be_loaded_from_another_host_is_found(text: str, tmp_path: Path) -> None:
+def test_a_resource_from_another_host_is_found(text: str, tmp_path: Path) -> None:
     page = tmp_path / "page.html"
     page.write_text(f'<a href="https://example.org"><img src="data:image/png;base64,AA//"></a>{text}')
     assert len(loads(page)) == 1

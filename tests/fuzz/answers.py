@@ -13,7 +13,7 @@ from typing import Any
 
 from deepchecks_telemetry.uploader.endpoint import Endpoint
 from deepchecks_telemetry.uploader.wire.http import post
-from deepchecks_telemetry.uploader.wire.outcome import DELIVERED, REJECTED, RETRY, Answer, Outcome, classify
+from deepchecks_telemetry.uploader.wire.outcome import DELIVERED, REJECTED, RETRY, Outcome, Response, classify
 
 NOW = 1_800_000_000.0
 WEEK_S = 7 * 86_400
@@ -73,11 +73,11 @@ def answer(_: Path, data: bytes) -> str:
     """A line with the status (anything else means no response), a line with Retry-After, and the body."""
     first, wait, body = (*data.split(b"\n", 2), b"", b"")[:3]
     status = int(first) if re.fullmatch(rb"[1-9][0-9]{2}", first) else None
-    given = Answer(status, {"retry-after": wait.decode("latin-1")}, body, None if status else "timeout")
+    given = Response(status, {"retry-after": wait.decode("latin-1")}, body, None if status else "timeout")
     return check_outcome(given, classify(given, now=NOW))
 
 
-def check_outcome(given: Answer, judged: Outcome) -> str:
+def check_outcome(given: Response, judged: Outcome) -> str:
     """Only two responses settle a batch: a 400 with OTLP's Status, and a success with OTLP's response."""
     status, response = given.status or 0, _object(given.body)
     if judged.kind == REJECTED:
@@ -90,7 +90,7 @@ def check_outcome(given: Answer, judged: Outcome) -> str:
         assert response is not None
         assert not response or "partialSuccess" in response
     assert judged.rejected_rows == (_rejected_rows(response) if judged.kind == DELIVERED else 0)
-    assert judged.wait_s is None or (judged.kind == RETRY and 0 <= judged.wait_s <= WEEK_S)
+    assert judged.retry_after_s is None or (judged.kind == RETRY and 0 <= judged.retry_after_s <= WEEK_S)
     assert SENTENCE.fullmatch(judged.reason)
     return judged.kind
 

@@ -1,4 +1,4 @@
-"""Real processes with a spool of their own; what they recorded is read from that spool."""
+"""Runs real processes with their own spool; the recorded events are read from that spool."""
 
 import json
 import os
@@ -20,10 +20,10 @@ from deepchecks_telemetry.spool.catalogue import EVENT_NAMES
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 Counts = dict[str, int]
-Ask = Callable[[str], list[Any]]
+Query = Callable[[str], list[Any]]
 
-# What would change a child's mode, its endpoint or what it sends by itself. CI is kept out so that a run here is the
-# same everywhere.
+# Variables that would change a child's mode, its endpoint or what it sends. CI is removed so that a run is the same
+# everywhere.
 _UNWANTED = ("DEEPCHECKS_TELEMETRY", "DISABLE_", "DO_NOT_TRACK", "PYTEST_", "PYTHON", "WANDB_", "COV_", "CI")
 
 
@@ -50,14 +50,14 @@ def environ(tmp_path: Path) -> dict[str, str]:
 
 @pytest.fixture
 def run(tmp_path: Path, environ: dict[str, str]) -> Run:
-    """Run Python code, or a file, in a process of its own; a failure shows what the process printed."""
+    """Run Python code, or a file, in a new process; a failure shows what the process printed."""
 
     def run_python(
         *arguments: str, python: str = sys.executable, stdin: str = "", **variables: str
     ) -> subprocess.CompletedProcess[str]:
-        command, chosen = [python, *arguments], environ | variables
+        command = [python, *arguments]
         done = subprocess.run(
-            command, cwd=tmp_path, env=chosen, input=stdin, capture_output=True, text=True, timeout=110
+            command, cwd=tmp_path, env=environ | variables, input=stdin, capture_output=True, text=True, timeout=110
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done
@@ -66,33 +66,33 @@ def run(tmp_path: Path, environ: dict[str, str]) -> Run:
 
 
 @pytest.fixture
-def ask(tmp_path: Path) -> Ask:
+def query(tmp_path: Path) -> Query:
     """Query the spool of this test; an empty list if it does not exist."""
 
-    def read(query: str) -> list[Any]:
+    def execute(sql: str) -> list[Any]:
         path = tmp_path / "home" / "state" / "spool.db"
         if not path.exists():
             return []
         with closing(sqlite3.connect(path)) as connection:
-            return connection.execute(query).fetchall()
+            return connection.execute(sql).fetchall()
 
-    return read
+    return execute
 
 
 @pytest.fixture
-def recorded(ask: Ask) -> Callable[[], Counts]:
+def recorded(query: Query) -> Callable[[], Counts]:
     """How often each event is in the spool."""
-    query = "SELECT event, count(*) FROM events WHERE event > 0 GROUP BY event"
-    return lambda: {EVENT_NAMES[number]: count for number, count in ask(query)}
+    sql = "SELECT event, count(*) FROM events WHERE event > 0 GROUP BY event"
+    return lambda: {EVENT_NAMES[number]: count for number, count in query(sql)}
 
 
 @pytest.fixture
 def environment(tmp_path: Path) -> Path:
-    """A virtual environment with the packages of this one; its site-packages is a directory of this test."""
+    """The site-packages of a virtual environment of this test, which also finds the packages of the test run."""
     folder = tmp_path / "environment"
     venv.create(folder, with_pip=False, symlinks=os.name == "posix")
     (packages,) = [*folder.glob("lib/python*/site-packages"), *folder.glob("Lib/site-packages")]
-    (packages / "what_the_tests_see.pth").write_text("\n".join(filter(os.path.isabs, sys.path)))
+    (packages / "packages_of_the_tests.pth").write_text("\n".join(filter(os.path.isabs, sys.path)))
     return packages
 
 
@@ -105,19 +105,19 @@ def attached(environment: Path) -> str:
 
 @pytest.fixture
 def bare(environment: Path) -> str:
-    """The interpreter of an environment without it."""
+    """The interpreter of an environment without the attach file."""
     return interpreter_of(environment)
 
 
 @pytest.fixture
 def interpreter(request: pytest.FixtureRequest) -> Callable[[str], str]:
-    """The interpreter that a way of attaching needs."""
+    """The interpreter that attaches in the given way."""
     return lambda how: request.getfixturevalue("attached") if how == "file" else sys.executable
 
 
 @pytest.fixture
 def released(tmp_path: Path) -> Path:
-    """A copy of the released deepchecks: what is written beside its code is written here."""
+    """A copy of the released deepchecks, in which a test may write next to its code."""
     folder = deepchecks_folder()
     assert folder is not None
     unwanted = shutil.ignore_patterns("__pycache__", ".user_id")
@@ -125,20 +125,20 @@ def released(tmp_path: Path) -> Path:
 
 
 def interpreter_of(packages: Path) -> str:
-    """The Python that a site-packages folder belongs to."""
+    """The Python of the environment with this site-packages."""
     root = packages.parents[1] if os.name == "nt" else packages.parents[2]
     return str(root / ("Scripts/python.exe" if os.name == "nt" else "bin/python"))
 
 
 @pytest.fixture
-def said() -> Callable[[subprocess.CompletedProcess[str]], Any]:
-    """What a script printed on its last line, as JSON."""
+def last_json() -> Callable[[subprocess.CompletedProcess[str]], Any]:
+    """Parses the last line that a script printed as JSON."""
     return lambda done: json.loads(done.stdout.splitlines()[-1])
 
 
 @pytest.fixture
 def library(tmp_path: Path) -> str:
-    """A stand-in for deepchecks, for tests in which its import must not take seconds; put it into PYTHONPATH."""
+    """A PYTHONPATH with a small replacement for deepchecks, whose import does not take seconds."""
     package = tmp_path / "library" / "deepchecks"
     (package / "tabular").mkdir(parents=True)
     (package / "__init__.py").touch()

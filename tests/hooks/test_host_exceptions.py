@@ -1,4 +1,4 @@
-"""What a host's signal handler raises while our code runs reaches the host; all other errors below our code do not."""
+"""Exceptions of the host's signal handlers reach the host while our code runs; no other exception does."""
 
 import functools
 import signal
@@ -16,7 +16,7 @@ from deepchecks_telemetry.hooks.attach import on_import
 from deepchecks_telemetry.spool.errors import is_host_exception
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
-Said = Callable[[subprocess.CompletedProcess[str]], Any]
+LastJson = Callable[[subprocess.CompletedProcess[str]], Any]
 
 SCRIPT = str(Path(__file__).with_name("scripts") / "interrupts.py")
 pytestmark = pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="signals of POSIX")
@@ -79,14 +79,16 @@ def handler() -> Iterator[None]:
         ),
     ],
 )
-def test_every_exception_of_a_signal_handler_reaches_the_host(run: Run, said: Said, library: str, how: str) -> None:
-    found = said(run(SCRIPT, how, "500", PYTHONPATH=library))
-    assert found == {"raised": 500, "reached": 500, "running": False}
+def test_every_exception_of_a_signal_handler_reaches_the_host(
+    run: Run, last_json: LastJson, library: str, how: str
+) -> None:
+    result = last_json(run(SCRIPT, how, "500", PYTHONPATH=library))
+    assert result == {"raised": 500, "reached": 500, "running": False}
 
 
-def test_every_exception_sent_to_the_thread_reaches_the_host(run: Run, said: Said, library: str) -> None:
-    found = said(run(SCRIPT, "sent to the thread", "500", PYTHONPATH=library))
-    assert found == {"raised": 500, "reached": 500, "running": False}
+def test_every_exception_sent_to_the_thread_reaches_the_host(run: Run, last_json: LastJson, library: str) -> None:
+    result = last_json(run(SCRIPT, "sent to the thread", "500", PYTHONPATH=library))
+    assert result == {"raised": 500, "reached": 500, "running": False}
 
 
 HANDLERS: dict[str, Any] = {
@@ -101,7 +103,7 @@ HANDLERS: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("how", HANDLERS)
-def test_what_a_handler_raises_is_the_hosts_however_it_is_written(how: str) -> None:
+def test_an_exception_of_a_handler_is_the_hosts_however_the_handler_is_written(how: str) -> None:
     handler: Any = HANDLERS[how]
     signal.signal(signal.SIGUSR1, handler)
     with pytest.raises(HostError) as raised:
@@ -110,8 +112,8 @@ def test_what_a_handler_raises_is_the_hosts_however_it_is_written(how: str) -> N
 
 
 @pytest.mark.parametrize("error", [HostError("of the host"), OSError(28, "no space"), ImportError("sqlite3")])
-def test_what_code_below_ours_raises_is_not_the_hosts(error: Exception) -> None:
-    """A patched function, an audit hook and a broken module look like this."""
+def test_an_exception_of_code_that_we_call_is_not_the_hosts(error: Exception) -> None:
+    """For example of a patched function, an audit hook or a broken module."""
 
     def raise_it() -> None:
         raise error
@@ -122,7 +124,7 @@ def test_what_code_below_ours_raises_is_not_the_hosts(error: Exception) -> None:
 
 
 def lazy_module(monkeypatch: pytest.MonkeyPatch, on_access: Callable[[str], Any]) -> types.ModuleType:
-    """A module of deepchecks that runs code when a name is looked up in it."""
+    """A module of deepchecks that runs code when one of its names is looked up."""
     module = types.ModuleType("deepchecks.tabular.suite")
     vars(module)["__getattr__"] = on_access
     monkeypatch.setitem(sys.modules, module.__name__, module)
@@ -130,7 +132,7 @@ def lazy_module(monkeypatch: pytest.MonkeyPatch, on_access: Callable[[str], Any]
 
 
 @pytest.mark.parametrize("call", ["on_import", "attach"])
-def test_an_error_of_deepchecks_while_we_look_into_it_is_not_the_hosts(
+def test_an_error_of_deepchecks_while_targets_are_applied_is_not_the_hosts(
     monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
     module = lazy_module(monkeypatch, refuse)
@@ -139,7 +141,9 @@ def test_an_error_of_deepchecks_while_we_look_into_it_is_not_the_hosts(
 
 
 @pytest.mark.parametrize("call", ["on_import", "attach"])
-def test_a_signal_while_we_look_into_deepchecks_is_the_hosts(monkeypatch: pytest.MonkeyPatch, call: str) -> None:
+def test_an_exception_of_a_signal_handler_while_targets_are_applied_is_the_hosts(
+    monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
     module = lazy_module(monkeypatch, interrupt)
     monkeypatch.setattr(sys, "meta_path", list(sys.meta_path))
     with pytest.raises(HostError):

@@ -1,4 +1,4 @@
-"""The finder: calls back when a watched module is complete, leaves no trace in it, and stays the only one of ours."""
+"""The finder calls back when a watched module is complete, leaves no trace in it, and is the only own finder."""
 
 import importlib
 import importlib.abc
@@ -19,7 +19,7 @@ from deepchecks_telemetry.hooks.import_hook import NotifyingFinder
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 Counts = dict[str, int]
-Said = Callable[[subprocess.CompletedProcess[str]], Any]
+LastJson = Callable[[subprocess.CompletedProcess[str]], Any]
 
 RELOADS = str(Path(__file__).with_name("scripts") / "reloads.py")
 
@@ -62,7 +62,9 @@ def test_the_loaded_module_shows_the_real_loader(package: Path) -> None:
         assert type(loader).__module__ == "_frozen_importlib_external"
 
 
-def test_a_look_up_without_an_import_calls_nothing_and_gives_the_source(package: Path, imported: list[str]) -> None:
+def test_find_spec_without_an_import_does_not_call_back_and_gives_the_source(
+    package: Path, imported: list[str]
+) -> None:
     spec = importlib.util.find_spec("watched_package")
     assert spec is not None
     assert spec.loader is not None
@@ -70,7 +72,7 @@ def test_a_look_up_without_an_import_calls_nothing_and_gives_the_source(package:
     assert imported == []
 
 
-def test_a_module_that_fails_fails_as_before(package: Path, imported: list[str]) -> None:
+def test_a_failing_import_raises_the_usual_error(package: Path, imported: list[str]) -> None:
     with pytest.raises(RuntimeError, match="broken"):
         importlib.import_module("watched_package.broken")
     with pytest.raises(ModuleNotFoundError, match="not_installed_anywhere"):
@@ -85,18 +87,18 @@ def test_other_modules_are_not_looked_up(package: Path) -> None:
 
 @pytest.mark.parametrize("how", ["nothing", "ours", "deepchecks", "both", "a second copy", "mock.patch.dict"])
 def test_after_a_hundred_reloads_there_is_one_finder_and_each_call_was_counted_once(
-    run: Run, recorded: Callable[[], Counts], said: Said, library: str, tmp_path: Path, how: str
+    run: Run, recorded: Callable[[], Counts], last_json: LastJson, library: str, tmp_path: Path, how: str
 ) -> None:
     second = tmp_path / "second"
     shutil.copytree(Path(hooks.__file__).parent, second / "deepchecks_telemetry" / "hooks")
-    found = said(run(RELOADS, how, str(second), PYTHONPATH=library))
-    assert found["finders"] == 1
-    # An older copy lives as long as a method that it wrapped: here the first copy, where deepchecks is not reloaded.
-    assert found["alive"] <= {"nothing": 100, "deepchecks": 100}.get(how, 1)
-    assert recorded() == {"package-import": 1, "run-check": found["runs"]}
+    result = last_json(run(RELOADS, how, str(second), PYTHONPATH=library))
+    assert result["finders"] == 1
+    # An older copy lives as long as a method that it wrapped: the first copy, if deepchecks is not reloaded.
+    assert result["alive"] <= {"nothing": 100, "deepchecks": 100}.get(how, 1)
+    assert recorded() == {"package-import": 1, "run-check": result["runs"]}
 
 
-def test_two_finders_of_ours_do_not_ask_each_other(package: Path, imported: list[str]) -> None:
+def test_two_own_finders_do_not_call_each_other(package: Path, imported: list[str]) -> None:
     sys.meta_path.insert(0, NotifyingFinder({"watched_package"}, lambda _: imported.append("an older copy")))
     importlib.import_module("watched_package")
     assert imported == ["an older copy"]
@@ -113,7 +115,7 @@ def test_a_finder_replaces_those_of_other_copies_and_takes_their_state(monkeypat
 
 
 class OldLoader(importlib.abc.Loader):
-    """A loader as they were before PEP 451: `load_module` and nothing else."""
+    """A loader from before PEP 451, which only has `load_module`."""
 
     def __getattribute__(self, name: str) -> Any:
         if name in {"exec_module", "create_module"}:
@@ -121,7 +123,7 @@ class OldLoader(importlib.abc.Loader):
         return super().__getattribute__(name)
 
 
-def test_a_loader_of_the_old_kind_is_left_alone(package: Path) -> None:
+def test_a_loader_of_the_old_protocol_is_not_wrapped(package: Path) -> None:
     class OldFinder:
         def find_spec(
             self, name: str, _: Sequence[str] | None, __: ModuleType | None = None

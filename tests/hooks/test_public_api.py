@@ -1,4 +1,4 @@
-"""The public names of hooks, and what an import of it costs the host."""
+"""The public names of hooks, and the modules that attaching loads."""
 
 import subprocess
 from collections.abc import Callable

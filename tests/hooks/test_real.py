@@ -1,4 +1,4 @@
-"""On the released deepchecks, with what it is used with: workers, notebooks, texts, and the maintainers' own line."""
+"""The released deepchecks in workers, notebooks and IPython, its NLP part, and the line for maintainers."""
 
 import importlib.util
 import os
@@ -15,8 +15,8 @@ from deepchecks_telemetry.hooks import deepchecks_folder, missing_targets, old_u
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 Counts = dict[str, int]
-Ask = Callable[[str], list[Any]]
-Said = Callable[[subprocess.CompletedProcess[str]], Any]
+Query = Callable[[str], list[Any]]
+LastJson = Callable[[subprocess.CompletedProcess[str]], Any]
 
 SCRIPTS = Path(__file__).with_name("scripts")
 AT_IMPORT = str(SCRIPTS / "at_import.py")
@@ -31,29 +31,29 @@ pytestmark = [pytest.mark.real, pytest.mark.skipif(not has("deepchecks"), reason
 
 
 @pytest.mark.parametrize("how", ["fork", "forkserver", "loky", "os.fork"])
-@pytest.mark.skipif(os.name != "posix", reason="fork is POSIX's")
+@pytest.mark.skipif(os.name != "posix", reason="only POSIX has fork")
 def test_workers_count_their_runs_and_no_second_import(
-    run: Run, recorded: Callable[[], Counts], said: Said, attached: str, how: str
+    run: Run, recorded: Callable[[], Counts], last_json: LastJson, attached: str, how: str
 ) -> None:
-    done = said(run("-W", "ignore", str(SCRIPTS / "workers.py"), how, python=attached))
+    done = last_json(run("-W", "ignore", str(SCRIPTS / "workers.py"), how, python=attached))
     assert recorded() == done
 
 
 @pytest.mark.skipif(not has("textblob", "transformers", "seqeval"), reason="deepchecks' NLP part is not installed")
 @pytest.mark.parametrize("how", ["before", "after", "file"])
 def test_everything_in_nlp_is_counted_once(
-    run: Run, recorded: Callable[[], Counts], said: Said, interpreter: Callable[[str], str], how: str
+    run: Run, recorded: Callable[[], Counts], last_json: LastJson, interpreter: Callable[[str], str], how: str
 ) -> None:
-    done = said(run("-W", "ignore", str(SCRIPTS / "nlp.py"), how, python=interpreter(how)))
+    done = last_json(run("-W", "ignore", str(SCRIPTS / "nlp.py"), how, python=interpreter(how)))
     assert recorded() == done
 
 
 @pytest.mark.skipif(not has("nbclient", "ipykernel"), reason="nbclient is not installed")
-def test_a_notebook_is_counted_as_its_cells_say(run: Run, recorded: Callable[[], Counts], ask: Ask) -> None:
+def test_the_events_of_a_notebook_are_counted(run: Run, recorded: Callable[[], Counts], query: Query) -> None:
     run("-W", "ignore", str(SCRIPTS / "notebook.py"))
     exports = {"check-to-html": 1, "suite-to-html": 1}
     assert recorded() == {"package-import": 1, "run-check": 3, "run-suite": 1, **exports}
-    assert ask("SELECT runtime FROM environments") == [("jupyter",)]
+    assert query("SELECT runtime FROM environments") == [("jupyter",)]
 
 
 TYPED = """\
@@ -70,35 +70,35 @@ print(check.run.__self__ is check)
 """
 
 
-def test_what_is_typed_into_ipython_is_counted(recorded: Callable[[], Counts], run: Run) -> None:
+def test_events_in_ipython_are_counted(recorded: Callable[[], Counts], run: Run) -> None:
     simple = ("-m", "IPython", "--no-banner", "--no-confirm-exit", "--simple-prompt", "--colors=nocolor")
     done = run("-W", "ignore", *simple, stdin=TYPED)
     assert "In [10]: True" in done.stdout
     assert recorded() == {"package-import": 1, "run-check": 3, "check-to-html": 1}
 
 
-def test_the_maintainers_one_line_is_enough(
-    run: Run, recorded: Callable[[], Counts], said: Said, ask: Ask, released: Path
+def test_the_line_for_maintainers_is_sufficient(
+    run: Run, recorded: Callable[[], Counts], last_json: LastJson, query: Query, released: Path
 ) -> None:
-    """The line of the document, put where it says, in a copy of the released package that is thrown away."""
+    """The line of the document is inserted at the described position in a copy of the released package."""
     line, before = re.findall(r"^```python\n(.*)\n(.*)\n```$", MAINTAINERS.read_text(encoding="utf-8"), re.MULTILINE)[0]
     root = released / "__init__.py"
     source = root.read_text(encoding="utf-8")
     assert source.count(f"\n{before}\n") == 1
     root.write_text(source.replace(f"\n{before}\n", f"\n{line}\n{before}\n"), encoding="utf-8")
-    found = said(run("-W", "ignore", AT_IMPORT, PYTHONPATH=f"{released.parent}{os.pathsep}{MACHINE}"))
-    assert (found["heard"], found["file"], recorded()) == ([], str(root), {"package-import": 1})
-    # It is noted, so that `status` can name it; nothing is sent, because nobody has seen the notice of it.
-    assert ask("SELECT endpoint, next_upload FROM spool") == [(line.split('"')[1] + "/v1/logs", None)]
+    result = last_json(run("-W", "ignore", AT_IMPORT, PYTHONPATH=f"{released.parent}{os.pathsep}{MACHINE}"))
+    assert (result["opened"], result["file"], recorded()) == ([], str(root), {"package-import": 1})
+    # The endpoint is stored, so that `status` can show it; nothing is sent, because its notice was not shown.
+    assert query("SELECT endpoint, next_upload FROM spool") == [(line.split('"')[1] + "/v1/logs", None)]
     check = (
         "from deepchecks.tabular.checks import IsSingleValue as c; import pandas as p; c().run(p.DataFrame({'a': [1]}))"
     )
     run("-W", "ignore", "-c", check, PYTHONPATH=f"{released.parent}{os.pathsep}{MACHINE}")
     assert recorded() == {"package-import": 2, "run-check": 1}
-    assert ask("SELECT count(*) FROM batches") == [(0,)]
+    assert query("SELECT count(*) FROM batches") == [(0,)]
 
 
-def test_a_seam_that_moved_is_reported(released: Path) -> None:
+def test_a_target_that_moved_is_reported(released: Path) -> None:
     moved = released / "core" / "suite.py"
     moved.write_text(moved.read_text(encoding="utf-8").replace("def to_wandb(", "def to_weights("), encoding="utf-8")
     (released / "vision" / "suite.py").unlink()

@@ -1,6 +1,6 @@
-"""Vision, which needs torch and so has a nox session of its own: every event exactly once, however it is attached.
+"""The vision part, which needs torch and therefore its own nox session: each event is counted exactly once.
 
-Tried with torch 2.13.0, the CPU build, on Python 3.11; torchvision is replaced by the one name that is imported of it.
+Tested with torch 2.13.0, the CPU build, on Python 3.11; a module with the one imported name replaces torchvision.
 """
 
 import importlib.util
@@ -14,7 +14,7 @@ import pytest
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 Counts = dict[str, int]
-Said = Callable[[subprocess.CompletedProcess[str]], Any]
+LastJson = Callable[[subprocess.CompletedProcess[str]], Any]
 
 SCRIPT = str(Path(__file__).with_name("scripts") / "vision.py")
 NEEDED = ("deepchecks", "torch", "ignite", "cv2", "skimage")
@@ -26,8 +26,8 @@ pytestmark = [
 
 @pytest.mark.parametrize("how", ["before", "after", "file"])
 def test_everything_in_vision_is_counted_once(
-    run: Run, recorded: Callable[[], Counts], said: Said, request: pytest.FixtureRequest, how: str
+    run: Run, recorded: Callable[[], Counts], last_json: LastJson, request: pytest.FixtureRequest, how: str
 ) -> None:
     python = request.getfixturevalue("attached") if how == "file" else sys.executable
-    done = said(run("-W", "ignore", SCRIPT, how, python=python))
+    done = last_json(run("-W", "ignore", SCRIPT, how, python=python))
     assert recorded() == done

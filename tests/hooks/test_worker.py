@@ -1,4 +1,4 @@
-"""What counts as an import of deepchecks: one per program; the workers that it starts import it again, uncounted."""
+"""One import of deepchecks is counted per program; the imports in its worker processes are not."""
 
 import http.client
 import importlib.util
@@ -17,7 +17,7 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 Counts = dict[str, int]
 
 SCRIPTS = Path(__file__).with_name("scripts")
-LINUX = pytest.mark.skipif(sys.platform != "linux", reason="a fork is recognised by Linux' /proc")
+LINUX = pytest.mark.skipif(sys.platform != "linux", reason="forks are detected through /proc of Linux")
 
 
 @LINUX
@@ -94,8 +94,8 @@ def test_workers_of_gunicorn_and_their_restarts_do_not_count(
     options: tuple[str, ...],
     counted: Counts,
 ) -> None:
-    here = environ | {"PYTHONPATH": os.pathsep.join([library, str(SCRIPTS)])}
-    with gunicorn(*options, environ=here, folder=tmp_path) as (get, started):
+    variables = environ | {"PYTHONPATH": os.pathsep.join([library, str(SCRIPTS)])}
+    with gunicorn(*options, environ=variables, folder=tmp_path) as (get, started):
         for number in range(3):
             if number == 0 or "--preload" not in options:  # by each worker, or once by the master
                 assert os.read(started, 1) == b"."

@@ -1,4 +1,4 @@
-"""Wrapped methods: counted once, at the right moment, and otherwise unchanged."""
+"""Wrapped methods are counted once, at the right time, and otherwise unchanged."""
 
 import importlib.util
 import inspect
@@ -86,13 +86,13 @@ def test_only_the_outermost_call_is_counted(counted: list[str], monkeypatch: pyt
     assert counted == ["run-suite", "run-suite", "run-check"]
 
 
-def test_an_export_inside_a_run_is_the_users_own(counted: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_export_inside_a_run_is_counted(counted: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     saving = wrappers.count_run(lambda _: Check().save(), "run-check")
     assert saving(None) == "saved"
     assert counted == ["run-check", "check-to-html"]
 
 
-def test_a_target_without_an_event_keeps_the_exports_inside_from_being_counted(counted: list[str]) -> None:
+def test_a_target_without_an_event_prevents_nested_exports_from_being_counted(counted: list[str]) -> None:
     assert wrappers.count_export(Outer.save, "")(Outer()) == "saved"
     assert counted == []
 
@@ -103,7 +103,7 @@ def test_a_method_wrapped_twice_is_counted_once(counted: list[str]) -> None:
     assert counted == ["run-check"]
 
 
-def test_each_thread_has_outermost_calls_of_its_own(counted: list[str]) -> None:
+def test_outermost_calls_are_tracked_per_thread(counted: list[str]) -> None:
     together = threading.Barrier(8)
 
     def work() -> None:
@@ -119,16 +119,16 @@ def test_each_thread_has_outermost_calls_of_its_own(counted: list[str]) -> None:
     assert sorted(counted) == ["run-check"] * 8 + ["run-suite"] * 8
 
 
-def test_an_error_of_ours_never_shows(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_our_own_errors_never_reach_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken() -> Any:
-        raise ImportError("uninstalled under the host")
+        raise ImportError("uninstalled while the host runs")
 
     monkeypatch.setattr(wrappers, "_recorder", broken)
     assert Check().run(5) == 5
     assert Check().save() == "saved"
 
 
-def test_a_keyboard_interrupt_is_the_hosts(monkeypatch: pytest.MonkeyPatch, counted: list[str]) -> None:
+def test_a_keyboard_interrupt_reaches_the_host(monkeypatch: pytest.MonkeyPatch, counted: list[str]) -> None:
     def interrupted(event: str) -> bool:
         raise KeyboardInterrupt
 
@@ -137,20 +137,22 @@ def test_a_keyboard_interrupt_is_the_hosts(monkeypatch: pytest.MonkeyPatch, coun
         with pytest.raises(KeyboardInterrupt):
             Check().run()
     Check().run()
-    assert counted == ["run-check"], "the interrupted run must not look as if it went on"
+    assert counted == ["run-check"], "the interrupted run must not count as still running"
 
 
 def test_signature_source_and_pickle_are_those_of_the_method(counted: list[str]) -> None:
     assert inspect.signature(Check.run) == inspect.signature(PLAIN)
     assert inspect.getsource(Check.run) == inspect.getsource(PLAIN)
     assert Check.run.__doc__ == "Run the check."
-    # By name, as any function: so it comes back as whatever the reader's deepchecks has there.
+    # Pickled by name, like any function, so that it is loaded from the deepchecks of the reader.
     assert b"deepchecks_telemetry" not in pickle.dumps(Check.run)
 
 
 @pytest.mark.parametrize("wrap", [wrappers.count_run, wrappers.count_export])
-def test_a_copy_by_value_needs_nothing_of_ours_and_counts_nothing(counted: list[str], wrap: Callable[..., Any]) -> None:
-    """As cloudpickle takes a function by value: its code, and its globals and cells pickled one by one."""
+def test_a_copy_by_value_does_not_need_this_package_and_counts_nothing(
+    counted: list[str], wrap: Callable[..., Any]
+) -> None:
+    """As cloudpickle pickles a function by value: its code, its globals and its cells one by one."""
     function = wrap(PLAIN, "run-check")
     assert [name for name in function.__code__.co_names if name in function.__globals__] == []
     cells = dict(zip(function.__code__.co_freevars, (cell.cell_contents for cell in function.__closure__), strict=True))

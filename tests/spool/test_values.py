@@ -9,9 +9,9 @@ from deepchecks_telemetry.spool.batches.ledger import Batch, Disposition, Schedu
 from deepchecks_telemetry.spool.batches.seal import Row
 from deepchecks_telemetry.spool.stats import Accounts, UnsentCount
 from deepchecks_telemetry.spool.wipe import Erased
-from deepchecks_telemetry.uploader.wire.outcome import Answer, Outcome
+from deepchecks_telemetry.uploader.wire.outcome import Outcome, Response
 
-VALUES = [Accounts, Answer, Batch, Erased, Outcome, Row, ScheduleState, Disposition, UnsentCount]
+VALUES = [Accounts, Response, Batch, Erased, Outcome, Row, ScheduleState, Disposition, UnsentCount]
 
 
 @pytest.mark.parametrize("kind", VALUES, ids=lambda kind: kind.__name__)

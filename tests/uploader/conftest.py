@@ -1,4 +1,4 @@
-"""What the uploader's tests share: a filled spool, a receiver that keeps what it is sent, servers that misbehave."""
+"""Shared by the uploader's tests: a filled spool, a receiver that stores its requests, servers that misbehave."""
 
 import os
 import queue
@@ -18,15 +18,15 @@ from deepchecks_telemetry.spool.db.connection import opened
 from deepchecks_telemetry.spool.files.paths import Home, find_home
 from deepchecks_telemetry.uploader.background import why_no_uploader
 from deepchecks_telemetry.uploader.endpoint import Endpoint
-from deepchecks_telemetry.uploader.wire.outcome import Answer
+from deepchecks_telemetry.uploader.wire.outcome import Response
 
-PATIENCE_S = 30  # for what must happen; nothing waits that long unless it fails
+PATIENCE_S = 30  # a timeout for what must happen; reached only if a test fails
 Behave = Callable[[socket.socket, threading.Event], None]
 Fill = Callable[[int], None]
 
 
 class Request(NamedTuple):
-    """A request as it arrived: the body is what stood on the wire, names of headers are in lower case."""
+    """A request as it arrived: the body is not decompressed, names of headers are in lower case."""
 
     method: str
     path: str
@@ -35,16 +35,16 @@ class Request(NamedTuple):
 
 
 class Server6(ThreadingHTTPServer):
-    """The same on IPv6."""
+    """A server on IPv6."""
 
     address_family = socket.AF_INET6
 
 
 class Receiver:
-    """A real HTTP server on loopback: it keeps every request, and answers as its `answer` says."""
+    """A real HTTP server on loopback that stores every request, and responds with the result of `answer`."""
 
     def __init__(self, host: str = "127.0.0.1") -> None:
-        self.answer: Callable[[Request], Answer] = lambda _: Answer(200, {}, b"{}")
+        self.answer: Callable[[Request], Response] = lambda _: Response(200, {}, b"{}")
         self.arrived: queue.Queue[Request] = queue.Queue()
         self.requests: list[Request] = []
         self._server = (Server6 if ":" in host else ThreadingHTTPServer)((host, 0), _handler(self))
@@ -54,7 +54,7 @@ class Receiver:
     def bodies(self) -> list[bytes]:
         return [request.body for request in self.requests]
 
-    def take(self, request: Request) -> Answer:
+    def take(self, request: Request) -> Response:
         self.requests.append(request)
         self.arrived.put(request)
         return self.answer(request)
@@ -76,14 +76,14 @@ def _handler(receiver: Receiver) -> type[BaseHTTPRequestHandler]:
         def _reply(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             headers = {name.lower(): value for name, value in self.headers.items()}
-            answer = receiver.take(Request(self.command, self.path, headers, body))
-            with suppress(OSError):  # whoever asked may be gone
-                self.send_response(answer.status or 500)
-                for name, value in answer.headers.items():
+            response = receiver.take(Request(self.command, self.path, headers, body))
+            with suppress(OSError):  # the client may be gone
+                self.send_response(response.status or 500)
+                for name, value in response.headers.items():
                     self.send_header(name, value)
-                self.send_header("Content-Length", str(len(answer.body)))
+                self.send_header("Content-Length", str(len(response.body)))
                 self.end_headers()
-                self.wfile.write(answer.body)
+                self.wfile.write(response.body)
 
         do_POST = do_GET = do_CONNECT = _reply  # noqa: N815 - http.server finds them by these names
 
@@ -100,7 +100,7 @@ def receiver() -> Iterator[Receiver]:
 
 
 class Hostile:
-    """A server on loopback that does as it likes with each connection, until it is told to let go."""
+    """A server on loopback that runs `behave` on each connection; `close` releases those that wait."""
 
     def __init__(self, behave: Behave) -> None:
         self._behave = behave
@@ -129,7 +129,7 @@ class Hostile:
 
     def close(self) -> None:
         self.released.set()
-        # A listener that is closed while another thread accepts stays open on Linux: wake that thread.
+        # On Linux a listener that is closed during an accept() in another thread stays open, so end the accept() first.
         with socket.create_connection(self._listener.getsockname()):
             pass
         for connection in self._open:
@@ -152,14 +152,14 @@ def hostile() -> Iterator[Callable[[Behave], Hostile]]:
     yield start
     for server in servers:
         server.close()
-    for thread in set(threading.enumerate()) - before:  # requests that were left behind at their deadline
+    for thread in set(threading.enumerate()) - before:  # requests that were abandoned at their deadline
         thread.join(PATIENCE_S)
         assert not thread.is_alive()
 
 
 @pytest.fixture
 def spool(home: Path) -> Home:
-    """A spool in which three events of today wait, in two rows."""
+    """A spool with three pending events of today, in two rows."""
     for name in ("package-import", "run-check", "run-check"):
         assert record(name)
     return find_home()
@@ -167,7 +167,7 @@ def spool(home: Path) -> Home:
 
 @pytest.fixture
 def fill(spool: Home) -> Fill:
-    """Add as many rows of one event each, of days long ago."""
+    """Add the given number of rows with one event each, dated long ago."""
 
     def add(rows: int) -> None:
         events = [(10_000 + number // 7, number % 7 + 1) for number in range(rows)]
@@ -181,15 +181,15 @@ def fill(spool: Home) -> Fill:
 
 @pytest.fixture
 def startable() -> None:
-    """A test run that may start the uploader: not in a container without an init."""
-    why = why_no_uploader()
-    if why:
-        (pytest.fail if os.environ.get("GATE") else pytest.skip)(why)
+    """Skip the test if the uploader cannot be started, for example in a container without an init."""
+    reason = why_no_uploader()
+    if reason:
+        (pytest.fail if os.environ.get("GATE") else pytest.skip)(reason)
 
 
 @pytest.fixture
 def children(startable: None, tmp_path: Path) -> Iterator[Children]:
-    """What the uploaders report that are started in this test."""
-    found = Children(tmp_path)
-    yield found
-    found.close()
+    """An interpreter that reports each uploader that is started in this test."""
+    children = Children(tmp_path)
+    yield children
+    children.close()

@@ -1,4 +1,4 @@
-"""Real programs that start the uploader, and an interpreter that reports the start and end of each uploader."""
+"""Real host programs that start the uploader, and an interpreter that reports the start and end of each uploader."""
 
 import os
 import select
@@ -16,12 +16,12 @@ import os, subprocess, sys, threading
 from deepchecks_telemetry.uploader import upload_if_due
 sys.addaudithook(lambda event, _: event.startswith(("socket.", "_thread.")) and print(event))
 run = subprocess.run
-def run_and_tell(*command, **how):
+def run_and_report(*command, **options):
     try:
-        return run(*command, **how)
+        return run(*command, **options)
     except subprocess.TimeoutExpired:
         print("the host waited for its child")
-subprocess.run = run_and_tell
+subprocess.run = run_and_report
 attached = sys.argv[1] or None
 if len(sys.argv) > 2:
     sys.executable = sys.argv[2]
@@ -30,11 +30,11 @@ if len(sys.argv) > 3:
     sys.stdin.readline()
 upload_if_due(attached)
 try:
-    print("a child of ours", os.waitpid(-1, os.WNOHANG))
+    print("a child process", os.waitpid(-1, os.WNOHANG))
 except ChildProcessError:
     pass
 if threading.active_count() > 1:
-    print("a thread of ours")
+    print("a thread")
 """
 
 
@@ -48,23 +48,23 @@ def host(*arguments: str, cwd: "Path | None" = None, stderr: int = subprocess.PI
     return subprocess.Popen(command, cwd=cwd, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr)
 
 
-def run_at_once(*arguments: str, processes: int = 10) -> list[str]:
-    """Start them all, let them go together, and answer what each of them said."""
+def run_simultaneously(*arguments: str, processes: int = 10) -> list[str]:
+    """Start the processes, release them together, and return the output of each."""
     hosts = [host(*arguments) for _ in range(processes)]
-    for one in hosts:
-        assert one.stdout is not None
-        assert one.stdout.readline() == "ready\n"
-    for one in hosts:
-        assert one.stdin is not None
-        one.stdin.write("\n")
-        one.stdin.flush()
-    return ["".join(one.communicate(timeout=PATIENCE_S)) for one in hosts]
+    for process in hosts:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    for process in hosts:
+        assert process.stdin is not None
+        process.stdin.write("\n")
+        process.stdin.flush()
+    return ["".join(process.communicate(timeout=PATIENCE_S)) for process in hosts]
 
 
 class Children:
-    """A Python that says on a pipe when it starts and when it has ended, for `sys.executable` of a host.
+    """A Python that reports its start and its end on a pipe, for `sys.executable` of a host.
 
-    It is named `python`, since what has another name is not started.
+    It is named `python`, because an executable with another name is not started.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -72,19 +72,19 @@ class Children:
         folder.mkdir()
         pipe, self.python = folder / "pipe", folder / "python"
         os.mkfifo(pipe)
-        # Both ends are opened on both sides, so that nobody ever waits for the other to come, or to be still there.
+        # Each side opens the pipe for reading and writing, so that no open() waits for the other, and no write() fails.
         self._pipe = os.fdopen(os.open(pipe, os.O_RDWR), "rb", buffering=0)
         self.python.write_text(
             f"""#!/bin/sh
 endpoint() {{ while [ "$1" != -c ]; do shift; done; printf %s "$3"; }}
 pwd -P >>{folder}/cwd
 echo "start $(endpoint "$@")" 1<>{pipe}
-{sys.executable} "$@" >>{folder}/said 2>&1
+{sys.executable} "$@" >>{folder}/output 2>&1
 echo end $? 1<>{pipe}
 """
         )
         self.python.chmod(0o700)
-        self._said, self._cwd = folder / "said", folder / "cwd"
+        self._output, self._cwd = folder / "output", folder / "cwd"
 
     def next(self) -> str:
         line = b""
@@ -94,10 +94,10 @@ echo end $? 1<>{pipe}
         return line.decode().strip()
 
     def wait(self) -> str:
-        """The endpoint that was handed to a child, which has ended well and silently."""
+        """Wait for the next child, which must succeed without output, and return the endpoint that it was given."""
         first, last = self.next(), self.next()
         assert last == "end 0"
-        assert self._said.read_text() == ""
+        assert self._output.read_text() == ""
         return first.removeprefix("start").strip()
 
     def more(self) -> bool:

@@ -1,4 +1,4 @@
-"""Sending on a later import, with real processes: one of many starts one child, and the host notices nothing."""
+"""The automatic upload at an import, with real processes: one of many starts one child, without effect on the host."""
 
 import os
 import select
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.uploader.programs import HOST, PATIENCE_S, Children, host, run_at_once, set_due
+from tests.uploader.programs import HOST, PATIENCE_S, Children, host, run_simultaneously, set_due
 
 from deepchecks_telemetry.spool.batches.ledger import batches
 from deepchecks_telemetry.spool.choice import choose
@@ -29,15 +29,15 @@ from deepchecks_telemetry.uploader.notice import mark_shown
 from deepchecks_telemetry.uploader.plan.decision import BlockedBy, Command
 from deepchecks_telemetry.uploader.plan.facts import plan_upload
 from deepchecks_telemetry.uploader.schedule import CLAIM_S, DAY_S, first_due
-from deepchecks_telemetry.uploader.wire.outcome import DELIVERED, Answer
+from deepchecks_telemetry.uploader.wire.outcome import DELIVERED, Response
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.uploader.conftest import Behave, Hostile, Receiver
 
-AWAY = "https://collector.example"  # never reached: where it is used, no child is started
-posix = pytest.mark.skipif(os.name != "posix", reason="pseudo-terminals, pipes with names and signals are POSIX")
+AWAY = "https://collector.example"  # never contacted, because no child is started in the tests that use it
+posix = pytest.mark.skipif(os.name != "posix", reason="pseudo-terminals, named pipes and signals are POSIX")
 
 CLAIMS = """
 import sys
@@ -47,31 +47,31 @@ print("ready", flush=True)
 sys.stdin.readline()
 background.upload_if_due()
 """
-# On a busy machine a process of the lowest priority needs seconds to come to its request.
+# On a busy machine a process of the lowest priority needs seconds before it sends its request.
 SHORT_LIFE = """
 import requests, deepchecks_telemetry.uploader.__main__ as uploader
-uploader.ANSWER_S = 30.0
+uploader.RESPONSE_S = 30.0
 uploader.main(life_s=3.0)
 """
 
 
 @pytest.fixture
 def started(monkeypatch: pytest.MonkeyPatch) -> list["str | None"]:
-    """What would have been started, in place of starting it."""
-    found: list[str | None] = []
-    monkeypatch.setattr(background, "_start", lambda _, endpoint: found.append(endpoint))
-    return found
+    """The endpoints of the uploaders that would have been started; none is started."""
+    endpoints: list[str | None] = []
+    monkeypatch.setattr(background, "_start", lambda _, endpoint: endpoints.append(endpoint))
+    return endpoints
 
 
 @pytest.fixture
 def due(spool: Home) -> Home:
-    """A spool that is due, and would be sent somewhere."""
+    """A spool whose upload is due and has an endpoint."""
     configure(spool, AWAY)
     set_due(spool, time.time() - 1)
     return spool
 
 
-def test_what_is_due_is_started_once_and_claimed_for_an_hour(due: Home, started: list["str | None"]) -> None:
+def test_an_upload_that_is_due_is_started_once_and_claimed_for_an_hour(due: Home, started: list["str | None"]) -> None:
     before = int(time.time())
     upload_if_due()
     upload_if_due()
@@ -81,7 +81,7 @@ def test_what_is_due_is_started_once_and_claimed_for_an_hour(due: Home, started:
     assert before + CLAIM_S <= claimed <= time.time() + CLAIM_S
 
 
-def test_what_is_not_due_is_left_alone(due: Home, started: list["str | None"]) -> None:
+def test_an_upload_that_is_not_due_is_not_started(due: Home, started: list["str | None"]) -> None:
     later = int(time.time()) + 3_600
     set_due(due, later)
     upload_if_due()
@@ -97,16 +97,16 @@ def test_a_new_installation_or_one_whose_clock_jumped_back_waits_for_its_first_f
     before = time.time()
     upload_if_due()
     assert started == []
-    books = read_accounts(due)
-    assert books.installation_id is not None
-    assert books.next_upload in {
-        first_due(before, books.installation_id),
-        first_due(time.time(), books.installation_id),
+    accounts = read_accounts(due)
+    assert accounts.installation_id is not None
+    assert accounts.next_upload in {
+        first_due(before, accounts.installation_id),
+        first_due(time.time(), accounts.installation_id),
     }
 
 
 @pytest.mark.parametrize("mode", [LOCAL, OFF, "what?"])
-def test_in_another_mode_than_on_nothing_is_started(
+def test_nothing_is_started_in_a_mode_other_than_on(
     due: Home, started: list["str | None"], mode: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DEEPCHECKS_TELEMETRY", mode)
@@ -120,7 +120,7 @@ def test_in_another_mode_than_on_nothing_is_started(
     assert started == [None]
 
 
-def test_after_a_disable_nothing_is_started_even_where_the_choice_is_changed_by_hand(
+def test_after_a_disable_nothing_is_started_even_if_the_choice_is_changed_by_hand(
     due: Home, started: list["str | None"]
 ) -> None:
     erase(due)
@@ -131,7 +131,7 @@ def test_after_a_disable_nothing_is_started_even_where_the_choice_is_changed_by_
 
 
 @pytest.mark.parametrize("endpoint", ["", "hunter2", "https://me:hunter2@collector.example"])
-def test_without_a_sound_endpoint_nothing_is_started_and_nothing_raised(
+def test_without_a_valid_endpoint_nothing_is_started_and_nothing_raised(
     spool: Home, started: list["str | None"], endpoint: str
 ) -> None:
     set_due(spool, 0)
@@ -140,13 +140,13 @@ def test_without_a_sound_endpoint_nothing_is_started_and_nothing_raised(
     assert started == []
 
 
-def test_without_a_spool_nothing_is_started_or_made(home: Path, started: list["str | None"]) -> None:
+def test_without_a_spool_nothing_is_started_or_created(home: Path, started: list["str | None"]) -> None:
     upload_if_due(AWAY)
     assert started == []
     assert not home.exists()
 
 
-def test_deepchecks_own_endpoint_is_handed_on_and_noted_only_where_it_is_the_one_in_force(
+def test_the_attached_endpoint_is_passed_on_and_stored_only_if_it_is_in_force(
     spool: Home, started: list["str | None"], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     noted = "https://attached.example/v1/logs"
@@ -161,9 +161,7 @@ def test_deepchecks_own_endpoint_is_handed_on_and_noted_only_where_it_is_the_one
     assert (started, read_accounts(spool).attached_endpoint) == ([None, noted], noted)
 
 
-def test_a_spool_that_another_process_holds_does_not_keep_an_import_waiting(
-    due: Home, started: list["str | None"]
-) -> None:
+def test_a_locked_spool_does_not_block_an_import(due: Home, started: list["str | None"]) -> None:
     with opened(due) as connection:
         connection.execute("BEGIN IMMEDIATE")
         began = time.monotonic()
@@ -189,62 +187,64 @@ def test_a_program_that_embeds_python_is_not_started_again_and_claims_nothing(
     monkeypatch.setattr(subprocess, "Popen", refuse)
     background.upload_if_due()
     assert background.why_no_uploader() is not None
-    assert read_accounts(due).next_upload == 0  # unclaimed: the next program starts it
+    assert read_accounts(due).next_upload == 0  # not claimed, so that the next program starts it
 
 
-def between(monkeypatch: pytest.MonkeyPatch, act: "Callable[[], object]") -> None:
-    """Let `act` happen once, after the first process has looked and before it claims."""
+def run_before_claim(monkeypatch: pytest.MonkeyPatch, act: "Callable[[], object]") -> None:
+    """Call `act` once, after the first process has checked and before it claims."""
     acts = [act]
 
-    def look(_: int, __: float) -> bool:
+    def act_once(_: int, __: float) -> bool:
         if acts:
             acts.pop()()
         return True
 
-    monkeypatch.setattr(background, "is_sane", look)
+    monkeypatch.setattr(background, "is_sane", act_once)
 
 
-def test_of_two_that_look_before_either_claims_one_starts_the_uploader(
+def test_of_two_processes_that_check_before_either_claims_one_starts_the_uploader(
     due: Home, started: list["str | None"], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    between(monkeypatch, upload_if_due)
+    run_before_claim(monkeypatch, upload_if_due)
     upload_if_due()
     assert started == [None]
 
 
-def test_a_fence_that_falls_after_the_look_stops_the_claim(
+def test_a_fence_that_closes_after_the_check_prevents_the_claim(
     due: Home, started: list["str | None"], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def close() -> None:
         with opened(due) as connection:
             connection.execute("UPDATE spool SET epoch = epoch + 1")
 
-    between(monkeypatch, close)
+    run_before_claim(monkeypatch, close)
     upload_if_due()
     assert started == []
 
 
-def test_of_ten_processes_that_import_at_once_one_starts_the_uploader(due: Home) -> None:
-    assert sorted(run_at_once(CLAIMS)) == [""] * 9 + ["started\n"]
+def test_of_ten_simultaneous_imports_one_starts_the_uploader(due: Home) -> None:
+    assert sorted(run_simultaneously(CLAIMS)) == [""] * 9 + ["started\n"]
 
 
 @posix
-def test_ten_processes_that_import_at_once_are_one_request_and_their_programs_notice_nothing(
+def test_ten_simultaneous_imports_make_one_request_and_do_not_affect_their_programs(
     spool: Home, receiver: "Receiver", children: Children
 ) -> None:
     configure(spool, receiver.endpoint.url)
     set_due(spool, time.time() - 1)
-    receiver.answer = lambda _: Answer(503, {}, b"")  # what waits still waits: a second child would send it again
-    assert run_at_once(HOST, "", str(children.python), "together") == [""] * 10
+    receiver.answer = lambda _: Response(
+        503, {}, b""
+    )  # the events stay sealed, so a second child would send them again
+    assert run_simultaneously(HOST, "", str(children.python), "together") == [""] * 10
     assert children.wait() == ""
     assert not children.more()
     assert len(receiver.requests) == 1
-    books = read_accounts(spool)
-    assert (books.sealed, books.failures, books.balance) == (3, 1, 0)
+    accounts = read_accounts(spool)
+    assert (accounts.sealed, accounts.failures, accounts.balance) == (3, 1, 0)
 
 
 @posix
-def test_the_child_sends_what_waits_whatever_lies_in_the_hosts_folder(
+def test_the_child_sends_pending_events_whatever_files_are_in_the_hosts_directory(
     spool: Home, receiver: "Receiver", children: Children, tmp_path: Path
 ) -> None:
     configure(spool, receiver.endpoint.url)
@@ -255,21 +255,21 @@ def test_the_child_sends_what_waits_whatever_lies_in_the_hosts_folder(
         (folder / f"{name}.py").write_text("raise SystemExit('a module of the project')\n")
     (folder / "deepchecks_telemetry").mkdir()
     gone = threading.Event()
-    receiver.answer = lambda _: Answer(200 if gone.wait(PATIENCE_S) else 500, {}, b"{}")
-    one = host(HOST, "", str(children.python), cwd=folder)
-    assert one.communicate(timeout=PATIENCE_S) == ("", "")
+    receiver.answer = lambda _: Response(200 if gone.wait(PATIENCE_S) else 500, {}, b"{}")
+    program = host(HOST, "", str(children.python), cwd=folder)
+    assert program.communicate(timeout=PATIENCE_S) == ("", "")
     gone.set()
     children.wait()
     assert len(receiver.requests) == 1
-    books = read_accounts(spool)
-    assert (books.delivered, books.balance) == (3, 0)
-    assert books.next_upload is not None
-    assert books.next_upload > time.time()
+    accounts = read_accounts(spool)
+    assert (accounts.delivered, accounts.balance) == (3, 0)
+    assert accounts.next_upload is not None
+    assert accounts.next_upload > time.time()
 
 
 @posix
 @pytest.mark.parametrize("mode", [LOCAL, OFF])
-def test_a_child_that_finds_another_mode_sends_nothing(spool: Home, receiver: "Receiver", mode: str) -> None:
+def test_the_child_sends_nothing_in_a_mode_other_than_on(spool: Home, receiver: "Receiver", mode: str) -> None:
     configure(spool, receiver.endpoint.url)
     choose(spool, mode)
     done = subprocess.run(
@@ -280,14 +280,14 @@ def test_a_child_that_finds_another_mode_sends_nothing(spool: Home, receiver: "R
     assert read_accounts(spool).pending == 3
 
 
-def test_a_child_that_finds_its_owner_untold_sends_nothing(spool: Home, receiver: "Receiver") -> None:
+def test_the_child_sends_nothing_before_the_notice_was_shown(spool: Home, receiver: "Receiver") -> None:
     command = [sys.executable, "-m", "deepchecks_telemetry.uploader", receiver.endpoint.url]
     done = subprocess.run(command, timeout=PATIENCE_S, capture_output=True)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
     assert receiver.requests == []
 
 
-def test_a_child_on_a_machine_without_a_spool_ends_well(home: Path, receiver: "Receiver") -> None:
+def test_the_child_exits_normally_without_a_spool(home: Path, receiver: "Receiver") -> None:
     configure(find_home(), receiver.endpoint.url)
     done = subprocess.run(
         [sys.executable, "-m", "deepchecks_telemetry.uploader"], timeout=PATIENCE_S, capture_output=True
@@ -296,19 +296,19 @@ def test_a_child_on_a_machine_without_a_spool_ends_well(home: Path, receiver: "R
     assert not Path(find_home().state).exists()
 
 
-def never_answer(connection: socket.socket, released: threading.Event) -> None:
+def never_respond(connection: socket.socket, released: threading.Event) -> None:
     connection.recv(65_536)
     released.wait()
 
 
-def test_the_child_dies_within_its_life_against_a_server_that_never_answers(
+def test_the_child_ends_at_its_time_limit_if_the_server_never_responds(
     spool: Home, receiver: "Receiver", hostile: "Callable[[Behave], Hostile]"
 ) -> None:
-    server = hostile(never_answer)
+    server = hostile(never_respond)
     configure(spool, server.endpoint.url)
     child = subprocess.Popen([sys.executable, "-c", SHORT_LIFE])
     server.accepted.get(timeout=PATIENCE_S)
-    assert child.wait(timeout=PATIENCE_S) == 1  # and not 0, as after a deadline of the request
+    assert child.wait(timeout=PATIENCE_S) == 1  # not 0, as after the deadline of the request
     assert_nothing_lost(spool, receiver)
 
 
@@ -316,7 +316,7 @@ def test_the_child_dies_within_its_life_against_a_server_that_never_answers(
 def test_a_child_that_is_killed_while_it_waits_leaves_no_lock_and_loses_nothing(
     spool: Home, receiver: "Receiver", hostile: "Callable[[Behave], Hostile]"
 ) -> None:
-    server = hostile(never_answer)
+    server = hostile(never_respond)
     configure(spool, server.endpoint.url)
     child = subprocess.Popen([sys.executable, "-m", "deepchecks_telemetry.uploader"])
     server.accepted.get(timeout=PATIENCE_S)
@@ -327,23 +327,23 @@ def test_a_child_that_is_killed_while_it_waits_leaves_no_lock_and_loses_nothing(
 
 
 def assert_nothing_lost(home: Home, receiver: "Receiver") -> None:
-    (waiting,) = batches(home)
-    assert (read_accounts(home).sealed, read_accounts(home).balance, waiting.attempts) == (3, 0, 1)
+    (batch,) = batches(home)
+    assert (read_accounts(home).sealed, read_accounts(home).balance, batch.attempts) == (3, 0, 1)
     assert [sent.outcome.kind for sent in flush(home, receiver.endpoint)] == [DELIVERED]
-    assert receiver.bodies() == [waiting.packed]
+    assert receiver.bodies() == [batch.packed]
     assert (read_accounts(home).delivered, read_accounts(home).balance) == (3, 0)
 
 
 @posix
-def test_the_notice_of_deepchecks_own_endpoint_is_shown_once_on_a_terminal_and_a_full_day_before_the_first_upload(
+def test_the_notice_for_an_attached_endpoint_is_shown_once_on_a_terminal_and_a_full_day_before_the_first_upload(
     spool: Home, receiver: "Receiver", children: Children
 ) -> None:
     url, installation = receiver.endpoint.url, read_accounts(spool).installation_id
     assert installation is not None
     set_due(spool, time.time() - 1)
     unseen = host(HOST, url, str(children.python))
-    assert unseen.communicate(timeout=PATIENCE_S) == ("", "")  # nobody looks: not shown
-    assert plan_of(spool) == (BlockedBy.NOTICE, url)  # but `status` says what is in the way
+    assert unseen.communicate(timeout=PATIENCE_S) == ("", "")  # not shown, because nobody would see it
+    assert plan_of(spool) == (BlockedBy.NOTICE, url)  # `status` reports what blocks it
     before = time.time()
     notice = on_a_terminal(HOST, url, str(children.python))
     due = {first_due(moment, installation) for moment in (before, time.time())}
@@ -362,20 +362,20 @@ def test_the_notice_of_deepchecks_own_endpoint_is_shown_once_on_a_terminal_and_a
 
 
 def plan_of(home: Home) -> "tuple[BlockedBy | None, str | None]":
-    """What `status` says."""
+    """What blocks the upload by `status`, and the endpoint."""
     planned = plan_upload(home, Command.REPORT, time.time())
     return planned.blocked_by, planned.endpoint and planned.endpoint.url
 
 
 def on_a_terminal(*arguments: str) -> str:
-    """What a host says on its standard error where that is a terminal."""
+    """What a host prints on its standard error if that is a terminal."""
     import pty
 
-    ours, theirs = pty.openpty()
+    master, slave = pty.openpty()
     try:
-        one = host(*arguments, stderr=theirs)
-        assert one.communicate(timeout=PATIENCE_S)[0] == ""
-        return os.read(ours, 65_536).decode() if select.select([ours], [], [], 0)[0] else ""
+        program = host(*arguments, stderr=slave)
+        assert program.communicate(timeout=PATIENCE_S)[0] == ""
+        return os.read(master, 65_536).decode() if select.select([master], [], [], 0)[0] else ""
     finally:
-        os.close(theirs)
-        os.close(ours)
+        os.close(slave)
+        os.close(master)

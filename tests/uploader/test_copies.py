@@ -1,4 +1,4 @@
-"""An image, a clone, a backup: whoever receives counts each event once, as its own unpacking of the bodies says."""
+"""Copies of a spool in images, clones and backups: a receiver counts each event once."""
 
 import gzip
 import json
@@ -13,36 +13,36 @@ from deepchecks_telemetry.spool import record
 from deepchecks_telemetry.spool.files.paths import DIR_VARIABLE, find_home
 from deepchecks_telemetry.spool.recording.record import close
 from deepchecks_telemetry.uploader.flush import flush
-from deepchecks_telemetry.uploader.wire.outcome import Answer
+from deepchecks_telemetry.uploader.wire.outcome import Response
 
 if TYPE_CHECKING:
     from tests.uploader.conftest import Receiver
 
 
 def count(receiver: "Receiver") -> tuple[int, int]:
-    """Events, each uid once, and installations, by the bodies that arrived."""
+    """The number of events, each uid once, and of installations, in the bodies that arrived."""
     events: Counter[str] = Counter()
     installations = set()
     for body in receiver.bodies():
         for resource in json.loads(gzip.decompress(body))["resourceLogs"]:
-            named = {each["key"]: each["value"] for each in resource["resource"]["attributes"]}
-            installations.add(named["app.installation.id"]["stringValue"])
-            for each in (each for scope in resource["scopeLogs"] for each in scope["logRecords"]):
-                told = {attribute["key"]: attribute["value"] for attribute in each["attributes"]}
-                events[told["log.record.uid"]["stringValue"]] = int(told["deepchecks.event.count"]["intValue"])
+            about = {pair["key"]: pair["value"] for pair in resource["resource"]["attributes"]}
+            installations.add(about["app.installation.id"]["stringValue"])
+            for row in (row for scope in resource["scopeLogs"] for row in scope["logRecords"]):
+                values = {pair["key"]: pair["value"] for pair in row["attributes"]}
+                events[values["log.record.uid"]["stringValue"]] = int(values["deepchecks.event.count"]["intValue"])
     return events.total(), len(installations)
 
 
 @pytest.mark.parametrize("at", ["pending", "parked"])
-def test_sixty_copies_of_a_spool_send_their_own_events_only(
+def test_sixty_copies_of_a_spool_send_only_their_own_events(
     home: Path, receiver: "Receiver", tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: str
 ) -> None:
     assert all(record("run-check") for _ in range(10))
     close()
     if at == "parked":
-        receiver.answer = lambda _: Answer(413, {}, b"")
+        receiver.answer = lambda _: Response(413, {}, b"")
         list(flush(find_home(), receiver.endpoint))
-        receiver.answer = lambda _: Answer(200, {}, b"{}")
+        receiver.answer = lambda _: Response(200, {}, b"{}")
         receiver.requests.clear()
     homes = [find_home()]
     for number in range(60):
@@ -51,6 +51,6 @@ def test_sixty_copies_of_a_spool_send_their_own_events_only(
         assert record("run-suite")
         close()
         homes.append(find_home())
-    for each in homes:
-        list(flush(each, receiver.endpoint, parked=True))
+    for copy in homes:
+        list(flush(copy, receiver.endpoint, parked=True))
     assert count(receiver) == (10 + 60, 61)

@@ -1,4 +1,4 @@
-"""Where to send: who is asked in which order, and every text that is no endpoint is refused without being repeated."""
+"""The endpoint in force: the order of its sources; an invalid one is refused, and its text is not repeated."""
 
 import os
 import stat
@@ -58,7 +58,7 @@ def test_a_base_url_becomes_the_url_that_is_posted_to(text: str, url: str) -> No
     assert parse(url) == url
 
 
-FAR = ["http://a.example", "http://8.8.8.8", "http://[2606:4700::1]", "http://[::ffff:8.8.8.8]", "http://172.32.0.1"]
+PUBLIC = ["http://a.example", "http://8.8.8.8", "http://[2606:4700::1]", "http://[::ffff:8.8.8.8]", "http://172.32.0.1"]
 WRONG = [
     "",
     "a.example",
@@ -91,8 +91,8 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize("text", [*WRONG, *FAR])
-def test_a_text_that_is_no_endpoint_is_refused_and_not_repeated(text: str) -> None:
+@pytest.mark.parametrize("text", [*WRONG, *PUBLIC])
+def test_an_invalid_endpoint_is_refused_and_not_repeated(text: str) -> None:
     with pytest.raises(BadEndpoint) as caught:
         parse(text)
     assert "hunter2" not in str(caught.value)
@@ -104,7 +104,7 @@ NO_URL = "invalid endpoint: expected https://HOST, http://HOST or file:///DIR"
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "error"),
     [
         (
             "https://a.example/a b",
@@ -128,24 +128,24 @@ NO_URL = "invalid endpoint: expected https://HOST, http://HOST or file:///DIR"
         (f"https://a.example/{'a' * 1_983}", "invalid endpoint: longer than 2000 characters"),
     ],
 )
-def test_each_wrong_endpoint_is_told_what_is_wrong(text: str, said: str) -> None:
+def test_the_error_for_an_invalid_endpoint_names_the_problem(text: str, error: str) -> None:
     with pytest.raises(BadEndpoint) as caught:
         parse(text)
-    assert str(caught.value) == said
+    assert str(caught.value) == error
 
 
-def test_an_endpoint_may_have_two_thousand_letters() -> None:
+def test_an_endpoint_may_have_two_thousand_characters() -> None:
     text = f"https://a.example/{'a' * 1_982}"
     assert (len(text), parse(text)) == (2_000, f"{text}/v1/logs")
 
 
-@pytest.mark.parametrize("text", FAR)
-def test_http_beyond_private_networks_must_be_allowed_by_name(text: str) -> None:
+@pytest.mark.parametrize("text", PUBLIC)
+def test_http_outside_private_networks_must_be_allowed_explicitly(text: str) -> None:
     assert parse(text, allow_http=True) == f"{text}/v1/logs"
 
 
 @given(st.text(max_size=60) | st.text(max_size=40).map(lambda text: f"https://a.example{text}"))
-def test_whatever_is_parsed_is_an_endpoint_or_refused(text: str) -> None:
+def test_any_text_is_a_valid_endpoint_or_refused(text: str) -> None:
     try:
         url = parse(text, allow_http=True)
     except BadEndpoint:
@@ -157,23 +157,23 @@ def test_whatever_is_parsed_is_an_endpoint_or_refused(text: str) -> None:
     assert parse(url, allow_http=True) == url
 
 
-def test_the_administrator_goes_before_the_environment_before_the_user_before_deepchecks_itself(folders: Home) -> None:
+def test_the_order_of_the_sources_is_administrator_environment_user_deepchecks(folders: Home) -> None:
     environ = {VARIABLE: "https://environment.example"}
     write(folders.policy, "https://policy.example\n")
     write(folders.config, "https://user.example\n")
     attached = "https://attached.example"
-    found = []
+    results = []
     for _ in range(5):
         endpoint = find_endpoint(folders, attached, environ)
-        found.append(endpoint and (endpoint.source, endpoint.url))
-        # Take away whoever was first.
+        results.append(endpoint and (endpoint.source, endpoint.url))
+        # Remove the source that was first.
         if not endpoint or endpoint.source == ATTACHED:
             attached = ""
         elif endpoint.source == VARIABLE:
             environ.clear()
         else:
             os.unlink(os.path.join(folders.policy if endpoint.source == POLICY else folders.config, "endpoint"))
-    assert found == [
+    assert results == [
         (POLICY, "https://policy.example/v1/logs"),
         (VARIABLE, "https://environment.example/v1/logs"),
         (CHOICE, "https://user.example/v1/logs"),
@@ -183,19 +183,19 @@ def test_the_administrator_goes_before_the_environment_before_the_user_before_de
 
 
 @pytest.mark.parametrize("blank", ["", " ", "\n", "\t \n"])
-def test_a_blank_text_is_no_opinion(folders: Home, blank: str) -> None:
+def test_a_blank_endpoint_counts_as_not_set(folders: Home, blank: str) -> None:
     write(folders.policy, blank)
     write(folders.config, blank)
     assert find_endpoint(folders, blank, {VARIABLE: blank}) is None
-    found = find_endpoint(folders, " https://attached.example ", {VARIABLE: blank})
-    assert found == Endpoint("https://attached.example/v1/logs", ATTACHED)
+    endpoint = find_endpoint(folders, " https://attached.example ", {VARIABLE: blank})
+    assert endpoint == Endpoint("https://attached.example/v1/logs", ATTACHED)
 
 
 @pytest.mark.parametrize(
     "text", ["https://u:hunter2@a.example", "https://a.example hunter2", "hunter2", "http://a.example"]
 )
 @pytest.mark.parametrize("source", [POLICY, VARIABLE, CHOICE, ATTACHED])
-def test_a_wrong_endpoint_names_its_source_and_is_not_passed_over(folders: Home, source: str, text: str) -> None:
+def test_an_invalid_endpoint_names_its_source_and_is_not_skipped(folders: Home, source: str, text: str) -> None:
     if source in (POLICY, CHOICE):
         write(folders.policy if source == POLICY else folders.config, text)
     with pytest.raises(BadEndpoint, match=source) as caught:
@@ -203,17 +203,17 @@ def test_a_wrong_endpoint_names_its_source_and_is_not_passed_over(folders: Home,
     assert "hunter2" not in str(caught.value)
 
 
-def test_an_endpoint_that_cannot_be_read_names_its_source_and_does_not_hinder_a_stronger_one(folders: Home) -> None:
+def test_an_endpoint_that_cannot_be_read_names_its_source_and_does_not_affect_an_earlier_one(folders: Home) -> None:
     os.makedirs(os.path.join(folders.config, "endpoint"))
     with pytest.raises(BadEndpoint, match=CHOICE):
         find_endpoint(folders, None, {})
     assert find_endpoint(folders, None, {VARIABLE: "https://a.example"}) is not None
 
 
-def test_what_was_configured_is_found_and_every_user_but_its_owner_is_kept_out(folders: Home) -> None:
+def test_a_configured_endpoint_is_found_and_readable_only_by_its_owner(folders: Home) -> None:
     url = configure(folders, "https://a.example", headers={"Authorization": SECRET, "X-Team_1": ""})
-    found = find_endpoint(folders, None, {})
-    assert found == Endpoint(url, CHOICE, {"Authorization": SECRET, "X-Team_1": ""})
+    endpoint = find_endpoint(folders, None, {})
+    assert endpoint == Endpoint(url, CHOICE, {"Authorization": SECRET, "X-Team_1": ""})
     if os.name == "posix":
         modes = {
             name: stat.S_IMODE(os.stat(os.path.join(folders.config, name)).st_mode)
@@ -222,24 +222,24 @@ def test_what_was_configured_is_found_and_every_user_but_its_owner_is_kept_out(f
         assert modes == {"endpoint": 0o600}
 
 
-def test_no_text_of_an_endpoint_shows_its_headers(folders: Home) -> None:
+def test_the_repr_of_an_endpoint_does_not_show_its_headers(folders: Home) -> None:
     configure(folders, "https://a.example", headers={"Authorization": SECRET})
-    found = find_endpoint(folders, None, {})
-    assert found is not None
-    assert found.headers == {"Authorization": SECRET}
-    assert "hush" not in f"{found!r} {found!s} {found}"
+    endpoint = find_endpoint(folders, None, {})
+    assert endpoint is not None
+    assert endpoint.headers == {"Authorization": SECRET}
+    assert "hush" not in f"{endpoint!r} {endpoint!s} {endpoint}"
 
 
-def test_one_receivers_token_is_not_sent_to_the_next(folders: Home) -> None:
+def test_the_token_of_one_receiver_is_not_sent_to_another(folders: Home) -> None:
     configure(folders, "https://a.example", headers={"Authorization": SECRET})
     configure(folders, "https://b.example")
     assert find_endpoint(folders, None, {}) == Endpoint("https://b.example/v1/logs", CHOICE)
     write(folders.policy, "https://policy.example")
     configure(folders, "https://b.example", headers={"Authorization": SECRET})
     for attached, environ in ((None, {}), (None, {VARIABLE: "https://environment.example"})):
-        found = find_endpoint(folders, attached, environ)
-        assert found is not None
-        assert found.headers == {}
+        endpoint = find_endpoint(folders, attached, environ)
+        assert endpoint is not None
+        assert endpoint.headers == {}
         os.rename(folders.policy, folders.policy + ".gone") if os.path.exists(folders.policy) else None
 
 
@@ -250,7 +250,7 @@ def test_an_administrators_headers_go_with_the_administrators_endpoint(folders: 
     )
 
 
-@pytest.mark.skipif(os.name == "nt", reason="Windows writes its folders in another way")
+@pytest.mark.skipif(os.name == "nt", reason="paths of Windows differ")
 @pytest.mark.parametrize(
     ("text", "url", "folder"),
     [
@@ -259,13 +259,13 @@ def test_an_administrators_headers_go_with_the_administrators_endpoint(folders: 
         ("file:///srv/a%20b", "file:///srv/a%20b", "/srv/a b"),
     ],
 )
-def test_a_folder_is_an_endpoint_too(text: str, url: str, folder: str) -> None:
+def test_a_directory_is_a_valid_endpoint(text: str, url: str, folder: str) -> None:
     assert parse(text) == parse(url) == url
     assert Endpoint(url, CHOICE).folder == folder
     assert Endpoint("https://a.example/v1/logs", CHOICE).folder is None
 
 
-def test_whoever_reads_while_it_is_set_anew_never_pairs_one_receivers_token_with_anothers_url(folders: Home) -> None:
+def test_a_concurrent_reader_never_combines_one_receivers_token_with_anothers_url(folders: Home) -> None:
     configure(folders, "https://a.example", headers={"X-Of": "a"})
     ended = threading.Event()
 
@@ -279,15 +279,15 @@ def test_whoever_reads_while_it_is_set_anew_never_pairs_one_receivers_token_with
     writer.start()
     seen = set()
     while not ended.is_set():
-        found = find_endpoint(folders, None, {})
-        assert found is not None
-        seen.add((found.url, *found.headers.items()))
+        endpoint = find_endpoint(folders, None, {})
+        assert endpoint is not None
+        seen.add((endpoint.url, *endpoint.headers.items()))
     writer.join()
     assert seen == {("https://a.example/v1/logs", ("X-Of", "a")), ("https://b.example/v1/logs", ("X-Of", "b"))}
 
 
 @pytest.mark.parametrize("allowed", [True, False])
-def test_what_was_allowed_once_stays_allowed(folders: Home, allowed: bool) -> None:
+def test_allow_http_is_stored_with_the_endpoint(folders: Home, allowed: bool) -> None:
     if allowed:
         configure(folders, "http://a.example", allow_http=True)
         assert find_endpoint(folders, None, {}) == Endpoint("http://a.example/v1/logs", CHOICE)
@@ -311,7 +311,7 @@ def test_what_was_allowed_once_stays_allowed(folders: Home, allowed: bool) -> No
         ("X", "ü"),
     ],
 )
-def test_a_header_that_http_does_not_know_is_refused_before_anything_is_written(
+def test_a_header_that_http_does_not_allow_is_refused_before_anything_is_written(
     folders: Home, name: str, value: str
 ) -> None:
     with pytest.raises(BadEndpoint):

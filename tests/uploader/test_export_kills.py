@@ -1,4 +1,4 @@
-"""An export or a `disable` is killed between two steps: no count is lost, and the next `disable` finds every file."""
+"""After an export or a `disable` is killed between two steps, no count is lost and `disable` finds every file."""
 
 import os
 import signal
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no SIGKILL")
 
-# Ends itself by SIGKILL before or after its n-th call of one function.
-DOOMED = """
+# Kills itself with SIGKILL before or after the n-th call of a function.
+KILLED_AT_TURN = """
 import importlib, os, signal, sys
 from deepchecks_telemetry.spool.files.paths import find_home
 from deepchecks_telemetry.spool.wipe import erase
@@ -32,7 +32,7 @@ from deepchecks_telemetry.uploader.offline.export import export
 act, module, name, turn, moment, stick = sys.argv[1:]
 owner = importlib.import_module(module)
 real, calls = getattr(owner, name), []
-def doomed(*values, **named):
+def killed_at_turn(*values, **named):
     calls.append(1)
     if moment == "before" and len(calls) == int(turn):
         os.kill(os.getpid(), signal.SIGKILL)
@@ -40,7 +40,7 @@ def doomed(*values, **named):
     if len(calls) == int(turn):
         os.kill(os.getpid(), signal.SIGKILL)
     return done
-setattr(owner, name, doomed)
+setattr(owner, name, killed_at_turn)
 if act == "export":
     list(export(find_home(), stick))
 else:
@@ -49,10 +49,10 @@ else:
 EXPORT = "deepchecks_telemetry.uploader.offline.export"
 STEPS = {
     "nothing is listed": (EXPORT, "register_export", "1", "before"),
-    "the list is half written": ("os", "replace", "1", "before"),
+    "the list is partly written": ("os", "replace", "1", "before"),
     "it is listed": (EXPORT, "register_export", "1", "after"),
     "the file is written under its temporary name": ("os", "replace", "2", "before"),
-    "the file is there": ("os", "replace", "2", "after"),
+    "the file exists": ("os", "replace", "2", "after"),
     "the batch is not exported yet": (EXPORT, "mark_exported", "1", "before"),
     "the batch is exported": (EXPORT, "mark_exported", "1", "after"),
 }
@@ -67,29 +67,29 @@ def stick(tmp_path: Path) -> Path:
 
 @pytest.fixture(params=STEPS)
 def killed(request: pytest.FixtureRequest, spool: Home, stick: Path) -> str:
-    """Killed after this step, an export of three events."""
+    """An export of three events is killed at this step."""
     kill("export", *STEPS[request.param], stick=stick)
     exported = 3 if request.param == "the batch is exported" else 0
-    found = read_accounts(spool)
-    assert (found.exported, found.sealed, found.balance) == (exported, 3 - exported, 0)
+    accounts = read_accounts(spool)
+    assert (accounts.exported, accounts.sealed, accounts.balance) == (exported, 3 - exported, 0)
     return str(request.param)
 
 
 def kill(act: str, module: str, name: str, turn: str, moment: str, *, stick: Path) -> None:
-    command = [sys.executable, "-c", DOOMED, act, module, name, turn, moment, str(stick)]
+    command = [sys.executable, "-c", KILLED_AT_TURN, act, module, name, turn, moment, str(stick)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.returncode == -signal.SIGKILL, done.stderr
 
 
 def traces(folder: Path, stick: Path) -> list[str]:
-    """The files of ours, wherever they are, with an event's name or the place that was exported to."""
+    """The files that contain the name of an event or of the directory that was exported to."""
     files = [path for path in folder.rglob("*") if path.is_file()]
     markers = (b"run-check", stick.name.encode())
     return [path.name for path in files if any(marker in path.read_bytes() for marker in markers)]
 
 
 def destroy(home: Home) -> None:
-    """What a broken disk does to the spool and all beside it that SQLite knows."""
+    """Damage the spool as a broken disk would, and remove the other files of SQLite."""
     for path in Path(home.state).glob("spool.db*"):
         path.write_bytes(b"no database" * 1000) if path.name == "spool.db" else path.unlink()
 
@@ -105,7 +105,7 @@ def test_disable_leaves_no_file_of_an_export_that_was_killed(
     if then.startswith("damaged"):
         destroy(spool)
     if then == "damaged and put aside":
-        assert record("run-suite")  # into a new spool, which knows nothing of the one before
+        assert record("run-suite")  # into a new spool, which does not contain the batches of the previous one
         read_accounts(spool)
     erased = erase(spool)
     assert os.listdir(stick) == [], killed
@@ -113,7 +113,7 @@ def test_disable_leaves_no_file_of_an_export_that_was_killed(
     assert [path for path in erased.exports_left if os.path.exists(path)] == []
 
 
-def test_the_next_export_into_the_same_directory_removes_a_part_that_a_killed_one_left(
+def test_the_next_export_into_the_same_directory_removes_the_part_file_of_a_killed_one(
     spool: Home, stick: Path
 ) -> None:
     kill("export", *STEPS["the file is written under its temporary name"], stick=stick)
@@ -134,8 +134,8 @@ def test_a_killed_export_is_flushed_or_exported_and_no_count_is_lost(
         assert len(read_file(made.path)) == 1
         (sent,) = flush(spool, receiver.endpoint, exported=True)
     assert sent.outcome.kind == DELIVERED
-    found = read_accounts(spool)
-    assert (found.delivered, found.exported, found.sealed, found.balance) == (3, 0, 0, 0)
+    accounts = read_accounts(spool)
+    assert (accounts.delivered, accounts.exported, accounts.sealed, accounts.balance) == (3, 0, 0, 0)
 
 
 FILES = "deepchecks_telemetry.spool.batches.export_files"
@@ -165,12 +165,12 @@ PAUSED = """
 import sys
 from deepchecks_telemetry.spool.files.paths import find_home
 from deepchecks_telemetry.uploader.offline import export as exporting
-real = exporting._write_whole
+real = exporting._write_file
 def pause(*values):
     real(*values)
     print("written", flush=True)
     sys.stdin.readline()
-exporting._write_whole = pause
+exporting._write_file = pause
 list(exporting.export(find_home(), sys.argv[1]))
 """
 

@@ -1,4 +1,4 @@
-"""Nothing is sent to an endpoint that a library sets before it was printed where a person reads it."""
+"""Nothing is sent to an endpoint that a library sets before it was printed where a person sees it."""
 
 import io
 import os
@@ -14,7 +14,7 @@ from deepchecks_telemetry.spool.errors import Unusable
 from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.uploader.endpoint import ATTACHED, VARIABLE, Endpoint
 from deepchecks_telemetry.uploader.notice import (
-    KEPT,
+    MAX_URLS,
     is_read_by_a_person,
     mark_shown,
     needs_notice,
@@ -23,7 +23,7 @@ from deepchecks_telemetry.uploader.notice import (
 )
 
 URL, OTHER = "https://a.example/v1/logs", "https://b.example/v1/logs"
-OURS = Endpoint(URL, ATTACHED)
+ENDPOINT = Endpoint(URL, ATTACHED)
 FIRST = 1_800_000_000  # 2027-01-15
 
 
@@ -53,11 +53,11 @@ def test_only_an_endpoint_that_deepchecks_sets_needs_a_notice_and_an_administrat
     assert needed == set(product((ATTACHED,), (None, LOCAL, OFF), ((), (OTHER,))))
 
 
-def test_a_users_on_is_no_consent_to_an_endpoint_that_a_library_brings_later(folders: Home) -> None:
+def test_a_users_on_is_not_consent_to_an_endpoint_that_a_library_sets_later(folders: Home) -> None:
     choose(folders.config, ON)
-    assert not notice_shown(folders, OURS)
-    mark_shown(folders, OURS)
-    assert notice_shown(folders, OURS)
+    assert not notice_shown(folders, ENDPOINT)
+    mark_shown(folders, ENDPOINT)
+    assert notice_shown(folders, ENDPOINT)
     assert not notice_shown(folders, Endpoint(OTHER, ATTACHED))
     choose(folders.policy, ON)
     assert notice_shown(folders, Endpoint(OTHER, ATTACHED))
@@ -72,32 +72,32 @@ def test_an_endpoint_that_a_person_set_needs_no_notice_and_no_file(folders: Home
 
 def test_the_notice_names_the_endpoint_the_first_day_and_all_environments_of_this_user(folders: Home) -> None:
     stream = Terminal()
-    show_notice(folders, OURS, FIRST, stream)
+    show_notice(folders, ENDPOINT, FIRST, stream)
     assert URL in stream.getvalue()
     assert "At most once a day, and not before 2027-01-15 (UTC)" in stream.getvalue()
     assert "Turn telemetry off in all your environments: deepchecks telemetry disable" in stream.getvalue()
     assert "machine" not in stream.getvalue()
-    assert notice_shown(folders, OURS)
+    assert notice_shown(folders, ENDPOINT)
 
 
 def test_each_of_several_endpoints_has_its_notice_once(folders: Home) -> None:
-    urls = [f"https://{number}.example/v1/logs" for number in range(KEPT + 1)]
+    urls = [f"https://{number}.example/v1/logs" for number in range(MAX_URLS + 1)]
     for url in urls:
         show_notice(folders, Endpoint(url, ATTACHED), FIRST, Terminal())
-    assert [notice_shown(folders, Endpoint(url, ATTACHED)) for url in urls] == [False, *[True] * KEPT]
+    assert [notice_shown(folders, Endpoint(url, ATTACHED)) for url in urls] == [False, *[True] * MAX_URLS]
 
 
 def test_a_notice_of_an_older_version_still_counts(folders: Home) -> None:
     os.makedirs(folders.config)
     Path(folders.config, "told").write_text(f"{URL}\n")
-    assert notice_shown(folders, OURS)
+    assert notice_shown(folders, ENDPOINT)
 
 
-def test_where_it_cannot_be_kept_nothing_is_printed(folders: Home) -> None:
+def test_the_notice_is_not_printed_if_it_cannot_be_recorded(folders: Home) -> None:
     Path(folders.config).write_text("a file in the directory's place")
     stream = Terminal()
     with pytest.raises(Unusable):
-        show_notice(folders, OURS, FIRST, stream)
+        show_notice(folders, ENDPOINT, FIRST, stream)
     assert stream.getvalue() == ""
 
 
@@ -106,8 +106,8 @@ def test_a_notice_that_could_not_be_printed_does_not_count(folders: Home) -> Non
     closed.write = broken  # type: ignore[method-assign]
     mark_shown(folders, Endpoint(OTHER, ATTACHED))
     with pytest.raises(BrokenPipeError):
-        show_notice(folders, OURS, FIRST, closed)
-    assert not notice_shown(folders, OURS)
+        show_notice(folders, ENDPOINT, FIRST, closed)
+    assert not notice_shown(folders, ENDPOINT)
     assert notice_shown(folders, Endpoint(OTHER, ATTACHED))
 
 
@@ -119,7 +119,7 @@ def broken(_: str) -> int:
 def test_a_record_of_another_notice_does_not_count(folders: Home, record: str) -> None:
     os.makedirs(folders.config)
     Path(folders.config, "notice").write_text(record)
-    assert not notice_shown(folders, OURS)
+    assert not notice_shown(folders, ENDPOINT)
 
 
 def test_a_terminal_is_read_by_a_person_and_a_pipe_or_nothing_is_not() -> None:
@@ -136,10 +136,10 @@ def test_a_terminal_is_read_by_a_person_and_a_pipe_or_nothing_is_not() -> None:
         (None, False),
     ],
 )
-def test_a_notebook_is_read_by_a_person_where_its_frontend_can_ask_one(
+def test_a_notebook_is_read_by_a_person_if_its_frontend_accepts_input(
     request_: object, read: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kernel = SimpleNamespace(get_parent=lambda: request_)
     application = SimpleNamespace(initialized=lambda: True, instance=lambda: SimpleNamespace(kernel=kernel))
     monkeypatch.setitem(sys.modules, "ipykernel.kernelapp", SimpleNamespace(IPKernelApp=application))
-    assert is_read_by_a_person(Terminal()) is read  # whatever the stream itself says
+    assert is_read_by_a_person(Terminal()) is read  # although the stream is a terminal

@@ -1,4 +1,4 @@
-"""The notice in real Jupyter kernels: shown where a frontend is there, not where a program executes the notebook."""
+"""In real Jupyter kernels the notice is shown with a frontend, but not if a program executes the notebook."""
 
 import importlib.util
 import json
@@ -49,7 +49,7 @@ def run(script: str) -> str:
     return shown
 
 
-def test_a_notebook_that_a_program_executes_shows_no_notice_and_counts_as_unseen() -> None:
+def test_a_notebook_that_a_program_executes_shows_no_notice_and_does_not_record_one() -> None:
     assert run(BY_A_PROGRAM) == ""
     assert not Path(find_home().config, "notice").exists()
 

@@ -1,4 +1,4 @@
-"""The public interface of the package for a host program, and what a check that finds nothing due loads."""
+"""The public interface of the package for a host program, and the modules that a check loads if nothing is due."""
 
 import subprocess
 import sys
@@ -14,7 +14,7 @@ def test_upload_if_due_is_the_only_public_name() -> None:
     assert uploader.upload_if_due is sys.modules["deepchecks_telemetry.uploader.background"].upload_if_due
 
 
-def test_where_none_is_due_looking_loads_nothing_that_reads_a_url(spool: Home) -> None:
+def test_a_check_that_finds_nothing_due_loads_no_large_module(spool: Home) -> None:
     script = """
 import sys
 before = set(sys.modules)
@@ -33,7 +33,7 @@ print(*set(sys.modules) - before)
         assert loaded & unwanted == set()
 
 
-def test_looking_whether_an_upload_is_due_loads_no_http() -> None:
+def test_checking_whether_an_upload_is_due_loads_no_http() -> None:
     script = (
         "import sys; from deepchecks_telemetry.uploader import upload_if_due; upload_if_due('https://a.example')\n"
         "print(*sys.modules)"

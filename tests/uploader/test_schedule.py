@@ -1,4 +1,4 @@
-"""When to try, as tables and properties over every moment and every installation."""
+"""The schedule, as tables and as properties for any time and any installation."""
 
 import random
 import uuid
@@ -37,26 +37,28 @@ def test_the_first_upload_follows_the_first_full_utc_day(now: float, installatio
 
 
 @pytest.mark.parametrize(("installation", "due"), [(ZERO, 20_001 * DAY_S), (LAST, 20_002 * DAY_S - 1)])
-def test_the_next_upload_is_tomorrow_at_the_installations_moment(installation: str, due: int) -> None:
+def test_the_next_upload_is_tomorrow_at_the_installations_time_of_day(installation: str, due: int) -> None:
     assert next_due(NOON, installation) == due
 
 
 @given(MOMENTS, INSTALLATIONS)
-def test_no_installation_sends_before_a_full_utc_day_has_passed_nor_waits_for_three(now: float, one: str) -> None:
-    due = first_due(now, one)
+def test_no_installation_sends_before_a_full_utc_day_has_passed_nor_waits_for_three(
+    now: float, installation: str
+) -> None:
+    due = first_due(now, installation)
     full_day_begins = (int(now) // DAY_S + 1) * DAY_S
     assert full_day_begins + DAY_S <= due < full_day_begins + 2 * DAY_S
 
 
 @given(MOMENTS, INSTALLATIONS)
-def test_a_next_upload_is_on_the_following_utc_day_at_the_same_moment_each_day(now: float, one: str) -> None:
-    assert next_due(now, one) // DAY_S == int(now) // DAY_S + 1
-    assert next_due(now, one) % DAY_S == first_due(now, one) % DAY_S == phase_s(one)
+def test_a_next_upload_is_on_the_following_utc_day_at_the_same_time_of_day(now: float, installation: str) -> None:
+    assert next_due(now, installation) // DAY_S == int(now) // DAY_S + 1
+    assert next_due(now, installation) % DAY_S == first_due(now, installation) % DAY_S == phase_s(installation)
 
 
 @given(INSTALLATIONS)
-def test_a_phase_is_a_moment_of_the_day(one: str) -> None:
-    assert 0 <= phase_s(one) < DAY_S
+def test_a_phase_is_a_time_of_day(installation: str) -> None:
+    assert 0 <= phase_s(installation) < DAY_S
 
 
 def test_a_thousand_installations_are_spread_over_every_hour_of_the_day() -> None:
@@ -84,10 +86,10 @@ def test_a_retry_is_never_sooner_than_a_minute_nor_later_than_a_day_and_a_minute
 
 
 @given(MOMENTS, INSTALLATIONS, st.integers(0, 50))
-def test_every_moment_of_ours_is_sane_and_a_clock_that_jumped_back_by_ten_days_is_noticed(
-    now: float, one: str, failures: int
+def test_every_due_time_is_sane_and_a_clock_that_jumped_back_by_ten_days_is_detected(
+    now: float, installation: str, failures: int
 ) -> None:
     week = int(now) + 7 * DAY_S  # the longest that a server may ask for
-    for due in (first_due(now, one), next_due(now, one), retry_due(now, failures), week):
+    for due in (first_due(now, installation), next_due(now, installation), retry_due(now, failures), week):
         assert is_sane(due, now)
         assert not is_sane(due + 10 * DAY_S, now)

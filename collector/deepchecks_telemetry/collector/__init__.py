@@ -1,14 +1,13 @@
 """An embedded receiver for one machine or one isolated network; only serving needs the extra `[collector]`.
 
-The modules, in the order in which a request meets them:
-
-server/      slow clients, the HTTP application, limits, the process
-codec        compressed and encoded bodies
-otlp         OTLP to rows
-store        the SQLite store, each row once
-loader       batches from files instead of requests
+server/      the HTTP application, limits of memory, slow clients, the process
+codec        OTLP as JSON and as protobuf
+otlp         converts a request to rows of the catalogue
+store        the SQLite store, each uid once
+loader       loads files instead of requests
 reporting/   the report: queries, suppression of small counts, text, CSV, HTML
 errors       the exceptions of this package
+__main__     `python -m deepchecks_telemetry.collector`, which `running` starts
 """
 
 from deepchecks_telemetry.collector.errors import CollectorError

@@ -1,4 +1,4 @@
-"""A request is read, and answered, in the encoding in which it came: OTLP's JSON or its protobuf.
+"""Decodes a request, and encodes the response in the same encoding: OTLP's JSON or protobuf.
 
 Source: https://opentelemetry.io/docs/specs/otlp/#otlphttp-request
 """
@@ -18,13 +18,13 @@ from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, ResourceLogs
 
 from deepchecks_telemetry.collector.errors import RequestError
-from deepchecks_telemetry.collector.otlp import KNOWN, MAX_ATTRIBUTES, MAX_RECORDS, Decoded, Object, parse_json
+from deepchecks_telemetry.collector.otlp import ATTRIBUTES, MAX_ATTRIBUTES, MAX_RECORDS, Decoded, Object, parse_json
 
-FOREIGN: Object = {"key": "", "value": {}}  # stands for every attribute that the catalogue does not name
+UNKNOWN: Object = {"key": "", "value": {}}  # takes the place of each attribute that is not in the catalogue
 
 
 class Encoding(NamedTuple):
-    """How the bodies of one media type are parsed and written."""
+    """How the bodies of one media type are decoded and encoded."""
 
     media_type: str
     parse: Callable[[bytes], object]
@@ -33,7 +33,7 @@ class Encoding(NamedTuple):
 
 
 def parse_protobuf(body: bytes) -> Object:
-    """Give the JSON mapping of what the catalogue can name; a message that `read` would refuse is refused here."""
+    """Convert protobuf to the JSON mapping, as far as the catalogue needs it; too many messages are refused."""
     try:
         request = ExportLogsServiceRequest.FromString(body)
     except DecodeError as error:
@@ -43,14 +43,14 @@ def parse_protobuf(body: bytes) -> Object:
 
 
 def _check_number(request: ExportLogsServiceRequest) -> None:
-    """Refuse too many messages before any becomes an object of Python's; each sum runs over a bounded number."""
+    """Refuse too many messages before any becomes a Python object; each sum runs over a bounded number."""
     groups = request.resource_logs
-    few = (
+    within_limits = (
         len(groups) <= MAX_RECORDS
         and sum(len(group.scope_logs) for group in groups) <= MAX_RECORDS
         and sum(len(scope.log_records) for group in groups for scope in group.scope_logs) <= MAX_RECORDS
     )
-    if not few:
+    if not within_limits:
         raise RequestError(413, f"The request holds more than {MAX_RECORDS} log records, or groups of them.")
 
 
@@ -69,13 +69,13 @@ def _record(record: LogRecord) -> Object:
 
 
 def _attributes(pairs: Iterable[KeyValue]) -> list[Object]:
-    """List the attributes, all foreign ones as the same object: millions of them would fit into one body."""
-    listed: list[Object] = []
+    """List the attributes, all unknown ones as the same object, because one body can contain millions of them."""
+    attributes: list[Object] = []
     for pair in pairs:
-        listed.append({"key": pair.key, "value": _value(pair)} if pair.key in KNOWN else FOREIGN)
-        if len(listed) > MAX_ATTRIBUTES:
-            break  # `read` refuses it by its length
-    return listed
+        attributes.append({"key": pair.key, "value": _value(pair)} if pair.key in ATTRIBUTES else UNKNOWN)
+        if len(attributes) > MAX_ATTRIBUTES:
+            break  # `read` refuses a list of this length
+    return attributes
 
 
 def _value(pair: KeyValue) -> Object:
@@ -86,7 +86,7 @@ def _value(pair: KeyValue) -> Object:
 
 
 def _json_success(decoded: Decoded) -> bytes:
-    """Full success leaves `partialSuccess` unset; without a rejection it is a note to the sender."""
+    """`partialSuccess` is unset after full success; with 0 rejected records it only carries a message."""
     partial = {"rejectedLogRecords": str(decoded.rejected), "errorMessage": decoded.message}
     return _json({"partialSuccess": partial} if decoded.message else {})
 
@@ -99,8 +99,8 @@ def _protobuf_success(decoded: Decoded) -> bytes:
 
 
 def _protobuf_status(code: int, message: str) -> bytes:
-    written: bytes = Status(code=code, message=message).SerializeToString()
-    return written
+    encoded: bytes = Status(code=code, message=message).SerializeToString()
+    return encoded
 
 
 def _json_status(code: int, message: str) -> bytes:

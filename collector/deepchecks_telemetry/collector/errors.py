@@ -1,7 +1,7 @@
-"""Every error of this room, so that a caller can catch one name.
+"""The exceptions of the collector; `CollectorError` is the base of all.
 
 CollectorError
-├── LoadError       a courier file cannot be read
+├── LoadError       an exported file cannot be read
 ├── RequestError    a request is answered with an HTTP status and stores nothing
 ├── StartError      the server cannot start
 └── StoreError      the store cannot be opened, read or written
@@ -9,15 +9,15 @@ CollectorError
 
 
 class CollectorError(Exception):
-    """The one base of this room's errors; its text says what happened and what to do."""
+    """Base of the package's errors; its text says what happened and what to do."""
 
 
 class LoadError(CollectorError):
-    """A courier file cannot be read."""
+    """An exported file cannot be read."""
 
 
 class RequestError(CollectorError):
-    """A request that stores nothing: `status` answers it, the text tells its sender why."""
+    """A request that stores nothing; `status` is the HTTP status of the response, the text its message."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)

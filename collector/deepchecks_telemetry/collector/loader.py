@@ -1,6 +1,6 @@
-"""Courier files become rows as requests do: each line is an OTLP request in JSON, and a file read twice counts once.
+"""Loads exported files as if each line were an OTLP request in JSON; a file that is loaded twice counts once.
 
-A courier file is what `export` of ours, the OpenTelemetry Collector's file exporter, or a folder endpoint wrote.
+Such a file was written by `export`, by an endpoint `file:///DIR`, or by the OpenTelemetry Collector's file exporter.
 """
 
 import os
@@ -15,13 +15,13 @@ from deepchecks_telemetry.collector.errors import LoadError, RequestError
 from deepchecks_telemetry.collector.otlp import Decoded, parse_json, read, utc_today
 from deepchecks_telemetry.collector.store import Store
 
-MAX_LINE_BYTES = 8 * 2**20  # as much as the endpoint takes
-MOST_TOLD = 1_000  # problems; a file can hold a wrong line for every other byte
+MAX_LINE_BYTES = 8 * 2**20  # as much as the server accepts, decompressed
+MAX_PROBLEMS = 1_000  # that are reported; every second byte of a file can be a wrong line
 ENDINGS = (".jsonl", ".json")
 
 
 class Loaded(NamedTuple):
-    """What was found: rows that are `new` or `repeated`, records that were `refused`, what was not kept, in words."""
+    """The number of files, of new and repeated rows, of refused records and wrong lines, and the first problems."""
 
     files: int
     new: int
@@ -32,7 +32,7 @@ class Loaded(NamedTuple):
 
 
 def load(store: Path, paths: Sequence[Path], *, today: Callable[[], date] = utc_today) -> Loaded:
-    """Take courier files, and those in folders, into a store that no collector serves now."""
+    """Load files, and all files in directories, into a store that no collector is serving."""
     files = [file for path in paths for file in _files(path)]
     new = repeated = refused = wrong = 0
     problems: list[str] = []
@@ -44,13 +44,13 @@ def load(store: Path, paths: Sequence[Path], *, today: Callable[[], date] = utc_
                 new, repeated = new + added, repeated + len(decoded.rows) - added
                 refused += decoded.rejected
                 wrong += bool(decoded.message)
-                if decoded.message and wrong <= MOST_TOLD:
+                if decoded.message and wrong <= MAX_PROBLEMS:
                     problems.append(f"{file.name}, line {number}: {decoded.message}")
     return Loaded(len(files), new, repeated, refused, tuple(problems), wrong)
 
 
 def _decoded(line: bytes, today: date) -> Decoded:
-    """What a line holds; of one that is no request nothing but why."""
+    """The rows of a line; a line that is not a request has none, and a message."""
     try:
         return read(parse_json(line), today=today)
     except RequestError as error:
@@ -60,16 +60,16 @@ def _decoded(line: bytes, today: date) -> Decoded:
 def _files(path: Path) -> list[Path]:
     if not path.is_dir():
         return [path]
-    # Hidden ones are being written: they get their name when they are whole.
+    # Hidden files are incomplete: they are renamed when they are complete.
     return sorted(
         file for file in path.rglob("*") if file.suffix in ENDINGS and file.is_file() and not file.name.startswith(".")
     )
 
 
 def _lines(file: Path) -> Iterator[tuple[int, bytes]]:
-    """Number the lines; one that is longer than a request may be is refused by its first part."""
+    """The lines with their numbers; raises `LoadError` for a line that is longer than a request may be."""
     try:
-        with open(file, "rb", opener=_open_at_once) as opened:
+        with open(file, "rb", opener=_open_nonblocking) as opened:
             if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
                 raise LoadError(f"{file.name} is not a regular file. Name an exported file or a directory.")
             number = 0
@@ -87,5 +87,5 @@ def _lines(file: Path) -> Iterator[tuple[int, bytes]]:
         ) from error
 
 
-def _open_at_once(path: str, flags: int) -> int:
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # a FIFO would keep us waiting for a writer
+def _open_nonblocking(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # opening a FIFO would wait for a writer

@@ -1,6 +1,6 @@
-"""One OTLP logs request becomes rows of the catalogue's shape: nothing else comes out, and no other error than ours.
+"""Converts an OTLP logs request to rows of the catalogue; everything else is refused, with a `RequestError` at most.
 
-What is refused is told by its place, never by its value: free text is neither stored nor repeated.
+A message names the position of what was refused, never its value: free text is neither stored nor repeated.
 """
 
 import json
@@ -13,27 +13,27 @@ from typing import Any, NamedTuple, TypeVar
 from deepchecks_telemetry.collector.errors import RequestError
 from deepchecks_telemetry.spool.catalogue import EVENT_NUMBERS, FIELDS, Environment
 
-MAX_RECORDS = 10_000  # about what 4 MiB of our own records hold
-MAX_ATTRIBUTES = 128  # the default limit of OpenTelemetry's own SDKs
+MAX_RECORDS = 10_000  # about the number of our records in 4 MiB
+MAX_ATTRIBUTES = 128  # the default limit of the OpenTelemetry SDKs
 MAX_COUNT = 10**10  # one event every 9 µs for a day; 900 million such rows still add up within SQLite's 64 bits
-MAX_AGE = timedelta(days=3653)  # ten years with their leap days
-MAX_AHEAD = timedelta(days=1)  # a sender's clock may be past midnight before ours
-REASONS_TOLD = 5
+MAX_AGE = timedelta(days=3653)  # ten years including leap days
+MAX_AHEAD = timedelta(days=1)  # the sender's clock may pass midnight before the collector's
+MAX_REASONS = 5
 
 SERVICE, SERVICE_NAME, PREFIX = "deepchecks", "service.name", "deepchecks."
 INSTALLATION, UID, COUNT = "app.installation.id", "log.record.uid", "deepchecks.event.count"
-KNOWN = frozenset({SERVICE_NAME, INSTALLATION, UID, COUNT, *(field.wire for field in FIELDS)})
+ATTRIBUTES = frozenset({SERVICE_NAME, INSTALLATION, UID, COUNT, *(field.wire for field in FIELDS)})
 
 _EPOCH, _DAY_NS = date(1970, 1, 1), 86_400 * 10**9
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _INTEGER = re.compile(r"-?[0-9]{1,19}")
 
 Object = dict[str, Any]
-Taken = TypeVar("Taken")
+Result = TypeVar("Result")
 
 
 class Source(NamedTuple):
-    """Where a group of records comes from."""
+    """The environment and the installation of a group of records."""
 
     environment: Environment
     installation_id: str
@@ -41,7 +41,7 @@ class Source(NamedTuple):
 
 @dataclass(frozen=True)
 class Row:
-    """So many events of one name on one UTC day (`YYYY-MM-DD`) in one place; `uid` is the same in every retry."""
+    """The count of one event on one UTC day (`YYYY-MM-DD`) in one environment; `uid` is the same in every retry."""
 
     uid: str
     day: str
@@ -52,7 +52,7 @@ class Row:
 
 
 class Decoded(NamedTuple):
-    """What a request holds: its rows, how many records were refused, and in words what was not kept ("" if nothing)."""
+    """The rows of a request, the number of refused records, and a message on what was not stored ("" if nothing)."""
 
     rows: tuple[Row, ...]
     rejected: int
@@ -60,30 +60,30 @@ class Decoded(NamedTuple):
 
 
 class _RecordError(Exception):
-    """A record or resource that is not the catalogue's; the request goes on without it."""
+    """A record or resource is not in the catalogue; the rest of the request is still read."""
 
 
 def utc_today() -> date:
-    """Say which UTC day it is."""
+    """The current UTC day."""
     return datetime.now(timezone.utc).date()
 
 
 def parse_json(body: bytes) -> object:
-    """Give the value that the body writes in JSON; anything else is refused."""
+    """Parse JSON in UTF-8; raises `RequestError`."""
     try:
-        # Decoded here, as json.loads would guess UTF-16 and UTF-32 too.
+        # Decoded here, because json.loads also detects UTF-16 and UTF-32.
         return json.loads(body.decode(), parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         raise RequestError(400, "The body is not JSON in UTF-8.") from error
 
 
 def read(request: object, *, today: date) -> Decoded:
-    """Read an ExportLogsServiceRequest in its JSON mapping (into which `encoding` brings protobuf)."""
+    """Read an ExportLogsServiceRequest in its JSON mapping, to which `codec` converts protobuf."""
     if not isinstance(request, dict):
         raise RequestError(400, "The body is not an ExportLogsServiceRequest.")
     rows: list[Row] = []
     refused: list[str] = []
-    more = 0
+    incomplete = 0  # rows whose record or resource also has content that is not stored
     for index, group in enumerate(_objects(request, "resourceLogs")):
         records = [record for scope in _objects(group, "scopeLogs") for record in _objects(scope, "logRecords")]
         if len(rows) + len(refused) + len(records) > MAX_RECORDS:
@@ -95,15 +95,15 @@ def read(request: object, *, today: date) -> Decoded:
                 refused.append(f"resourceLogs[{index}], log record {number}: {row}")
             else:
                 rows.append(row)
-                more += _holds_more(record) or _holds_more(group["resource"])
-    return Decoded(tuple(rows), len(refused), _told(refused, more))
+                incomplete += _has_unknown(record) or _has_unknown(group["resource"])
+    return Decoded(tuple(rows), len(refused), _message(refused, incomplete))
 
 
-def _attempt(act: Callable[..., Taken], *arguments: object) -> "Taken | _RecordError":
+def _attempt(convert: Callable[..., Result], *arguments: object) -> "Result | _RecordError":
     try:
-        return act(*arguments)
-    except _RecordError as reason:
-        return reason
+        return convert(*arguments)
+    except _RecordError as error:
+        return error
 
 
 def _source(resource: object) -> Source:
@@ -129,7 +129,7 @@ def _row(record: Object, source: Source, today: date) -> Row:
 
 
 def _day(record: Object, today: date) -> str:
-    """Tell the UTC day that begins at the record's time."""
+    """The UTC day that begins at the record's time."""
     time_ns = _integer(record.get("timeUnixNano"))
     earliest, latest = ((day - _EPOCH).days for day in (today - MAX_AGE, today + MAX_AHEAD))
     if time_ns is None or time_ns % _DAY_NS or not earliest <= time_ns // _DAY_NS <= latest:
@@ -138,7 +138,7 @@ def _day(record: Object, today: date) -> str:
 
 
 def _attributes(holder: object) -> dict[str, Object]:
-    """Pick the attributes that the catalogue names, each with its AnyValue."""
+    """The attributes that are in the catalogue, each with its AnyValue."""
     pairs = (holder.get("attributes") or []) if isinstance(holder, dict) else []
     if not isinstance(pairs, list) or len(pairs) > MAX_ATTRIBUTES:
         raise _RecordError(f"attributes is not a list of at most {MAX_ATTRIBUTES}")
@@ -149,14 +149,15 @@ def _attributes(holder: object) -> dict[str, Object]:
             raise _RecordError("an attribute has no key")
         if key in values:
             raise _RecordError(f"{key} is given twice")
-        if key in KNOWN:
+        if key in ATTRIBUTES:
             values[key] = value if isinstance(value, dict) else {}
     return values
 
 
-def _holds_more(holder: Object) -> bool:
-    """Whether a record or resource that was taken came with content that was left out."""
-    return holder.get("body") is not None or any(pair["key"] not in KNOWN for pair in holder.get("attributes") or [])
+def _has_unknown(holder: Object) -> bool:
+    """Whether an accepted record or resource has content that is not in the catalogue."""
+    attributes = holder.get("attributes") or []
+    return holder.get("body") is not None or any(pair["key"] not in ATTRIBUTES for pair in attributes)
 
 
 def _text(values: dict[str, Object], key: str) -> str:
@@ -174,7 +175,7 @@ def _uuid(values: dict[str, Object], key: str) -> str:
 
 
 def _integer(value: object) -> int | None:
-    """Read an int64 of the JSON mapping, a string or a number; None is anything else."""
+    """An int64 of the JSON mapping, which is a string or a number; None if it is anything else."""
     if isinstance(value, bool):
         return None
     if isinstance(value, str):
@@ -185,26 +186,26 @@ def _integer(value: object) -> int | None:
 
 
 def _objects(holder: Object, key: str) -> Iterable[Object]:
-    """List the messages of a repeated field; null is the same as absent."""
+    """The messages of a repeated field; null is the same as absent."""
     items = holder.get(key)
     if items is None:
         return ()
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
         raise RequestError(400, f"{key} is not a list of objects.")
-    if len(items) > MAX_RECORDS:  # of groups too: five million empty ones fit into a small gzip, and take seconds
+    if len(items) > MAX_RECORDS:  # also of groups: five million empty ones fit into a small gzip body and take seconds
         raise RequestError(413, f"{key} holds more than {MAX_RECORDS} objects.")
     return items
 
 
-def _told(refused: list[str], more: int) -> str:
-    """Word the answer's errorMessage: the first reasons, and whether content was left out of what was taken."""
-    parts = refused[:REASONS_TOLD]
-    if len(refused) > REASONS_TOLD:
-        parts.append(f"and {len(refused) - REASONS_TOLD} more log records")
-    if more:
-        parts.append(f"left out what the catalogue does not name in {more} log records that were taken")
+def _message(refused: list[str], incomplete: int) -> str:
+    """The errorMessage of the response: the first reasons, and how many records were stored only in part."""
+    parts = refused[:MAX_REASONS]
+    if len(refused) > MAX_REASONS:
+        parts.append(f"and {len(refused) - MAX_REASONS} more log records")
+    if incomplete:
+        parts.append(f"left out what the catalogue does not name in {incomplete} log records that were taken")
     return "; ".join(parts)
 
 
 def _no_constant(name: str) -> None:
-    raise ValueError(name)  # NaN and Infinity are Python's, not JSON's
+    raise ValueError(name)  # Python accepts NaN and Infinity, JSON has neither

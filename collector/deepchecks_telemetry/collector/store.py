@@ -1,4 +1,4 @@
-"""What is appended here is on the disk before `append` returns, each `uid` once, and never with a sender's address."""
+"""The store: `append` returns after the rows are on the disk, each `uid` once, and never with a sender's address."""
 
 import sqlite3
 import threading
@@ -13,7 +13,7 @@ from deepchecks_telemetry.collector.errors import StoreError
 from deepchecks_telemetry.collector.otlp import Row
 from deepchecks_telemetry.spool.catalogue import Environment
 
-APPLICATION_ID = 0x64634F4C  # tells our file from any other application's database
+APPLICATION_ID = 0x64634F4C  # distinguishes a store from the database of another application
 SCHEMA_VERSION = 1
 BUSY_S = 5.0
 
@@ -25,43 +25,43 @@ CREATE TABLE rows (
   {" TEXT NOT NULL, ".join(Environment._fields)} TEXT NOT NULL
 ) WITHOUT ROWID
 """
-# The first row of a uid wins: a retry carries the same bytes, so a second one that differs is not ours to believe.
+# The first row of a uid is kept: a retry has the same bytes, so a second row that differs is not trusted.
 _INSERT = f"""
 INSERT INTO rows ({", ".join(_COLUMNS)}) VALUES ({", ".join("?" * len(_COLUMNS))}) ON CONFLICT (uid) DO NOTHING
-"""  # noqa: S608 — the names are the catalogue's
+"""  # noqa: S608 — the names of the catalogue
 
 
 class Store:
     """One SQLite file, open for writing by one process at a time; any thread may append."""
 
     def __init__(self, path: Path) -> None:
-        self._turn = threading.Lock()
-        self._lock = _sole_writer(path)
+        self._append_lock = threading.Lock()
+        self._file_lock = _lock_for_writing(path)
         try:
             self._connection = _open(path)
         except BaseException:
-            self._lock.release()
+            self._file_lock.release()
             raise
 
     def append(self, rows: Sequence[Row], *, received: date) -> int:
-        """Commit the rows in one transaction; says how many were new."""
-        arrived = received.isoformat()
-        values = [(r.uid, r.day, r.event, r.count, r.installation_id, arrived, *r.environment) for r in rows]
-        with self._turn, _translated("The store cannot be written"), _transaction(self._connection):
+        """Commit the rows in one transaction, and return how many were new."""
+        day = received.isoformat()
+        values = [(r.uid, r.day, r.event, r.count, r.installation_id, day, *r.environment) for r in rows]
+        with self._append_lock, _translated("The store cannot be written"), _transaction(self._connection):
             before = self._connection.total_changes
             self._connection.executemany(_INSERT, values)
             return self._connection.total_changes - before
 
     def close(self) -> None:
-        """Wait for the append in flight, then let go of the file."""
-        with self._turn:
+        """Wait for a running append, then close the file."""
+        with self._append_lock:
             self._connection.close()
-            self._lock.release()
+            self._file_lock.release()
 
 
 @contextmanager
 def reading(path: Path) -> Iterator[sqlite3.Connection]:
-    """One consistent look at a store, also while a collector writes to it."""
+    """A connection with one snapshot of a store, also while a collector writes to it."""
     with _translated(f"{path} cannot be read"):
         uri = f"{path.absolute().as_uri()}?mode=ro"
         with closing(sqlite3.connect(uri, uri=True, timeout=BUSY_S, isolation_level=None)) as connection:
@@ -71,8 +71,8 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
             yield connection
 
 
-def _sole_writer(path: Path) -> FileLock:
-    """Two writers would be two that checkpoint, which SQLite before 3.51.3 does not survive for certain (WAL reset)."""
+def _lock_for_writing(path: Path) -> FileLock:
+    """Only one process may write: before SQLite 3.51.3, concurrent checkpoints can corrupt the file (WAL reset)."""
     lock = FileLock(f"{path}.lock", timeout=0, fallback_to_soft=False)
     try:
         lock.acquire()
@@ -85,7 +85,7 @@ def _sole_writer(path: Path) -> FileLock:
 
 def _open(path: Path) -> sqlite3.Connection:
     with _translated(f"{path} cannot be opened"):
-        path.touch(mode=0o600)  # SQLite gives its other files the same mode
+        path.touch(mode=0o600)  # SQLite creates its other files with the same mode
         connection = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
         try:
             _prepare(connection, path)
@@ -102,7 +102,7 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     if not empty and _pragma(connection, "user_version") > SCHEMA_VERSION:
         raise StoreError(f"{path} was written by a newer release. Upgrade deepchecks-telemetry.")
     connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")  # in WAL, NORMAL may lose the last commits with the power
+    connection.execute("PRAGMA synchronous = FULL")  # in WAL mode, NORMAL can lose the last commits in a power failure
     if empty:
         with _transaction(connection):
             connection.execute(_CREATE)
@@ -123,12 +123,12 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 @contextmanager
-def _translated(what: str) -> Iterator[None]:
-    """Turn SQLite's errors and the system's into ours, here and nowhere else."""
+def _translated(problem: str) -> Iterator[None]:
+    """Convert errors of SQLite and of the system to `StoreError`."""
     try:
         yield
     except (sqlite3.Error, OSError) as error:
-        raise StoreError(f"{what} ({error}). Check its path, its permissions and the disk.") from error
+        raise StoreError(f"{problem} ({error}). Check its path, its permissions and the disk.") from error
 
 
 def _pragma(connection: sqlite3.Connection, name: str) -> int:

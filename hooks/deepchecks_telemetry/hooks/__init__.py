@@ -1,19 +1,19 @@
-"""Counts what the released deepchecks does, without changing it: importing this package does nothing until `attach()`.
+"""Counts what the released deepchecks does, without changing its behaviour; nothing happens before `attach()`.
 
-In the host program, in the order of what happens:
+In the host program:
 
-attach               `attach()`: install the import hook, apply the targets of each module of deepchecks
-import_hook          notice the import of a module
-targets              every place in deepchecks that is touched, and how
-wrappers             count the calls of a method
-builtin_telemetry    turn deepchecks' own request off; its old identifier file
-worker               which processes do not count as an import
-errors               the exceptions of this package, and which exceptions are the host's
+attach               `attach()`: installs the import hook, applies the targets
+import_hook          calls back when a watched module has been executed
+targets              every place in deepchecks that is changed
+wrappers             counts the outermost call of a method
+builtin_telemetry    turns deepchecks' own request off, finds its old identifier
+worker               detects worker processes, whose import is not counted
+errors               the exceptions, and which belong to the host
 
 On the command line:
 
-pth/                 the attach file of an environment
-compatibility        which targets the installed deepchecks has
+pth/                 the attach file (`.pth`) of an environment
+compatibility        checks which targets the installed deepchecks has
 """
 
 from deepchecks_telemetry.hooks.attach import attach

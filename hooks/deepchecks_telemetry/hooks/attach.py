@@ -1,7 +1,8 @@
-"""Attaches to deepchecks once, before or after its import, in any thread: an error here never reaches the host.
+"""Attaches to deepchecks once, before or after its import, in any thread; its own errors never reach the host.
 
-There is no lock: one held across an import can deadlock, one held at a fork stays locked in the child. Each step may
-be done twice by two threads at once without harm: a finder is installed once, a method wrapped twice counts once.
+There is no lock, because one that is held during an import can deadlock, and one that is held during a fork stays
+locked in the child. Instead, two threads may do each step at the same time: a finder is installed once, and a method
+that is wrapped twice counts each call once.
 """
 
 import sys
@@ -17,19 +18,19 @@ from deepchecks_telemetry.hooks.wrappers import INSIDE, Inside, count_export, co
 
 
 class ProcessState(NamedTuple):
-    """What all copies of this package in a process share, so that each call and the import are counted once.
+    """State shared by all copies of this package in a process, so that each call and the import are counted once.
 
-    A copy of another version may read it: a name here keeps its meaning.
+    A copy of another version may read it, so the names must keep their meaning.
     """
 
     inside: Inside
     # One token per process, taken by `list.pop`, which is atomic; a forked child inherits the empty list.
     first_import: list[str]
-    endpoints: list[str]  # the one that `attach` was last called with, or none
+    endpoints: list[str]  # at most one: the endpoint that `attach` was last called with
 
 
 def attach(endpoint: str | None = None) -> None:
-    """Record what deepchecks does from now on in this process; the endpoint is used if no other source sets one."""
+    """Record the events of deepchecks in this process from now on; `endpoint` is used if no other source sets one."""
     with SuppressOwnErrors():
         _attach(endpoint)
 
@@ -40,21 +41,21 @@ def _attach(endpoint: str | None) -> None:
         _state().endpoints[:] = [endpoint]
     for name in MODULES:
         if sys.modules.get(name) is not None:
-            on_import(_wait_for(name))
+            on_import(_import_completely(name))
     if endpoint and not _state().first_import:
         _upload()
 
 
-def _wait_for(name: str) -> ModuleType:
+def _import_completely(name: str) -> ModuleType:
     from importlib import import_module
 
-    # Another thread may be in the middle of its import, begun before our finder was installed: this waits for its end.
+    # Waits if another thread is still importing the module and began before the finder was installed.
     return import_module(name)
 
 
 def on_import(module: ModuleType) -> None:
-    """Apply every target of a module that has just been executed, or was imported before."""
-    with SuppressOwnErrors():  # an error here would be raised by the host's import statement
+    """Apply every target of a module that was just executed or imported earlier."""
+    with SuppressOwnErrors():  # an error would be raised by the host's import statement
         for target in targets_of(module.__name__):
             _apply(module, target)
 
@@ -69,7 +70,7 @@ def _apply(module: ModuleType, target: Target) -> None:
 
 
 def _wrap(module: ModuleType, target: Target) -> None:
-    """Wrap a method in the class that the target names; if it is not there, `missing_targets` reports it."""
+    """Wrap the target's method in its class; if it does not exist, `missing_targets` reports it."""
     class_name, _, method_name = target.name.partition(".")
     owner: Any = getattr(module, class_name, None)
     method = vars(owner).get(method_name) if isinstance(owner, type) else None
@@ -79,7 +80,7 @@ def _wrap(module: ModuleType, target: Target) -> None:
 
 
 def _count_import() -> None:
-    """Count the import once per process, and not in worker processes; the catalogue says what a worker is."""
+    """Count the import once per process, and not in worker processes (the catalogue defines them)."""
     if is_worker():
         return
     try:
@@ -88,7 +89,7 @@ def _count_import() -> None:
         return
     if not is_forked_worker():
         emit(event)
-    _upload()  # in a forked worker too: where only workers import deepchecks, there is no other process to do it
+    _upload()  # in a forked worker too, because in some programs only workers import deepchecks
 
 
 def _upload() -> None:

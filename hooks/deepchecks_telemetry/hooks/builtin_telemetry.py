@@ -1,6 +1,6 @@
 """Turns off the request that the released deepchecks makes at import, and finds the identifier that it left behind.
 
-What a user loses with it is the message "a newer version is available".
+Without the request, users do not see the message "a newer version is available".
 """
 
 from pathlib import Path
@@ -12,16 +12,17 @@ from deepchecks_telemetry.hooks.targets import Target
 
 
 def disable_builtin_telemetry(module: ModuleType, target: Target) -> None:
-    """Set the library's own flag, in this process and this module only.
+    """Set the library's own flag in its module, in this process only.
 
-    Not its environment variables: the user's program and its children would see them, and for us they mean off.
+    Not its environment variables: the user's program and its children would see them, and they also turn this package
+    off.
     """
     if hasattr(module, target.name):
         setattr(module, target.name, True)
 
 
 def old_user_id() -> Path | None:
-    """The identifier file that deepchecks' own request wrote beside its code, one per environment; None if absent."""
+    """The identifier file that deepchecks' request wrote next to its code, one per environment; None if absent."""
     folder = deepchecks_folder()
     path = folder / ".user_id" if folder else None
     return path if path and path.is_file() else None

@@ -1,4 +1,4 @@
-"""Checks which targets the installed deepchecks has, by reading its source: nothing of it is imported or executed."""
+"""Checks which targets the installed deepchecks has by reading its source, without importing or executing it."""
 
 from pathlib import Path
 
@@ -15,24 +15,24 @@ def deepchecks_folder() -> Path | None:
 
 
 def missing_targets(folder: Path | None = None) -> tuple[Target, ...]:
-    """The targets that are not where they are expected, so that their events are not counted; all, if not installed."""
+    """The targets that do not exist, whose events are not counted; all targets if deepchecks is not installed."""
     folder = folder or deepchecks_folder()
     if folder is None:
         return TARGETS
-    names = {module: _names(_source(folder, module)) for module in {target.module for target in TARGETS}}
+    names = {module: _defined_names(_source(folder, module)) for module in {target.module for target in TARGETS}}
     return tuple(target for target in TARGETS if target.name not in names[target.module])
 
 
 def _source(folder: Path, module: str) -> str | None:
-    """The module's text; None if it is not there as text."""
+    """The source of a module; None if there is none."""
     path = folder.joinpath(*module.split(".")[1:])
     files = [file for file in (path / "__init__.py", path.with_suffix(".py")) if file.is_file()]
     return files[0].read_text(encoding="utf-8", errors="replace") if files else None
 
 
-def _names(source: str | None) -> set[str]:
-    """What a module defines: the empty name for the module itself, its variables, and `Class.method`."""
-    import ast  # here, because a host attaches and never checks
+def _defined_names(source: str | None) -> set[str]:
+    """The names that a module defines: "" for the module itself, its variables, and `Class.method`."""
+    import ast  # not at the top, because a host never needs it
 
     def names_of(node: ast.stmt) -> list[str]:
         if isinstance(node, ast.ClassDef):

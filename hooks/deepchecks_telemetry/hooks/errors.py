@@ -1,6 +1,6 @@
-"""The error of the command line's side of hooks, and what separates our errors from the host's in a host program.
+"""The exception of the functions for commands, and the separation of our errors from the host's in a host program.
 
-HooksError    a file of the environment could not be written or removed
+HooksError   a file of the environment cannot be written or removed
 """
 
 from types import TracebackType
@@ -11,16 +11,16 @@ class HooksError(Exception):
 
 
 def is_host_exception(error: BaseException) -> bool:
-    """As `spool.errors.is_host_exception`, which is imported only when there is an exception; False without a spool."""
+    """Calls `spool.errors.is_host_exception`, imported only when needed; False if the spool cannot be imported."""
     try:
-        from deepchecks_telemetry.spool.errors import is_host_exception as is_raised_by_host
-    except Exception:  # noqa: BLE001 - uninstalled under the running host, or a module that the spool needs is broken
+        from deepchecks_telemetry.spool.errors import is_host_exception as in_spool
+    except Exception:  # noqa: BLE001 - uninstalled while the host runs, or a module that the spool needs is broken
         return False
-    return is_raised_by_host(error)
+    return in_spool(error)
 
 
 class SuppressOwnErrors:
-    """Suppresses what our own code raises, known or unknown, and lets through what the host's signal handlers raise."""
+    """Suppresses every exception of our own code, and passes on what the host's signal handlers raise."""
 
     def __enter__(self) -> None:
         """Do nothing."""

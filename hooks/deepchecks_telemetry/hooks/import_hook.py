@@ -1,7 +1,8 @@
 """Calls back when a watched module has been executed, whichever loader executes it; other modules are not affected.
 
-One finder of ours at a time is in `sys.meta_path`. This package can be imported more than once in a process: reloaders
-(Spyder, PyCharm) and `mock.patch.dict(sys.modules)` remove modules and import them again, and their finders stay.
+At any time one finder of this package is in `sys.meta_path`. The package can be imported more than once in a process:
+reloaders (Spyder, PyCharm) and `mock.patch.dict(sys.modules)` remove modules and import them again, and the finder of
+the previous copy stays.
 """
 
 import sys
@@ -14,19 +15,19 @@ OnImport = Callable[[ModuleType], None]
 
 
 class NotifyingFinder:
-    """Finds a watched module as the other finders do, and puts a `NotifyingLoader` around its loader."""
+    """Finds a watched module through the other finders, and wraps its loader in a `NotifyingLoader`."""
 
-    # By this, not by their class, the finders of all copies of this package are recognised; pth/startup.py has it too.
+    # Identifies the finders of all copies of this package, whose classes differ; pth/startup.py has it too.
     is_deepchecks_telemetry_finder = True
 
     def __init__(self, watched: Container[str], on_import: OnImport, state: Any = None) -> None:
         self.watched = watched
         self.on_import = on_import
-        self.state = state  # what must outlive this copy of the package: the next copy's finder takes it over
+        self.state = state  # outlives this copy of the package: the finder of the next copy takes it over
 
     def install(self) -> None:
-        """Be the one finder of ours in `sys.meta_path`, with the state of the one that was there before."""
-        older = [finder for finder in sys.meta_path if is_ours(finder) and finder is not self]
+        """Replace the finder of an earlier copy of this package in `sys.meta_path`, and take over its state."""
+        older = [finder for finder in sys.meta_path if is_own_finder(finder) and finder is not self]
         for finder in older:
             self.state = getattr(finder, "state", self.state)
         if self not in sys.meta_path:
@@ -40,43 +41,43 @@ class NotifyingFinder:
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Find what the others find; `None` for every module that is not watched."""
+        """Find a watched module through the other finders; None for every other module."""
         if name not in self.watched:
             return None
-        spec = self._ask_others(name, path, target)
-        # A loader of the old kind, which has only `load_module`, is left alone.
+        spec = self._find_with_others(name, path, target)
+        # A loader of the old protocol, which only has `load_module`, is not wrapped.
         if spec is not None and hasattr(spec.loader, "exec_module"):
             spec.loader = NotifyingLoader(spec.loader, self.on_import)  # type: ignore[assignment]
         return spec
 
-    def _ask_others(self, name: str, path: Sequence[str] | None, target: ModuleType | None) -> ModuleSpec | None:
-        # Never another one of ours: two would ask each other for ever. A copy: a finder may take itself off the list.
+    def _find_with_others(self, name: str, path: Sequence[str] | None, target: ModuleType | None) -> ModuleSpec | None:
+        # Without own finders, which would call each other endlessly; on a copy, because a finder may remove itself.
         for finder in list(sys.meta_path):
-            find_spec = None if is_ours(finder) else getattr(finder, "find_spec", None)
+            find_spec = None if is_own_finder(finder) else getattr(finder, "find_spec", None)
             spec: ModuleSpec | None = find_spec(name, path, target) if find_spec else None
             if spec is not None:
                 return spec
         return None
 
 
-def is_ours(finder: object) -> bool:
+def is_own_finder(finder: object) -> bool:
     """Whether a finder belongs to any copy of this package."""
     return getattr(finder, "is_deepchecks_telemetry_finder", None) is True
 
 
 class NotifyingLoader:
-    """Loads with the real loader, leaves only that one visible in the module, and then calls back."""
+    """Loads with the real loader, makes only that loader visible in the module, and then calls back."""
 
     def __init__(self, loader: Any, on_import: OnImport) -> None:
         self.loader = loader
         self.on_import = on_import
 
     def __getattr__(self, name: str) -> Any:
-        # A spec that was looked up and never loaded still gives access to the module's source and resources.
+        # A spec that is never loaded still gives access to the source and the resources of the module.
         return getattr(self.loader, name)
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
-        """Leave it to the real loader."""
+        """Create the module with the real loader."""
         module: ModuleType | None = self.loader.create_module(spec)
         return module
 

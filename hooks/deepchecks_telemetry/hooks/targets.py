@@ -1,13 +1,13 @@
-"""Lists every place where this project changes deepchecks: what is not in `TARGETS` stays as it was released.
+"""Lists every place where this project changes deepchecks: what is not in `TARGETS` is never changed.
 
-Found by reading and running 0.19.1. A suite calls `run_logic`, never `run`, so its checks need no target of their own.
+Based on deepchecks 0.19.1. A suite calls `run_logic`, never `run`, so its checks need no target of their own.
 """
 
 from typing import NamedTuple
 
 
 class Target(NamedTuple):
-    """One place in deepchecks: a name in a module, how it is treated, and the event that it stands for, if any.
+    """One place in deepchecks: a name in a module, how it is changed, and the event that it records, if any.
 
     kind: `import` (the module itself), `run` (counted at entry), `export` (counted after success), `builtin` (a flag
     that is set to True, which turns deepchecks' own telemetry off).
@@ -31,7 +31,7 @@ def _runs(event: str, module: str, *classes: str) -> list[Target]:
 
 
 TARGETS = (
-    # First, because where another thread is importing deepchecks, the next target waits for that import to end.
+    # First, because the next target waits if another thread is importing deepchecks.
     Target("builtin", NO_EVENT, "deepchecks.analytics.anonymous_telemetry", "ANALYTICS_DISABLED"),
     Target("import", "package-import", ROOT, ""),
     *_runs(
@@ -50,12 +50,12 @@ TARGETS = (
     Target("export", "suite-to-html", "deepchecks.core.suite", "SuiteResult.save_as_html"),
     Target("export", "suite-to-json", "deepchecks.core.suite", "SuiteResult.to_json"),
     Target("export", "suite-to-wandb", "deepchecks.core.suite", "SuiteResult.to_wandb"),
-    # A window is filled through `save_as_html`: this export is the library's own, not the user's.
+    # It calls `save_as_html` to fill the window, which is not an export by the user.
     Target("export", NO_EVENT, "deepchecks.core.display", "DisplayableResult.show_in_window"),
 )
 MODULES = tuple(dict.fromkeys(target.module for target in TARGETS))
 
 
 def targets_of(module: str) -> list[Target]:
-    """The targets that one module holds."""
+    """The targets in one module."""
     return [target for target in TARGETS if target.module == module]

@@ -1,24 +1,24 @@
-"""Detects worker processes: they import again what the program that started them imports, and do not count for it.
+"""Detects worker processes, whose import of deepchecks is not counted, because their parent imports it too.
 
-Not detected, so that each one counts: workers that are programs of their own, started by a command (Ray, `dask worker
---no-nanny`), and forked workers where /proc is missing (macOS, Windows, gVisor).
+Not detected, and therefore counted: workers that are separate programs, started by a command (Ray, `dask worker
+--no-nanny`), and forked workers on systems without /proc (macOS, Windows, gVisor).
 """
 
 import os
 import sys
 
-# A fork server that preloads deepchecks is not a child in multiprocessing's sense: only its command line shows it.
+# A fork server that preloads deepchecks is not a child process for multiprocessing: only its command line shows it.
 _FORK_SERVER = "from multiprocessing.forkserver import main"
 _FORKED_NOT_EXECUTED = 0x40  # PF_FORKNOEXEC in Linux' include/linux/sched.h
-_PARENT, _FLAGS = 1, 6  # fields of /proc/self/stat, counted after the name of the program; see proc(5)
+_PARENT, _FLAGS = 1, 6  # indexes in /proc/self/stat after the name of the program; see proc(5)
 
 
 def is_worker() -> bool:
-    """Whether this process was started by multiprocessing (spawn, fork, forkserver; so by Dask's nanny) or by loky."""
+    """Whether multiprocessing (spawn, fork, forkserver; so also Dask's nanny) or loky started this process."""
     process = sys.modules.get("multiprocessing.process")
     if process is None:
         return False
-    # `_inheriting` while a spawned child still rebuilds its parent's main module; `parent_process` from then on.
+    # `_inheriting` is set while a spawned child imports the main module of its parent, `parent_process` after that.
     return (
         getattr(process.current_process(), "_inheriting", False)
         or process.parent_process() is not None
@@ -27,9 +27,9 @@ def is_worker() -> bool:
 
 
 def is_forked_worker() -> bool:
-    """Whether this process was forked by a program that is still running: by gunicorn's master, for example.
+    """Whether this process was forked by a program that is still running, for example by gunicorn's master.
 
-    A daemon is not: the program that forked it has ended, so its parent is init, which runs another executable.
+    False for a daemon: the program that forked it has ended, so its parent is init, which is another executable.
     """
     try:
         with open("/proc/self/stat", "rb") as file:

@@ -1,6 +1,7 @@
 """Wraps a method of deepchecks so that each outermost call is counted once, and nothing else about the call changes.
 
-Plain functions under `functools.wraps`: a wrapt proxy makes `check.run` unpicklable and is lost on a reload.
+The wrappers are functions with `functools.wraps`. A wrapt proxy would make `check.run` unpicklable and is lost on a
+reload.
 """
 
 import functools
@@ -14,11 +15,11 @@ from deepchecks_telemetry.hooks.errors import is_host_exception
 Method = Callable[..., Any]
 Wrapped = TypeVar("Wrapped", bound=Method)
 
-MARK = "__deepchecks_telemetry__"  # an attribute of each wrapper, by which another copy of this module recognises it
+MARK = "__deepchecks_telemetry__"  # an attribute that identifies wrappers, also those of another copy of this module
 
 
 class Inside(threading.local):
-    """Which kinds of call this thread is inside of: only the outermost call of each kind is the user's own."""
+    """Which kinds of call this thread is inside of; only the outermost call of each kind is counted."""
 
     running = False
     exporting = False
@@ -29,28 +30,28 @@ INSIDE = Inside()
 
 @functools.cache
 def _recorder() -> Callable[[str], bool]:
-    # Here and cached, not at the top: a process that attaches and never imports deepchecks must not load the spool.
+    # Not imported at the top: a process that attaches and never imports deepchecks must not load the spool.
     from deepchecks_telemetry.spool import record
 
     return record
 
 
 def emit(event: str) -> bool:
-    """Record the event, if possible; raises only what the host's own signal handlers raise meanwhile."""
+    """Record the event, if possible; raises only exceptions of the host's signal handlers."""
     try:
         return _recorder()(event)
-    except Exception as error:  # `record` raises no error of ours, but it may have been uninstalled under the host
+    except Exception as error:  # `record` raises no own error, but may be uninstalled while the host runs
         if is_host_exception(error):
             raise
         return False
 
 
 class Counter:
-    """The only object of ours that a wrapper refers to.
+    """The only object of this package that a wrapper refers to.
 
     cloudpickle can pickle deepchecks by value (`register_pickle_by_value`, or a class whose module was reloaded), and
-    the wrappers with it. In such a copy the counter is a namespace that says "inside a call already", for ever: the
-    copy calls the method and nothing else, whether or not this package is installed where it is loaded.
+    the wrappers with it. The counter of such a copy is a namespace that is always inside a call, so the copy only calls
+    the method, whether or not this package is installed where it is unpickled.
     """
 
     __slots__ = ("event", "inside")
@@ -69,11 +70,11 @@ class Counter:
 
 
 def count_run(method: Method, event: str, inside: Inside = INSIDE) -> Method:
-    """Count at entry: a check that raises was run."""
+    """Count at the start of the call, because a check that raises was run."""
     counter = Counter(event, inside)
 
-    # `finally` only sets an attribute and calls nothing, so no signal handler can run and raise before that: it would
-    # leave this thread "running" for ever, as it can at the entry of a context manager's __exit__.
+    # `finally` only sets an attribute and calls nothing, so no signal handler can raise before that and leave
+    # `running` set forever. At the start of a context manager's __exit__ one could.
     @functools.wraps(method)
     def run(*args: Any, **kwargs: Any) -> Any:
         inside = counter.inside
@@ -90,7 +91,7 @@ def count_run(method: Method, event: str, inside: Inside = INSIDE) -> Method:
 
 
 def count_export(method: Method, event: str, inside: Inside = INSIDE) -> Method:
-    """Count after success; without an event, only keep the exports inside from being counted."""
+    """Count after success; without an event, only prevent nested exports from being counted."""
     counter = Counter(event, inside)
 
     @functools.wraps(method)
@@ -110,13 +111,13 @@ def count_export(method: Method, event: str, inside: Inside = INSIDE) -> Method:
 
 
 def is_wrapped(method: object) -> bool:
-    """Whether the method carries a wrapper already, of this copy of the module or of an older one."""
+    """Whether the method is already wrapped, by this copy of the module or an older one."""
     return hasattr(method, MARK)
 
 
 def _marked(function: Wrapped) -> Wrapped:
-    # `warnings` counts its stacklevel over frames whose file name has both words below (true of 3.10 to 3.14). One more
-    # frame would move deepchecks' own deprecations from the user's line to ours, where they are not shown by default.
+    # `warnings` skips frames whose file name has both words below when it counts the stacklevel (true of 3.10 to 3.14).
+    # Otherwise deprecation warnings of deepchecks would point to the wrapper, where they are not shown by default.
     code = function.__code__
     function.__code__ = code.replace(co_filename=f"{__file__} (importlib, _bootstrap)")
     setattr(function, MARK, True)

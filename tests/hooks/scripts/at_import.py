@@ -1,4 +1,4 @@
-"""Imports deepchecks where its server never answers, and prints what was opened meanwhile that should not be."""
+"""Imports deepchecks with a server that never responds; prints the sockets and files that were opened meanwhile."""
 
 import json
 import os
@@ -6,35 +6,35 @@ import socket
 import sys
 from typing import Any
 
-# A listener that accepts nothing: a connection succeeds, and then nobody ever speaks. Every host name leads here.
+# A listener that never accepts: connecting succeeds, and no response follows. Every host name resolves to it.
 BLACK_HOLE = socket.create_server(("127.0.0.1", 0))
 _resolve = socket.getaddrinfo
-heard: list[str] = []
+opened: list[str] = []
 
 
-def lead_here(*_: Any, **__: Any) -> Any:
-    """Answer the black hole's address, whatever is asked for."""
-    heard.append("getaddrinfo")
+def resolve_to_listener(*_: Any, **__: Any) -> Any:
+    """Return the address of the listener for every host name."""
+    opened.append("getaddrinfo")
     host, port = BLACK_HOLE.getsockname()
     return _resolve(host, port, type=socket.SOCK_STREAM)
 
 
-def hear(event: str, arguments: tuple[Any, ...]) -> None:
-    """Note sockets that look up or connect, and files beside deepchecks' code that are opened for writing."""
+def audit(event: str, arguments: tuple[Any, ...]) -> None:
+    """Note name look-ups and connections, and files next to deepchecks' code that are opened for writing."""
     if event in {"socket.connect", "socket.getaddrinfo", "socket.sendto", "socket.bind"}:
-        heard.append(event)
+        opened.append(event)
     writing = os.O_WRONLY | os.O_RDWR | os.O_CREAT
     if event == "open" and isinstance(arguments[0], str) and arguments[2] & writing:
         name = os.path.basename(arguments[0])
         if f"{os.sep}deepchecks{os.sep}" in arguments[0] and "__pycache__" not in arguments[0]:
-            heard.append(name)
+            opened.append(name)
 
 
-socket.getaddrinfo = lead_here
-sys.addaudithook(hear)
+socket.getaddrinfo = resolve_to_listener
+sys.addaudithook(audit)
 before = dict(os.environ)
 
-import deepchecks  # noqa: E402 - after the hook, or there would be nothing to hear
+import deepchecks  # noqa: E402 - must follow the audit hook
 
 new = {name for name in os.environ if before.get(name) != os.environ[name]}
-print(json.dumps({"heard": heard, "variables": sorted(new), "file": deepchecks.__file__}))
+print(json.dumps({"opened": opened, "variables": sorted(new), "file": deepchecks.__file__}))

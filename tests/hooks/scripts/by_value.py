@@ -1,4 +1,4 @@
-"""Pickles a check and all of deepchecks by value, as for workers that lack it; loads and runs it in another process."""
+"""Pickles a check and all of deepchecks by value, as for workers without it; loads and runs it in another process."""
 
 import pickle
 import sys
@@ -21,7 +21,7 @@ if HOW == "save":
     SingleDatasetCheck().run()
 else:
     if HOW == "load without this package":
-        sys.modules["deepchecks_telemetry"] = None  # type: ignore[assignment]  # from here on every import of it fails
+        sys.modules["deepchecks_telemetry"] = None  # type: ignore[assignment]  # every later import of it fails
     else:
         from deepchecks_telemetry.hooks import attach
 

@@ -1,4 +1,4 @@
-"""Runs checks in the workers of a Dask cluster of this machine, from a program that does not import deepchecks."""
+"""Runs checks in the workers of a local Dask cluster, from a program that does not import deepchecks."""
 
 import os
 
@@ -6,7 +6,7 @@ from dask.distributed import Client, LocalCluster
 
 
 def work(_: int) -> int:
-    """Run one check; the worker's process id."""
+    """Run one check, and return the process id of the worker."""
     from deepchecks_telemetry.hooks import attach
 
     attach()
@@ -18,5 +18,7 @@ def work(_: int) -> int:
 
 if __name__ == "__main__":
     with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster, Client(cluster) as client:
-        workers = {client.submit(work, number, workers=[each]).result() for number, each in enumerate(cluster.workers)}
+        workers = {
+            client.submit(work, number, workers=[worker]).result() for number, worker in enumerate(cluster.workers)
+        }
     assert len(workers - {os.getpid()}) == 2

@@ -13,6 +13,6 @@ os.write(int(os.environ["STARTED"]), b".")
 
 
 def app(_: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    """Answer with the result of a check."""
+    """Respond with the result of a check."""
     start_response("200 OK", [("Content-Type", "text/plain")])
     return [SingleDatasetCheck().run().encode()]

@@ -1,4 +1,4 @@
-"""Interrupts calls of a wrapped method at random moments with exceptions of the host's own; prints how many arrived."""
+"""Interrupts calls of a wrapped method at random times with exceptions of the host; prints how many reached it."""
 
 import ctypes
 import functools
@@ -20,17 +20,17 @@ class HostError(Exception):
 
 
 MAIN = threading.get_ident()
-ASKED: queue.SimpleQueue[float] = queue.SimpleQueue()
+DELAYS: queue.SimpleQueue[float] = queue.SimpleQueue()
 counts = Counter(raised=0, reached=0)
 error: type[Exception] = TimeoutError if HOW == "TimeoutError" else HostError
 
 
 def handler(number: int, frame: Any) -> None:
-    """What timeout decorators install."""
+    """A handler like that of timeout decorators."""
     counts["raised"] += 1
     if HOW == "arguments deleted":
         del number, frame
-    raise error("a timeout of the host's")
+    raise error("a timeout of the host")
 
 
 class Handler:
@@ -52,17 +52,17 @@ INSTALLED: dict[str, Any] = {
 
 
 def send() -> None:
-    """Send the exception to the main thread when asked to, as libraries for timeouts of threads do."""
-    while after_s := ASKED.get():
+    """Send the exception to the main thread after each delay, as libraries for timeouts in threads do."""
+    while after_s := DELAYS.get():
         time.sleep(after_s)
         ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(MAIN), ctypes.py_object(error))
         counts["raised"] += 1
 
 
 def arm(after_s: float) -> None:
-    """Interrupt the main thread a moment from now."""
+    """Interrupt the main thread after this delay."""
     if HOW == "sent to the thread":
-        ASKED.put(after_s)
+        DELAYS.put(after_s)
     else:
         signal.setitimer(signal.ITIMER_REAL, after_s)
 
@@ -79,7 +79,7 @@ signal.signal(signal.SIGALRM, INSTALLED.get(HOW, handler))
 
 
 def work() -> None:
-    """Run checks until the exception arrives, and a few more; it may arrive a moment after it was sent."""
+    """Run checks until the exception arrives, and 50 more, because it may arrive a little after it was sent."""
     before, after = counts["raised"], 0
     arm(random.uniform(1e-6, 1e-3))
     while after < 50:
@@ -88,7 +88,7 @@ def work() -> None:
 
 
 for _ in range(ROUNDS):
-    try:  # a call only: on 3.13 a jump back to the head of a loop is outside the `try` around the loop
+    try:  # only a call: on 3.13 the jump to the start of a loop is outside of a `try` around the loop
         work()
     except error:
         counts["reached"] += 1

@@ -1,6 +1,6 @@
-"""Runs checks and a suite of deepchecks' NLP part; prints what a person did."""
+"""Runs checks and a suite of deepchecks' NLP part; prints the expected counts."""
 
-# ruff: noqa: E402 - what is imported before and after attaching is the point
+# ruff: noqa: E402 - imports before and after attaching are tested
 
 import json
 import sys
@@ -8,10 +8,10 @@ import types
 from importlib.machinery import ModuleSpec
 from typing import Any
 
-import ground  # type: ignore[import-not-found]  # noqa: F401 - for what it does
+import prepare  # type: ignore[import-not-found]  # noqa: F401 - for its effects
 
 HOW = sys.argv[1]
-# Its import names torch, for a property that is not computed here; torch itself is a matter of gigabytes.
+# It imports torch for a property that is not computed here; the real torch has gigabytes.
 torch = sys.modules["torch"] = sys.modules["torch.cuda"] = types.ModuleType("torch")
 vars(torch).update(__spec__=ModuleSpec("torch", None), Tensor=type("Tensor", (), {}), cuda=torch)
 if HOW == "before":
@@ -32,14 +32,14 @@ data = TextData(raw_text=["one text", "one text", "another"] * 5, label=labels, 
 
 
 class Length(SingleDatasetCheck):  # type: ignore[misc]
-    """The library's own checks of texts import numba and umap: these stand on the same bases."""
+    """A check with the same base class as the library's checks of texts, which import numba and umap."""
 
     def run_logic(self, context: Any, dataset_kind: Any) -> CheckResult:
         return CheckResult(len(context.get_data_by_kind(dataset_kind)))
 
 
 class Difference(TrainTestCheck):  # type: ignore[misc]
-    """How many texts more."""
+    """The difference of the numbers of texts."""
 
     def run_logic(self, context: Any) -> CheckResult:
         return CheckResult(len(context.train) - len(context.test))

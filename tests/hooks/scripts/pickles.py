@@ -1,4 +1,4 @@
-"""Saves results, checks and bound methods while attached; loads and uses them where our package cannot be imported."""
+"""Pickles results, checks and bound methods while attached; loads and uses them without this package."""
 
 # ruff: noqa: ARG002 - the library names the arguments
 
@@ -7,13 +7,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import ground  # type: ignore[import-not-found]  # noqa: F401 - for what it does
+import prepare  # type: ignore[import-not-found]  # noqa: F401 - for its effects
 
 PLAIN, CLOUD, VALUE = Path("plain.pickle"), Path("cloud.pickle"), Path("value.pickle")
 
 
 def save() -> None:
-    """With pickle what it takes, with cloudpickle a suite with conditions and a user's own check too."""
+    """Use pickle where it works, and cloudpickle for a suite with conditions and for a user's own check."""
     import cloudpickle
     import pandas as pd
     from deepchecks.core import CheckResult
@@ -21,7 +21,7 @@ def save() -> None:
     from deepchecks.tabular.checks import IsSingleValue
 
     class Own(SingleDatasetCheck):  # type: ignore[misc]
-        """A user's check, with a `run` of its own."""
+        """A user's check that overrides `run`."""
 
         def run(self, *arguments: Any, **options: Any) -> CheckResult:
             return super().run(*arguments, **options)
@@ -40,23 +40,23 @@ def save() -> None:
     suite = Suite("a suite", IsSingleValue().add_condition_not_single_value(), Own())
     PLAIN.write_bytes(pickle.dumps([data, check.run(data), check, check.run, IsSingleValue.run]))
     CLOUD.write_bytes(cloudpickle.dumps([suite.run(data), suite.run, Own().run]))
-    # All of deepchecks by value is too deep for cloudpickle, attached or not; this module holds the wrapped methods.
+    # cloudpickle cannot pickle all of deepchecks by value (too deep), attached or not; base_checks has wrapped methods.
     cloudpickle.register_pickle_by_value(base_checks)
     VALUE.write_bytes(cloudpickle.dumps([data, Plain(), Plain().run]))
 
 
 def load() -> None:
-    """Everything comes back, works, and has brought nothing of ours."""
-    sys.modules["deepchecks_telemetry"] = None  # type: ignore[assignment]  # from here on every import of it fails
+    """Everything is loaded, works, and does not contain our modules or wrappers."""
+    sys.modules["deepchecks_telemetry"] = None  # type: ignore[assignment]  # every later import of it fails
     data, result, check, run, method = pickle.loads(PLAIN.read_bytes())
     suite_result, run_suite, run_own = pickle.loads(CLOUD.read_bytes())
     assert result.value == check.run(data).value == run(data).value == method(check, data).value == {"a": True}
-    assert [len(each.results) for each in (suite_result, run_suite(data))] == [2, 2]
+    assert [len(result.results) for result in (suite_result, run_suite(data))] == [2, 2]
     assert run_own(data).value == 7
     data, check, run_by_value = pickle.loads(VALUE.read_bytes())
     assert check.run(data).value == run_by_value(data).value == {"a": True}
     assert not [name for name in sys.modules if name.startswith("deepchecks_telemetry.")]
-    assert not any(hasattr(each, "__deepchecks_telemetry__") for each in (run, method, run_suite))
+    assert not any(hasattr(function, "__deepchecks_telemetry__") for function in (run, method, run_suite))
 
 
 if sys.argv[1] == "save":

@@ -1,4 +1,4 @@
-"""Removes modules and imports them again a hundred times, as reloaders do; prints what is left of the older copies."""
+"""Removes modules and imports them again a hundred times, as reloaders do; prints what remains of older copies."""
 
 import contextlib
 import gc
@@ -14,26 +14,26 @@ ROUNDS = 100
 
 
 def purge(*packages: str) -> None:
-    """Remove a package and what is in it from sys.modules."""
+    """Remove packages and their modules from sys.modules."""
     for name in list(sys.modules):
         if name.split(".")[0] in packages:
             del sys.modules[name]
 
 
 def attach() -> Any:
-    """Attach with the copy of our package that is imported now; return its finder."""
+    """Attach with the currently imported copy of our package, and return its finder."""
     module = importlib.import_module("deepchecks_telemetry.hooks")
     module.attach()
     return importlib.import_module("deepchecks_telemetry.hooks.attach").FINDER
 
 
 def check() -> Any:
-    """A check of the deepchecks that is imported now."""
+    """A check of the currently imported deepchecks."""
     return importlib.import_module("deepchecks.tabular.base_checks").SingleDatasetCheck()
 
 
-def one_round(number: int) -> Any:
-    """Attach and run a check; a second time inside another copy's, where there is one."""
+def run_round(number: int) -> Any:
+    """Attach and run a check, then remove the modules that `HOW` names."""
     finder = attach()
     check().run()
     if HOW == "ours":
@@ -54,7 +54,7 @@ def one_round(number: int) -> Any:
 finders = []
 for number in range(ROUNDS):
     with mock.patch.dict(sys.modules) if HOW == "mock.patch.dict" else contextlib.nullcontext():
-        finders.append(one_round(number))
+        finders.append(run_round(number))
 attach()
 old_check = check()
 purge("deepchecks_telemetry", "deepchecks")

@@ -1,6 +1,6 @@
-"""Does everything that is counted, and what must not be, on the real deepchecks; prints what a person did."""
+"""Does everything on the real deepchecks that is counted or must not be; prints the expected counts."""
 
-# ruff: noqa: ARG002, E402 - what is imported before and after attaching is the point
+# ruff: noqa: ARG002, E402 - imports before and after attaching are tested
 
 import importlib
 import json
@@ -13,7 +13,7 @@ from collections import Counter
 from contextlib import suppress
 from typing import Any
 
-from ground import SEEN  # type: ignore[import-not-found]  # beside this script
+from prepare import SEEN  # type: ignore[import-not-found]  # next to this script
 
 HOW, EXPORTS = sys.argv[1:3]
 VARIABLES = set(os.environ)
@@ -66,7 +66,7 @@ done: Counter[str] = Counter({"package-import": 1})
 
 
 class Nested(SingleDatasetCheck):  # type: ignore[misc]
-    """A user's check that uses two others and its parent's `run`."""
+    """A user's check that runs two others and calls `run` of its base class."""
 
     def run(self, *arguments: Any, **options: Any) -> CheckResult:
         return super().run(*arguments, **options)
@@ -83,7 +83,7 @@ class Failing(SingleDatasetCheck):  # type: ignore[misc]
         raise RuntimeError("failing on purpose")
 
 
-# Each kind of check, one that fails, one that runs others.
+# Each kind of check, a failing one, and one that runs others.
 result = IsSingleValue().run(train)
 TrainTestSamplesMix().run(train, test)
 ModelInferenceTime().run(train, models[0])
@@ -100,13 +100,13 @@ for thread in threads:
     thread.join()
 done["run-check"] += 8
 
-# Suites: what runs inside is not counted.
+# Suites: the checks inside are not counted.
 suite = Suite("a suite", IsSingleValue().add_condition_not_single_value(), TrainTestSamplesMix(), Nested(), Failing())
 suite_result = suite.run(train, test, models[0])
 ModelComparisonSuite("two models", MultiModelPerformanceReport()).run(train, test, models)
 done["run-suite"] += 2
 
-# Exports: after success only.
+# Exports: counted only after success.
 failures = [failure for failure in suite_result.results if type(failure).__name__ == "CheckFailure"]
 with open("open.html", "w", encoding="utf-8") as file:
     result.save_as_html(file, as_widget=False)
@@ -119,7 +119,7 @@ suite_result.save_as_html("suite.html")
 suite_result.save_as_cml_markdown("suite.md")
 done["suite-to-html"] += 2
 suite_result.save_as_cml_markdown("bare.md", attach_html_report=False)
-# Without PyQt5 no window opens: this much of it is what the library does to fill one.
+# Without PyQt5 no window opens; this is what the library does to fill one.
 display.display_in_gui = lambda shown: shown.save_as_html("window.html")
 suite_result.show_in_window()
 suite_result.to_json()
@@ -134,7 +134,7 @@ if EXPORTS == "wandb":
 
 PICKLED = cloudpickle.dumps([result, suite_result, Nested()])
 
-# A reload makes new classes; the import is not a second one.
+# A reload creates new classes and does not count as a second import.
 for name in ("deepchecks.tabular.base_checks", "deepchecks.core.suite", "deepchecks"):
     importlib.reload(importlib.import_module(name))
 base_checks = importlib.import_module("deepchecks.tabular.base_checks")

@@ -1,6 +1,6 @@
-"""Runs checks and a suite of deepchecks' vision part on random images; prints what a person did."""
+"""Runs checks and a suite of deepchecks' vision part on random images; prints the expected counts."""
 
-# ruff: noqa: E402 - what is imported before and after attaching is the point
+# ruff: noqa: E402 - imports before and after attaching are tested
 
 import json
 import sys
@@ -9,12 +9,12 @@ from contextlib import suppress
 from importlib.machinery import ModuleSpec
 from typing import Any
 
-import ground  # type: ignore[import-not-found]  # noqa: F401 - for what it does
 import numpy as np
+import prepare  # type: ignore[import-not-found]  # noqa: F401 - for its effects
 import torch
 
 HOW = sys.argv[1]
-# Its import names torchvision, for a loader of folders that is not used here; few builds of it go with a CPU's torch.
+# It imports torchvision for a loader that is not used here; few builds of it work with torch for CPUs.
 torchvision = sys.modules["torchvision"] = types.ModuleType("torchvision")
 datasets = sys.modules["torchvision.datasets"] = types.ModuleType("torchvision.datasets")
 vars(torchvision).update(__spec__=ModuleSpec("torchvision", None), datasets=datasets)
@@ -50,7 +50,7 @@ def images(seed: int) -> VisionData:
 
 
 class Parameters(ModelOnlyCheck):  # type: ignore[misc]
-    """How many parameters a model has; the library has no check of this kind."""
+    """The number of parameters of a model; the library has no check of this kind."""
 
     def run(self, *arguments: Any, **options: Any) -> CheckResult:
         return super().run(*arguments, **options)
@@ -59,7 +59,7 @@ class Parameters(ModelOnlyCheck):  # type: ignore[misc]
 train, test = images(0), images(1)
 ImagePropertyOutliers().run(train)
 NewLabels().run(train, test)
-# In 0.19.1 it always fails, for want of a dataset that it does not take: a check that fails was run.
+# In 0.19.1 it always fails, because it needs a dataset that it does not accept; a failing check counts.
 with suppress(DeepchecksValueError):
     Parameters().run(torch.nn.Linear(2, 3))
 result = Suite("images", ImagePropertyOutliers(), NewLabels()).run(train, test)

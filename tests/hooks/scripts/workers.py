@@ -1,4 +1,4 @@
-"""Runs the same check in workers of every kind; prints what a person did."""
+"""Runs the same check in workers of every kind; prints the expected counts."""
 
 import json
 import multiprocessing
@@ -6,12 +6,12 @@ import os
 import sys
 from typing import Any
 
-import ground  # type: ignore[import-not-found]  # noqa: F401 - for what it does
+import prepare  # type: ignore[import-not-found]  # noqa: F401 - for its effects
 from sklearn.datasets import load_iris
 
 
 def work(_: int = 0) -> Any:
-    """Run one check in whatever process this is."""
+    """Run one check in this process."""
     from deepchecks.tabular import Dataset
     from deepchecks.tabular.checks import IsSingleValue
 

@@ -1,4 +1,4 @@
-"""What code the uploader runs: ours, wherever the host found it, and nothing that was planted."""
+"""The uploader runs this package from where the host found it, and no planted modules."""
 
 import os
 import shutil
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.usefixtures("startable")
 ROOTS = [str(Path(package).parent) for package in import_module("deepchecks_telemetry").__path__]
 LIBRARIES = sysconfig.get_path("purelib")
-# The interpreter that the virtual environment was made with; on POSIX Python 3.10 does not name it.
+# The interpreter that created the virtual environment; on POSIX, Python 3.10 does not have it in `sys`.
 BASE: str = os.path.realpath(sys.executable if os.name == "posix" else sys._base_executable)  # type: ignore[attr-defined]
-# Two modules of the standard library, and some that urllib3 and requests use where they are installed.
+# Two modules of the standard library, and some that urllib3 and requests import if they are installed.
 PLANTED = ("queue", "gzip", "brotli", "socks", "chardet", "simplejson")
 START = "from deepchecks_telemetry.uploader import upload_if_due; upload_if_due()"
 
@@ -47,7 +47,7 @@ def due(spool: Home, receiver: "Receiver") -> Home:
 
 @pytest.fixture
 def planted(tmp_path: Path) -> Path:
-    """A directory with modules that leave a mark where they are run."""
+    """A directory with modules that write to a file when they are executed."""
     folder = tmp_path / "project"
     folder.mkdir()
     for name in PLANTED:
@@ -67,28 +67,28 @@ def run(*arguments: str, cwd: Path, **variables: str) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
 
-@pytest.mark.parametrize("place", ["working directory", "script", "PYTHONPATH", "relative PYTHONPATH"])
-def test_planted_modules_are_not_run(due: Home, planted: Path, tmp_path: Path, place: str) -> None:
+@pytest.mark.parametrize("location", ["working directory", "script", "PYTHONPATH", "relative PYTHONPATH"])
+def test_planted_modules_are_not_run(due: Home, planted: Path, tmp_path: Path, location: str) -> None:
     (planted / "script.py").write_text(START)
     paths = {"PYTHONPATH": str(planted), "relative PYTHONPATH": "project"}
-    program = [str(planted / "script.py")] if place == "script" else ["-c", START]
-    folder = planted if place == "working directory" else tmp_path
-    searched = os.pathsep.join(filter(None, [paths.get(place), os.environ.get("PYTHONPATH")]))
+    program = [str(planted / "script.py")] if location == "script" else ["-c", START]
+    folder = planted if location == "working directory" else tmp_path
+    searched = os.pathsep.join(filter(None, [paths.get(location), os.environ.get("PYTHONPATH")]))
     run(sys.executable, *program, cwd=folder, PYTHONPATH=searched)
     wait_until(lambda: (tmp_path / "ran").exists() or read_accounts(due).delivered == 3)
     assert not (tmp_path / "ran").exists()
 
 
-def test_the_uploader_works_in_the_spools_directory_not_in_the_root(due: Home, children: Children) -> None:
-    one = host(HOST, "", str(children.python), cwd=Path(os.sep))
-    assert one.communicate(timeout=PATIENCE_S) == ("", "")
+def test_the_uploader_runs_in_the_spools_directory_not_in_the_root(due: Home, children: Children) -> None:
+    program = host(HOST, "", str(children.python), cwd=Path(os.sep))
+    assert program.communicate(timeout=PATIENCE_S) == ("", "")
     children.wait()
     assert children.working_directories() == [os.path.realpath(due.state)]
 
 
 @pytest.fixture
 def bare() -> str:
-    """An interpreter whose own path does not have this package."""
+    """An interpreter whose import path does not contain this package."""
     if subprocess.run([BASE, "-I", "-c", "import deepchecks_telemetry"], capture_output=True).returncode == 0:
         pytest.skip("this package is installed for the base interpreter")
     return BASE
@@ -121,45 +121,47 @@ def test_the_package_is_found_in_an_archive(due: Home, bare: str, tmp_path: Path
 
 
 def copy_packages(folder: Path) -> None:
-    """This package and what its uploader imports, as `pip install --target` lays them out."""
+    """Copy this package and what its uploader imports, in the layout of `pip install --target`."""
     for root in ROOTS:
         shutil.copytree(root, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
     needed = ("requests", "urllib3", "idna", "certifi", "charset_normalizer", "filelock", "deepchecks_telemetry-*")
     for name in needed:
-        for found in Path(LIBRARIES).glob(name):
-            shutil.copytree(found, folder / found.name, dirs_exist_ok=True)
+        for path in Path(LIBRARIES).glob(name):
+            shutil.copytree(path, folder / path.name, dirs_exist_ok=True)
 
 
 def test_a_spool_in_a_relative_directory_is_uploaded(receiver: "Receiver", tmp_path: Path) -> None:
     record = "from deepchecks_telemetry.spool import record; assert record('run-check')"
-    places = {"DEEPCHECKS_TELEMETRY_DIR": "relative", "DEEPCHECKS_TELEMETRY_ENDPOINT": receiver.endpoint.url}
-    run(sys.executable, "-c", record, cwd=tmp_path, **places)
+    variables = {"DEEPCHECKS_TELEMETRY_DIR": "relative", "DEEPCHECKS_TELEMETRY_ENDPOINT": receiver.endpoint.url}
+    run(sys.executable, "-c", record, cwd=tmp_path, **variables)
     home = Home(str(tmp_path / "relative" / "state"), str(tmp_path / "relative" / "config"), "")
     set_due(home, 0)
-    run(sys.executable, "-c", START, cwd=tmp_path, **places)
+    run(sys.executable, "-c", START, cwd=tmp_path, **variables)
     wait_until(lambda: read_accounts(home).delivered == 1)
 
 
-def test_relative_paths_in_the_environment_are_handed_over_absolute(
+def test_relative_paths_in_the_environment_are_passed_on_as_absolute_paths(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    here = os.getcwd()
+    directory = os.getcwd()
     for name in ("DEEPCHECKS_TELEMETRY_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSLKEYLOGFILE"):
         monkeypatch.setenv(name, "some/where")
-        assert command.environment()[name] == os.path.join(here, "some", "where")
-        monkeypatch.setenv(name, os.path.join(here, "absolute"))
-        assert command.environment()[name] == os.path.join(here, "absolute")
+        assert command.environment()[name] == os.path.join(directory, "some", "where")
+        monkeypatch.setenv(name, os.path.join(directory, "absolute"))
+        assert command.environment()[name] == os.path.join(directory, "absolute")
         monkeypatch.setenv(name, "")
         assert command.environment()[name] == ""
-    monkeypatch.setenv("SSL_CERT_DIR", os.pathsep.join(("certificates", here)))
-    assert command.environment()["SSL_CERT_DIR"] == os.pathsep.join((os.path.join(here, "certificates"), here))
+    monkeypatch.setenv("SSL_CERT_DIR", os.pathsep.join(("certificates", directory)))
+    assert command.environment()["SSL_CERT_DIR"] == os.pathsep.join(
+        (os.path.join(directory, "certificates"), directory)
+    )
     monkeypatch.setenv("DEEPCHECKS_TELEMETRY_DIR", "~/telemetry")
     assert command.environment()["DEEPCHECKS_TELEMETRY_DIR"] == os.path.expanduser("~/telemetry")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows keeps the working directory of a process from being removed")
-def test_a_removed_working_directory_keeps_no_uploader_from_starting(due: Home, tmp_path: Path) -> None:
+def test_the_uploader_starts_although_the_working_directory_was_removed(due: Home, tmp_path: Path) -> None:
     gone = tmp_path / "gone"
     gone.mkdir()
     script = f"import os, sys; sys.path.append('relative'); os.rmdir({str(gone)!r}); {START}"
@@ -167,7 +169,7 @@ def test_a_removed_working_directory_keeps_no_uploader_from_starting(due: Home, 
     wait_until(lambda: read_accounts(due).delivered == 3)
 
 
-def test_the_uploader_writes_no_bytecode_where_the_host_writes_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_uploader_writes_no_bytecode_if_the_host_writes_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     monkeypatch.setattr(sys, "pycache_prefix", os.path.abspath("cache"))
     options = command.command("python", None)[1:5]

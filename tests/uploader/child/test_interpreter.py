@@ -1,4 +1,4 @@
-"""Which programs can start the uploader: those whose executable is a Python interpreter."""
+"""Only programs whose executable is a Python interpreter can start the uploader."""
 
 import sys
 from types import ModuleType
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="paths of POSIX"
         *("python.exe", "pythonw.exe", "PYTHON.EXE", "python3.11.exe"),
     ],
 )
-def test_an_interpreter_is_known_by_its_exact_name(name: str) -> None:
+def test_an_interpreter_is_recognised_by_its_exact_name(name: str) -> None:
     assert is_interpreter(f"/usr/bin/{name}")
 
 
@@ -40,7 +40,7 @@ def test_a_program_with_another_name_is_not_an_interpreter(name: str) -> None:
     assert not is_interpreter(f"/usr/bin/{name}")
 
 
-def test_a_virtual_environment_names_the_interpreter_of_a_program_that_embeds_python(
+def test_a_program_that_embeds_python_in_a_virtual_environment_uses_the_base_interpreter(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(sys, "executable", "/usr/sbin/uwsgi")
@@ -49,7 +49,7 @@ def test_a_virtual_environment_names_the_interpreter_of_a_program_that_embeds_py
 
 
 @pytest.mark.parametrize("name", ["/opt/blender/blender", "python3", "", None])
-def test_where_no_absolute_interpreter_is_known_the_reason_names_the_executable(
+def test_without_a_known_interpreter_the_reason_names_the_executable(
     name: "str | None", monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "executable", name)
@@ -76,10 +76,12 @@ def test_a_frozen_program_with_the_name_of_an_interpreter_starts_nothing(
 
 
 @pytest.mark.parametrize("mark", ["sys.frozen = True", "sys.modules['__main__'].__compiled__ = 1"])
-def test_a_frozen_host_starts_no_second_one(spool: "Home", receiver: "Receiver", children: Children, mark: str) -> None:
+def test_a_frozen_host_does_not_start_itself_again(
+    spool: "Home", receiver: "Receiver", children: Children, mark: str
+) -> None:
     configure(spool, receiver.endpoint.url)
     set_due(spool, 0)
-    one = host(f"import sys; {mark}\n{HOST}", "", str(children.python))
-    assert one.communicate(timeout=PATIENCE_S) == ("", "")
+    program = host(f"import sys; {mark}\n{HOST}", "", str(children.python))
+    assert program.communicate(timeout=PATIENCE_S) == ("", "")
     assert not children.more()
     assert children.working_directories() == []

@@ -1,4 +1,4 @@
-"""Who reaps the uploader: never the host, in real PID namespaces and under a real subreaper."""
+"""The host never reaps the uploader; in real PID namespaces and under a real subreaper."""
 
 import subprocess
 import sys
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
     from tests.uploader.conftest import Receiver
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="PID namespaces and subreapers are Linux's")
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux has PID namespaces and subreapers")
 PROGRAM = """
 import os, sys
 def children():
-    "What this process would find in os.wait()."
+    "The child that os.wait() would return in this process."
     try:
         return os.waitpid(-1, os.WNOHANG)
     except ChildProcessError:
@@ -39,10 +39,10 @@ SUBREAPER = "import ctypes; assert ctypes.CDLL(None).prctl(36, 1, 0, 0, 0) == 0"
 MASTER = """
 import os, subprocess, sys
 worker = subprocess.Popen([sys.executable, "-c", sys.argv[1]])
-found = []
-while not found or found[-1] != worker.pid:
-    found.append(os.wait()[0])
-print(found == [worker.pid], sorted(filter(str.isdigit, os.listdir("/proc"))))
+reaped = []
+while not reaped or reaped[-1] != worker.pid:
+    reaped.append(os.wait()[0])
+print(reaped == [worker.pid], sorted(filter(str.isdigit, os.listdir("/proc"))))
 """
 
 
@@ -57,10 +57,10 @@ def due(spool: Home, receiver: "Receiver") -> Home:
 
 @pytest.fixture
 def container(tool: "Callable[[str], str]") -> list[str]:
-    """The command that makes its operand process 1 of a PID namespace with a /proc of its own."""
+    """A command that runs its operand as process 1 of a PID namespace with its own /proc."""
     unshare = [tool("unshare"), "--user", "--map-root-user", "--pid", "--fork", "--kill-child", "--mount-proc"]
     if subprocess.run([*unshare, "true"], capture_output=True, timeout=PATIENCE_S).returncode:
-        pytest.skip("no PID namespaces can be made here")
+        pytest.skip("PID namespaces cannot be created on this machine")
     return unshare
 
 
@@ -70,59 +70,59 @@ def run(*command: str) -> str:
     return done.stdout
 
 
-def test_a_host_that_is_process_1_starts_nothing_and_leaves_the_upload_to_the_next(
+def test_a_host_that_is_process_1_starts_nothing_and_leaves_the_upload_to_another_process(
     due: Home, container: list[str]
 ) -> None:
-    told = run(*container, sys.executable, "-c", PROGRAM.format(first=""))
-    assert told == "None this program is process 1 of its container and would have to reap the uploader\n"
+    output = run(*container, sys.executable, "-c", PROGRAM.format(first=""))
+    assert output == "None this program is process 1 of its container and would have to reap the uploader\n"
     assert read_accounts(due).next_upload == 1
 
 
 def test_a_worker_of_an_application_that_is_process_1_starts_nothing(due: Home, container: list[str]) -> None:
-    told = run(*container, sys.executable, "-c", MASTER, PROGRAM.format(first=""))
-    worker, master = told.splitlines()
+    output = run(*container, sys.executable, "-c", MASTER, PROGRAM.format(first=""))
+    worker, master = output.splitlines()
     assert worker.startswith("None process 1 of this container (python")
     assert master == "True ['1']"
     assert read_accounts(due).next_upload == 1
 
 
-def test_in_a_container_with_an_init_the_upload_is_made_and_nothing_remains(
+def test_in_a_container_with_an_init_the_upload_is_made_and_no_process_remains(
     due: Home, container: list[str], tmp_path: Path
 ) -> None:
-    """A shell as process 1 reaps, and ends when its standard input does."""
+    """Process 1 is a shell, which reaps, and ends at the end of its standard input."""
     script = '"$@" >"$0"; read -r line; ls -d /proc/[0-9]*'
-    command = [*container, "sh", "-c", script, str(tmp_path / "said"), sys.executable, "-c", PROGRAM.format(first="")]
+    command = [*container, "sh", "-c", script, str(tmp_path / "output"), sys.executable, "-c", PROGRAM.format(first="")]
     shell = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     deadline = time.monotonic() + PATIENCE_S
     while read_accounts(due).delivered != 3:
         assert time.monotonic() < deadline
         time.sleep(0.01)
     shell.communicate("done\n", timeout=PATIENCE_S)
-    assert (tmp_path / "said").read_text() == "None None\n"
+    assert (tmp_path / "output").read_text() == "None None\n"
 
 
 def test_a_subreaper_starts_nothing(due: Home) -> None:
-    told = run(sys.executable, "-c", PROGRAM.format(first=SUBREAPER))
-    assert told.startswith("None this program adopts orphaned processes")
+    output = run(sys.executable, "-c", PROGRAM.format(first=SUBREAPER))
+    assert output.startswith("None this program adopts orphaned processes")
     assert read_accounts(due).next_upload == 1
 
 
 @pytest.mark.usefixtures("startable")
-def test_a_usual_host_has_no_child_after_the_start(due: Home) -> None:
+def test_an_ordinary_host_has_no_child_after_the_start(due: Home) -> None:
     assert run(sys.executable, "-c", PROGRAM.format(first="")) == "None None\n"
     assert (read_accounts(due).next_upload or 0) > time.time()
 
 
-def test_without_ctypes_a_host_counts_as_no_subreaper(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_ctypes_a_host_is_not_treated_as_a_subreaper(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ctypes", None)
     assert not reaper.is_subreaper()
 
 
 @pytest.mark.parametrize("name", ["systemd", "init", "init(Ubuntu)", "tini", "bash", "sh", "(sd-stubinit)"])
 def test_an_init_or_a_shell_reaps(name: str) -> None:
-    assert reaper.reaps(name)
+    assert reaper.is_reaper(name)
 
 
 @pytest.mark.parametrize("name", ["python", "python3.11", "jupyter-lab", "node", "java", "sleep", "tail", ""])
-def test_an_application_may_not_reap(name: str) -> None:
-    assert not reaper.reaps(name)
+def test_an_application_is_not_trusted_to_reap(name: str) -> None:
+    assert not reaper.is_reaper(name)

@@ -1,4 +1,4 @@
-"""How the uploader is started: detached, also without a shell, and gone soon where its receiver is mute."""
+"""The uploader is started detached, also without a shell, and ends soon if its receiver does not respond."""
 
 import os
 import queue
@@ -16,7 +16,7 @@ from deepchecks_telemetry.spool.consent.decision import ON
 from deepchecks_telemetry.spool.stats import read_accounts
 from deepchecks_telemetry.uploader.child.command import CODE
 from deepchecks_telemetry.uploader.endpoint import configure
-from deepchecks_telemetry.uploader.wire.outcome import Answer
+from deepchecks_telemetry.uploader.wire.outcome import Response
 
 if TYPE_CHECKING:
     import socket
@@ -29,57 +29,57 @@ if TYPE_CHECKING:
 HIDE_SHELL = 'mount --bind /dev/null "$(readlink -f /bin/sh)" && exec "$@"'
 UPLOADER = """
 import requests, deepchecks_telemetry.uploader.__main__ as uploader
-uploader.ANSWER_S = 1.0
+uploader.RESPONSE_S = 1.0
 uploader.main()
 """
 
 
 @pytest.fixture
 def without_shell(tool: "Callable[[str], str]") -> list[str]:
-    """The command that runs its operands in a mount namespace in which /bin/sh cannot be executed."""
+    """A command that runs its operands in a mount namespace in which /bin/sh cannot be executed."""
     command = [tool("unshare"), "--user", "--map-root-user", "--mount", "sh", "-c", HIDE_SHELL, "sh"]
     if subprocess.run([*command, sys.executable, "-c", ""], capture_output=True, timeout=PATIENCE_S).returncode:
-        pytest.skip("no mount namespaces can be made here")
+        pytest.skip("mount namespaces cannot be created on this machine")
     return command
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="mount namespaces are Linux's")
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has mount namespaces")
 @pytest.mark.usefixtures("startable")
-def test_without_a_shell_an_interpreter_starts_the_uploader_in_its_place(
+def test_without_a_shell_the_interpreter_starts_the_uploader(
     spool: "Home", receiver: "Receiver", without_shell: list[str]
 ) -> None:
-    seen: queue.Queue[tuple[int, int]] = queue.Queue()
+    uploaders: queue.Queue[tuple[int, int]] = queue.Queue()
 
-    def look(_: object) -> Answer:
+    def find_uploader(_: object) -> Response:
         for name in filter(str.isdigit, os.listdir("/proc")):
             try:
                 with open(f"/proc/{name}/cmdline", "rb") as file:
                     if CODE.encode() in file.read():
-                        seen.put((os.getpriority(os.PRIO_PROCESS, int(name)), os.getsid(int(name))))
+                        uploaders.put((os.getpriority(os.PRIO_PROCESS, int(name)), os.getsid(int(name))))
             except OSError:
                 continue
-        return Answer(200, {}, b"{}")
+        return Response(200, {}, b"{}")
 
-    receiver.answer = look
+    receiver.answer = find_uploader
     choose(spool, ON)
     configure(spool, receiver.endpoint.url)
     set_due(spool, 0)
     done = subprocess.run([*without_shell, sys.executable, "-c", HOST, ""], capture_output=True, timeout=PATIENCE_S)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
-    priority, session = seen.get(timeout=PATIENCE_S)
+    priority, session = uploaders.get(timeout=PATIENCE_S)
     assert priority == 19
     assert session != os.getsid(0)
 
 
-def mute(connection: "socket.socket", released: threading.Event) -> None:
+def never_respond(connection: "socket.socket", released: threading.Event) -> None:
     connection.recv(65_536)
     released.wait()
 
 
-def test_the_uploader_ends_soon_where_its_receiver_is_mute(
+def test_the_uploader_ends_soon_if_the_receiver_does_not_respond(
     spool: "Home", hostile: "Callable[[Behave], Hostile]"
 ) -> None:
-    server = hostile(mute)
+    server = hostile(never_respond)
     choose(spool, ON)
     configure(spool, server.endpoint.url)
     uploader = subprocess.Popen([sys.executable, "-c", UPLOADER])

@@ -1,6 +1,6 @@
-"""The whole table of the decision: settings × notice × fence × moment × Retry-After × queue × command.
+"""The complete table of the decision: settings × notice × fence × due time × Retry-After × queue × command.
 
-What is expected is said here once more in other words: a set of obstacles, each of them by itself.
+The expected results are computed in another way: as a set of obstacles, each determined independently.
 """
 
 from collections.abc import Iterator
@@ -23,8 +23,8 @@ from deepchecks_telemetry.spool.consent.decision import (
     TEST_RUN,
 )
 from deepchecks_telemetry.uploader.endpoint import ATTACHED, VARIABLE, Endpoint
-from deepchecks_telemetry.uploader.plan.decision import PASSING, BlockedBy, Command, Facts, Plan, plan
-from deepchecks_telemetry.uploader.plan.text import change_endpoint, change_mode, sentence
+from deepchecks_telemetry.uploader.plan.decision import TEMPORARY, BlockedBy, Command, Facts, Plan, plan
+from deepchecks_telemetry.uploader.plan.text import change_endpoint, change_mode, summarize
 
 NOW = 1_800_000_000.0
 DAY_S = 86_400
@@ -34,7 +34,7 @@ SOURCES = (POLICY, VARIABLE, CHOICE, ATTACHED)
 
 
 class Row(NamedTuple):
-    """One row of the table: what is set, what is in the spool, which command asks, and what holds it up."""
+    """One row of the table: the facts, the command, and everything that blocks it."""
 
     facts: Facts
     command: Command
@@ -55,10 +55,11 @@ SPOOLS: list[tuple[dict[str, Any], set[BlockedBy]]] = [
     ({}, set()),
     ({"spool_error": "the spool's file is damaged"}, {BlockedBy.SPOOL}),
 ]
-MOMENTS = {None: True, int(NOW): False, int(NOW) + 1: True, int(NOW) + 9 * DAY_S: True}  # is an import too early?
+# When the next upload is due, and whether an import at NOW is too early.
+DUE_TIMES = {None: True, int(NOW): False, int(NOW) + 1: True, int(NOW) + 9 * DAY_S: True}
 WAITS = {
     (): False,
-    (("b.example", int(NOW) + 60),): False,  # another receiver's
+    (("b.example", int(NOW) + 60),): False,  # of another receiver
     ((HOST, int(NOW)),): False,  # over
     ((HOST, int(NOW) + 8 * DAY_S),): False,  # the clock jumped back
     ((HOST, int(NOW) + 60), ("b.example", int(NOW) - 1)): True,
@@ -68,7 +69,7 @@ PARKED = {"parked": 2, "parked_batches": 1, "parked_lately": 1, "last_parked_try
 STALE = {"parked": 2, "parked_batches": 1, "parked_lately": 0, "last_parked_try": 1}
 DAMAGED = {"parked": 2, "parked_batches": 1, "damaged_batches": 1}
 FULL = {"parked": 9, "parked_batches": MAX_PARKED, "parked_lately": 1, "last_parked_try": int(NOW)}
-# What is in the queue; what keeps an automatic upload, and a flush, from sending something.
+# The content of the queue; what blocks an automatic upload; what blocks a flush.
 QUEUES: list[tuple[dict[str, Any], BlockedBy | None, BlockedBy | None]] = [
     ({}, BlockedBy.NOTHING_PENDING, BlockedBy.NOTHING_PENDING),
     (EXPORTED, BlockedBy.NOTHING_PENDING, BlockedBy.NOTHING_PENDING),
@@ -88,8 +89,8 @@ QUEUES: list[tuple[dict[str, Any], BlockedBy | None, BlockedBy | None]] = [
 def table() -> Iterator[Row]:
     for (mode, by_mode), (target, by_target), (spool, by_spool) in product(MODES.items(), ENDPOINTS, SPOOLS):
         settings = Facts(mode[0], mode[1], **target, **spool)
-        queues = QUEUES[:1] if by_spool else QUEUES  # what cannot be read is empty
-        for shown, closed, due, waits, queue in product((True, False), (True, False), MOMENTS, WAITS, queues):
+        queues = QUEUES[:1] if by_spool else QUEUES  # a queue that cannot be read is empty
+        for shown, closed, due, waits, queue in product((True, False), (True, False), DUE_TIMES, WAITS, queues):
             counts, automatic, flushed = queue
             spooled = Queue(**counts, fence_closed=closed, next_upload=due, retry_after=dict(waits))
             facts = settings._replace(notice_shown=shown, queue=spooled)
@@ -99,7 +100,7 @@ def table() -> Iterator[Row]:
                 obstacles = set(always)
                 if not shown and not flush:
                     obstacles.add(BlockedBy.NOTICE)
-                if command is Command.HOST and MOMENTS[due]:
+                if command is Command.HOST and DUE_TIMES[due]:
                     obstacles.add(BlockedBy.NOT_DUE)
                 if WAITS[waits] and not now and "endpoint" in target:
                     obstacles.add(BlockedBy.RETRY_AFTER)
@@ -112,40 +113,40 @@ ORDER = list(BlockedBy)
 QUEUED = {BlockedBy.NOTHING_PENDING, BlockedBy.FUTURE_DAY, BlockedBy.PARKED}
 
 
-def test_each_row_of_the_table_is_decided_by_its_first_obstacle_and_said_as_it_is() -> None:
+def test_each_row_of_the_table_is_blocked_by_its_first_obstacle_and_described_correctly() -> None:
     rows = 0
     for row in table():
         rows += 1
-        found = plan(row.facts, row.command, NOW, ignore_retry_after=row.ignore_retry_after)
+        planned = plan(row.facts, row.command, NOW, ignore_retry_after=row.ignore_retry_after)
         first = min(row.obstacles, key=ORDER.index, default=None)
-        assert found.blocked_by is first, row
-        assert found.may_send is (not row.obstacles and row.command is not Command.REPORT), row
-        assert found.sends is (row.obstacles <= PASSING), row
-        check_sentence(row, found)
+        assert planned.blocked_by is first, row
+        assert planned.sends_now is (not row.obstacles and row.command is not Command.REPORT), row
+        assert planned.sends_automatically is (row.obstacles <= TEMPORARY), row
+        check_summary(row, planned)
     assert rows > 100_000
 
 
-def check_sentence(row: Row, found: Plan) -> None:
-    said = sentence(found)
-    assert said.startswith("Counts are sent to " if found.sends else "Nothing is sent"), row
-    assert (found.reason is None) is (found.blocked_by is None), row
-    if found.sends:
-        assert URL in said
-        assert ("Not now: " in said) is (found.blocked_by is not None), row
+def check_summary(row: Row, planned: Plan) -> None:
+    sentence = summarize(planned)
+    assert sentence.startswith("Counts are sent to " if planned.sends_automatically else "Nothing is sent"), row
+    assert (planned.reason is None) is (planned.blocked_by is None), row
+    if planned.sends_automatically:
+        assert URL in sentence
+        assert ("Not now: " in sentence) is (planned.blocked_by is not None), row
         due = row.facts.queue.next_upload
-        assert found.next_upload == (due if due is not None and due < NOW + 8 * DAY_S else None), row
+        assert planned.next_upload == (due if due is not None and due < NOW + 8 * DAY_S else None), row
     else:
-        assert found.next_upload is None, row
-        assert found.reason is not None
-        assert found.reason in said
-        assert ("automatically" in said) is (found.blocked_by is BlockedBy.NOTICE), row
+        assert planned.next_upload is None, row
+        assert planned.reason is not None
+        assert planned.reason in sentence
+        assert ("automatically" in sentence) is (planned.blocked_by is BlockedBy.NOTICE), row
 
 
 @pytest.mark.parametrize("command", [Command.FLUSH, Command.CHILD, Command.HOST])
-def test_exported_batches_are_sent_where_a_person_asks_for_them_only(command: Command) -> None:
+def test_exported_batches_are_sent_only_on_request(command: Command) -> None:
     facts = Facts(ON, DEFAULT, Endpoint(URL, CHOICE), queue=Queue(exported=3, next_upload=1))
     assert plan(facts, command, NOW).blocked_by is BlockedBy.NOTHING_PENDING
-    assert plan(facts, command, NOW, exported=True).may_send
+    assert plan(facts, command, NOW, exported=True).sends_now
 
 
 @pytest.mark.parametrize(
@@ -160,10 +161,10 @@ def test_exported_batches_are_sent_where_a_person_asks_for_them_only(command: Co
         (TEST_RUN, f"set {MODE_VARIABLE}=on"),
     ],
 )
-def test_what_turned_it_off_is_what_has_to_be_changed(decided_by: str, remedy: str) -> None:
+def test_the_remedy_names_the_source_that_turned_telemetry_off(decided_by: str, remedy: str) -> None:
     assert change_mode(decided_by) == remedy
-    found = plan(Facts(OFF, decided_by), Command.FLUSH, NOW)
-    assert (found.reason, found.remedy) == (f"telemetry is off, decided by {decided_by}", remedy)
+    planned = plan(Facts(OFF, decided_by), Command.FLUSH, NOW)
+    assert (planned.reason, planned.remedy) == (f"telemetry is off, decided by {decided_by}", remedy)
 
 
 @pytest.mark.parametrize(
@@ -176,14 +177,14 @@ def test_what_turned_it_off_is_what_has_to_be_changed(decided_by: str, remedy: s
         (None, "deepchecks telemetry enable --endpoint https://HOST"),
     ],
 )
-def test_an_invalid_endpoint_is_corrected_where_it_is_set_or_overridden_by_an_earlier_source(
+def test_an_invalid_endpoint_is_corrected_at_its_source_or_overridden_by_an_earlier_one(
     source: str | None, remedy: str
 ) -> None:
     assert change_endpoint(source) == remedy
 
 
-def test_a_directory_has_no_receiver_that_could_ask_for_a_pause() -> None:
+def test_a_directory_as_endpoint_has_no_retry_after() -> None:
     facts = Facts(
         ON, DEFAULT, Endpoint("file:///srv/drop", CHOICE), queue=Queue(pending=1, retry_after={"": int(NOW) + 9})
     )
-    assert plan(facts, Command.FLUSH, NOW).may_send
+    assert plan(facts, Command.FLUSH, NOW).sends_now

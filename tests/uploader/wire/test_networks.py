@@ -1,4 +1,4 @@
-"""Networks as they are: private authorities, proxies with passwords, IPv6, gateways that know no gzip."""
+"""Real networks: private certificate authorities, proxies with passwords, IPv6, gateways without gzip."""
 
 import gzip
 import os
@@ -24,7 +24,7 @@ from deepchecks_telemetry.uploader.endpoint import Endpoint, configure
 from deepchecks_telemetry.uploader.flush import flush, seal_next
 from deepchecks_telemetry.uploader.wire import causes
 from deepchecks_telemetry.uploader.wire.http import post
-from deepchecks_telemetry.uploader.wire.outcome import DELIVERED, PARKED, RETRY, Answer, classify
+from deepchecks_telemetry.uploader.wire.outcome import DELIVERED, PARKED, RETRY, Response, classify
 
 if TYPE_CHECKING:
     from http.server import ThreadingHTTPServer
@@ -54,7 +54,7 @@ def secure(receiver: "Receiver", authority: trustme.CA) -> Endpoint:
     authority.issue_cert("127.0.0.1", "localhost", "::1").configure_cert(context)
     server: ThreadingHTTPServer = receiver._server
     server.socket = context.wrap_socket(server.socket, server_side=True)
-    server.handle_error = lambda *_: None  # type: ignore[method-assign] # a refused handshake is no news here
+    server.handle_error = lambda *_: None  # type: ignore[method-assign] # a refused handshake is expected
     return Endpoint(f"https://127.0.0.1:{receiver.port}/v1/logs", "a test")
 
 
@@ -64,9 +64,9 @@ def trust(authority: trustme.CA, variable: str, folder: Path, monkeypatch: pytes
     monkeypatch.setenv(variable, str(bundle))
 
 
-# SSL_CERT_FILE is what OpenSSL itself takes for the system's store.
+# OpenSSL uses SSL_CERT_FILE as the system's trust store.
 @pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"])
-def test_a_private_authority_is_believed_where_the_system_or_requests_names_it(
+def test_a_private_authority_is_trusted_if_the_system_or_requests_lists_it(
     receiver: "Receiver",
     secure: Endpoint,
     authority: trustme.CA,
@@ -83,7 +83,7 @@ def test_a_private_authority_is_believed_where_the_system_or_requests_names_it(
     ("variable", "host"),
     [(None, "127.0.0.1"), ("REQUESTS_CA_BUNDLE", "127.0.0.1"), ("SSL_CERT_FILE", "127.0.0.1")],
 )
-def test_a_certificate_of_another_authority_gets_nothing(
+def test_nothing_is_sent_to_a_server_with_a_certificate_of_another_authority(
     receiver: "Receiver",
     secure: Endpoint,
     variable: str | None,
@@ -93,13 +93,13 @@ def test_a_certificate_of_another_authority_gets_nothing(
 ) -> None:
     if variable:
         trust(trustme.CA(), variable, tmp_path, monkeypatch)
-    answer = post(secure, PACKED)
-    assert answer == Answer(error=causes.UNTRUSTED)
-    assert classify(answer, now=0).kind == RETRY
+    response = post(secure, PACKED)
+    assert response == Response(error=causes.UNTRUSTED)
+    assert classify(response, now=0).kind == RETRY
     assert receiver.requests == []
 
 
-def test_a_certificate_for_another_host_gets_nothing(
+def test_nothing_is_sent_to_a_server_with_a_certificate_for_another_host(
     receiver: "Receiver", authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -108,12 +108,12 @@ def test_a_certificate_for_another_host_gets_nothing(
     server.socket = context.wrap_socket(server.socket, server_side=True)
     server.handle_error = lambda *_: None  # type: ignore[method-assign]
     trust(authority, "REQUESTS_CA_BUNDLE", tmp_path, monkeypatch)
-    answer = post(Endpoint(f"https://127.0.0.1:{receiver.port}/v1/logs", "a test"), PACKED)
-    assert answer == Answer(error=causes.OTHER_HOST)
+    response = post(Endpoint(f"https://127.0.0.1:{receiver.port}/v1/logs", "a test"), PACKED)
+    assert response == Response(error=causes.OTHER_HOST)
     assert receiver.requests == []
 
 
-def test_a_named_bundle_is_all_that_counts(
+def test_a_configured_bundle_replaces_the_system_store(
     receiver: "Receiver", secure: Endpoint, authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trust(authority, "SSL_CERT_FILE", tmp_path, monkeypatch)
@@ -126,7 +126,7 @@ def test_a_named_bundle_is_all_that_counts(
 
 @pytest.fixture
 def proxy(tmp_path: Path) -> Iterator[int]:
-    """A real proxy that wants a password."""
+    """The port of a real proxy that requires a password."""
     port_file = tmp_path / "port"
     command = [sys.executable, "-m", "proxy", "--hostname", "127.0.0.1", "--port", "0", "--port-file", str(port_file)]
     command += ["--basic-auth", f"me:{PASSWORD}", "--num-workers", "1", "--num-acceptors", "1", "--log-level", "e"]
@@ -144,13 +144,13 @@ def proxy(tmp_path: Path) -> Iterator[int]:
         child.wait(PATIENCE_S)
 
 
-def through(proxy: int, password: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def use_proxy(proxy: int, password: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy"):
         monkeypatch.setenv(name, f"http://me:{password}@127.0.0.1:{proxy}")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the proxy of this test is for POSIX")
-def test_a_proxy_with_a_password_lets_it_through_in_plain_and_in_tls(
+def test_requests_pass_a_proxy_with_a_password_with_and_without_tls(
     receiver: "Receiver",
     proxy: int,
     authority: trustme.CA,
@@ -158,7 +158,7 @@ def test_a_proxy_with_a_password_lets_it_through_in_plain_and_in_tls(
     monkeypatch: pytest.MonkeyPatch,
     request: pytest.FixtureRequest,
 ) -> None:
-    through(proxy, PASSWORD, monkeypatch)
+    use_proxy(proxy, PASSWORD, monkeypatch)
     assert post(receiver.endpoint, PACKED).status == 200
     assert "proxy-authorization" not in receiver.requests[0].headers
     secure = request.getfixturevalue("secure")
@@ -169,21 +169,21 @@ def test_a_proxy_with_a_password_lets_it_through_in_plain_and_in_tls(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the proxy of this test is for POSIX")
-def test_a_proxy_that_refuses_the_password_keeps_everything_for_later(
+def test_if_a_proxy_refuses_the_password_everything_is_kept(
     receiver: "Receiver", proxy: int, spool: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    through(proxy, "wrong", monkeypatch)
+    use_proxy(proxy, "wrong", monkeypatch)
     (sent,) = flush(spool, receiver.endpoint)
     assert (sent.outcome.kind, sent.outcome.reason) == (RETRY, "HTTP 407: the proxy requires credentials")
-    answer = post(Endpoint(f"https://127.0.0.1:{receiver.port}/v1/logs", "a test"), PACKED)
-    assert answer == Answer(error=causes.PROXY)
+    response = post(Endpoint(f"https://127.0.0.1:{receiver.port}/v1/logs", "a test"), PACKED)
+    assert response == Response(error=causes.PROXY)
     assert receiver.requests == []
     with opened(spool) as connection:
         assert PASSWORD not in "".join(connection.iterdump())
         assert "wrong" not in "".join(connection.iterdump())
 
 
-def test_ipv6_is_as_good_as_any(spool: Home, receiver: "Receiver") -> None:
+def test_an_ipv6_endpoint_works(spool: Home, receiver: "Receiver") -> None:
     try:
         six = type(receiver)("::1")
     except OSError:
@@ -194,18 +194,18 @@ def test_ipv6_is_as_good_as_any(spool: Home, receiver: "Receiver") -> None:
     assert len(six.requests) == 1
 
 
-def test_a_receiver_that_knows_no_gzip_gets_the_same_body_once_more_as_it_is(spool: Home, receiver: "Receiver") -> None:
+def test_a_receiver_without_gzip_gets_the_body_again_uncompressed(spool: Home, receiver: "Receiver") -> None:
     batch = seal_next(spool)
     assert batch is not None
-    receiver.answer = lambda request: Answer(415 if "content-encoding" in request.headers else 200, {}, b"{}")
+    receiver.answer = lambda request: Response(415 if "content-encoding" in request.headers else 200, {}, b"{}")
     (sent,) = flush(spool, receiver.endpoint)
     assert sent.outcome.kind == DELIVERED
     assert receiver.bodies() == [batch.packed, batch.body]
     assert [request.headers.get("content-encoding") for request in receiver.requests] == ["gzip", None]
 
 
-def test_a_receiver_that_knows_no_json_either_is_asked_twice_and_no_more(spool: Home, receiver: "Receiver") -> None:
-    receiver.answer = lambda _: Answer(415, {}, b"")
+def test_a_receiver_that_also_refuses_json_gets_only_two_requests(spool: Home, receiver: "Receiver") -> None:
+    receiver.answer = lambda _: Response(415, {}, b"")
     (sent,) = flush(spool, receiver.endpoint)
     assert (sent.outcome.kind, len(receiver.requests)) == (PARKED, 2)
 
@@ -214,19 +214,19 @@ def test_a_receiver_that_knows_no_json_either_is_asked_twice_and_no_more(spool: 
 def test_a_gateways_token_is_in_no_process_list(
     spool: Home, receiver: "Receiver", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """While the detached child waits for its answer, every command line and environment of ours is looked at."""
+    """Every command line and environment is read while the child waits for its response."""
     seen: list[bytes] = []
 
-    def look(_: object) -> Answer:
+    def read_processes(_: object) -> Response:
         for folder in Path("/proc").iterdir():
             for name in ("cmdline", "environ"):
                 try:
                     seen.append((folder / name).read_bytes())
                 except OSError:
                     continue
-        return Answer(200, {}, b"{}")
+        return Response(200, {}, b"{}")
 
-    receiver.answer = look
+    receiver.answer = read_processes
     choose(spool, ON)
     configure(spool, receiver.endpoint.url, headers={"X-Token": "hush-hush"})
     with opened(spool) as connection:

@@ -1,4 +1,4 @@
-"""A batch's body: OTLP as its specification and protobuf's JSON mapping want it, and nothing that is not catalogued."""
+"""The body of a batch is valid OTLP by its specification and protobuf's JSON mapping, and within the catalogue."""
 
 import json
 import re
@@ -46,7 +46,7 @@ def resource_logs(values: dict[str, str], *records: dict[str, Any]) -> dict[str,
     }
 
 
-def test_a_body_is_this_and_nothing_else() -> None:
+def test_the_body_of_known_rows_is_exactly_this() -> None:
     debian = {
         "service.version": "0.19.1",
         "os.type": "linux",
@@ -80,7 +80,7 @@ def test_a_body_is_this_and_nothing_else() -> None:
     }
 
 
-def test_a_body_is_one_line_of_ascii_and_its_identity_is_in_its_first_1000_bytes() -> None:
+def test_a_body_is_one_line_of_ascii_with_a_uid_in_its_first_1000_bytes() -> None:
     body = render(INSTALLATION, ROWS)
     assert body.isascii()
     assert b"\n" not in body
@@ -93,7 +93,7 @@ def longest(field_values: "list[str] | tuple[str, ...]") -> str:
 
 
 def test_the_largest_batch_of_the_longest_values_is_less_than_one_mebibyte() -> None:
-    places = [
+    environments = [
         Environment(
             f"1234.12345.12345.{number:05}rc123.post123.dev123456",
             longest(OS_TYPES),
@@ -105,11 +105,12 @@ def test_the_largest_batch_of_the_longest_values_is_less_than_one_mebibyte() -> 
         )
         for number in range(MAX_ROWS)
     ]
-    for place in places:
-        assert all(field.allows(value) for field, value in zip(FIELDS, place, strict=True))
+    for environment in environments:
+        assert all(field.allows(value) for field, value in zip(FIELDS, environment, strict=True))
     event = longest([event.name for event in EVENTS])
     rows = [
-        Row(f"{n:08}-2222-4222-8222-222222222222", 20_000, event, place, 2**63 - 1) for n, place in enumerate(places)
+        Row(f"{n:08}-2222-4222-8222-222222222222", 20_000, event, environment, 2**63 - 1)
+        for n, environment in enumerate(environments)
     ]
     assert len(render(INSTALLATION, rows)) < 2**20
 
@@ -128,7 +129,7 @@ def test_the_largest_batch_of_the_longest_values_is_less_than_one_mebibyte() -> 
     )
 )
 def test_every_row_is_in_the_body_once_in_its_order_with_its_environment(rows: list[Row]) -> None:
-    found = [
+    records = [
         (
             {item["key"]: item["value"]["stringValue"] for item in resource["resource"]["attributes"]}["os.type"],
             record["attributes"][0]["value"]["stringValue"],
@@ -140,13 +141,13 @@ def test_every_row_is_in_the_body_once_in_its_order_with_its_environment(rows: l
         for scope in resource["scopeLogs"]
         for record in scope["logRecords"]
     ]
-    assert found == [
+    assert records == [
         (row.environment.os_type, row.uid, row.count, row.day * 86_400 * 10**9, f"deepchecks.{row.event}")
         for row in rows
     ]
 
 
-def test_what_a_real_spool_seals_holds_catalogued_values_only(spool: "Home") -> None:
+def test_a_sealed_batch_contains_only_values_of_the_catalogue(spool: "Home") -> None:
     batch = seal_next(spool)
     assert batch is not None
     allows = {field.wire: field.allows for field in FIELDS}
@@ -161,7 +162,7 @@ def test_what_a_real_spool_seals_holds_catalogued_values_only(spool: "Home") -> 
 
 
 @pytest.mark.real
-def test_the_official_classes_read_a_body_and_know_every_field_of_it(spool: "Home") -> None:
+def test_the_official_protobuf_classes_parse_every_field_of_a_body(spool: "Home") -> None:
     sealed = seal_next(spool)
     assert sealed is not None
     service = import_module("opentelemetry.proto.collector.logs.v1.logs_service_pb2")
@@ -172,7 +173,7 @@ def test_the_official_classes_read_a_body_and_know_every_field_of_it(spool: "Hom
             record for group in request.resource_logs for scope in group.scope_logs for record in scope.log_records
         ]
         assert len(records) == rows
-        # And back: nothing was lost on the way in, whatever the order of the keys.
+        # Converting back gives the same JSON (apart from the order of keys), so nothing was ignored.
         assert json.loads(json_format.MessageToJson(request)) == ({} if not rows else json.loads(body))
     request = json_format.Parse(render(INSTALLATION, ROWS), service.ExportLogsServiceRequest())
     record = request.resource_logs[0].scope_logs[0].log_records[0]

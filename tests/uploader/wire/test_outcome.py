@@ -1,4 +1,4 @@
-"""Every answer means one thing, and only a server that speaks OTLP can retire rows."""
+"""Every response has one outcome, and only a response in OTLP's format can be final for rows."""
 
 import json
 import os
@@ -17,7 +17,7 @@ from deepchecks_telemetry.uploader.wire.outcome import (
     PARKED,
     REJECTED,
     RETRY,
-    Answer,
+    Response,
     classify,
     retry_after,
 )
@@ -26,7 +26,7 @@ NOW = 1_445_412_480.0  # 2015-10-21 07:28:00 UTC
 WEEK_S = 7 * 86_400
 HTML = b"<!doctype html><title>Log in to the airport's network</title>"
 
-# Each body, and how many records an OTLP success with it refuses; None where it is no OTLP success.
+# Each body with the number of records that it rejects; None if it is not an OTLP success.
 SUCCESSES: dict[bytes, int | None] = {
     b"{}": 0,
     b" {} \n": 0,
@@ -61,8 +61,8 @@ SUCCESSES: dict[bytes, int | None] = {
     b'{"partialSuccess":{"rejectedLogRecords":9223372036854775808}}': None,
     b'{"partialSuccess":{"rejectedLogRecords":"9223372036854775808"}}': None,
     b'{"partialSuccess":{"rejectedLogRecords":18446744073709551616}}': None,
-    b'{"partialSuccess":{"rejectedLogRecords":"00000000000000000003"}}': None,  # longer than any number of theirs
-    b'{"partialSuccess":{"rejectedLogRecords":"' + b"1" * 5_000 + b'"}}': None,  # and than Python reads at all
+    b'{"partialSuccess":{"rejectedLogRecords":"00000000000000000003"}}': None,  # longer than any 64-bit number
+    b'{"partialSuccess":{"rejectedLogRecords":"' + b"1" * 5_000 + b'"}}': None,  # longer than Python converts to an int
     b'{"partialSuccess":{"rejectedLogRecords":-1}}': None,
     b'{"partialSuccess":{"rejectedLogRecords":"-1"}}': None,
     b'{"partialSuccess":{"rejectedLogRecords":"many"}}': None,
@@ -73,16 +73,16 @@ SUCCESSES: dict[bytes, int | None] = {
     '{"partialSuccess":{"rejectedLogRecords":"٣"}}'.encode(): None,
 }
 STATUSES = {
-    b'{"code":3,"message":"the body is no request"}': True,
+    b'{"code":3,"message":"not a request"}': True,
     b'{"code":3}': True,
     b'{"code":0}': False,
     b'{"code":16}': True,
-    b'{"message":"the body is no request"}': False,  # OTLP allows it, but API gateways answer in these words too
+    b'{"message":"not a request"}': False,  # allowed by OTLP, but API gateways also respond like this
     b'{"message":"Bad Request"}': False,
     b'{"code":3,"message":"no","details":[{"@type":"x"}]}': True,
     b"{}": False,
     b'{"details":[]}': False,
-    b'{"code":400,"message":"Bad Request"}': False,  # an HTTP status, not one of gRPC's 17 codes: a gateway's page
+    b'{"code":400,"message":"Bad Request"}': False,  # from a gateway: the code is not one of gRPC's 17
     b'{"code":17}': False,
     b'{"code":-1}': False,
     b'{"code":true,"message":"no"}': False,
@@ -99,7 +99,7 @@ STATUSES = {
 
 
 def kind_of(status: int, *, success: bool, is_status: bool) -> str:
-    """What the design says, said once more in other words."""
+    """The expected outcome, written independently of the code."""
     if 200 <= status <= 299:
         return DELIVERED if success else RETRY
     if 300 <= status <= 399 or status in {429, 502, 503, 504} or status in {407, 408, 511}:
@@ -108,45 +108,45 @@ def kind_of(status: int, *, success: bool, is_status: bool) -> str:
 
 
 @pytest.mark.parametrize("body", [*SUCCESSES, *STATUSES], ids=lambda body: body[:60].decode("latin-1"))
-def test_every_status_with_every_kind_of_body_is_judged_as_the_design_says(body: bytes) -> None:
+def test_every_status_with_every_kind_of_body_is_classified_as_designed(body: bytes) -> None:
     success, is_status = SUCCESSES.get(body) is not None, STATUSES.get(body, False)
     for status in range(100, 600):
-        found = classify(Answer(status, {}, body), now=NOW)
-        assert (status, found.kind) == (status, kind_of(status, success=success, is_status=is_status))
-        assert found.rejected_rows == ((SUCCESSES.get(body) or 0) if found.kind == DELIVERED else 0)
-        assert found.wait_s is None
+        result = classify(Response(status, {}, body), now=NOW)
+        assert (status, result.kind) == (status, kind_of(status, success=success, is_status=is_status))
+        assert result.rejected_rows == ((SUCCESSES.get(body) or 0) if result.kind == DELIVERED else 0)
+        assert result.retry_after_s is None
 
 
 @pytest.mark.parametrize(
-    ("answer", "reason"),
+    ("response", "reason"),
     [
-        (Answer(200, {}, b"{}"), "delivered"),
-        (Answer(200, {}, b'{"partialSuccess":{"rejectedLogRecords":3}}'), "delivered, 3 rows rejected"),
-        (Answer(204), "HTTP 204: not an OTLP response"),
-        (Answer(302), "HTTP 302: redirects are not followed"),
-        (Answer(400, {}, b'{"code":3}'), "HTTP 400: the receiver cannot accept this batch"),
-        (Answer(403), "HTTP 403: access is denied"),
-        (Answer(418), "HTTP 418"),
-        (Answer(407), "HTTP 407: the proxy requires credentials"),
-        (Answer(503), "HTTP 503: the receiver is not available"),
+        (Response(200, {}, b"{}"), "delivered"),
+        (Response(200, {}, b'{"partialSuccess":{"rejectedLogRecords":3}}'), "delivered, 3 rows rejected"),
+        (Response(204), "HTTP 204: not an OTLP response"),
+        (Response(302), "HTTP 302: redirects are not followed"),
+        (Response(400, {}, b'{"code":3}'), "HTTP 400: the receiver cannot accept this batch"),
+        (Response(403), "HTTP 403: access is denied"),
+        (Response(418), "HTTP 418"),
+        (Response(407), "HTTP 407: the proxy requires credentials"),
+        (Response(503), "HTTP 503: the receiver is not available"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_the_reason_is_a_short_phrase_of_ours(answer: Answer, reason: str) -> None:
-    assert classify(answer, now=NOW).reason == reason
+def test_the_reason_is_a_phrase_of_causes(response: Response, reason: str) -> None:
+    assert classify(response, now=NOW).reason == reason
 
 
-def test_an_outcome_that_is_booked_has_the_name_of_its_state() -> None:
+def test_each_outcome_has_the_name_of_its_state() -> None:
     assert {DELIVERED, PARKED, REJECTED, EXPORTED} == set(STATES) - {BatchState.SEALED, BatchState.DROPPED}
 
 
 @pytest.mark.parametrize("error", ["no connection", "timeout", None])
-def test_where_no_answer_came_the_same_bytes_are_tried_again(error: str | None) -> None:
-    assert classify(Answer(error=error), now=NOW) == outcome.Outcome(RETRY, error or "no answer")
+def test_without_a_response_the_batch_is_retried(error: str | None) -> None:
+    assert classify(Response(error=error), now=NOW) == outcome.Outcome(RETRY, error or "no answer")
 
 
 @pytest.mark.parametrize(
-    ("text", "wait_s"),
+    ("text", "retry_after_s"),
     [
         ("120", 120),
         (" 120 ", 120),
@@ -178,23 +178,23 @@ def test_where_no_answer_came_the_same_bytes_are_tried_again(error: str | None) 
     ],
 )
 @pytest.mark.parametrize("zone", ["UTC", "Pacific/Kiritimati"])
-def test_retry_after_is_read_in_both_its_forms_whatever_zone_this_machine_is_in(
-    text: str, wait_s: int | None, zone: str, monkeypatch: pytest.MonkeyPatch
+def test_retry_after_is_parsed_in_both_forms_in_any_time_zone(
+    text: str, retry_after_s: int | None, zone: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if zone != "UTC" and os.name == "nt":
         pytest.skip("Windows has no tzset()")
     monkeypatch.setenv("TZ", zone)
     getattr(time, "tzset", lambda: None)()
     try:
-        assert retry_after({"retry-after": text}, NOW) == wait_s
+        assert retry_after({"retry-after": text}, NOW) == retry_after_s
     finally:
         monkeypatch.undo()
         getattr(time, "tzset", lambda: None)()
 
 
 @pytest.mark.parametrize("status", [429, 502, 503, 504])
-def test_a_retryable_status_keeps_the_moment_that_the_server_asked_for(status: int) -> None:
-    assert classify(Answer(status, {"retry-after": "90"}, HTML), now=NOW).wait_s == 90
+def test_a_retryable_status_keeps_the_retry_after(status: int) -> None:
+    assert classify(Response(status, {"retry-after": "90"}, HTML), now=NOW).retry_after_s == 90
 
 
 JSON = st.recursive(
@@ -213,26 +213,26 @@ HEADERS = st.dictionaries(st.sampled_from(["retry-after", "content-type"]), st.t
 
 def is_status(body: bytes) -> bool:
     try:
-        said: Any = json.loads(body)
+        content: Any = json.loads(body)
     except ValueError:
         return False
-    return isinstance(said, dict) and type(said.get("code")) is int and said["code"] > 0
+    return isinstance(content, dict) and type(content.get("code")) is int and content["code"] > 0
 
 
 @given(st.none() | st.integers(-1, 1_000), HEADERS, BODIES, st.floats(0, 4e9))
-def test_no_answer_raises_and_only_an_otlp_status_in_a_400_rejects(
+def test_no_response_raises_and_only_an_otlp_status_in_a_400_rejects(
     status: int | None, headers: dict[str, str], body: bytes, now: float
 ) -> None:
-    found = classify(Answer(status, headers, body), now=now)
-    assert found.kind in {DELIVERED, RETRY, PARKED, REJECTED}
-    assert found.rejected_rows >= 0
-    assert found.wait_s is None or 0 <= found.wait_s <= WEEK_S
-    assert found.reason.isascii()
-    assert found.reason.isprintable()
-    if found.kind == REJECTED:
+    result = classify(Response(status, headers, body), now=now)
+    assert result.kind in {DELIVERED, RETRY, PARKED, REJECTED}
+    assert result.rejected_rows >= 0
+    assert result.retry_after_s is None or 0 <= result.retry_after_s <= WEEK_S
+    assert result.reason.isascii()
+    assert result.reason.isprintable()
+    if result.kind == REJECTED:
         assert status == 400
         assert is_status(body)
-    if found.kind == DELIVERED:
+    if result.kind == DELIVERED:
         assert status is not None
         assert 200 <= status < 300
         assert isinstance(json.loads(body), dict)

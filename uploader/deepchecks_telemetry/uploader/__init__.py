@@ -1,15 +1,17 @@
-"""The uploader: sealed rows become one standard request, an outcome, and an entry in the ledger.
+"""Uploads sealed batches: each is one standard request, and its outcome is recorded in the ledger.
 
-`upload_if_due` is the whole public interface of a host program. The modules, in the order in which a batch meets them:
+A host program uses only `upload_if_due`.
 
-background   in the host: start the uploader's process when an upload is due
-child/       that process: its interpreter, its command, and who reaps it
+background   in the host: checks whether an upload is due, claims it, starts the uploader process
+child/       starts that process: interpreter, command, reaper
+__main__     that process: flushes once, ends within a minute
+plan/        decides whether counts are sent, and explains the decision
 schedule     when the next upload is due, as pure functions
-notice       the notice that is shown before the first upload
-endpoint     where to send, and which source named it
-flush        seal, send, settle
-wire/        one request: the body, the connection, what the answer means
-offline/     the same batches carried in files
+notice       the notice before the first upload
+endpoint     where to send, and which source set it
+flush        seals, sends, settles
+wire/        one request: URL, body, TLS, POST, outcome of the response
+offline/     export to files, delivery of the files, receipts
 errors       the exceptions of this package
 """
 

@@ -1,4 +1,4 @@
-"""The detached child: flushes once, silently, at the lowest priority, and is gone within a minute."""
+"""The uploader process: flushes once, silently, at the lowest priority, and ends within a minute."""
 
 import os
 import sys
@@ -16,13 +16,14 @@ from deepchecks_telemetry.uploader.plan.facts import plan_upload
 from deepchecks_telemetry.uploader.wire.http import post
 
 LIFE_S = 60.0  # whatever a server does
-# A batch job ends with its last process, so each waits as long for a receiver that is mute. Collectors answer within
-# 0.1 s, a function that must be started first within 3 s; `flush`, which a person watches, has 20 s.
-ANSWER_S = 6.0
+# A batch job ends with its last process, so it waits as long as this one waits for a receiver that does not respond.
+# Collectors respond within 0.1 s, a function that has to be started first within 3 s. The command `flush`, which a
+# person watches, waits 20 s.
+RESPONSE_S = 6.0
 
 
 def main(attached: str | None = None, *, life_s: float = LIFE_S) -> None:
-    """Send what is due to the endpoint in force, or to `attached` where no other is set."""
+    """Send what is pending to the endpoint in force, or to `attached` if no other is set."""
     watchdog = threading.Timer(life_s, os._exit, (1,))
     watchdog.daemon = True
     watchdog.start()
@@ -31,8 +32,8 @@ def main(attached: str | None = None, *, life_s: float = LIFE_S) -> None:
     home = find_home()
     with suppress(SpoolError, UploadError, FileNotFoundError):
         planned = plan_upload(home, Command.CHILD, time.time(), attached=attached)
-        if planned.may_send and planned.endpoint is not None:
-            for _ in flush(home, planned.endpoint, post=partial(post, deadline_s=ANSWER_S)):
+        if planned.sends_now and planned.endpoint is not None:
+            for _ in flush(home, planned.endpoint, post=partial(post, deadline_s=RESPONSE_S)):
                 pass
 
 

@@ -1,7 +1,7 @@
-"""Where to send, and what set it: the administrator, the environment, the user, or deepchecks itself, in this order.
+"""Finds the endpoint in force: set by the administrator, the environment, the user, or deepchecks, in this order.
 
-There is no built-in endpoint: with none configured nothing leaves the machine. A URL and its headers are in one file,
-so that one receiver's token is never read with another's URL.
+There is no built-in endpoint: if none is set, nothing leaves the machine. A URL and its headers are in one file, so
+that the token of one receiver is never combined with the URL of another.
 """
 
 import os
@@ -15,16 +15,16 @@ from deepchecks_telemetry.uploader.errors import BadEndpoint
 
 VARIABLE = "DEEPCHECKS_TELEMETRY_ENDPOINT"
 ATTACHED = "deepchecks itself"
-ALLOW_HTTP = "allow-http"  # the second word of an endpoint file: http:// beyond private networks is wanted
-# A gateway reads by these where a request ends, whom it is for and what its body is: they are the client's own.
-FRAMING = frozenset(
+ALLOW_HTTP = "allow-http"  # second word in an endpoint file: http:// is allowed outside private networks too
+# Set only by the client, because they determine where a request ends, which host it is for, and how its body is read.
+CLIENT_HEADERS = frozenset(
     "accept-encoding connection content-encoding content-length content-type expect host keep-alive proxy-connection "
     "te trailer transfer-encoding upgrade".split()
 )
 
 
 class Endpoint(NamedTuple):
-    """The URL that is posted to, the source that set it, and headers for a gateway (never shown anywhere)."""
+    """The URL to post to, the source that set it, and headers for a gateway (which are never printed)."""
 
     url: str
     source: str
@@ -42,7 +42,7 @@ class Endpoint(NamedTuple):
 
     @property
     def folder(self) -> str | None:
-        """The folder of a `file:///folder`, into which batches are exported; None for a receiver."""
+        """The directory of `file:///DIR`, into which batches are exported; None for an HTTP receiver."""
         if not self.url.startswith("file:"):
             return None
         from urllib.parse import unquote, urlsplit
@@ -52,11 +52,11 @@ class Endpoint(NamedTuple):
 
 
 def find_endpoint(home: Home, attached: str | None = None, environ: Mapping[str, str] = os.environ) -> Endpoint | None:
-    """The endpoint in force, None where none is set; raises `BadEndpoint` with the source of an invalid one."""
-    named = find_named(home, attached, environ)
-    if named is None:
+    """The endpoint in force, None if none is set; raises `BadEndpoint` with the source of an invalid one."""
+    setting = find_setting(home, attached, environ)
+    if setting is None:
         return None
-    source, text = named
+    source, text = setting
     first, _, rest = text.partition("\n")
     try:
         return Endpoint(_parse_words(first.split()), source, read_headers(rest))
@@ -64,15 +64,15 @@ def find_endpoint(home: Home, attached: str | None = None, environ: Mapping[str,
         raise BadEndpoint(error.problem, source) from None
 
 
-def find_named(
+def find_setting(
     home: Home, attached: str | None = None, environ: Mapping[str, str] = os.environ
 ) -> tuple[str, str] | None:
-    """The source of the endpoint in force and its text, which is not checked yet."""
+    """The source of the endpoint in force, and its text, which is not validated."""
     sources: tuple[tuple[str, Callable[[], str | None]], ...] = (
         (POLICY, lambda: _read(home.policy)),
         (VARIABLE, lambda: environ.get(VARIABLE)),
         (CHOICE, lambda: _read(home.config)),
-        (ATTACHED, lambda: attached if attached is None else str(attached)),  # from a file that can hold bytes anywhere
+        (ATTACHED, lambda: attached if attached is None else str(attached)),  # the spool may hold any type
     )
     for source, read in sources:
         try:
@@ -85,7 +85,7 @@ def find_named(
 
 
 def configure(home: Home, url: str, *, allow_http: bool = False, headers: Mapping[str, str] | None = None) -> str:
-    """Keep the user's endpoint and its headers beside the choice (0600), and return the URL that will be posted to."""
+    """Write the user's endpoint and its headers beside the choice (mode 0600), and return the URL to post to."""
     from deepchecks_telemetry.spool.choice import write_private
     from deepchecks_telemetry.uploader.wire.url import parse
 
@@ -99,9 +99,7 @@ def configure(home: Home, url: str, *, allow_http: bool = False, headers: Mappin
 
 
 def _parse_words(words: list[str]) -> str:
-    from deepchecks_telemetry.uploader.wire.url import (
-        parse,  # 4 ms, which an import that has nowhere to send to is spared
-    )
+    from deepchecks_telemetry.uploader.wire.url import parse  # 4 ms, needed only if an endpoint is set
 
     url, *rest = words
     if rest not in ([], [ALLOW_HTTP]):
@@ -117,7 +115,7 @@ def _read(folder: str) -> str | None:
 
 
 def read_headers(text: str) -> dict[str, str]:
-    """The headers in lines of `NAME: VALUE`."""
+    """Parse lines of `NAME: VALUE`; raises `BadEndpoint` for an invalid header."""
     lines = [line.partition(":") for line in text.splitlines() if line.strip()]
     headers = {name.strip(): value.strip() for name, _, value in lines}
     for name, value in headers.items():
@@ -129,5 +127,5 @@ def _check_header(name: str, value: str) -> None:
     token = name.replace("-", "").replace("_", "")
     if not (token.isascii() and token.isalnum()) or not (value.isascii() and value.isprintable()):
         raise BadEndpoint("invalid header: its name or value contains a character that HTTP does not allow")
-    if name.lower() in FRAMING:
+    if name.lower() in CLIENT_HEADERS:
         raise BadEndpoint(f"invalid header: {name} is set by the client and cannot be overridden")

@@ -1,19 +1,19 @@
-"""What can go wrong in the uploader before a request is made; an answer, whatever it is, is a value.
+"""The exceptions of the uploader. A response or a failed request never raises: it is a value, `outcome.Response`.
 
 UploadError
 ├── BadEndpoint   the text is not a valid endpoint
-├── BadFile       a courier's file or a receipt is not what we wrote
-├── CannotWrite   a file outside our own folders cannot be written
+├── BadFile       an exported file or a receipt is not as it was written
+├── CannotWrite   a file outside the spool's own directories cannot be written
 └── NotAllowed    nothing may be sent now
 """
 
 
 class UploadError(Exception):
-    """Base of the package's errors; its text is one sentence for a person: what happened."""
+    """Base of the package's errors; its text says in one clause what happened."""
 
 
 class BadEndpoint(UploadError):
-    """The text is not a valid endpoint; `source` is what set it, where that is known."""
+    """The text is not a valid endpoint; `source` is what set it, if that is known."""
 
     def __init__(self, problem: str, source: str | None = None) -> None:
         super().__init__(f"{problem} (set by {source})" if source else problem)
@@ -22,11 +22,11 @@ class BadEndpoint(UploadError):
 
 
 class BadFile(UploadError):
-    """A courier's file or a receipt is not what we wrote; the text says in what."""
+    """An exported file or a receipt is not as it was written; the text says what is wrong."""
 
 
 class CannotWrite(UploadError):
-    """A file outside our own folders cannot be written; the text says which and why."""
+    """A file outside the spool's own directories cannot be written; the text says which and why."""
 
 
 class NotAllowed(UploadError):

@@ -1,6 +1,6 @@
-"""Flushing: seal, send, settle, one batch after the other; no lock on the spool is held across a request.
+"""Seals, sends and settles one batch after the other; no lock of the spool is held during a request.
 
-The phases, and what a crash between them means: docs/architecture.md, "Send".
+docs/architecture.md, "Send", describes the phases and what a crash between them means.
 """
 
 import os
@@ -35,15 +35,15 @@ from deepchecks_telemetry.uploader.wire import outcome
 from deepchecks_telemetry.uploader.wire.causes import UNKNOWN_CONTENT
 from deepchecks_telemetry.uploader.wire.http import post
 from deepchecks_telemetry.uploader.wire.otlp import render
-from deepchecks_telemetry.uploader.wire.outcome import Answer, Outcome, classify
+from deepchecks_telemetry.uploader.wire.outcome import Outcome, Response, classify
 
 Clock = Callable[[], float]
-Post = Callable[[Endpoint, bytes], Answer]
+Post = Callable[[Endpoint, bytes], Response]
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
-    """One try: the batch as it was, and what became of it."""
+class Attempt:
+    """One request: the batch as it was before, and the outcome."""
 
     batch: Batch
     outcome: Outcome
@@ -59,31 +59,31 @@ def flush(
     post: Post = post,
     clock: Clock = time.time,
     lock_s: float = 0.0,
-) -> Iterator[Sent]:
-    """Send what is pending, oldest first, until nothing is left or a try fails; one `Sent` for each request.
+) -> Iterator[Attempt]:
+    """Send what is pending, oldest first, until nothing is left or an attempt must be retried later.
 
-    With `parked`, all parked batches are tried again, else one a week; with `exported`, also batches that were exported
-    and are not settled yet; with `ignore_retry_after`, also before the moment that the receiver asked for. Raises
-    `NotAllowed`, or the spool's errors (`Busy` while another uploader is at work).
+    Yields one `Attempt` for each request. With `parked`, all parked batches are retried, otherwise one a week; with
+    `exported`, also batches that were exported and are not settled; with `ignore_retry_after`, also before the time
+    that the receiver asked for. Raises `NotAllowed`, or the spool's errors (`Busy` while another uploader runs).
     """
     check_mode(home)
     if not os.path.exists(home.spool):
-        return  # and no folder is made for the lock
+        return  # before a directory is created for the lock
     if not ignore_retry_after:
         _check_retry_after(home, endpoint, clock())
     with hold(home.upload_lock, lock_s):
         for batch in _queue(home, parked=parked, exported=exported, clock=clock):
             if not mark_attempt(home, batch, endpoint.url, check=lambda: check_mode(home), clock=clock):
                 continue
-            tried = _try(home, batch, endpoint, post, clock)
-            settle(home, batch, _verdict(batch, tried, read_schedule(home), endpoint, clock()))
-            yield Sent(batch, tried)
-            if tried.kind == outcome.RETRY:
+            result = _send(home, batch, endpoint, post, clock)
+            settle(home, batch, _disposition(batch, result, read_schedule(home), endpoint, clock()))
+            yield Attempt(batch, result)
+            if result.kind == outcome.RETRY:
                 return
 
 
-def _try(home: Home, batch: Batch, endpoint: Endpoint, post: Post, clock: Clock) -> Outcome:
-    if not read_rows(batch.body):  # edited together with its digest; or a newer version's, which can still send it
+def _send(home: Home, batch: Batch, endpoint: Endpoint, post: Post, clock: Clock) -> Outcome:
+    if not read_rows(batch.body):  # edited together with its digest; or written by a newer version, which can send it
         return Outcome(outcome.PARKED, UNKNOWN_CONTENT)
     if endpoint.folder is not None:
         return deposit(home, batch, endpoint.folder, endpoint.url)
@@ -97,8 +97,8 @@ def _check_retry_after(home: Home, endpoint: Endpoint, now: float) -> None:
 
 
 def seal_next(home: Home, *, clock: Clock = time.time) -> Batch | None:
-    """The batch that would be sent next; sealed now if none is yet. None when there is nothing to send."""
-    return next(_fresh(home, clock), None) if os.path.exists(home.spool) else None
+    """The batch that would be sent next, which is sealed now if none is; None if there is nothing to send."""
+    return next(_sealed(home, clock), None) if os.path.exists(home.spool) else None
 
 
 def check_mode(home: Home) -> None:
@@ -110,7 +110,7 @@ def check_mode(home: Home) -> None:
 
 
 def _queue(home: Home, *, parked: bool, exported: bool, clock: Clock) -> Iterator[Batch]:
-    """What is sealed, oldest first, then what can be sealed now; what a host records meanwhile is for the next time."""
+    """The sealed batches, oldest first, then those sealed now; what is recorded meanwhile waits for the next flush."""
     states = (
         BatchState.SEALED,
         *((BatchState.PARKED,) if parked else ()),
@@ -119,10 +119,10 @@ def _queue(home: Home, *, parked: bool, exported: bool, clock: Clock) -> Iterato
     yield from (batch for batch in batches(home, states=states) if batch.packed)
     if not parked:
         yield from _due_parked(home, clock)
-    yield from _fresh(home, clock)
+    yield from _sealed(home, clock)
 
 
-def _fresh(home: Home, clock: Clock) -> Iterator[Batch]:
+def _sealed(home: Home, clock: Clock) -> Iterator[Batch]:
     yield from batches(home, states=(BatchState.SEALED,))
     full, looked = True, False
     while full and seal(home, render, already_checked=looked, clock=clock):
@@ -133,33 +133,29 @@ def _fresh(home: Home, clock: Clock) -> Iterator[Batch]:
 
 
 def _due_parked(home: Home, clock: Clock) -> Iterator[Batch]:
-    """Once a week the parked batch that was tried longest ago; if it gets through, the others too.
+    """Once a week, the parked batch with the oldest attempt; if it is accepted, the others too.
 
-    One whose bytes were changed can never be sent: `mark_attempt` notes that, and the others are tried all the same.
+    A batch whose stored bytes were changed is never sent: `mark_attempt` records that, and the next one is tried.
     """
     parked = [batch for batch in batches(home, states=(BatchState.PARKED,)) if batch.outcome != DAMAGED]
     if not all(is_stale(batch.tried_at, clock()) for batch in parked):
         return
     for batch in sorted(parked, key=lambda batch: batch.tried_at or 0):
         yield batch
-        now = {again.id: again.outcome for again in batches(home, states=(BatchState.PARKED,))}
-        if now.get(batch.id, DAMAGED) != DAMAGED:
+        still_parked = {other.id: other.outcome for other in batches(home, states=(BatchState.PARKED,))}
+        if still_parked.get(batch.id, DAMAGED) != DAMAGED:
             return
 
 
-def _verdict(batch: Batch, tried: Outcome, timing: ScheduleState, endpoint: Endpoint, now: float) -> Disposition:
-    # A file of an exported batch is on its way: what is not delivered now stays exported.
+def _disposition(batch: Batch, result: Outcome, timing: ScheduleState, endpoint: Endpoint, now: float) -> Disposition:
+    # The file of an exported batch may still be delivered, so a batch that is not delivered now stays exported.
     kept = BatchState.EXPORTED if batch.state == BatchState.EXPORTED else None
-    if tried.kind == outcome.RETRY:
-        wait = None if tried.wait_s is None else int(now) + tried.wait_s
-        later = _retry_at(timing, now, wait)
+    if result.kind == outcome.RETRY:
+        retry_after = None if result.retry_after_s is None else int(now) + result.retry_after_s
+        due = max(retry_after or 0, schedule.retry_due(now, timing.failures))
         state = kept or BatchState.SEALED
-        return Disposition(state, tried.reason, next_upload=later, retry_after=wait, host=endpoint.host)
-    due = schedule.next_due(now, timing.installation_id) if timing.installation_id else None
-    refused = batch.rows if tried.kind == outcome.REJECTED else tried.rejected_rows
-    state = kept or BatchState.PARKED if tried.kind == outcome.PARKED else BatchState(tried.kind)
-    return Disposition(state, tried.reason, refused, next_upload=due, host=endpoint.host)
-
-
-def _retry_at(timing: ScheduleState, now: float, wait: int | None) -> int:
-    return max(wait or 0, schedule.retry_due(now, timing.failures))
+        return Disposition(state, result.reason, next_upload=due, retry_after=retry_after, host=endpoint.host)
+    next_due = schedule.next_due(now, timing.installation_id) if timing.installation_id else None
+    rejected = batch.rows if result.kind == outcome.REJECTED else result.rejected_rows
+    state = kept or BatchState.PARKED if result.kind == outcome.PARKED else BatchState(result.kind)
+    return Disposition(state, result.reason, rejected, next_upload=next_due, host=endpoint.host)

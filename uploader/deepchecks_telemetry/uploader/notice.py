@@ -1,8 +1,8 @@
-"""The notice that comes before the first upload to an endpoint that deepchecks itself sets.
+"""Shows a notice before anything is sent to an endpoint that deepchecks itself sets.
 
-The user, the environment and the administrator know an endpoint that they set. Any other endpoint is printed first: by
-the notice, by `enable` while it is in force, or by `flush`. It is then kept in the file `notice`, so `on` in general is
-no consent to an endpoint that a library brings later.
+An endpoint set by the user, the environment or the administrator needs none. Any other endpoint is printed first: by
+the notice, by `enable` while it is in force, or by `flush`. The file `notice` then lists it, because the mode `on` is
+not a consent to an endpoint that a library sets later.
 """
 
 import os
@@ -18,8 +18,8 @@ from deepchecks_telemetry.uploader.endpoint import ATTACHED, Endpoint
 if TYPE_CHECKING:
     from typing import TextIO
 
-NAMES = ("notice", "told")  # the second is what the file was called before
-KEPT = 8  # endpoints: a user whose environments have several libraries sees one notice for each
+FILE_NAMES = ("notice", "told")  # the second is the former name of the file
+MAX_URLS = 8  # enough for a user with several libraries that set endpoints: each has one notice
 
 TEXT = """deepchecks records anonymous usage counts of seven events, such as running a check.
 At most once a day, and not before {day} (UTC), it sends the counts to {url}
@@ -34,16 +34,16 @@ def needs_notice(source: str, policy: str | None, shown: Collection[str], url: s
 
 
 def notice_shown(home: Home, endpoint: Endpoint) -> bool:
-    """Whether `endpoint` needs no notice, or no more."""
+    """Whether `endpoint` needs no notice, or its notice was shown."""
     return not needs_notice(endpoint.source, read_mode(home.policy_mode), _read_shown(home), endpoint.url)
 
 
 def is_read_by_a_person(stream: "TextIO | None") -> bool:
-    """Whether somebody sees now what is written to `stream`: a terminal, or a notebook with a frontend.
+    """Whether a person sees what is written to `stream` now: a terminal, or a notebook with a frontend.
 
-    In an IPython kernel the answer is `allow_stdin` of the request that is being executed: a frontend sends true, so
-    that `input()` works. nbclient, and with it nbconvert and papermill, sends false: nobody is there to answer. What
-    the stream itself says there depends on ipykernel's version, and is the same in both cases.
+    In an IPython kernel, `allow_stdin` of the current execution request shows it. A frontend sends true, so that
+    `input()` works; nbclient (with nbconvert and papermill) sends false, because nobody could answer. The stream's
+    `isatty()` does not distinguish the two there, and depends on the version of ipykernel.
     """
     application = getattr(sys.modules.get("ipykernel.kernelapp"), "IPKernelApp", None)
     if application is None or not application.initialized():
@@ -53,9 +53,9 @@ def is_read_by_a_person(stream: "TextIO | None") -> bool:
 
 
 def show_notice(home: Home, endpoint: Endpoint, first_upload: int, stream: "TextIO") -> None:
-    """Print the notice and keep that it was shown; `first_upload` (Unix seconds) is before when nothing is sent."""
-    # Where that cannot be kept nothing is printed, and nothing is ever sent: else each import would print it again.
-    before = _read_shown(home)
+    """Print the notice and record that; nothing is sent before `first_upload` (Unix seconds)."""
+    # Recorded first: if that fails, nothing is printed and nothing sent. Otherwise every import would print the notice.
+    shown_before = _read_shown(home)
     mark_shown(home, endpoint)
     try:
         import time
@@ -63,12 +63,12 @@ def show_notice(home: Home, endpoint: Endpoint, first_upload: int, stream: "Text
         stream.write(TEXT.format(url=endpoint.url, day=time.strftime("%Y-%m-%d", time.gmtime(first_upload))))
         stream.flush()
     except BaseException:
-        _write_shown(home, before)
+        _write_shown(home, shown_before)
         raise
 
 
 def mark_shown(home: Home, endpoint: Endpoint) -> None:
-    """Keep that `endpoint` was printed to its owner."""
+    """Record that `endpoint` was printed to the user, if it needs a notice."""
     if endpoint.source == ATTACHED:
         _write_shown(home, [*(url for url in _read_shown(home) if url != endpoint.url), endpoint.url])
 
@@ -76,11 +76,11 @@ def mark_shown(home: Home, endpoint: Endpoint) -> None:
 def _write_shown(home: Home, urls: list[str]) -> None:
     from deepchecks_telemetry.spool.choice import write_private
 
-    write_private(os.path.join(home.config, NAMES[0]), "".join(f"{url}\n" for url in urls[-KEPT:]))
+    write_private(os.path.join(home.config, FILE_NAMES[0]), "".join(f"{url}\n" for url in urls[-MAX_URLS:]))
 
 
 def _read_shown(home: Home) -> list[str]:
-    return [url for name in NAMES for url in _read(os.path.join(home.config, name)).splitlines() if url.strip()]
+    return [url for name in FILE_NAMES for url in _read(os.path.join(home.config, name)).splitlines() if url.strip()]
 
 
 def _read(path: str) -> str:

@@ -1,44 +1,44 @@
-"""When to try: pure functions over `now` (Unix seconds, UTC) and the installation's own moment of the day.
+"""When the next upload is due: pure functions of `now` (Unix seconds, UTC) and the installation's time of day.
 
-A random moment spreads a million installations over the day; nobody sends before the first full UTC day has passed, so
-a machine that is born and dies within hours never sends by itself.
+A random time of day spreads a million installations over the day. No installation sends automatically before its first
+full UTC day has passed, so a machine that exists for a few hours never does.
 """
 
 from collections.abc import Callable
 
 DAY_S = 86_400
 FIRST_RETRY_S = 600
-LONGEST_RETRY_AFTER_S = 7 * DAY_S  # no server may silence a client for longer
-CLAIM_S = 3_600  # a child that was claimed and died is followed by another after this time
+MAX_RETRY_AFTER_S = 7 * DAY_S  # no server can make a client wait for longer
+CLAIM_S = 3_600  # after this time a process can claim the upload of one that was killed
 
 
 def phase_s(installation_id: str) -> int:
-    """The installation's moment of the day, 0 to 86,399; as random as its id, and new with it."""
+    """The installation's time of day, in seconds from 0 to 86,399, derived from its random id."""
     return int(installation_id[:8], 16) % DAY_S
 
 
 def first_due(now: float, installation_id: str) -> int:
-    """After the first full UTC day."""
+    """When the first upload is due: at the installation's time of day, after one full UTC day."""
     return (int(now) // DAY_S + 2) * DAY_S + phase_s(installation_id)
 
 
 def next_due(now: float, installation_id: str) -> int:
-    """Tomorrow, at the installation's moment."""
+    """When the next upload is due: tomorrow (UTC), at the installation's time of day."""
     return (int(now) // DAY_S + 1) * DAY_S + phase_s(installation_id)
 
 
 def draw() -> float:
-    """A random number from 0 to 1."""
-    import random  # 1 ms, and only after a failure
+    """A random number, at least 0 and less than 1."""
+    import random  # 1 ms, needed only after a failure
 
-    return random.random()  # noqa: S311 - it spreads the load
+    return random.random()  # noqa: S311 - not for security: it spreads the load
 
 
 def retry_due(now: float, failures: int, *, draw: Callable[[], float] = draw) -> int:
-    """After an exponential back-off with full jitter, at most a day; `failures` counts those before this one."""
+    """When to retry: an exponential back-off with full jitter, at most a day; `failures` are those before this one."""
     return int(now) + 60 + int(draw() * min(DAY_S, FIRST_RETRY_S * 2 ** min(failures, 10)))
 
 
 def is_sane(due: int, now: float) -> bool:
-    """Whether a stored moment can be ours: a clock that jumped back must not silence an installation for ever."""
+    """Whether a stored due time is possible; otherwise a clock that was ahead would stop the uploads for good."""
     return due <= now + 8 * DAY_S

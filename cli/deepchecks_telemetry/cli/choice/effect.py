@@ -44,17 +44,17 @@ def echo_effect(home: Home, url: str | None) -> None:
         facts = facts._replace(notice_shown=True)
     if facts.mode == ON:
         planned = plan(facts, Command.REPORT, now)
-        echo_line(text.sentence(planned))
+        echo_line(text.summarize(planned))
         if facts.endpoint is not None:
             echo_line(f"The endpoint is set by {facts.endpoint.source}.")
-        if planned.remedy and not planned.sends:
+        if planned.remedy and not planned.sends_automatically:
             echo_line(instruction(planned.remedy))
     _check_overridden(facts, url)
 
 
 def sending_after_disable(home: Home) -> str:
     """The sentence about sending after `disable`; the spool is not opened for it."""
-    return text.sentence(plan(assemble(home, Queue(), None), Command.REPORT, time.time()))
+    return text.summarize(plan(assemble(home, Queue(), None), Command.REPORT, time.time()))
 
 
 def _check_overridden(facts: Facts, url: str | None) -> None:

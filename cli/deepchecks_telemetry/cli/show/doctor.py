@@ -24,7 +24,7 @@ from deepchecks_telemetry.spool.errors import SpoolError
 from deepchecks_telemetry.spool.files.paths import Home, find_home
 from deepchecks_telemetry.uploader.plan.decision import BlockedBy, Command, plan
 from deepchecks_telemetry.uploader.plan.facts import read_facts
-from deepchecks_telemetry.uploader.plan.text import change_endpoint, sentence
+from deepchecks_telemetry.uploader.plan.text import change_endpoint, summarize
 from deepchecks_telemetry.uploader.wire.causes import AUTOMATIC, remedy_for
 
 MARKS = {OK: ("ok", "green"), WARNING: ("note", "yellow"), WRONG: ("WRONG", "red")}
@@ -84,7 +84,7 @@ def _sending(home: Home, now: float) -> Iterator[Finding]:
     planned = plan(facts, Command.REPORT, now)
     blocked = planned.blocked_by in (BlockedBy.NOTICE, BlockedBy.RETRY_AFTER, BlockedBy.FUTURE_DAY, BlockedBy.FENCE)
     level, remedy = (WARNING, planned.remedy) if blocked else (OK, None)
-    yield Finding("upload", level, sentence(planned).rstrip("."), remedy)
+    yield Finding("upload", level, summarize(planned).rstrip("."), remedy)
     yield from _attempts(home)
 
 

@@ -13,7 +13,7 @@ from deepchecks_telemetry.spool.stats import read_unsent
 from deepchecks_telemetry.uploader.flush import seal_next
 from deepchecks_telemetry.uploader.plan.decision import Command
 from deepchecks_telemetry.uploader.plan.facts import plan_upload
-from deepchecks_telemetry.uploader.plan.text import change_mode, sentence
+from deepchecks_telemetry.uploader.plan.text import change_mode, summarize
 
 
 @click.command()
@@ -39,4 +39,4 @@ def preview() -> None:
         echo_body(batch)
     elif not unsent:
         click.echo("Nothing is pending.", err=True)
-    click.echo(escape_control_chars(sentence(plan_upload(home, Command.REPORT, time.time()))), err=True)
+    click.echo(escape_control_chars(summarize(plan_upload(home, Command.REPORT, time.time()))), err=True)

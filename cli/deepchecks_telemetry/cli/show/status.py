@@ -28,7 +28,7 @@ from deepchecks_telemetry.uploader.endpoint import Endpoint
 from deepchecks_telemetry.uploader.errors import BadEndpoint
 from deepchecks_telemetry.uploader.plan.decision import Command, Facts, plan, retry_after
 from deepchecks_telemetry.uploader.plan.facts import read_facts
-from deepchecks_telemetry.uploader.plan.text import sentence
+from deepchecks_telemetry.uploader.plan.text import summarize
 from deepchecks_telemetry.uploader.wire.causes import remedy_for
 
 INDENT = 16  # columns before the value of a labelled line
@@ -75,8 +75,8 @@ def read_status(home: Home, *, clock: Callable[[], float] = time.time) -> tuple[
         "mode": facts.mode,
         "decided_by": facts.decided_by,
         "not_understood": list(map(asdict, unknown_modes(home, decision))),
-        "sends": planned.sends,
-        "sending": sentence(planned),
+        "sends": planned.sends_automatically,
+        "sending": summarize(planned),
         "blocked_by": planned.blocked_by and planned.blocked_by.value,
         "reason": planned.reason,
         "remedy": planned.remedy,

@@ -16,7 +16,7 @@ from deepchecks_telemetry.uploader.endpoint import Endpoint, find_endpoint
 from deepchecks_telemetry.uploader.errors import BadEndpoint, BadFile
 from deepchecks_telemetry.uploader.offline import receipt as receipts
 from deepchecks_telemetry.uploader.offline.bundle import Request, read_file
-from deepchecks_telemetry.uploader.offline.deliver import Delivered
+from deepchecks_telemetry.uploader.offline.deliver import Delivery
 from deepchecks_telemetry.uploader.offline.deliver import deliver as send_requests
 from deepchecks_telemetry.uploader.wire.url import parse
 
@@ -112,13 +112,13 @@ def _failure(left: int, skipped: int) -> str:
     return f"{' and '.join(parts)}. Nothing is lost; fix the cause and run the same command again."
 
 
-def _line(result: Delivered) -> str:
+def _line(result: Delivery) -> str:
     request = result.request
     position = f"{escape_control_chars(request.file)}, line {request.line}"
     return f"{position}: {count_text(request.events, 'event')}, {result.outcome.reason}"
 
 
-def _as_dict(result: Delivered) -> dict[str, object]:
+def _as_dict(result: Delivery) -> dict[str, object]:
     return {
         "file": result.request.file,
         "line": result.request.line,

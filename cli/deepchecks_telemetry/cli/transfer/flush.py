@@ -12,7 +12,7 @@ from deepchecks_telemetry.spool.batches.seal import MAX_ROWS
 from deepchecks_telemetry.spool.files.paths import Home, find_home
 from deepchecks_telemetry.spool.stats import Accounts, read_accounts
 from deepchecks_telemetry.uploader.endpoint import Endpoint
-from deepchecks_telemetry.uploader.flush import Sent
+from deepchecks_telemetry.uploader.flush import Attempt
 from deepchecks_telemetry.uploader.flush import flush as send_batches
 from deepchecks_telemetry.uploader.notice import mark_shown
 from deepchecks_telemetry.uploader.plan.decision import BlockedBy, Command, plan
@@ -48,8 +48,8 @@ def flush(*, ignore_retry_after: bool, exported: bool, as_json: bool) -> None:
     home, now = find_home(), time.time()
     accounts = read_accounts(home)
     planned = plan(read_facts(home, now), Command.FLUSH, now, ignore_retry_after=ignore_retry_after, exported=exported)
-    results: list[Sent] = []
-    if planned.may_send and planned.endpoint is not None:
+    results: list[Attempt] = []
+    if planned.sends_now and planned.endpoint is not None:
         _show_notice(home, planned.endpoint)
         sending = send_batches(
             home,
@@ -86,7 +86,7 @@ def _unsent(accounts: Accounts) -> int:
     return accounts.pending + accounts.sealed + accounts.parked
 
 
-def _interruptible(sending: Iterator[Sent], home: Home) -> Iterator[Sent]:
+def _interruptible(sending: Iterator[Attempt], home: Home) -> Iterator[Attempt]:
     try:
         yield from sending
     except KeyboardInterrupt:
@@ -97,11 +97,11 @@ def _interruptible(sending: Iterator[Sent], home: Home) -> Iterator[Sent]:
         ) from None
 
 
-def _outcome(sent: Sent) -> str:
+def _outcome(sent: Attempt) -> str:
     return f"{PREFIXES.get(sent.outcome.kind, '')}{sent.outcome.reason}"
 
 
-def _failure(accounts: Accounts, results: list[Sent], endpoint: Endpoint | None) -> str:
+def _failure(accounts: Accounts, results: list[Attempt], endpoint: Endpoint | None) -> str:
     """What is left and in which state, why the last attempt failed, and what to do."""
     states = ((state, getattr(accounts, state)) for state in ("pending", "sealed", "parked"))
     left = " and ".join(f"{number_text(events)} {state}" for state, events in states if events)
@@ -113,7 +113,7 @@ def _failure(accounts: Accounts, results: list[Sent], endpoint: Endpoint | None)
     return f"Events not sent: {left}. {host}: {failed.reason}. {remedy} Nothing is lost."
 
 
-def _with_progress(sending: Iterator[Sent], accounts: Accounts) -> Iterator[Sent]:
+def _with_progress(sending: Iterator[Attempt], accounts: Accounts) -> Iterator[Attempt]:
     """Show a progress bar on a terminal if there is more than one batch; the batches are yielded after it."""
     if accounts.rows <= MAX_ROWS or not sys.stderr.isatty():
         yield from sending
@@ -126,7 +126,7 @@ def _with_progress(sending: Iterator[Sent], accounts: Accounts) -> Iterator[Sent
     yield from results
 
 
-def _as_dict(sent: Sent) -> dict[str, object]:
+def _as_dict(sent: Attempt) -> dict[str, object]:
     return {
         "batch": sent.batch.id,
         "events": sent.batch.events,

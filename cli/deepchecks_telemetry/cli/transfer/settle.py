@@ -42,7 +42,7 @@ def settle(*, receipts: Sequence[str], as_json: bool) -> None:
 def _line(result: Settled) -> str:
     if result.batch is None:
         return f"{result.entry.sha256[:12]}: skipped, unknown to this installation\n"
-    outcome = result.entry.outcome if result.news else f"already settled ({result.batch.state})"
+    outcome = result.entry.outcome if result.changed else f"already settled ({result.batch.state})"
     return f"batch {result.batch.id}: {count_text(result.batch.events, 'event')}, {outcome}\n"
 
 
@@ -51,5 +51,5 @@ def _as_dict(result: Settled) -> dict[str, object]:
         "batch": result.batch and result.batch.id,
         "sha256": result.entry.sha256,
         "outcome": result.entry.outcome,
-        "settled": result.news,
+        "settled": result.changed,
     }

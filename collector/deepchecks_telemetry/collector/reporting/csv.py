@@ -1,17 +1,17 @@
-"""A report as CSV: one line for each cell, the same columns for all of them, and no stored text is a formula."""
+"""Writes a report as CSV: one line for each cell, all with the same columns; stored text is never a formula."""
 
 import csv
 import io
 from collections.abc import Iterator
 
-from deepchecks_telemetry.collector.reporting.query import SHARED, Report
-from deepchecks_telemetry.collector.reporting.text import in_a_sheet
+from deepchecks_telemetry.collector.reporting.query import WITH_SHARES, Report
+from deepchecks_telemetry.collector.reporting.text import escape_for_spreadsheet
 
 COLUMNS = ("by", "value", "week", "events", "rows", "installations", "share", "share_low", "share_high")
 
 
 def as_csv(report: Report) -> str:
-    """Write the sheet; `share` is of all installations, `week` counts from a cohort's first one."""
+    """The report as CSV text; `share` is that of all installations, `week` counts from the first week of a cohort."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
@@ -22,10 +22,10 @@ def as_csv(report: Report) -> str:
 def _lines(report: Report) -> Iterator[tuple[object, ...]]:
     yield ("total", "", "", *report.total, "", "", "")
     for name, cells in report.by.items():
-        shares = report.shares(name) if name in SHARED else {}
+        shares = report.shares(name) if name in WITH_SHARES else {}
         for value, cell in cells.items():
-            yield (name, in_a_sheet(value), "", *cell, *shares.get(value, ("", "", "")))
+            yield (name, escape_for_spreadsheet(value), "", *cell, *shares.get(value, ("", "", "")))
     for cohort, weeks in report.retention.items():
         for week, installations in enumerate(weeks):
-            seen = "" if installations is None else installations
-            yield ("retention", in_a_sheet(cohort), week, "", "", seen, "", "", "")
+            count = "" if installations is None else installations
+            yield ("retention", escape_for_spreadsheet(cohort), week, "", "", count, "", "", "")

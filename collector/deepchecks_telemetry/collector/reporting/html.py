@@ -1,13 +1,13 @@
-"""A report as one HTML file that loads nothing, runs nothing, and shows stored text as text, whatever it holds."""
+"""Writes a report as one HTML file that loads nothing, runs nothing, and shows any stored text as text."""
 
 import base64
 import hashlib
 from collections.abc import Iterable, Mapping
 from html import escape
 
-from deepchecks_telemetry.collector.reporting.query import SHARED, Report
+from deepchecks_telemetry.collector.reporting.query import WITH_SHARES, Report
 from deepchecks_telemetry.collector.reporting.suppression import Cell, Share
-from deepchecks_telemetry.collector.reporting.text import plain
+from deepchecks_telemetry.collector.reporting.text import escape_control_chars
 
 STYLE = """
 :root { color-scheme: light dark; --ink: #1c2430; --paper: #fff; --soft: #5b6675; --line: #d9dee5; --bar: #3b6fd4; }
@@ -37,11 +37,11 @@ TITLES = {
 
 
 def as_html(report: Report) -> str:
-    """Write the page; a bar's length is the cell's part of the largest one."""
+    """The report as an HTML page; the largest cell of a table has a full bar."""
     total = report.total
     digest = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
-    said = f"{total.events:,} events in {total.rows:,} rows from {total.installations:,} installations."
+    summary = f"{total.events:,} events in {total.rows:,} rows from {total.installations:,} installations."
     rule = f"Values with fewer than {report.min_cell} installations are merged into “other” or left out." * (
         report.min_cell > 1
     )
@@ -51,20 +51,20 @@ def as_html(report: Report) -> str:
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>Deepchecks usage</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<h1>Deepchecks usage</h1>\n"
-        f"<p>{said} {rule}</p>\n{''.join(parts)}{_retention(report.retention)}</body>\n</html>\n"
+        f"<p>{summary} {rule}</p>\n{''.join(parts)}{_retention(report.retention)}</body>\n</html>\n"
     )
 
 
 def _table(name: str, report: Report) -> str:
-    cells, shares = report.by[name], report.shares(name) if name in SHARED else {}
+    cells, shares = report.by[name], report.shares(name) if name in WITH_SHARES else {}
     largest = max((cell.events for cell in cells.values()), default=0)
     heads = [TITLES[name], "events", "", "installations", *(["share", "95 % confidence"] if shares else [])]
-    return _framed(heads, (_line(value, cell, largest, shares) for value, cell in cells.items()))
+    return _html_table(heads, (_line(value, cell, largest, shares) for value, cell in cells.items()))
 
 
 def _line(value: str, cell: Cell, largest: int, shares: Mapping[str, Share]) -> list[str]:
-    wide = round(100 * cell.events / largest, 1) if largest else 0
-    bar = f'<svg viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true">{_bar(wide)}</svg>'
+    width = round(100 * cell.events / largest, 1) if largest else 0
+    bar = f'<svg viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true">{_bar(width)}</svg>'
     line = [_text(value), f"{cell.events:,}", bar, f"{cell.installations:,}"]
     if value in shares:
         share, low, high = shares[value]
@@ -72,29 +72,29 @@ def _line(value: str, cell: Cell, largest: int, shares: Mapping[str, Share]) -> 
     return line
 
 
-def _bar(wide: float) -> str:
-    # An attribute of SVG's: the policy forbids style attributes.
-    return f'<rect width="{wide}" height="8"/>'
+def _bar(width: float) -> str:
+    # An attribute of SVG, because the content security policy forbids style attributes.
+    return f'<rect width="{width}" height="8"/>'
 
 
 def _retention(cohorts: Mapping[str, list[int | None]]) -> str:
     weeks = max(map(len, cohorts.values()), default=0)
     heads = ["First seen in the week of", *(f"+{week}" for week in range(weeks))]
     caption = "Installations by the week they were first seen, and how many were seen +N weeks later"
-    lines = ([_text(cohort), *map(_seen, seen), *[""] * (weeks - len(seen))] for cohort, seen in cohorts.items())
-    return f'<div class="wide">\n{_framed(heads, lines, caption)}</div>\n'
+    lines = ([_text(cohort), *map(_count, counts), *[""] * (weeks - len(counts))] for cohort, counts in cohorts.items())
+    return f'<div class="wide">\n{_html_table(heads, lines, caption)}</div>\n'
 
 
-def _seen(installations: int | None) -> str:
+def _count(installations: int | None) -> str:
     return "·" if installations is None else f"{installations:,}"
 
 
-def _framed(heads: Iterable[str], lines: Iterable[list[str]], caption: str = "") -> str:
+def _html_table(heads: Iterable[str], lines: Iterable[list[str]], caption: str = "") -> str:
     head = "".join(f'<th scope="col">{_text(name)}</th>' for name in heads)
     body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in line)}</tr>\n" for line in lines)
-    told = f"<caption>{_text(caption)}</caption>\n" if caption else ""
-    return f"<table>\n{told}<thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody>\n</table>\n"
+    caption_tag = f"<caption>{_text(caption)}</caption>\n" if caption else ""
+    return f"<table>\n{caption_tag}<thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody>\n</table>\n"
 
 
 def _text(value: object) -> str:
-    return escape(plain(value), quote=True)
+    return escape(escape_control_chars(value), quote=True)

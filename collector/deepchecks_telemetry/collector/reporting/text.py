@@ -1,14 +1,14 @@
-"""Stored text is shown as text: nothing in it moves a cursor or turns the reading direction, or is a formula."""
+"""Escapes stored text, so that it cannot move the cursor, change the reading direction, or be a formula."""
 
-FORMULAS = ("=", "+", "-", "@")  # what a spreadsheet takes for the beginning of one
-
-
-def plain(value: object) -> str:
-    """The value with every letter spelled out that does not show."""
-    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in str(value))
+FORMULAS = ("=", "+", "-", "@")  # with these a spreadsheet begins a formula
 
 
-def in_a_sheet(value: object) -> str:
-    """The same for a spreadsheet, in which an apostrophe before a formula makes it a text."""
-    text = plain(value)
+def escape_control_chars(value: object) -> str:
+    """The text with an escape sequence for each character that is not printable."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in str(value))
+
+
+def escape_for_spreadsheet(value: object) -> str:
+    """The same for a spreadsheet, with an apostrophe before a formula, which makes it text."""
+    text = escape_control_chars(value)
     return f"'{text}" if text.lstrip().startswith(FORMULAS) else text

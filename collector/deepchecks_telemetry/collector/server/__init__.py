@@ -1,1 +1,7 @@
-"""The HTTP server of the embedded collector, its limits, and its process."""
+"""The HTTP server of the embedded collector.
+
+app            the application: OTLP/HTTP requests and responses
+limits         limits of memory
+slow_clients   deadlines and the limit of connections
+serve          runs the server in this process or in a child
+"""

@@ -1,4 +1,4 @@
-"""Every answer follows OTLP/HTTP, and success is said only after the rows are on the disk.
+"""The HTTP application: responses follow OTLP/HTTP, and success is reported only after the rows are on the disk.
 
 Source: https://opentelemetry.io/docs/specs/otlp/#otlphttp
 """
@@ -18,29 +18,29 @@ from starlette.routing import Route
 from deepchecks_telemetry.collector.codec import ENCODINGS, JSON, Encoding
 from deepchecks_telemetry.collector.errors import RequestError, StoreError
 from deepchecks_telemetry.collector.otlp import Decoded, read, utc_today
-from deepchecks_telemetry.collector.server.limits import Intake, expanded
+from deepchecks_telemetry.collector.server.limits import Intake, decompress
 from deepchecks_telemetry.collector.store import Store
 
 RETRY_AFTER_S = 30
 
-# google.rpc.Code; a sender decides by the HTTP status, people read this.
+# google.rpc.Code for each HTTP status: for people, because senders use the HTTP status.
 CODES = {400: 3, 401: 16, 403: 7, 404: 5, 405: 12, 408: 4, 413: 8, 415: 3, 429: 8, 503: 14}
 HEADERS = {
     401: {"WWW-Authenticate": "Bearer"},
     408: {"Connection": "close"},
-    415: {"Accept-Encoding": "gzip"},  # RFC 7694: what is read here
+    415: {"Accept-Encoding": "gzip"},  # RFC 7694: the accepted encodings of a request
     429: {"Retry-After": str(RETRY_AFTER_S)},
     503: {"Retry-After": str(RETRY_AFTER_S)},
 }
 
 
 def application(store: Store, *, token: str | None = None, today: Callable[[], date] = utc_today) -> Starlette:
-    """Build the ASGI application that takes OTLP logs into the store, from those who know the token if there is one."""
+    """The ASGI application that stores OTLP logs; with a `token`, only requests with it are accepted."""
     intake = Intake()
 
     def accept(body: bytes, coding: str, encoding: Encoding) -> Decoded:
         day = today()
-        decoded = read(encoding.parse(expanded(body) if coding == "gzip" else body), today=day)
+        decoded = read(encoding.parse(decompress(body) if coding == "gzip" else body), today=day)
         store.append(decoded.rows, received=day)
         return decoded
 
@@ -56,10 +56,10 @@ def application(store: Store, *, token: str | None = None, today: Callable[[], d
         except RequestError as error:
             return _status(error.status, str(error), encoding)
         except StoreError:
-            # A full disk or a locked file passes: the sender keeps its rows. The path stays out of the answer.
+            # A full disk or a locked file is temporary: the sender keeps its rows. The path is not in the message.
             return _status(503, "The store cannot be written now.", encoding)
         except ClientDisconnect:
-            return _status(400, "The sender left before its body was whole.", encoding)  # nobody hears it
+            return _status(400, "The sender left before its body was whole.", encoding)  # not received by anyone
 
     app = Starlette(
         routes=[Route("/v1/logs", logs, methods=["POST"]), Route("/healthz", _health)],
@@ -70,7 +70,7 @@ def application(store: Store, *, token: str | None = None, today: Callable[[], d
 
 
 def _check_sender(request: Request) -> None:
-    # Only a browser names an origin, and with each POST, also of a page whose own name was made to mean this machine.
+    # Only browsers send an origin, with each POST, also if DNS rebinding made the page resolve to this machine.
     if "origin" in request.headers:
         raise RequestError(403, "Requests from web pages are not accepted.")
 
@@ -79,7 +79,7 @@ def _check_token(request: Request, token: str | None) -> None:
     if token is None:
         return
     scheme, _, given = request.headers.get("authorization", "").partition(" ")
-    # In constant time: the time of an ordinary comparison tells how much of a guess was right.
+    # In constant time, because the time of an ordinary comparison shows how many characters of a guess were right.
     same = hmac.compare_digest(given.strip().encode("latin-1"), token.encode("latin-1"))
     if scheme.lower() != "bearer" or not same:
         raise RequestError(401, "The Authorization header is not the bearer token of this collector.")
@@ -90,7 +90,7 @@ def _media_type(request: Request) -> str:
 
 
 def _coding(request: Request) -> str:
-    """Tell the body's content coding, if the request comes in a form that is read here."""
+    """The content coding of the body; raises `RequestError` for a media type or coding that is not supported."""
     if _media_type(request) not in ENCODINGS:
         raise RequestError(415, f"The Content-Type is neither {' nor '.join(ENCODINGS)}.")
     coding = request.headers.get("content-encoding", "identity").strip().lower()
@@ -100,7 +100,7 @@ def _coding(request: Request) -> str:
 
 
 def _status(code: int, message: str, encoding: Encoding = JSON, headers: Mapping[str, str] | None = None) -> Response:
-    """Answer with OTLP's Status message."""
+    """A response with OTLP's Status message."""
     content = encoding.status(CODES.get(code, 2), message)
     return Response(content, code, headers or HEADERS.get(code), encoding.media_type)
 

@@ -1,4 +1,4 @@
-"""What is in hand at one moment is bounded, so that memory is: beyond it a sender is asked to come again (429)."""
+"""Limits the requests in memory: beyond the limits, a sender is asked to retry later (429)."""
 
 import asyncio
 import gzip
@@ -12,24 +12,24 @@ from starlette.requests import Request
 from deepchecks_telemetry.collector.errors import RequestError
 
 MAX_BODY_BYTES = 4 * 2**20
-MAX_EXPANDED_BYTES = 8 * 2**20  # 10,000 of our own records and as much again; our bodies shrink to a tenth
-MAX_HELD_BYTES = 64 * 2**20  # of bodies that arrive or wait, of all clients together
-MAX_WAITING = 128  # whole bodies: some 5 s of work, half of what our own uploader waits for an answer
+MAX_EXPANDED_BYTES = 8 * 2**20  # twice 10,000 of our records; gzip compresses our bodies to a tenth
+MAX_HELD_BYTES = 64 * 2**20  # of bodies that are being received or waiting, of all clients
+MAX_WAITING = 128  # complete bodies: some 5 s of work, half of the read timeout of our uploader
 BODY_DEADLINE_S = 30.0
 
 
 class Intake:
-    """The bodies in hand; belongs to one event loop."""
+    """The bodies in memory; for one event loop."""
 
     def __init__(self) -> None:
         self._held_bytes = 0
         self._waiting = 0
-        # One body at a time is expanded and decoded: JSON takes some 30 times its size as Python objects.
-        self._lane = asyncio.Lock()
+        # One body at a time is decompressed and decoded, because JSON takes some 30 times its size as Python objects.
+        self._decoding = asyncio.Lock()
 
     @asynccontextmanager
     async def body(self, request: Request) -> AsyncIterator[bytes]:
-        """Receive a body within its deadline, and count its bytes until it is done with."""
+        """Receive a body within its deadline; its bytes count as held until the block ends."""
         held = bytearray()
         try:
             yield await asyncio.wait_for(self._receive(request, held), BODY_DEADLINE_S)
@@ -40,12 +40,12 @@ class Intake:
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
-        """Wait until this body alone is worked on, unless too many wait already."""
+        """Wait for the turn of this body to be decoded, unless too many are waiting."""
         if self._waiting >= MAX_WAITING:
-            raise _behind()
+            raise _overloaded()
         self._waiting += 1
         try:
-            async with self._lane:
+            async with self._decoding:
                 yield
         finally:
             self._waiting -= 1
@@ -57,12 +57,12 @@ class Intake:
             if len(held) > MAX_BODY_BYTES:
                 raise RequestError(413, f"The body is larger than {MAX_BODY_BYTES} bytes.")
             if self._held_bytes > MAX_HELD_BYTES:
-                raise _behind()
+                raise _overloaded()
         return bytes(held)
 
 
-def expanded(body: bytes) -> bytes:
-    """Undo gzip, never beyond the limit."""
+def decompress(body: bytes) -> bytes:
+    """Decompress gzip, never beyond the limit."""
     try:
         with gzip.GzipFile(fileobj=io.BytesIO(body)) as file:
             content = file.read(MAX_EXPANDED_BYTES + 1)
@@ -73,5 +73,5 @@ def expanded(body: bytes) -> bytes:
     return content
 
 
-def _behind() -> RequestError:
+def _overloaded() -> RequestError:
     return RequestError(429, "The collector is behind with what it was sent.")

@@ -1,4 +1,4 @@
-"""A collector that is announced can be posted to, and one that is stopped has answered what it had taken."""
+"""Runs the collector: its URL is announced when it accepts connections, and a stop first finishes running requests."""
 
 import os
 import signal
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import uvicorn
 
 HOST, PORT = "127.0.0.1", 4318  # OTLP/HTTP's registered port, on loopback
-TOKEN_VARIABLE = "DEEPCHECKS_COLLECTOR_TOKEN"  # noqa: S105 — the name, no token
+TOKEN_VARIABLE = "DEEPCHECKS_COLLECTOR_TOKEN"  # noqa: S105 — the name of the variable
 GRACE_S = 5
 START_S = 20.0
 
@@ -33,24 +33,24 @@ def serve(
     announce: Callable[[str], None] = print,
     lifeline: int | None = None,
 ) -> None:
-    """Receive until SIGTERM or SIGINT, or until the file descriptor `lifeline` ends; call it from the main thread.
+    """Serve until SIGTERM or SIGINT, or until the file descriptor `lifeline` is at its end; only in the main thread.
 
-    `announce` gets the base URL as soon as it can be posted to; with port 0 the system chooses a free one. With a
-    `token`, only who sends it as a bearer token may post.
+    `announce` is called with the base URL as soon as it accepts connections; port 0 means any free port. With a
+    `token`, only requests with this bearer token are accepted.
     """
     _check_token(token)
     with closing(Store(store)) as opened, _listening(host, port) as listener:
         server = _server(opened, token)
         with _stopped_by_signals(server):
             if lifeline is not None:
-                threading.Thread(target=_stop_at_end, args=(lifeline, server), daemon=True).start()
+                threading.Thread(target=_stop_at_eof, args=(lifeline, server), daemon=True).start()
             announce(_url(listener))
             server.run(sockets=[listener])
 
 
 @contextmanager
 def running(store: Path, *, start_s: float = START_S) -> Iterator[str]:
-    """Run a collector in a child process on a free loopback port; its base URL is good until the block, or we, end."""
+    """Run a collector in a child process on a free loopback port until the block or this process ends; its base URL."""
     command = [
         sys.executable,
         "-m",
@@ -61,19 +61,19 @@ def running(store: Path, *, start_s: float = START_S) -> Iterator[str]:
         "0",
         "--lifeline",
     ]
-    # What lies in the current folder must not stand in for a module.
+    # A file in the current directory must not replace a module.
     environment = {**os.environ, "PYTHONSAFEPATH": "1"}
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, text=True, encoding="utf-8"
     ) as child:
         try:
-            yield _announced(child, start_s)
+            yield _read_url(child, start_s)
         finally:
-            _end(child)
+            _stop(child)
 
 
 def _check_token(token: str | None) -> None:
-    # An empty one, from a variable that was not set, would let everybody in or nobody.
+    # An empty token, from a variable without a value, must not accept every request or none.
     if token is not None and not (token.isascii() and token.isprintable() and token == token.strip() != ""):
         raise StartError(
             "The token is empty or has characters that an HTTP header cannot contain. Use letters and digits."
@@ -87,19 +87,19 @@ def _server(store: Store, token: str | None) -> "uvicorn.Server":
         from deepchecks_telemetry.collector.server.app import application
         from deepchecks_telemetry.collector.server.slow_clients import Connection
     except ImportError as error:
-        what_to_do = "Run: pip install 'deepchecks-telemetry[collector]'"
-        raise StartError(f"The optional dependencies of the collector are not installed. {what_to_do}") from error
+        remedy = "Run: pip install 'deepchecks-telemetry[collector]'"
+        raise StartError(f"The optional dependencies of the collector are not installed. {remedy}") from error
     return uvicorn.Server(
         uvicorn.Config(
             application(store, token=token),
-            # The one pair that is always installed and tested, whatever else is there.
+            # Not chosen by what is installed: only this combination is tested.
             http=Connection,
             loop="asyncio",
             ws="none",
             lifespan="off",
             log_config=None,
             log_level="warning",
-            access_log=False,  # it would name the sender's address
+            access_log=False,  # it would contain the address of the sender
             proxy_headers=False,
             server_header=False,
             timeout_graceful_shutdown=GRACE_S,
@@ -109,7 +109,7 @@ def _server(store: Store, token: str | None) -> "uvicorn.Server":
 
 @contextmanager
 def _listening(host: str, port: int) -> Iterator[socket.socket]:
-    """Listen before the server runs: who connects in between waits in the backlog."""
+    """Listen before the server runs, so that early connections wait in the backlog."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     if not 0 <= port <= 65_535:
         raise StartError(f"{port} is not a valid port. Choose one from 0 to 65535 with --port.")
@@ -128,29 +128,29 @@ def _url(listener: socket.socket) -> str:
 
 @contextmanager
 def _stopped_by_signals(server: "uvicorn.Server") -> Iterator[None]:
-    """Uvicorn catches a signal only while it runs, and raises it again at its end: this one hears both and returns."""
+    """Stop at SIGINT or SIGTERM and return; uvicorn handles them only while it runs, and then raises them again."""
 
     def stop(_: int, __: FrameType | None) -> None:
         server.should_exit = True
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    handlers = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        for number, handler in before.items():
+        for number, handler in handlers.items():
             signal.signal(number, handler)
 
 
-def _stop_at_end(lifeline: int, server: "uvicorn.Server") -> None:
-    # Not through sys.stdin: a thread that waits there holds its lock, and the interpreter's exit aborts on it.
+def _stop_at_eof(lifeline: int, server: "uvicorn.Server") -> None:
+    # Not with sys.stdin: a waiting thread would hold its lock, and the interpreter aborts if that is held at exit.
     while os.read(lifeline, 4096):
         pass
     server.should_exit = True
 
 
-def _announced(child: "subprocess.Popen[str]", start_s: float) -> str:
-    """Read the URL that the child says; killed at the deadline, it says nothing and the pipe ends."""
-    assert child.stdout is not None  # noqa: S101 — it was asked for
+def _read_url(child: "subprocess.Popen[str]", start_s: float) -> str:
+    """The URL that the child prints; the child is killed at the deadline, which closes the pipe."""
+    assert child.stdout is not None  # noqa: S101 — for mypy
     deadline = threading.Timer(start_s, child.kill)
     deadline.start()
     try:
@@ -162,9 +162,9 @@ def _announced(child: "subprocess.Popen[str]", start_s: float) -> str:
     return url
 
 
-def _end(child: "subprocess.Popen[str]") -> None:
-    """Cut the lifeline, which every system has (Windows knows no SIGTERM), and kill what does not hear it."""
-    assert child.stdin is not None  # noqa: S101 — it was asked for
+def _stop(child: "subprocess.Popen[str]") -> None:
+    """Close the lifeline, which stops the child on every system (Windows has no SIGTERM), or kill it after a while."""
+    assert child.stdin is not None  # noqa: S101 — for mypy
     child.stdin.close()
     try:
         child.wait(GRACE_S + 5)

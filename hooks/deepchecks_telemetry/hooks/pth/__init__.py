@@ -1,5 +1,5 @@
-"""The attach file: a .pth file that attaches to deepchecks in one virtual environment.
+"""The attach file: a .pth file that attaches to deepchecks in one environment.
 
-file       write, find and remove it
-startup    the code in it, which the interpreter runs when it starts
+file      writes, finds and removes it
+startup   the code in it, which each interpreter of the environment runs at its start
 """

@@ -1,7 +1,7 @@
 """Writes, finds and removes the attach file of this environment: one .pth file in site-packages.
 
-All that attaching needs is in that one file, so that it is complete or absent. `pip uninstall` does not remove it: it
-names the installation that wrote it, and once that is uninstalled, upgraded or installed again, the file does nothing.
+The file contains everything that it needs, so it is complete or absent. `pip uninstall` does not remove it. It names
+the installation that wrote it; after that is uninstalled, upgraded or reinstalled, the file does nothing.
 """
 
 import sys
@@ -19,10 +19,10 @@ _HEADER = """\
 
 
 class Installation(NamedTuple):
-    """One installation of this package: the RECORD that pip or uv wrote, relative to site-packages, and when."""
+    """One installation of this package: the RECORD of pip or uv, relative to its directory, and when it was written."""
 
     record: str
-    # Whole seconds: archives and container images keep no more of it. They do change inode and ctime.
+    # In whole seconds, because archives and container images keep no fraction (and change inode and ctime).
     modified: int
 
 
@@ -40,21 +40,21 @@ def installed_file(folder: Path | None = None) -> Path | None:
 
 
 def stale_file(folder: Path | None = None) -> Path | None:
-    """An attach file that does nothing, because this package was upgraded or installed again; None if there is none."""
+    """An attach file that does nothing, because this package was upgraded or reinstalled; None if there is none."""
     path = (folder or site_packages()) / FILE_NAME
     return path if path.is_file() and _is_stale(path) else None
 
 
 def install_file(folder: Path | None = None) -> Path:
     """Attach this environment; the file of an older installation is replaced. Raises `HooksError`."""
-    from deepchecks_telemetry.spool.files.atomic import BY_UMASK, replace_file  # a host attaches without it
+    from deepchecks_telemetry.spool.files.atomic import BY_UMASK, replace_file  # a host never needs it
 
     path = (folder or site_packages()) / FILE_NAME
     text = file_text(_installation())
     try:
         replace_file(str(path), text.encode("ascii"), permissions=BY_UMASK)
     except OSError as error:
-        raise _refused("write", path, error) from error
+        raise _error("write", path, error) from error
     return path
 
 
@@ -66,12 +66,12 @@ def remove_file(folder: Path | None = None) -> Path | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise _refused("remove", path, error) from error
+        raise _error("remove", path, error) from error
     return path
 
 
 def file_text(installation: Installation) -> str:
-    """The text of the file: `startup.py` without its comments, as the one line that `site` executes."""
+    """The content of the file: `startup.py` without its comments, as one line that `site` executes."""
     import ast
 
     source = Path(__file__).with_name("startup.py").read_text(encoding="utf-8")
@@ -88,7 +88,7 @@ def _is_stale(path: Path) -> bool:
 
 
 def _installation() -> Installation:
-    """The installation that `import deepchecks_telemetry` finds. Raises `HooksError` where none has a RECORD."""
+    """The installation that `import deepchecks_telemetry` finds. Raises `HooksError` if none has a RECORD."""
     for folder in map(Path, sys.path):
         with suppress(OSError):  # a directory of sys.path that this user cannot enter
             for record in sorted(folder.glob("deepchecks_telemetry-*.dist-info/RECORD")):
@@ -99,7 +99,7 @@ def _installation() -> Installation:
     )
 
 
-def _refused(verb: str, path: Path, error: OSError) -> HooksError:
+def _error(verb: str, path: Path, error: OSError) -> HooksError:
     return HooksError(
         f"Cannot {verb} {path}: {error.strerror}. Run this again as the owner of that directory, "
         f"or in a virtual environment of your own (this one is {sys.prefix})."

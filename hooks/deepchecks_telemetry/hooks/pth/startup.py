@@ -1,24 +1,24 @@
-"""Runs when an interpreter of an attached environment starts: attaches when deepchecks is first looked up.
+"""Runs at the start of each interpreter of an attached environment; attaches when deepchecks is first imported.
 
-This file is copied into the attach file, and runs also where this package is no longer installed: it imports nothing
-of ours until then.
+This file is copied into the attach file, and also runs after this package was uninstalled, so it does not import the
+package before it attaches.
 """
 
 import os
 import sys
 
-# The file that identifies the installation by its modification time; pth/file.py puts both in when it copies this.
+# A file whose modification time identifies the installation; pth/file.py sets both when it copies this code.
 INSTALLATION = ("", 0)
 
 
 class DeepchecksTelemetryAttach:
     """The first finder in `sys.meta_path` until deepchecks is looked up; then it removes itself."""
 
-    is_deepchecks_telemetry_finder = True  # as in import_hook.py: finders of ours never ask each other
+    is_deepchecks_telemetry_finder = True  # as in import_hook.py, so that the two finders never call each other
 
     @staticmethod
     def find_spec(name: str, path: "object" = None, target: "object" = None) -> "object":
-        """Attach, then find what the other finders find."""
+        """Attach, then find deepchecks through the other finders; None for every other module."""
         if name != "deepchecks":
             return None
         try:
@@ -27,10 +27,10 @@ class DeepchecksTelemetryAttach:
                 from deepchecks_telemetry.hooks import attach
 
                 attach()
-        except Exception as error:  # this package may be uninstalled or damaged: deepchecks is imported all the same
+        except Exception as error:  # if this package is uninstalled or damaged, deepchecks is imported without it
             if is_from_signal_handler(error):
                 raise
-        # The import system iterates over the list that has just changed and could skip a finder: all are asked here.
+        # The list that the import system iterates over has changed, so it could skip a finder: call all of them here.
         for finder in list(sys.meta_path):
             find_spec = getattr(finder, "find_spec", None)
             spec = find_spec(name, path, target) if find_spec else None
@@ -51,7 +51,7 @@ def is_same_installation() -> bool:
 
 
 def is_from_signal_handler(error: "BaseException") -> bool:
-    """Whether a function that was given a frame raised it; spool/errors.py has the whole rule, but may be missing."""
+    """Whether a function with a frame as argument raised it; spool/errors.py has the full rule, but may be missing."""
     trace = error.__traceback__
     while trace is not None:
         frame = trace.tb_frame

@@ -1,1 +1,7 @@
-"""Starting the uploader's process: which interpreter runs it, who reaps it, and how it is isolated and detached."""
+"""Starts the uploader process so that the host neither waits for it nor reaps it.
+
+interpreter   which Python can run it
+reaper        which process would reap it, and where it must not be started
+command       its command line and environment
+start         starts it detached
+"""

@@ -1,8 +1,9 @@
 """The uploader's command and environment: it finds this package where the host found it, and runs no planted code.
 
-The interpreter runs with `-I`: its path holds the standard library and the environment's packages, nothing of a working
-directory, of PYTHONPATH or of a script's directory. Only where that is not enough (a zipapp, pex, shiv, a relative
-PYTHONPATH) is the host's own path appended, so that no file on it takes the place of a module of the standard library.
+The interpreter runs with `-I`, so its import path contains the standard library and the environment's packages, but
+not the working directory, PYTHONPATH or the directory of a script. If this package is not found there (zipapp, pex,
+shiv, a relative PYTHONPATH), the host's import path is appended: at the end, so that no file in it replaces a module of
+the standard library.
 """
 
 import os
@@ -19,37 +20,37 @@ except ImportError:
     import deepchecks_telemetry.uploader.__main__ as uploader
 uploader.main(sys.argv[1] or None)
 """
-LISTS = ("SSL_CERT_DIR",)
-FILES = (DIR_VARIABLE, "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSLKEYLOGFILE")
+PATH_LIST_VARIABLES = ("SSL_CERT_DIR",)
+PATH_VARIABLES = (DIR_VARIABLE, "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSLKEYLOGFILE")
 
 
 def command(interpreter: str, endpoint: str | None) -> list[str]:
-    """The command that sends to the endpoint in force, or to `endpoint` where no other is set."""
+    """The command that sends to the endpoint in force, or to `endpoint` if no other is set."""
     return [interpreter, "-I", *_bytecode_options(), "-c", CODE, endpoint or "", *import_path()]
 
 
 def import_path() -> list[str]:
-    """The host's import path, absolute: what exists of it, and in any case the place of this package.
+    """The existing entries of the host's import path as absolute paths, and the directory of this package.
 
-    The entry `""` is left out, since it means any directory in which the host happens to work.
+    The entry `""` is left out, because it means whatever the host's working directory is.
     """
-    own = os.path.join(os.path.dirname(__file__), *[os.pardir] * 3)
-    entries = map(_absolute, filter(None, [*map(str, sys.path), own]))
+    source_root = os.path.join(os.path.dirname(__file__), *[os.pardir] * 3)
+    entries = map(_absolute, filter(None, [*map(str, sys.path), source_root]))
     return [path for path in dict.fromkeys(entries) if os.path.exists(path)]
 
 
 def environment() -> dict[str, str]:
-    """The host's environment with absolute paths, since the uploader works in another directory."""
+    """The host's environment with absolute paths, because the uploader runs in another directory."""
     environ = dict(os.environ)
-    for name in filter(environ.get, FILES):
+    for name in filter(environ.get, PATH_VARIABLES):
         environ[name] = _absolute(os.path.expanduser(environ[name]) if name == DIR_VARIABLE else environ[name])
-    for name in filter(environ.get, LISTS):
+    for name in filter(environ.get, PATH_LIST_VARIABLES):
         environ[name] = os.pathsep.join(map(_absolute, environ[name].split(os.pathsep)))
     return environ
 
 
 def _bytecode_options() -> list[str]:
-    """What PYTHONDONTWRITEBYTECODE and PYTHONPYCACHEPREFIX mean in the host; `-I` ignores the variables."""
+    """The host's PYTHONDONTWRITEBYTECODE and PYTHONPYCACHEPREFIX as options, because `-I` ignores the variables."""
     prefix = [] if sys.pycache_prefix is None else ["-X", f"pycache_prefix={_absolute(sys.pycache_prefix)}"]
     return [*(["-B"] if sys.dont_write_bytecode else []), *prefix]
 

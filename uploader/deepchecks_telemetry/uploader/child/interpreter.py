@@ -1,28 +1,28 @@
-"""Which Python interpreter can run the uploader: none where the program is frozen, or embeds Python.
+"""Finds the Python interpreter that can run the uploader; a program that is frozen or embeds Python is never started.
 
-`sys.executable` of a frozen program is the program itself, and of an embedding program often is. Started with our
-arguments, such a program does its own work a second time.
+`sys.executable` of a frozen program is the program itself, and that of a program that embeds Python often is. Started
+with the uploader's arguments, such a program would do its own work a second time.
 """
 
 import os
 import sys
 
-NAMES = frozenset({"python", "pythonw", "pypy"})
+INTERPRETER_NAMES = frozenset({"python", "pythonw", "pypy"})
 FROZEN = "this program is frozen (PyInstaller, cx_Freeze, Nuitka): its executable is not a Python interpreter"
 
 
 def find_interpreter() -> str | None:
-    """The absolute path of the interpreter of this process; None where none is known."""
+    """The absolute path of the interpreter of this process; None if it is unknown."""
     if is_frozen():
         return None
-    # They differ in a virtual environment. Where Python is embedded in one, `sys.executable` is the embedding program,
-    # and since Python 3.11 the other is the interpreter that the environment was made with.
+    # The two differ in a virtual environment. If a program embeds Python in one, `sys.executable` is that program, and
+    # `_base_executable` (since Python 3.11) the interpreter that created the environment.
     candidates = (sys.executable, getattr(sys, "_base_executable", None))
     return next((path for path in candidates if path and os.path.isabs(path) and is_interpreter(path)), None)
 
 
 def why_no_interpreter() -> str | None:
-    """Why none is known, as a clause; None where one is."""
+    """Why no interpreter is known, as a clause; None if one is."""
     if is_frozen():
         return FROZEN
     if find_interpreter() is None:
@@ -32,7 +32,7 @@ def why_no_interpreter() -> str | None:
 
 
 def is_frozen() -> bool:
-    """Whether this program was frozen: Nuitka marks each module that it compiled, the other tools mark `sys`."""
+    """Whether this program was frozen. Nuitka marks each module that it compiled, the other tools mark `sys`."""
     compiled = "__compiled__" in globals() or hasattr(sys.modules.get("__main__"), "__compiled__")
     return compiled or bool(getattr(sys, "frozen", False))
 
@@ -42,4 +42,4 @@ def is_interpreter(path: str) -> bool:
     name = os.path.basename(path).lower().removesuffix(".exe")
     if name[-1:] in ("t", "d") and name[-2:-1].isdigit():  # python3.13t, python3.13d: free-threaded, debug
         name = name[:-1]
-    return name.rstrip("0123456789.") in NAMES
+    return name.rstrip("0123456789.") in INTERPRETER_NAMES

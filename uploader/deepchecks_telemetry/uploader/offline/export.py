@@ -1,7 +1,7 @@
-"""Exporting: what waits is written to a file that a person can carry, in the bytes that would have been sent.
+"""Writes pending counts to files that a person can carry, with exactly the bytes that would be sent.
 
-A file is OTLP JSON lines, one request a line, as the OpenTelemetry Collector's file receiver reads it. It is written
-under another name, fsynced, and renamed, and only then its batches count as exported.
+A file is OTLP JSON lines, one request per line, which the OpenTelemetry Collector's file receiver can read. It is
+written under a temporary name, fsynced and renamed; only then are its batches marked as exported.
 """
 
 import hashlib
@@ -29,12 +29,12 @@ from deepchecks_telemetry.uploader.wire.otlp import render
 from deepchecks_telemetry.uploader.wire.outcome import Outcome
 
 PREFIX, SUFFIX = "deepchecks-telemetry-", ".jsonl"
-SHOWN = 16  # hexadecimal digits of a file's SHA-256 that stand in its name: enough against damage on a disk
+NAME_DIGITS = 16  # hexadecimal digits of the SHA-256 in the file name: enough to detect damage on a disk
 
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """One file: where it is, what is in it."""
+    """One complete file, its batches, and the number of their events."""
 
     path: str
     sha256: str
@@ -54,8 +54,8 @@ def export(
 ) -> Iterator[Exported]:
     """Write what is pending to `path`, a directory or a file `….jsonl`; one `Exported` for each complete file.
 
-    With `split_bytes` a file is no longer than that, but never less than one batch; with `again`, batches that were
-    exported before and are not settled yet are written once more. Raises `NotAllowed`, `CannotWrite`, or the spool's.
+    With `split_bytes` a file is not longer than that, unless a single batch is; with `again`, batches that were
+    exported and are not settled are written again. Raises `NotAllowed`, `CannotWrite`, or the spool's errors.
     """
     _check_path(path)
     _check_mode(home)
@@ -69,14 +69,14 @@ def export(
         chosen = [batch for batch in batches(home, states=states) if not park_if_damaged(home, batch)]
         for number, group in enumerate(pack(chosen, split_bytes), 1):
             content = _content(group)
-            target = _name(path, content, number)
+            target = _target(path, content, number)
             _write(home, target, content)
             mark_exported(home, group, clock=clock)
             yield _exported(group, target, content)
 
 
 def _check_path(path: str) -> None:
-    """Before anything is sealed: a path that was meant as a directory, as of a disk that is not there, is no file's."""
+    """Before anything is sealed: a directory that is missing (a disk not mounted) must not become a file."""
     if os.path.isdir(path):
         return
     if not path.endswith(SUFFIX):
@@ -93,9 +93,9 @@ def _check_mode(home: Home) -> None:
 
 
 def deposit(home: Home, batch: Batch, folder: str, endpoint: str | None = None) -> Outcome:
-    """Put one batch into a shared folder: what the endpoint `file:///folder` means by sending."""
+    """Write one batch to a shared directory: this is how it is sent to an endpoint `file:///DIR`."""
     content = _content([batch])
-    target = os.path.join(folder, _own_name(content))
+    target = os.path.join(folder, _file_name(content))
     try:
         _write(home, target, content)
     except CannotWrite:
@@ -105,7 +105,7 @@ def deposit(home: Home, batch: Batch, folder: str, endpoint: str | None = None) 
 
 
 def pack(chosen: Sequence[Batch], split_bytes: int | None) -> list[list[Batch]]:
-    """Batches in their order, as many to a file as fit; a batch is one request, and is never cut."""
+    """Group the batches in their order, as many per file as fit; a batch is one request and is never split."""
     groups: list[list[Batch]] = []
     size = 0
     for batch in chosen:
@@ -122,46 +122,46 @@ def _content(group: Sequence[Batch]) -> bytes:
     return b"".join(batch.body + b"\n" for batch in group)
 
 
-def _own_name(content: bytes) -> str:
-    return f"{PREFIX}{hashlib.sha256(content).hexdigest()[:SHOWN]}{SUFFIX}"
+def _file_name(content: bytes) -> str:
+    return f"{PREFIX}{hashlib.sha256(content).hexdigest()[:NAME_DIGITS]}{SUFFIX}"
 
 
-def _name(path: str, content: bytes, number: int) -> str:
-    """In a folder a name of its own for each content: a hundred machines can share the folder, and damage shows."""
+def _target(path: str, content: bytes, number: int) -> str:
+    """In a directory, name the file by its content, so that machines can share the directory and damage is detected."""
     path = os.path.abspath(path)
     if os.path.isdir(path):
-        return os.path.join(path, _own_name(content))
+        return os.path.join(path, _file_name(content))
     stem, suffix = os.path.splitext(path)
     return path if number == 1 else f"{stem}-{number}{suffix}"
 
 
 def _write(home: Home, target: str, content: bytes) -> None:
-    _check_mode(home)  # under `upload.lock`, for which a `disable` waits that has written its choice already
+    _check_mode(home)  # under `upload.lock`: a `disable` writes its choice, then waits for this lock
     digest = hashlib.sha256(content).hexdigest()
     export = Export(target, f"{target}.{os.urandom(6).hex()}.part", digest)
     try:
-        there = _read(target, len(content))
-        if there not in (None, content):
+        existing = _read(target, len(content))
+        if existing not in (None, content):
             raise CannotWrite(f"the file {target} already exists with other content")
         if not register_export(home, export):
             raise NotAllowed("telemetry was disabled while the export was running")
-        if there is None:
-            _write_whole(export, content)
+        if existing is None:
+            _write_file(export, content)
     except OSError as error:
         with suppress(OSError):
             os.unlink(export.part)
         raise CannotWrite(f"the file {target} cannot be written ({error.strerror or type(error).__name__})") from error
 
 
-def _read(path: str, most: int) -> bytes | None:
+def _read(path: str, max_bytes: int) -> bytes | None:
     try:
-        return read_plain(path, most)
+        return read_plain(path, max_bytes)
     except FileNotFoundError:
         return None
 
 
-def _write_whole(export: Export, content: bytes) -> None:
-    # By the caller's umask: a shared folder is read by somebody else's collector.
+def _write_file(export: Export, content: bytes) -> None:
+    # With the permissions of the umask, because another user's collector may read a shared directory.
     replace_file(export.path, content, permissions=BY_UMASK, temporary=export.part)
 
 

@@ -1,4 +1,4 @@
-"""A receipt: which batches of a courier's files were delivered; numbers, digests and outcomes, and nothing else."""
+"""Writes and reads receipts: the digests and outcomes of delivered batches, and nothing else."""
 
 import hashlib
 import json
@@ -16,12 +16,12 @@ FORMAT = "deepchecks-telemetry receipt 1"
 NAME = "deepchecks-telemetry-receipt-{}.json"
 MAX_BYTES = 8 * 2**20
 DIGEST = re.compile(r"[0-9a-f]{64}")
-KEYS = ["batch", "sha256", "outcome", "rejected_rows"]
+ENTRY_KEYS = ["batch", "sha256", "outcome", "rejected_rows"]
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A batch, told by the digest of its body: delivered (but for so many rows), or rejected whole."""
+    """One batch, identified by the digest of its body: delivered (except `rejected_rows`), or rejected."""
 
     sha256: str
     outcome: str
@@ -29,7 +29,7 @@ class Entry:
 
 
 def to_bytes(entries: Sequence[Entry]) -> bytes:
-    """The receipt's file; the batches are numbered as they stand in it."""
+    """The content of the receipt file; the batches are numbered in their order."""
     batches = [
         {"batch": number, "sha256": entry.sha256, "outcome": entry.outcome, "rejected_rows": entry.rejected_rows}
         for number, entry in enumerate(entries, 1)
@@ -38,7 +38,7 @@ def to_bytes(entries: Sequence[Entry]) -> bytes:
 
 
 def write(entries: Sequence[Entry], path: str) -> str:
-    """Write the receipt to a file, or under a name of its own into a folder, and return its path."""
+    """Write the receipt to a file, or to a directory under a name derived from its content, and return its path."""
     content = to_bytes(entries)
     if os.path.isdir(path):
         path = os.path.join(path, NAME.format(hashlib.sha256(content).hexdigest()[:16]))
@@ -50,35 +50,35 @@ def write(entries: Sequence[Entry], path: str) -> str:
 
 
 def read(path: str) -> list[Entry]:
-    """The entries of a receipt; raises `BadFile` unless it is whole and as it was written."""
+    """The entries of a receipt; raises `BadFile` unless it is exactly as it was written."""
     name = os.path.basename(path)
     try:
-        said = json.loads(read_plain(path, MAX_BYTES))
-        check = _check(said["batches"])
+        receipt = json.loads(read_plain(path, MAX_BYTES))
+        check = _check(receipt["batches"])
     except OSError as error:
         raise BadFile(f"the receipt {path} cannot be read ({error.strerror or type(error).__name__})") from error
     except (ValueError, LookupError, TypeError, RecursionError):
         raise BadFile(f"the file {name} is not a valid receipt or is truncated") from None
-    if said.get("format") != FORMAT or not isinstance(said["batches"], list):
+    if receipt.get("format") != FORMAT or not isinstance(receipt["batches"], list):
         raise BadFile(f"the file {name} is not a receipt of a supported version")
-    if said.get("check") != check or not all(map(_is_entry, said["batches"])):
+    if receipt.get("check") != check or not all(map(_is_entry, receipt["batches"])):
         raise BadFile(f"the receipt {name} was changed after it was written")
-    return [Entry(each["sha256"], each["outcome"], each["rejected_rows"]) for each in said["batches"]]
+    return [Entry(batch["sha256"], batch["outcome"], batch["rejected_rows"]) for batch in receipt["batches"]]
 
 
-def _is_entry(each: object) -> bool:
-    if not isinstance(each, dict) or list(each) != KEYS:
+def _is_entry(batch: object) -> bool:
+    if not isinstance(batch, dict) or list(batch) != ENTRY_KEYS:
         return False
-    rejected = each["rejected_rows"]
+    rejected = batch["rejected_rows"]
     return (
-        isinstance(each["sha256"], str)
-        and DIGEST.fullmatch(each["sha256"]) is not None
-        and each["outcome"] in (DELIVERED, REJECTED)
+        isinstance(batch["sha256"], str)
+        and DIGEST.fullmatch(batch["sha256"]) is not None
+        and batch["outcome"] in (DELIVERED, REJECTED)
         and type(rejected) is int
         and rejected >= 0
     )
 
 
 def _check(batches: Sequence[object]) -> str:
-    """A digest over the entries: an edit by hand, or a disk's damage, shows."""
+    """A digest of the entries, which detects edits by hand and damage on a disk."""
     return hashlib.sha256(json.dumps(batches, separators=(",", ":")).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Settling, back home: a receipt is booked, each batch once, whatever was carried, settled or flushed before."""
+"""Marks batches as delivered or rejected from a receipt, each batch once, also if it was settled or flushed before."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,23 +15,23 @@ from deepchecks_telemetry.uploader.wire.outcome import REJECTED
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """One entry of a receipt: the batch of ours that it means (None: of nobody here), and whether it was news."""
+    """One entry of a receipt, the batch with its digest (None if this spool has none), and whether it was changed."""
 
     entry: Entry
     batch: Batch | None
-    news: bool
+    changed: bool
 
 
 def settle_receipt(home: Home, entries: Sequence[Entry]) -> list[Settled]:
-    """Book a receipt's entries; a batch that was settled before, or is none of ours, changes nothing."""
+    """Apply the entries of a receipt; one whose batch is settled already, or not in this spool, changes nothing."""
     decision = decide(home)
     if decision.mode == OFF:
         raise NotAllowed(f"telemetry is off, decided by {decision.decided_by}", change_mode(decision.decided_by))
-    ours = {batch.sha256: batch for batch in _ledger(home)}
-    return [_settle(home, entry, ours.get(entry.sha256)) for entry in entries]
+    by_digest = {batch.sha256: batch for batch in _batches(home)}
+    return [_settle(home, entry, by_digest.get(entry.sha256)) for entry in entries]
 
 
-def _ledger(home: Home) -> list[Batch]:
+def _batches(home: Home) -> list[Batch]:
     try:
         return batches(home)
     except FileNotFoundError:
@@ -40,7 +40,7 @@ def _ledger(home: Home) -> list[Batch]:
 
 def _settle(home: Home, entry: Entry, batch: Batch | None) -> Settled:
     if batch is None or batch.state in FINAL:
-        return Settled(entry, batch, news=False)
-    refused = batch.rows if entry.outcome == REJECTED else entry.rejected_rows
-    found = Disposition(BatchState(entry.outcome), "settled from a receipt", refused)
-    return Settled(entry, batch, news=settle(home, batch, found, reschedule=False))
+        return Settled(entry, batch, changed=False)
+    rejected = batch.rows if entry.outcome == REJECTED else entry.rejected_rows
+    disposition = Disposition(BatchState(entry.outcome), "settled from a receipt", rejected)
+    return Settled(entry, batch, changed=settle(home, batch, disposition, reschedule=False))

@@ -1,6 +1,6 @@
-"""The one decision about sending: whether, where to, when, why not, and what to do about it.
+"""Decides whether, where to and when counts are sent, or why not; the host, the uploader and each command use it.
 
-decision   `plan`, a pure function from facts to a value that every command uses
-text       the sentences that belong to it
-facts      reads the facts
+decision   `plan`, a pure function from `Facts` to a `Plan`; `BlockedBy`
+facts      reads the facts from the settings and the spool
+text       the sentences and remedies that are printed
 """

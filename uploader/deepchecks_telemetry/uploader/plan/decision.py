@@ -1,6 +1,6 @@
-"""Whether, where to and when counts are sent, or why not: a pure function for the host, the child and the commands.
+"""Decides whether, where to and when counts are sent: a pure function for the host, the uploader and the commands.
 
-None of them decides by itself, so no sentence about sending can differ from what then happens.
+None of them decides otherwise, so what is printed about sending agrees with what then happens.
 """
 
 from enum import Enum
@@ -9,11 +9,11 @@ from typing import NamedTuple
 from deepchecks_telemetry.spool.batches.queue import MAX_PARKED, Queue
 from deepchecks_telemetry.spool.consent.decision import ON
 from deepchecks_telemetry.uploader.endpoint import Endpoint
-from deepchecks_telemetry.uploader.schedule import LONGEST_RETRY_AFTER_S, is_sane
+from deepchecks_telemetry.uploader.schedule import MAX_RETRY_AFTER_S, is_sane
 
 
 class Command(Enum):
-    """Which command asks. `REPORT` is for those that send nothing and say what the automatic upload will do."""
+    """What the decision is for. `REPORT`: a command that sends nothing and prints what the automatic upload will do."""
 
     HOST = "host"
     CHILD = "child"
@@ -22,7 +22,7 @@ class Command(Enum):
 
 
 class BlockedBy(Enum):
-    """Why nothing is sent, in the order in which it is looked at."""
+    """Why nothing is sent, in the order in which the reasons are checked."""
 
     MODE = "mode"
     INVALID_ENDPOINT = "invalid-endpoint"
@@ -37,7 +37,7 @@ class BlockedBy(Enum):
     PARKED = "parked"
 
 
-PASSING = frozenset(
+TEMPORARY = frozenset(
     {
         BlockedBy.NOT_DUE,
         BlockedBy.RETRY_AFTER,
@@ -49,9 +49,9 @@ PASSING = frozenset(
 
 
 class Facts(NamedTuple):
-    """All that the decision depends on; `invalid_endpoint` and `spool_error` say what is wrong, else they are None.
+    """All that the decision depends on; `invalid_endpoint` and `spool_error` are None if there is no problem.
 
-    `mode_reason` says why a source counts as off that does not say so itself.
+    `mode_reason` is set if a source counts as off that does not say `off` itself.
     """
 
     mode: str
@@ -66,7 +66,7 @@ class Facts(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """What is done now, and what is said about it; `next_upload` is when the automatic upload is due, where one is."""
+    """What is done now, and why; `next_upload` is when the automatic upload is due (Unix seconds), if it is known."""
 
     command: Command
     blocked_by: BlockedBy | None
@@ -76,43 +76,43 @@ class Plan(NamedTuple):
     remedy: str | None
 
     @property
-    def may_send(self) -> bool:
-        """Whether the command that asks sends now."""
+    def sends_now(self) -> bool:
+        """Whether this command sends now."""
         return self.blocked_by is None and self.command is not Command.REPORT
 
     @property
-    def sends(self) -> bool:
-        """Whether counts are sent sooner or later without anybody's doing."""
-        return self.blocked_by is None or self.blocked_by in PASSING
+    def sends_automatically(self) -> bool:
+        """Whether counts are sent, now or later, without any action of the user."""
+        return self.blocked_by is None or self.blocked_by in TEMPORARY
 
 
 def plan(
     facts: Facts, command: Command, now: float, *, ignore_retry_after: bool = False, exported: bool = False
 ) -> Plan:
-    """The decision at the moment `now` (Unix seconds); `exported` asks for exported batches too."""
+    """The decision at the time `now` (Unix seconds); with `exported`, exported batches are sent too."""
     from deepchecks_telemetry.uploader.plan.text import explain
 
     blocked = (
-        _settings(facts, command)
-        or _moment(facts, command, now, ignore_retry_after)
-        or _queue(facts.queue, command, exported=exported)
+        _blocked_by_settings(facts, command)
+        or _blocked_by_time(facts, command, now, ignore_retry_after)
+        or _blocked_by_queue(facts.queue, command, exported=exported)
     )
     due = facts.queue.next_upload
     planned = due if due is not None and is_sane(due, now) else None
     reason, remedy = explain(blocked, facts, command, now) if blocked else (None, None)
-    automatic = blocked is None or blocked in PASSING
+    automatic = blocked is None or blocked in TEMPORARY
     return Plan(command, blocked, facts.endpoint, planned if automatic else None, reason, remedy)
 
 
 def retry_after(facts: Facts, now: float) -> int | None:
-    """The moment before which the endpoint's own receiver asked not to be called; another's counts for nothing."""
+    """Until when (Unix seconds) the host of the endpoint asked to wait; None if it did not."""
     host = facts.endpoint.host if facts.endpoint else ""
     until = facts.queue.retry_after.get(host) if host else None
-    sane = until is not None and now < until <= now + LONGEST_RETRY_AFTER_S  # a clock that jumped back prolongs nothing
+    sane = until is not None and now < until <= now + MAX_RETRY_AFTER_S  # also after the clock was set back
     return until if sane else None
 
 
-def _settings(facts: Facts, command: Command) -> BlockedBy | None:
+def _blocked_by_settings(facts: Facts, command: Command) -> BlockedBy | None:
     if facts.mode != ON:
         return BlockedBy.MODE
     if facts.invalid_endpoint is not None:
@@ -123,18 +123,23 @@ def _settings(facts: Facts, command: Command) -> BlockedBy | None:
         return BlockedBy.SPOOL
     if facts.queue.fence_closed:
         return BlockedBy.FENCE
-    # Whoever types `flush` is shown the endpoint by it.
+    # `flush` prints the endpoint before it sends.
     return None if facts.notice_shown or command is Command.FLUSH else BlockedBy.NOTICE
 
 
-def _moment(facts: Facts, command: Command, now: float, ignore_retry_after: bool) -> BlockedBy | None:  # noqa: FBT001
+def _blocked_by_time(
+    facts: Facts,
+    command: Command,
+    now: float,
+    ignore_retry_after: bool,  # noqa: FBT001
+) -> BlockedBy | None:
     due = facts.queue.next_upload
     if command is Command.HOST and (due is None or not is_sane(due, now) or now < due):
         return BlockedBy.NOT_DUE
     return BlockedBy.RETRY_AFTER if retry_after(facts, now) is not None and not ignore_retry_after else None
 
 
-def _queue(queue: Queue, command: Command, *, exported: bool) -> BlockedBy | None:
+def _blocked_by_queue(queue: Queue, command: Command, *, exported: bool) -> BlockedBy | None:
     parked = queue.parked_batches - queue.damaged_batches
     tried_again = parked > 0 and (command is Command.FLUSH or not queue.parked_lately)
     sealable = queue.pending > 0 and queue.parked_batches < MAX_PARKED

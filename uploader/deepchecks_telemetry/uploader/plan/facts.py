@@ -1,4 +1,4 @@
-"""Reads what `plan` decides on: from the settings, and from the spool through a connection or by opening it."""
+"""Reads the facts for `plan` from the settings and the spool; an unreadable spool is a fact, not an error."""
 
 import os
 from collections.abc import Mapping
@@ -14,14 +14,14 @@ from deepchecks_telemetry.uploader.plan.decision import Command, Facts, Plan, pl
 
 
 def plan_upload(home: Home, command: Command, now: float, *, attached: str | None = None) -> Plan:
-    """The decision for a process that has no connection to the spool open, as the child and the commands."""
+    """The decision for a process without an open connection to the spool, such as the uploader or a command."""
     return plan(read_facts(home, now, attached=attached), command, now)
 
 
 def read_facts(home: Home, now: float, *, attached: str | None = None) -> Facts:
-    """The facts, for a process that has no connection to the spool open; what is wrong is part of them.
+    """The facts for a process without an open connection to the spool; problems are among the facts.
 
-    `attached` is the endpoint that deepchecks itself sets; without it the one that the spool remembers.
+    `attached` is the endpoint that deepchecks itself sets; without it, the one stored in the spool is used.
     """
     queue, error = _open_queue(home, now)
     facts = assemble(home, queue, attached or queue.attached_endpoint)
@@ -29,7 +29,7 @@ def read_facts(home: Home, now: float, *, attached: str | None = None) -> Facts:
 
 
 def assemble(home: Home, queue: Queue, attached: str | None, environ: Mapping[str, str] = os.environ) -> Facts:
-    """The facts for a queue that was read, and an endpoint that deepchecks itself sets."""
+    """The facts for a queue that was read already, and the endpoint that deepchecks itself sets, if any."""
     decision = decide(home, environ, closed=lambda: queue.fence_closed)
     facts = Facts(decision.mode, decision.decided_by, queue=queue, mode_reason=decision.reason)
     try:

@@ -1,6 +1,6 @@
-"""The sentences about sending: why nothing is sent, what to do, and one sentence for the whole of it.
+"""The sentences about sending that are printed: whether counts are sent, why not, and what to do.
 
-All of them are pure, but for the command that leaves out the variables which name other folders.
+Pure functions, except that `change_mode` may name a command without the environment variables of this process.
 """
 
 import time
@@ -13,16 +13,16 @@ from deepchecks_telemetry.uploader.endpoint import ATTACHED, VARIABLE
 from deepchecks_telemetry.uploader.plan.decision import BlockedBy, Command, Facts, Plan, retry_after
 from deepchecks_telemetry.uploader.wire.causes import AUTOMATIC, REMOVE_SPOOL
 
-Why = tuple[str, str | None]
+Explanation = tuple[str, str | None]  # the reason, and the remedy if one is needed
 ENABLE = "deepchecks telemetry enable"
 FLUSH = "deepchecks telemetry flush"
 SET_ENDPOINT = f"{ENABLE} --endpoint https://HOST"
 ADMINISTRATOR = "only your administrator can change it"
 
 
-def sentence(plan: Plan) -> str:
-    """Whether counts leave, in one sentence that holds for everything that happens without a person's doing."""
-    if plan.endpoint is not None and plan.sends:
+def summarize(plan: Plan) -> str:
+    """Whether counts are sent automatically, in one sentence."""
+    if plan.endpoint is not None and plan.sends_automatically:
         now = f" Not now: {plan.reason}." if plan.reason else ""
         return f"Counts are sent to {plan.endpoint.url}, at most once a day.{now}"
     if plan.blocked_by is BlockedBy.NOTICE and plan.endpoint is not None:
@@ -30,13 +30,13 @@ def sentence(plan: Plan) -> str:
     return f"Nothing is sent: {plan.reason}."
 
 
-def explain(blocked: BlockedBy, facts: Facts, command: Command, now: float) -> Why:
-    """Why nothing is sent now, and what to do about it (None: nothing has to be done)."""
-    return WHY[blocked](facts, command, now)
+def explain(blocked: BlockedBy, facts: Facts, command: Command, now: float) -> Explanation:
+    """Explanation nothing is sent now, and what to do about it (None if no action is needed)."""
+    return EXPLANATIONS[blocked](facts, command, now)
 
 
 def change_mode(decided_by: str) -> str:
-    """How the mode can be changed, where `decided_by` is what decided it."""
+    """How to change the mode that `decided_by` decided."""
     if decided_by == POLICY:
         return ADMINISTRATOR
     if decided_by == TEST_RUN:
@@ -47,57 +47,57 @@ def change_mode(decided_by: str) -> str:
 
 
 def change_endpoint(source: str | None) -> str:
-    """How an endpoint can be corrected, where `source` is what set it: a later source does not count."""
+    """How to correct the endpoint that `source` set; sources after it in the order have no effect."""
     if source == POLICY:
         return ADMINISTRATOR
     return f"correct or unset {VARIABLE}" if source == VARIABLE else SET_ENDPOINT
 
 
 def time_text(seconds: int) -> str:
-    """A moment as ISO 8601 in UTC."""
+    """Unix seconds as ISO 8601 in UTC."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
 
 
 def explain_mode(facts: Facts) -> str:
-    """The mode, and what decided it."""
+    """The mode and its source, as a clause."""
     why = f" ({facts.mode_reason})" if facts.mode_reason else ""
     return f"telemetry is {facts.mode}, decided by {facts.decided_by}{why}"
 
 
-def _mode(facts: Facts, *_: object) -> Why:
+def _mode(facts: Facts, *_: object) -> Explanation:
     return explain_mode(facts), change_mode(facts.decided_by)
 
 
-def _invalid_endpoint(facts: Facts, *_: object) -> Why:
+def _invalid_endpoint(facts: Facts, *_: object) -> Explanation:
     return f"{facts.invalid_endpoint} (set by {facts.endpoint_source})", change_endpoint(facts.endpoint_source)
 
 
-def _notice(*_: object) -> Why:
+def _notice(*_: object) -> Explanation:
     return (
         f"the endpoint is set by {ATTACHED}, and its notice has not been shown yet",
         f"import deepchecks in a terminal or a notebook to see the notice, or run {ENABLE}, or {FLUSH}",
     )
 
 
-def _not_due(facts: Facts, _: Command, now: float) -> Why:
+def _not_due(facts: Facts, _: Command, now: float) -> Explanation:
     due = facts.queue.next_upload
     later = due is not None and due > now
     return (f"the next upload is due at {time_text(due)}" if later and due else "no upload is scheduled yet"), None
 
 
-def _retry_after(facts: Facts, command: Command, now: float) -> Why:
+def _retry_after(facts: Facts, command: Command, now: float) -> Explanation:
     host = facts.endpoint.host if facts.endpoint else None
     until = retry_after(facts, now) or 0
     reason = f"{host} asked to wait until {time_text(until)} (Retry-After)"
     return reason, f"{FLUSH} --now" if command is Command.FLUSH else f"{AUTOMATIC}; {FLUSH} --now does not wait"
 
 
-def _future_day(facts: Facts, *_: object) -> Why:
+def _future_day(facts: Facts, *_: object) -> Explanation:
     events = _count(facts.queue.future, "event")
     return f"{events} dated in the future: the clock was ahead", "check the clock; they are sent when that day comes"
 
 
-def _parked(facts: Facts, command: Command, _: float) -> Why:
+def _parked(facts: Facts, command: Command, _: float) -> Explanation:
     queue = facts.queue
     reason = f"{_batches(queue.parked_batches)} parked"
     if queue.damaged_batches == queue.parked_batches:
@@ -121,7 +121,7 @@ def _count(number: int, noun: str) -> str:
     return f"1 {noun} is" if number == 1 else f"{number:,} {noun}s are"
 
 
-WHY: dict[BlockedBy, Callable[[Facts, Command, float], Why]] = {
+EXPLANATIONS: dict[BlockedBy, Callable[[Facts, Command, float], Explanation]] = {
     BlockedBy.MODE: _mode,
     BlockedBy.INVALID_ENDPOINT: _invalid_endpoint,
     BlockedBy.NO_ENDPOINT: lambda *_: ("no endpoint is set", SET_ENDPOINT),

@@ -1,6 +1,6 @@
-"""Why a try failed, as one short phrase that is stored with the batch, and what a person can do about it.
+"""The phrases for failures, one of which is stored with each failed batch, and what a person can do about them.
 
-A phrase of ours, never a server's or a library's own text: those can hold addresses, paths and passwords.
+The text of a server or a library is never stored, because it can contain addresses, paths and passwords.
 """
 
 from deepchecks_telemetry.spool.batches.queue import DAMAGED
@@ -81,11 +81,11 @@ REMEDIES = {
     DAMAGED: REMOVE_SPOOL,
     UNKNOWN_CONTENT: "upgrade: pip install --upgrade deepchecks-telemetry",
 }
-GENERAL = "check the endpoint, or ask the operator of the receiver"
+DEFAULT_REMEDY = "check the endpoint, or ask the operator of the receiver"
 
 
 def http_reason(status: int) -> str:
-    """The phrase for an answer that does not end the batch's way."""
+    """The phrase for a response after which the batch is neither delivered nor rejected."""
     if 200 <= status < 300:
         return f"HTTP {status}: {NOT_OTLP}"
     if 300 <= status < 400:
@@ -94,8 +94,8 @@ def http_reason(status: int) -> str:
 
 
 def remedy_for(reason: str) -> str:
-    """What to do about a phrase of this module, also one that was stored by an earlier try."""
+    """What to do about a phrase of this module, also one that was stored with a batch."""
     status, _, why = reason.removeprefix("HTTP ").partition(":")
     if status.isascii() and status.isdigit() and int(status[:4]) in HTTP:
         return HTTP[int(status[:4])][1]
-    return REMEDIES.get(why.strip() or reason, GENERAL)
+    return REMEDIES.get(why.strip() or reason, DEFAULT_REMEDY)

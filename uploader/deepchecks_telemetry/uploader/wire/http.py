@@ -1,4 +1,4 @@
-"""One POST, within one total deadline, to an answer: nothing is raised, followed, remembered or read from ~/.netrc."""
+"""Sends one POST within one total deadline; never raises, follows no redirect, keeps no cookie, reads no ~/.netrc."""
 
 import gzip
 import threading
@@ -8,36 +8,36 @@ from typing import TYPE_CHECKING
 from deepchecks_telemetry.uploader.endpoint import Endpoint
 from deepchecks_telemetry.uploader.wire import causes
 from deepchecks_telemetry.uploader.wire.otlp import SCOPE
-from deepchecks_telemetry.uploader.wire.outcome import Answer
+from deepchecks_telemetry.uploader.wire.outcome import Response
 
 if TYPE_CHECKING:
     import requests
 
 CONNECT_S, READ_S = 5.0, 10.0
-DEADLINE_S = 20.0  # for all of it: a server that drips a byte a second never meets a read timeout
-MAX_ANSWER = 65_536
+DEADLINE_S = 20.0  # in total, because a server that sends a byte each second never causes a read timeout
+MAX_RESPONSE_BYTES = 65_536
 UNSUPPORTED = 415
 
 
-def post(endpoint: Endpoint, packed: bytes, *, deadline_s: float = DEADLINE_S) -> Answer:
-    """Send gzip bytes and return what came back, at the latest after `deadline_s`."""
-    # No timeout of requests covers name resolution, headers and body together, so the whole call runs in a thread that
-    # is left behind at the deadline; as a daemon it ends with this process, which is never the host's.
-    answers: list[Answer] = []
-    thread = threading.Thread(target=lambda: answers.append(_send(endpoint, packed)), daemon=True)
+def post(endpoint: Endpoint, packed: bytes, *, deadline_s: float = DEADLINE_S) -> Response:
+    """Send gzip bytes and return the response, or a timeout after `deadline_s`."""
+    # No timeout of requests covers name resolution, headers and body together, so the call runs in a thread that is
+    # abandoned at the deadline. As a daemon thread it ends with this process, which is never the host.
+    responses: list[Response] = []
+    thread = threading.Thread(target=lambda: responses.append(_send(endpoint, packed)), daemon=True)
     thread.start()
-    thread.join(deadline_s)  # SimpleQueue.get(timeout=) can wait for ever where a signal arrives as its time ends
-    return answers[0] if answers else Answer(error=causes.TIMEOUT)
+    thread.join(deadline_s)  # SimpleQueue.get(timeout=) can block forever if a signal arrives as its timeout ends
+    return responses[0] if responses else Response(error=causes.TIMEOUT)
 
 
-def _send(endpoint: Endpoint, packed: bytes) -> Answer:
-    answer = _post(endpoint, packed, {"Content-Encoding": "gzip"})
-    if answer.status == UNSUPPORTED:  # a receiver that knows no gzip
+def _send(endpoint: Endpoint, packed: bytes) -> Response:
+    response = _post(endpoint, packed, {"Content-Encoding": "gzip"})
+    if response.status == UNSUPPORTED:  # a receiver that does not accept gzip
         return _post(endpoint, gzip.decompress(packed), {})
-    return answer
+    return response
 
 
-def _post(endpoint: Endpoint, body: bytes, encoding: Mapping[str, str]) -> Answer:
+def _post(endpoint: Endpoint, body: bytes, encoding: Mapping[str, str]) -> Response:
     import requests
 
     from deepchecks_telemetry.uploader.wire.tls import LoopbackAdapter, SystemTrustAdapter, name_cause
@@ -63,25 +63,25 @@ def _post(endpoint: Endpoint, body: bytes, encoding: Mapping[str, str]) -> Answe
                 stream=True,
             ) as response:
                 return _read(response)
-        except Exception as error:  # noqa: BLE001 - urllib3's and idna's own pass through; an outcome is a value
-            return Answer(error=name_cause(error))
+        except Exception as error:  # noqa: BLE001 - requests also lets errors of urllib3 and idna through
+            return Response(error=name_cause(error))
 
 
-def _read(response: "requests.Response") -> Answer:
+def _read(response: "requests.Response") -> Response:
     from urllib3.exceptions import HTTPError
 
     try:
-        # As it came over the wire: a compressed answer was not asked for, and could be a bomb.
-        body = response.raw.read(MAX_ANSWER + 1, decode_content=False)
+        # Not decompressed: no compressed response was asked for, and it could be a decompression bomb.
+        body = response.raw.read(MAX_RESPONSE_BYTES + 1, decode_content=False)
     except HTTPError:
-        return Answer(error=causes.CUT_SHORT)
-    if len(body) > MAX_ANSWER:
-        return Answer(error=causes.TOO_LONG)
+        return Response(error=causes.CUT_SHORT)
+    if len(body) > MAX_RESPONSE_BYTES:
+        return Response(error=causes.TOO_LONG)
     if response.raw.length_remaining:
-        return Answer(error=causes.CUT_SHORT)
-    return Answer(response.status_code, {name.lower(): value for name, value in response.headers.items()}, body)
+        return Response(error=causes.CUT_SHORT)
+    return Response(response.status_code, {name.lower(): value for name, value in response.headers.items()}, body)
 
 
 def _no_netrc(request: "requests.PreparedRequest") -> "requests.PreparedRequest":
-    """An authentication that adds nothing: with one set, requests does not look into ~/.netrc."""
+    """Adds nothing; requests does not read ~/.netrc if an authentication is set."""
     return request

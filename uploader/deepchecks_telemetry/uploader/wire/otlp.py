@@ -1,7 +1,7 @@
-"""A batch's rows as one OTLP/HTTP JSON logs request: the bytes depend on nothing but the rows and the installation id.
+"""Renders rows as one OTLP/HTTP JSON logs request: the bytes depend only on the rows, the installation id, the scope.
 
-Names are OpenTelemetry's (semantic conventions: service, os, process.runtime, app.installation, log.record). 64-bit
-numbers are strings, as protobuf's JSON mapping wants them.
+Names are from OpenTelemetry's semantic conventions (service, os, process.runtime, app.installation, log.record). 64-bit
+numbers are strings, as in protobuf's JSON mapping.
 """
 
 import json
@@ -13,16 +13,16 @@ from typing import Any
 from deepchecks_telemetry.spool.batches.seal import Row
 from deepchecks_telemetry.spool.catalogue import FIELDS, Environment
 
-# A local part of the version ("+acme") is free text.
+# Without the local part of the version ("+acme"), which is free text.
 SCOPE = {"name": "deepchecks_telemetry", "version": version("deepchecks-telemetry").partition("+")[0]}
 DAY_NS = 86_400 * 10**9
 
 
 def render(installation_id: str, rows: Iterable[Row], *, scope: Mapping[str, str] = SCOPE) -> bytes:
-    """The request's body in UTF-8; rows of one environment must stand together."""
+    """The body of the request in UTF-8; rows of one environment must follow each other."""
     groups = [
-        _resource_logs(installation_id, place, found, scope)
-        for place, found in groupby(rows, lambda row: row.environment)
+        _resource_logs(installation_id, environment, group, scope)
+        for environment, group in groupby(rows, lambda row: row.environment)
     ]
     return json.dumps({"resourceLogs": groups}, separators=(",", ":")).encode()
 
@@ -30,11 +30,11 @@ def render(installation_id: str, rows: Iterable[Row], *, scope: Mapping[str, str
 def _resource_logs(
     installation_id: str, environment: Environment, rows: Iterable[Row], scope: Mapping[str, str]
 ) -> dict[str, Any]:
-    described = zip((field.wire for field in FIELDS), environment, strict=True)
-    attributes = [("service.name", "deepchecks"), ("app.installation.id", installation_id), *described]
+    fields = zip((field.wire for field in FIELDS), environment, strict=True)
+    attributes = [("service.name", "deepchecks"), ("app.installation.id", installation_id), *fields]
     return {
-        # First, against custom: the OpenTelemetry Collector tells files apart by their first 1,000 bytes, and here
-        # those hold the uid of a row, which no other batch has.
+        # Before the resource, because the OpenTelemetry Collector identifies a file by its first 1,000 bytes: in this
+        # order they contain the uid of a row, which is unique to the batch.
         "scopeLogs": [{"logRecords": [_log_record(row) for row in rows], "scope": scope}],
         "resource": {"attributes": [_text(key, value) for key, value in attributes]},
     }

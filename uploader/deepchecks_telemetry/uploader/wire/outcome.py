@@ -1,7 +1,7 @@
-"""What an answer means: one pure function from what came back to what is to be done with the batch.
+"""Classifies a response: a pure function from the response to the outcome for the batch.
 
-OTLP's rules (specification, "OTLP/HTTP Response"), but nothing is dropped for a server's or a proxy's wrong settings:
-only a server that speaks OTLP can retire rows.
+It follows OTLP (specification, "OTLP/HTTP Response"), except that rows are rejected only by a response in OTLP's
+format, so that a wrong setting of a server or a proxy loses nothing.
 """
 
 import json
@@ -11,19 +11,19 @@ from datetime import timezone
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from deepchecks_telemetry.uploader.schedule import LONGEST_RETRY_AFTER_S
+from deepchecks_telemetry.uploader.schedule import MAX_RETRY_AFTER_S
 from deepchecks_telemetry.uploader.wire.causes import http_reason
 
 DELIVERED, RETRY, PARKED, REJECTED, EXPORTED = "delivered", "retry", "parked", "rejected", "exported"
 RETRYABLE = frozenset({429, 502, 503, 504})
-# Not the receiver's answer on this batch, but that of a proxy that asks for a password, of a gateway that timed out, of
-# a network that asks for a log-in.
-ON_THE_WAY = frozenset({407, 408, 511})
+# Responses not of the receiver but of a proxy that requires a password, a gateway that timed out, or a network that
+# requires a login.
+INTERMEDIARY = frozenset({407, 408, 511})
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What came back: where nothing did, `status` is None and `error` is one of the phrases in `causes`.
+class Response:
+    """A response, or the failure to get one: then `status` is None, and `error` one of the phrases in `causes`.
 
     Header names are in lower case.
     """
@@ -36,60 +36,60 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What to do with the batch, why in one short phrase of ours, and what the server asked for."""
+    """What to do with the batch, the reason as a phrase of `causes`, and the delay that the server asked for."""
 
     kind: str
     reason: str
     rejected_rows: int = 0
-    wait_s: int | None = None
+    retry_after_s: int | None = None
 
 
-def classify(answer: Answer, *, now: float) -> Outcome:
-    """Judge one answer; `now` (Unix seconds) is for a Retry-After that names a date."""
-    if answer.status is None:
-        return Outcome(RETRY, answer.error or "no answer")
-    if 200 <= answer.status < 300:
-        return _judge_success(answer)
-    if answer.status == 400 and _is_status(_json(answer.body)):
+def classify(response: Response, *, now: float) -> Outcome:
+    """The outcome of a response; `now` (Unix seconds) is needed for a Retry-After that is a date."""
+    if response.status is None:
+        return Outcome(RETRY, response.error or "no answer")
+    if 200 <= response.status < 300:
+        return _classify_success(response)
+    if response.status == 400 and _is_status(_json(response.body)):
         return Outcome(REJECTED, "HTTP 400: the receiver cannot accept this batch")
-    reason = http_reason(answer.status)
-    if answer.status in RETRYABLE:
-        return Outcome(RETRY, reason, wait_s=retry_after(answer.headers, now))
-    retried = answer.status in ON_THE_WAY or 300 <= answer.status < 400
+    reason = http_reason(response.status)
+    if response.status in RETRYABLE:
+        return Outcome(RETRY, reason, retry_after_s=retry_after(response.headers, now))
+    retried = response.status in INTERMEDIARY or 300 <= response.status < 400
     return Outcome(RETRY if retried else PARKED, reason)
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> int | None:
-    """The seconds that a Retry-After asks for, in either of its forms (RFC 9110, 10.2.3); None where it has neither."""
+    """The seconds of a Retry-After in either form (RFC 9110, 10.2.3), at most 7 days; None if it has neither."""
     text = headers.get("retry-after", "").strip()
     if text.isascii() and text.isdigit():
         seconds = int(text[:9])
     else:
         try:
             date = parsedate_to_datetime(text)
-            # HTTP's dates are UTC, also in the old form that names no zone.
+            # Dates in HTTP are UTC, also in the obsolete form without a zone.
             seconds = int((date if date.tzinfo else date.replace(tzinfo=timezone.utc)).timestamp() - now) + 1
         except (ValueError, OverflowError):
             return None
-    return max(0, min(seconds, LONGEST_RETRY_AFTER_S))
+    return max(0, min(seconds, MAX_RETRY_AFTER_S))
 
 
-def _judge_success(answer: Answer) -> Outcome:
-    refused = _refused_rows(_json(answer.body))
-    if refused is None:
-        # A captive portal answers 200 to everything, with HTML or JSON of its own or an empty body. Some stores answer
-        # an empty 204 or 200 themselves, against the specification: a collector belongs in front of them.
-        return Outcome(RETRY, http_reason(answer.status or 200))
-    if refused:
-        return Outcome(DELIVERED, f"delivered, {refused} rows rejected", rejected_rows=refused)
+def _classify_success(response: Response) -> Outcome:
+    rejected = _rejected_rows(_json(response.body))
+    if rejected is None:
+        # A captive portal responds to every request with 200 and its own HTML or JSON, or an empty body. Some stores
+        # respond with an empty 204 or 200, against the specification, and need a collector in front of them.
+        return Outcome(RETRY, http_reason(response.status or 200))
+    if rejected:
+        return Outcome(DELIVERED, f"delivered, {rejected} rows rejected", rejected_rows=rejected)
     return Outcome(DELIVERED, "delivered")
 
 
-def _refused_rows(response: object) -> int | None:
-    """How many records an ExportLogsServiceResponse says were refused; None where it is another response."""
-    if not isinstance(response, dict) or (response and "partialSuccess" not in response):
+def _rejected_rows(content: object) -> int | None:
+    """The number of rejected records in an ExportLogsServiceResponse; None if it is not one."""
+    if not isinstance(content, dict) or (content and "partialSuccess" not in content):
         return None
-    partial = response.get("partialSuccess")
+    partial = content.get("partialSuccess")
     if partial is not None and not isinstance(partial, dict):
         return None
     value = (partial or {}).get("rejectedLogRecords")  # protobuf's JSON writes a default as null, or not at all
@@ -103,10 +103,10 @@ def _integer(value: object) -> int | None:
 
 
 def _is_status(content: object) -> bool:
-    """A google.rpc.Status with one of gRPC's 16 codes of an error, and nothing of another kind.
+    """Whether this is a google.rpc.Status with one of gRPC's 16 error codes and no other members.
 
-    OTLP lets a server omit the code. But `{"message": "Bad Request"}` is also what API gateways answer, and a batch is
-    retired for good by it: without a code it is parked.
+    OTLP lets a server omit the code. But API gateways also respond with `{"message": "Bad Request"}`, and a rejection
+    is final: a batch refused without a code is parked instead.
     """
     if not isinstance(content, dict) or set(content) - {"code", "message", "details"}:
         return False

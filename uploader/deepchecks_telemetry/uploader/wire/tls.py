@@ -1,8 +1,8 @@
-"""Verify TLS against the system's trust store as well as the CAs bundled with requests, and name what failed.
+"""Verifies TLS against the system's trust store as well as the CAs bundled with requests, and names what failed.
 
-A private authority that an administrator has put into the system's store is in no file of requests'. Where
-`REQUESTS_CA_BUNDLE` (or curl's own variable) names a file, that file alone counts. The one name that is accepted
-without a certificate is `localhost`, and only where it leads to this machine.
+The CAs bundled with requests do not include a private CA that an administrator added to the system's store. If
+`REQUESTS_CA_BUNDLE` (or `CURL_CA_BUNDLE`) names a file, only that file is used. Without `--allow-http`, the only host
+name for http:// is `localhost`, and only if it resolves to this machine.
 """
 
 import ipaddress
@@ -23,50 +23,50 @@ BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 
 class SystemTrustAdapter(HTTPAdapter):
-    """Requests' own way to a host, directly or through a proxy, with the system's store loaded too."""
+    """The adapter of requests, with the system's trust store loaded too, also for connections through a proxy."""
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
         """Make the pool for direct connections."""
-        super().init_poolmanager(*args, **options | _context())
+        super().init_poolmanager(*args, **options | _system_trust())
 
     def proxy_manager_for(self, *args: Any, **options: Any) -> Any:
         """Make the pool for connections through a proxy."""
-        return super().proxy_manager_for(*args, **options | _context())
+        return super().proxy_manager_for(*args, **options | _system_trust())
 
 
 class LoopbackAdapter(HTTPAdapter):
-    """Requests' own way to `localhost`, which says nothing to another machine, whatever a resolver answers."""
+    """The adapter of requests for `localhost`; sends nothing if the name resolves to another machine."""
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
         """Make the pool for direct connections."""
         super().init_poolmanager(*args, **options)
-        self.poolmanager.pool_classes_by_scheme = {"http": _LocalPool}
+        self.poolmanager.pool_classes_by_scheme = {"http": _LoopbackPool}
 
 
 class NotLoopbackError(OSError):
-    """The name `localhost` leads to another machine."""
+    """The name `localhost` resolves to another machine."""
 
 
-class _LocalConnection(HTTPConnection):
+class _LoopbackConnection(HTTPConnection):
     def connect(self) -> None:
         super().connect()
         if not ipaddress.ip_address(self.sock.getpeername()[0]).is_loopback:
             raise NotLoopbackError
 
 
-class _LocalPool(HTTPConnectionPool):
-    ConnectionCls = _LocalConnection
+class _LoopbackPool(HTTPConnectionPool):
+    ConnectionCls = _LoopbackConnection
 
 
-def _context() -> dict[str, Any]:
+def _system_trust() -> dict[str, Any]:
     if any(os.environ.get(name) for name in BUNDLES):
         return {}
     return {"ssl_context": ssl.create_default_context()}
 
 
 # Of OpenSSL's X509_V_ERR_…: not yet valid, expired; host name and address mismatch.
-TIMES, NAMES = frozenset({9, 10}), frozenset({62, 64})
-KINDS: tuple[tuple[type[BaseException], str], ...] = (
+VALIDITY_ERRORS, NAME_ERRORS = frozenset({9, 10}), frozenset({62, 64})
+CAUSES: tuple[tuple[type[BaseException], str], ...] = (
     (exceptions.ProxyError, causes.PROXY),
     (NotLoopbackError, causes.NOT_LOOPBACK),
     (ssl.SSLError, causes.NO_TLS),
@@ -79,7 +79,7 @@ KINDS: tuple[tuple[type[BaseException], str], ...] = (
 
 
 def name_cause(error: Exception) -> str:
-    """The phrase for an error of the libraries: the first of `KINDS` in its chain of causes."""
+    """The phrase for an error of requests or urllib3: the first of `CAUSES` whose type is in its chain of causes."""
     if isinstance(error, exceptions.InvalidSchema) and "SOCKS" in str(error):
         return causes.NO_SOCKS
     chain = list(_chain(error))
@@ -87,25 +87,25 @@ def name_cause(error: Exception) -> str:
         return causes.NO_CA_FILE
     for link in chain:
         if isinstance(link, ssl.SSLCertVerificationError):
-            return _name_certificate(link.verify_code)
-    return next((phrase for kind, phrase in KINDS if any(isinstance(link, kind) for link in chain)), causes.NOT_SENT)
+            return _name_certificate_error(link.verify_code)
+    return next((phrase for kind, phrase in CAUSES if any(isinstance(link, kind) for link in chain)), causes.NOT_SENT)
 
 
-def _name_certificate(code: int) -> str:
-    if code in TIMES:
+def _name_certificate_error(code: int) -> str:
+    if code in VALIDITY_ERRORS:
         return causes.EXPIRED
-    return causes.OTHER_HOST if code in NAMES else causes.UNTRUSTED
+    return causes.OTHER_HOST if code in NAME_ERRORS else causes.UNTRUSTED
 
 
 def _chain(error: object) -> Iterator[BaseException]:
-    """The error and what it was made from: urllib3 keeps the original as a cause, a context or an argument."""
+    """The error and those that it came from: urllib3 keeps the original as a cause, a context or an argument."""
     if isinstance(error, BaseException):
         yield error
         yield from _chain(error.__cause__ or error.__context__ or next(iter(error.args), None))
 
 
 def _is_bundle_unreadable() -> bool:
-    """Whether there is no file where `REQUESTS_CA_BUNDLE` names one, or no certificate in it."""
+    """Whether the file that `REQUESTS_CA_BUNDLE` names is missing or contains no certificate."""
     bundle = next(filter(None, map(os.environ.get, BUNDLES)), None)
     if bundle is None or os.path.isdir(bundle):
         return False

@@ -1,4 +1,4 @@
-"""Which URLs may be sent to, and how they are written; an invalid one is not printed: it may hold a password."""
+"""Checks which URLs are valid endpoints; an invalid one is never printed, because it may contain a password."""
 
 import ipaddress
 import re
@@ -7,19 +7,21 @@ from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 from deepchecks_telemetry.uploader.errors import BadEndpoint
 
 LOGS_PATH = "/v1/logs"
-LONGEST = 2_000  # characters of a URL; what is cut off at the end of a file that is too long would be another one
-# Written like this, a host is the same to every parser: `[::1].evil.example` is ::1 to some parsers, and not to others.
-PLACE = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
-# Not `is_private`, which means something else in each Python, and in all of them more than networks of one's own.
-NEAR = tuple(map(ipaddress.ip_network, "127.0.0.0/8 10.0.0.0/8 172.16.0.0/12 192.168.0.0/16 ::1/128 fc00::/7".split()))
+MAX_CHARACTERS = 2_000  # of a URL; far less than is read of an endpoint file, so that no truncated URL is accepted
+# Every parser finds the same host in this form. Of `[::1].evil.example`, some parsers take ::1 as the host.
+HOST_PORT = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
+# Not `is_private`, which differs between versions of Python and in all of them includes more than private networks.
+PRIVATE_NETWORKS = tuple(
+    map(ipaddress.ip_network, "127.0.0.0/8 10.0.0.0/8 172.16.0.0/12 192.168.0.0/16 ::1/128 fc00::/7".split())
+)
 
 
 def parse(text: str, *, allow_http: bool = False) -> str:
-    """The URL to post to for a base URL; `BadEndpoint` says what is wrong, without repeating the text."""
+    """The URL to post to for a base URL; raises `BadEndpoint`, whose text does not repeat the URL."""
     if not text.isascii() or not text.isprintable() or " " in text:
         raise BadEndpoint("invalid endpoint: it contains a space, a control or a non-ASCII character")
-    if len(text) > LONGEST:
-        raise BadEndpoint(f"invalid endpoint: longer than {LONGEST} characters")
+    if len(text) > MAX_CHARACTERS:
+        raise BadEndpoint(f"invalid endpoint: longer than {MAX_CHARACTERS} characters")
     try:
         url = urlsplit(text)
         host, _ = url.hostname, url.port
@@ -29,10 +31,10 @@ def parse(text: str, *, allow_http: bool = False) -> str:
         raise BadEndpoint("invalid endpoint: not a URL") from None
     _check_parts(url)
     if url.scheme == "file" and not url.netloc and url.path.startswith("/") and url.path.strip("/"):
-        return "file:///" + url.path.strip("/")  # urlunsplit() of older Pythons takes a path of `//a` for a host
-    if url.scheme not in {"https", "http"} or not host or not PLACE.fullmatch(url.netloc):
+        return "file:///" + url.path.strip("/")  # in older Pythons, urlunsplit() turns a path `//a` into a host
+    if url.scheme not in {"https", "http"} or not host or not HOST_PORT.fullmatch(url.netloc):
         raise BadEndpoint("invalid endpoint: expected https://HOST, http://HOST or file:///DIR")
-    if url.scheme == "http" and not allow_http and not _is_near(host):
+    if url.scheme == "http" and not allow_http and not _is_private(host):
         raise BadEndpoint("invalid endpoint: http:// outside loopback and private networks needs --allow-http")
     path = url.path.rstrip("/")
     return urlunsplit((url.scheme, url.netloc, path if path.endswith(LOGS_PATH) else path + LOGS_PATH, "", ""))
@@ -47,8 +49,8 @@ def _check_parts(url: SplitResult) -> None:
         raise BadEndpoint("invalid endpoint: its path contains a control character")
 
 
-def _is_near(host: str) -> bool:
-    """Whether a host is this machine or on a private network by its address; any other name may be anyone's."""
+def _is_private(host: str) -> bool:
+    """Whether a host is `localhost` or has a private address; any other name may resolve to any machine."""
     if host == "localhost":
         return True
     try:
@@ -56,4 +58,4 @@ def _is_near(host: str) -> bool:
     except ValueError:
         return False
     address = getattr(address, "ipv4_mapped", None) or address
-    return any(address in network for network in NEAR)
+    return any(address in network for network in PRIVATE_NETWORKS)

@@ -1,4 +1,4 @@
-"""What every script stands on: deepchecks' own call noted and refused, and the names that 0.19.1 asks NumPy for."""
+"""Prepares every script: refuses and notes deepchecks' own request, adds names to NumPy that 0.19.1 needs."""
 
 import sys
 from typing import Any
@@ -8,8 +8,8 @@ import numpy as np
 SEEN: list[str] = []
 
 
-def hear(event: str, arguments: tuple[Any, ...]) -> None:
-    """Note and refuse the look-up of its host, and the file that it writes beside its code: it swallows the refusal."""
+def audit(event: str, arguments: tuple[Any, ...]) -> None:
+    """Note and refuse the look-up of its host and the file that it writes next to its code; it ignores the error."""
     if (event == "socket.getaddrinfo" and "deepchecks" in str(arguments[0])) or (
         event == "open" and str(arguments[0]).endswith(".user_id")
     ):
@@ -17,9 +17,9 @@ def hear(event: str, arguments: tuple[Any, ...]) -> None:
         raise OSError("refused by the test")
 
 
-sys.addaudithook(hear)
+sys.addaudithook(audit)
 
-# Python 3.13 has no NumPy older than 2, which has dropped them.
+# On Python 3.13 only NumPy 2 is available, which has removed these names.
 for name, value in {"Inf": "inf", "NINF": "-inf", "NaN": "nan"}.items():
     if not hasattr(np, name):
         setattr(np, name, float(value))
