@@ -14,8 +14,7 @@ import pytest
 
 CHECKOUT = Path(__file__).parents[1]
 PACKAGES = ["spool", "uploader", "hooks", "collector", "cli"]
-MAPPED = ("spool",)  # the packages whose `__init__.py` files list their modules
-INITS = [path for package in MAPPED for path in sorted((CHECKOUT / package).rglob("__init__.py"))]
+INITS = [path for package in PACKAGES for path in sorted((CHECKOUT / package).rglob("__init__.py"))]
 SOURCES = [path for folder in [*PACKAGES, "tests", "benchmarks"] for path in sorted((CHECKOUT / folder).rglob("*.py"))]
 COMMANDS = ['python -m pip install ".[collector]" && deepchecks telemetry tour', "python -m pip install nox && nox"]
 OTHER_MACHINE = ("192.0.2.1", 9)  # TEST-NET-1, which belongs to nobody

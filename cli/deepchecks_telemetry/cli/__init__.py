@@ -1,8 +1,14 @@
 """The command line `deepchecks telemetry …`; the module of a command is imported when the command runs.
 
-choice    enable, local, disable, purge            show      status, inspect, preview, sent, catalogue, doctor
-transfer  flush, export, deliver, settle           setup     attach, detach, collector, tour
-page      view, and the HTML page that it writes
+choice/     enable, local, disable, purge
+show/       status, inspect, preview, sent, catalogue, doctor
+transfer/   flush, export, deliver, settle
+setup/      attach, detach, collector, tour
+page/       view, and the HTML page that it writes
+lazy        imports a command when it runs
+errors      errors as one line with a remedy
+output      tables, JSON, escaped text
+__main__    `python -m deepchecks_telemetry.cli`
 """
 
 import io

@@ -1,6 +1,11 @@
 """The command `view` and its HTML page: data is read once, rendered by pure functions, and every text is escaped.
 
-data    what is read          chart    counts over time          counts    by day, event, environment
-html    escaping              sending  where counts are sent     requests  the next request, and the batches
-page    the document, with the policy that lets it load nothing
+view       the command
+data       reads everything that the page shows
+page       the document, with the policy that lets it load nothing
+html       writes HTML in which every text is escaped
+sending    where counts are sent, the settings, the commands
+counts     counts by day, by event, by environment
+chart      counts over time as SVG
+requests   the next request, and earlier batches
 """

@@ -1,1 +1,8 @@
-"""`attach` and `detach` of an environment, the `collector`, and the demonstration `tour`."""
+"""The commands that set up an environment or a receiver, and the demonstration.
+
+attach      record the events of the released deepchecks in this environment
+detach      undo `attach`
+collector   run the embedded receiver, load files, report
+tour        demonstrate every step in a temporary directory
+sandbox     runs commands and programs in that directory
+"""
