@@ -45,7 +45,6 @@ OTHERS = [
     "SELECT load_extension('/tmp/x.so')",
     "SELECT * FROM pragma_database_list",
     "SELECT * FROM pragma_hard_heap_limit(0)",
-    "SELECT * FROM dbstat",
     "ATTACH '/etc/passwd' AS other",
     "ATTACH ':memory:' AS other",
     "WITH a AS (SELECT 1) INSERT INTO tallies SELECT 'a', 1",

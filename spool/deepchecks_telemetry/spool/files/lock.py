@@ -78,7 +78,7 @@ if sys.platform == "win32":
     def _lock(descriptor: int) -> None:
         try:
             msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-        except PermissionError as error:
+        except OSError as error:  # held: PermissionError on Windows, an error without a number on Wine
             raise BlockingIOError from error
 
 else:
