@@ -9,8 +9,15 @@ VARIABLE = "TESTS_REGISTERED_HOME"
 
 try:
     import pwd
-except ImportError:  # Windows
-    pass
+except ImportError:  # Windows: the folders are those of the shell, below the test's user
+    import platformdirs.windows
+
+    def get_win_folder(csidl_name: str) -> str:
+        """The folder of that name below the test's user, never the real one."""
+        folder = os.environ.get(VARIABLE) or os.environ["USERPROFILE"]
+        return os.path.join(folder, "AppData", csidl_name.removeprefix("CSIDL_").title())
+
+    platformdirs.windows.get_win_folder = get_win_folder
 else:
     _real = pwd.getpwuid
 

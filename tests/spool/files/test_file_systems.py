@@ -122,9 +122,22 @@ def test_the_longest_and_last_mount_point_counts(path: str, kind: str) -> None:
     assert read_mount(path, [MOUNT.format(point=point, kind=kind) for point, kind in points]).kind == kind
 
 
-def test_local_file_systems_are_not_remote(dirs: Home) -> None:
+def test_local_file_systems_are_not_remote() -> None:
     assert {"ext4", "xfs", "btrfs", "zfs", "apfs", "tmpfs", "overlay", "fuse.ntfs-3g"} <= LOCAL
-    assert is_remote("\\\\server\\share\\home")
+
+
+@pytest.mark.skipif(sys.platform != "win32", reason="drives and shares exist only on Windows")
+@pytest.mark.parametrize(
+    ("path", "remote"),
+    [
+        (r"C:\Users\jane", False),
+        (r"\\?\C:\Users", False),
+        (r"\\server\share\home", True),
+        (r"\\?\UNC\server\share", True),
+    ],
+)
+def test_a_share_is_remote_and_a_drive_is_not(path: str, remote: bool) -> None:
+    assert is_remote(path) is remote
 
 
 REMOTE = (

@@ -130,5 +130,7 @@ def _configure(connection: sqlite3.Connection, home: Home) -> None:
 
 def _uri(path: str) -> str:
     # mode=rw makes a missing file an error, instead of creating an empty database.
-    quoted = os.path.abspath(path).replace("\\", "/").replace("%", "%25").replace("?", "%3f").replace("#", "%23")
-    return f"file:{'' if quoted.startswith('/') else '/'}{quoted}?mode=rw"
+    quoted = os.path.abspath(path).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+    if os.name == "nt":
+        quoted = quoted.replace("\\", "/")  # C:/spool.db or //server/share/spool.db
+    return f"file://{'' if quoted.startswith('/') else '/'}{quoted}?mode=rw"

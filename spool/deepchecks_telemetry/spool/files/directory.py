@@ -108,7 +108,8 @@ def make_directory(path: str) -> bool:
         os.mkdir(path, 0o700)
         os.chmod(path, 0o700)  # with a umask of 0777 the owner could not enter the directory
     except FileNotFoundError as error:
-        if exists(os.path.dirname(path)):  # in /proc, or on a missing drive, mkdir always raises this error
+        # In /proc, and on a missing drive, whose parent is itself, mkdir always raises this error.
+        if exists(os.path.dirname(path)) or os.path.dirname(path) == path:
             raise Unusable(f"the directory {path} cannot be created ({error.strerror})") from error
         make_directory(os.path.dirname(path))
         return make_directory(path)
@@ -123,18 +124,6 @@ def check_above(directory: str) -> None:
         raise Unusable(f"the directory {directory} belongs to another user, so nothing is created in it")
 
 
-def is_remote(path: str) -> bool:
-    """Whether other machines may write to the file system of `path`; False if the system does not list its mounts."""
-    if path.startswith("\\\\"):
-        return True  # the name of a share on Windows
-    try:
-        mount = find_mount(path)
-    except OSError as error:
-        raise_if_hosts(error)
-        return False  # not Linux
-    return mount.kind not in LOCAL
-
-
 class Mount(NamedTuple):
     """The type of a file system, and the upper directory of an overlay (the writable layer of a container), else ""."""
 
@@ -142,10 +131,32 @@ class Mount(NamedTuple):
     upper: str
 
 
-def find_mount(path: str) -> Mount:
-    """The mount that `path` is on; raises `OSError` if the system does not list its mounts."""
-    identity = file_id(path)
-    return _find_mount(os.path.realpath(path), identity[0] if identity else 0, MOUNTS)
+if sys.platform == "win32":
+
+    def is_remote(path: str) -> bool:
+        """Whether the file system of `path` is a share; `realpath` also finds the share of a mapped drive."""
+        drive = os.path.splitdrive(os.path.realpath(path))[0].removeprefix("\\\\?\\")
+        return len(drive) != len("C:")
+
+    def find_mount(path: str) -> Mount:
+        """Windows does not list its mounts; not even tried, because there anybody may create a directory `/proc`."""
+        raise FileNotFoundError(path)
+
+else:
+
+    def is_remote(path: str) -> bool:
+        """Whether other machines may write to the file system of `path`; False without a list of mounts."""
+        try:
+            mount = find_mount(path)
+        except OSError as error:
+            raise_if_hosts(error)
+            return False  # not Linux
+        return mount.kind not in LOCAL
+
+    def find_mount(path: str) -> Mount:
+        """The mount that `path` is on; raises `OSError` if the system does not list its mounts."""
+        identity = file_id(path)
+        return _find_mount(os.path.realpath(path), identity[0] if identity else 0, MOUNTS)
 
 
 @lru_cache(maxsize=8)

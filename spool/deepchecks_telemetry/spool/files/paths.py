@@ -76,7 +76,7 @@ def _from_environ(environ: Mapping[str, str], policy: str) -> Home:
     if root:
         root = os.path.abspath(os.path.expanduser(root))  # a Dockerfile and a unit file do not expand ~
         return Home(os.path.join(root, "state"), os.path.join(root, "config"), policy)
-    return _below(*(_ask_platformdirs()[:2] if sys.platform == "win32" else _xdg(environ)), policy)
+    return _windows(policy) if sys.platform == "win32" else _below(*_xdg(environ), policy)
 
 
 def _below(state: str, config: str, policy: str) -> Home:
@@ -86,19 +86,24 @@ def _below(state: str, config: str, policy: str) -> Home:
 def find_default(policy: str) -> Home | None:
     """The directories that no variable moves, so that `off` also applies to a program with other variables."""
     if sys.platform == "win32":
-        bases: tuple[str, str] | None = _ask_platformdirs()[:2]
-    else:
+        return _windows(policy)
+    else:  # noqa: RET505 - mypy takes what follows a check of the platform as unreachable
         home = registered_home()
-        bases = (os.path.join(home, USUAL[0]), os.path.join(home, USUAL[1])) if home else None
-    return _below(*bases, policy) if bases else None
+        return _below(os.path.join(home, USUAL[0]), os.path.join(home, USUAL[1]), policy) if home else None
 
 
-def _ask_platformdirs() -> tuple[str, str, str]:
-    """The bases of state, of configuration, and of the machine's configuration; only used on Windows."""
+def _windows(policy: str) -> Home:
+    """Two directories in one, because Windows has the same base for state and configuration."""
+    base = os.path.join(_ask_platformdirs()[0], APP, "telemetry")
+    return Home(os.path.join(base, "state"), os.path.join(base, "config"), policy)
+
+
+def _ask_platformdirs() -> tuple[str, str]:
+    """The bases for this user and for the machine; only used on Windows."""
     import platformdirs
 
     roots = platformdirs.PlatformDirs(appauthor=False)
-    return roots.user_state_dir, roots.user_config_dir, roots.site_config_dir
+    return roots.user_state_dir, roots.site_config_dir
 
 
 def _xdg(environ: Mapping[str, str]) -> tuple[str, str]:
@@ -139,7 +144,7 @@ def registered_home() -> str | None:
 def _policy_directories(environ: Mapping[str, str]) -> list[str]:
     # The machine's own is first, because a variable must not override the administrator.
     more = filter(os.path.isabs, environ.get("XDG_CONFIG_DIRS", "").split(os.pathsep))
-    return [_ask_platformdirs()[2]] if sys.platform == "win32" else [USUAL[2], *more]
+    return [_ask_platformdirs()[1]] if sys.platform == "win32" else [USUAL[2], *more]
 
 
 def find_policy(directories: list[str]) -> str:

@@ -1,6 +1,7 @@
 """Checks which URLs are valid endpoints; an invalid one is never printed, because it may contain a password."""
 
 import ipaddress
+import os
 import re
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
@@ -10,6 +11,7 @@ LOGS_PATH = "/v1/logs"
 MAX_CHARACTERS = 2_000  # of a URL; far less than is read of an endpoint file, so that no truncated URL is accepted
 # Every parser finds the same host in this form. Of `[::1].evil.example`, some parsers take ::1 as the host.
 HOST_PORT = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
+DRIVE = re.compile("/[A-Za-z]:/")  # at the beginning of the path of a file URL on Windows
 # Not `is_private`, which differs between versions of Python and in all of them includes more than private networks.
 PRIVATE_NETWORKS = tuple(
     map(ipaddress.ip_network, "127.0.0.0/8 10.0.0.0/8 172.16.0.0/12 192.168.0.0/16 ::1/128 fc00::/7".split())
@@ -31,6 +33,8 @@ def parse(text: str, *, allow_http: bool = False) -> str:
         raise BadEndpoint("invalid endpoint: not a URL") from None
     _check_parts(url)
     if url.scheme == "file" and not url.netloc and url.path.startswith("/") and url.path.strip("/"):
+        if os.name == "nt" and not DRIVE.match(url.path):  # it would be relative to the working directory
+            raise BadEndpoint("invalid endpoint: expected file:///C:/DIR; map a share to a drive letter")
         return "file:///" + url.path.strip("/")  # in older Pythons, urlunsplit() turns a path `//a` into a host
     if url.scheme not in {"https", "http"} or not host or not HOST_PORT.fullmatch(url.netloc):
         raise BadEndpoint("invalid endpoint: expected https://HOST, http://HOST or file:///DIR")
