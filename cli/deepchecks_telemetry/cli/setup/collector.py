@@ -53,7 +53,7 @@ def collector() -> None:
     "--token",
     envvar="DEEPCHECKS_COLLECTOR_TOKEN",
     show_envvar=True,
-    help="Accept only requests with this bearer token. Prefer the variable, which other users cannot read.",
+    help="Accept only requests with this bearer token. Prefer the variable: other users can read the command line.",
 )
 def serve(*, host: str, port: int, store: Path, token: str | None) -> None:
     """Receive OTLP/HTTP logs until stopped, and store each row once.
@@ -93,8 +93,9 @@ def load(*, paths: tuple[Path, ...], store: Path) -> None:
 @click.option("--html", is_flag=True, help="Print an HTML page.")
 @click.option(
     "--min-cell",
+    metavar="N",
     type=click.IntRange(min=1),
-    help=f"Merge values with fewer installations than this into 'other'. [default: {MIN_CELL} with --csv and --html]",
+    help=f"Merge values with fewer than N installations into 'other'. [default: {MIN_CELL} with --csv and --html]",
 )
 def report(*, store: Path, as_json: bool, csv: bool, html: bool, min_cell: int | None) -> None:
     """Report the received events and installations by each field.
