@@ -45,7 +45,7 @@ COMMANDS = {
     "flush": ("transfer.flush", "Send pending counts now."),
     "export": ("transfer.export", "Write pending counts to a file that another machine can send."),
     "deliver": ("transfer.deliver", "Send exported files, and write a receipt."),
-    "settle": ("transfer.settle", "Mark exported batches as delivered or rejected, by a receipt."),
+    "settle": ("transfer.settle", "Read receipts, and mark their batches as delivered or rejected."),
     "collector": ("setup.collector", "Receive counts on one machine or network, and report them."),
     "tour": ("setup.tour", "Demonstrate every step in a temporary directory."),
 }

@@ -19,7 +19,7 @@ from deepchecks_telemetry.uploader.errors import BadEndpoint
 
 
 @click.command()
-@click.option("--endpoint", metavar="URL", help="URL to send to; /v1/logs is appended.")
+@click.option("--endpoint", metavar="URL", help="https://HOST or http://HOST, with /v1/logs appended; or file:///DIR.")
 @click.option(
     "--no-endpoint", "remove_endpoint", is_flag=True, help="Remove the endpoint that you set, and its headers."
 )
@@ -37,7 +37,8 @@ def enable(
     """Turn telemetry on; counts are sent if an endpoint is set.
 
     This applies to all virtual environments of this user; deepchecks is counted in those that are attached. Prints
-    where counts are sent, or why they are not. Exits with 1 if the administrator's policy overrides your choice.
+    where counts are sent, or why they are not. Exits with 1 if the administrator's policy overrides your choice or your
+    endpoint.
 
     Without --endpoint, the endpoint that you set earlier is kept. For a token use --headers FILE: other users can read
     the value of --header while the command runs, and the shell keeps it in its history.

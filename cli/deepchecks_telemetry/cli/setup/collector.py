@@ -69,7 +69,7 @@ def serve(*, host: str, port: int, store: Path, token: str | None) -> None:
 @click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path), metavar="PATH...")
 @STORE
 def load(*, paths: tuple[Path, ...], store: Path) -> None:
-    """Load exported files, or directories of them; each row once.
+    """Load exported files and directories, and store each row once.
 
     A line that is not a valid request is reported and skipped; the exit code is then 1.
 

@@ -16,7 +16,7 @@ from deepchecks_telemetry.uploader.offline.settle import Settled, settle_receipt
 @click.argument("receipts", type=click.Path(), nargs=-1, required=True, metavar="RECEIPT...")
 @json_option
 def settle(*, receipts: Sequence[str], as_json: bool) -> None:
-    """Mark exported batches as delivered or rejected, by a receipt.
+    """Read receipts, and mark their batches as delivered or rejected.
 
     Each batch is settled once. A batch that this installation does not list is skipped; exits with 1 if all are.
 
