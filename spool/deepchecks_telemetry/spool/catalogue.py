@@ -42,7 +42,7 @@ class Environment(NamedTuple):
 
 
 EVENTS = (
-    Event(1, "package-import", "a program imported deepchecks; its worker processes do not count"),
+    Event(1, "package-import", "a program imported deepchecks; most worker processes do not count"),
     Event(2, "run-check", "a check's run() was called"),
     Event(3, "run-suite", "a suite's run() was called"),
     Event(4, "check-to-html", "a check's result was saved as HTML"),
@@ -127,7 +127,7 @@ FIELDS = (
         lambda text: "." in text and _is_dotted(text, 2, 3),
         "when support for a Python version can end",
     ),
-    _one_of("runtime", "deepchecks.runtime", RUNTIMES, "which environments to improve first"),
+    _one_of("runtime", "deepchecks.runtime", RUNTIMES, "which runtimes to improve first"),
 )
 
 

@@ -1,4 +1,4 @@
-"""`disable`: turn telemetry off and wipe it, for every environment of this user, or for all users of a machine."""
+"""`disable`: turn telemetry off and wipe what was recorded, for this user, or for all users of a machine."""
 
 import os
 import sys
@@ -12,19 +12,20 @@ from deepchecks_telemetry.cli.errors import CliError
 from deepchecks_telemetry.cli.output import echo_json, echo_line, json_option
 from deepchecks_telemetry.spool.files.paths import find_home
 
-USERS = "Default: every user of this machine that has a home directory."
+USERS = "Without HOME: every user of this machine that has a home directory."
 
 
 @click.command()
-@click.option("--all-users", is_flag=True, help=f"As root, disable for the owner of each HOME. {USERS}")
+@click.option("--all-users", is_flag=True, help=f"As root, disable for the owner of each home directory HOME. {USERS}")
 @click.argument("homes", metavar="[HOME]...", nargs=-1, type=click.Path(exists=True, file_okay=False))
 @json_option
 def disable(*, all_users: bool, homes: Sequence[str], as_json: bool) -> None:
-    """Stop recording, and wipe what was recorded.
+    """Turn telemetry off, and wipe what was recorded.
 
-    This applies to all virtual environments of this user, including running processes, and also wipes the installation
-    identifier. Settings (the endpoint and its headers) are kept; to remove them too, use purge. With --all-users, a
-    process runs as each user, so that root leaves no files in their directories.
+    This applies to all virtual environments of this user, including running processes. It also wipes the installation
+    identifier, exported files that are unchanged and at their original path, and the ledger of deliver. The endpoint
+    and its headers are kept; purge removes them too. With --all-users, a process runs as each user, so that root leaves
+    no files in their directories.
 
     \b
     Examples:

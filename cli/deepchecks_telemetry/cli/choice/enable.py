@@ -1,4 +1,4 @@
-"""`enable`: record in every environment of this user, and send if an endpoint is set."""
+"""`enable`: turn telemetry on for this user; counts are sent if an endpoint is set."""
 
 import os
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from deepchecks_telemetry.uploader.errors import BadEndpoint
 
 
 @click.command()
-@click.option("--endpoint", metavar="URL", help="Base URL to send to; /v1/logs is appended.")
+@click.option("--endpoint", metavar="URL", help="https://HOST or http://HOST, with /v1/logs appended; or file:///DIR.")
 @click.option(
     "--no-endpoint", "remove_endpoint", is_flag=True, help="Remove the endpoint that you set, and its headers."
 )
@@ -34,12 +34,14 @@ def enable(
     headers: Sequence[str],
     headers_file: BinaryIO | None,
 ) -> None:
-    """Record, and send if an endpoint is set.
+    """Turn telemetry on; counts are sent if an endpoint is set.
 
-    Prints where counts are sent, or why they are not. Exits with 1 if the administrator's policy overrides your choice.
+    This applies to all virtual environments of this user; deepchecks is counted in those that are attached. Prints
+    where counts are sent, or why they are not. Exits with 1 if the administrator's policy overrides your choice or your
+    endpoint.
 
-    An endpoint that you set earlier is used again, and is printed. For a secret use --headers: other users can see the
-    value of --header while the command runs, and the shell keeps it in its history.
+    Without --endpoint, the endpoint that you set earlier is kept. For a token use --headers FILE: other users can read
+    the value of --header while the command runs, and the shell keeps it in its history.
 
     \b
     Examples:

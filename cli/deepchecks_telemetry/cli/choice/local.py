@@ -1,4 +1,4 @@
-"""`local`: record in every environment of this user, and never send."""
+"""`local`: turn telemetry on for this user, but upload nothing."""
 
 import click
 
@@ -10,7 +10,10 @@ from deepchecks_telemetry.spool.files.paths import find_home
 
 @click.command()
 def local() -> None:
-    """Record on this machine, and never send.
+    """Turn telemetry on, but upload nothing.
+
+    Counts stay on this machine unless you export them; deliver and collector work in every mode. This applies to all
+    virtual environments of this user.
 
     \b
     Example:

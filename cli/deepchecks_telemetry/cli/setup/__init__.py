@@ -1,6 +1,6 @@
-"""The commands that set up an environment or a receiver, and the demonstration.
+"""The commands that set up a virtual environment or a receiver, and the demonstration.
 
-attach      record the events of the released deepchecks in this environment
+attach      count the use of the released deepchecks in this virtual environment
 detach      undo `attach`
 collector   run the embedded receiver, load files, report
 tour        demonstrate every step in a temporary directory

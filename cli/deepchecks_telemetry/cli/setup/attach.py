@@ -1,4 +1,4 @@
-"""`attach`: record the events of the released deepchecks in this environment."""
+"""`attach`: count the use of the released deepchecks in this virtual environment."""
 
 import click
 
@@ -8,10 +8,10 @@ from deepchecks_telemetry.hooks import deepchecks_folder, install_file, missing_
 
 @click.command()
 def attach() -> None:
-    """Record the events of deepchecks in this environment.
+    """Count the use of deepchecks in this virtual environment.
 
-    Writes one file to the site-packages of this environment, which applies to each Python process that is started from
-    then on. A process that does not import deepchecks imports nothing of this package.
+    Writes one file to its site-packages, which applies to each Python process that is started from then on. Nothing is
+    counted while telemetry is off. A process that does not import deepchecks imports nothing of this package.
 
     \b
     Example:

@@ -53,7 +53,7 @@ def collector() -> None:
     "--token",
     envvar="DEEPCHECKS_COLLECTOR_TOKEN",
     show_envvar=True,
-    help="Accept only requests with this bearer token. Prefer the variable, which other users cannot read.",
+    help="Accept only requests with this bearer token. Prefer the variable: other users can read the command line.",
 )
 def serve(*, host: str, port: int, store: Path, token: str | None) -> None:
     """Receive OTLP/HTTP logs until stopped, and store each row once.
@@ -69,7 +69,7 @@ def serve(*, host: str, port: int, store: Path, token: str | None) -> None:
 @click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path), metavar="PATH...")
 @STORE
 def load(*, paths: tuple[Path, ...], store: Path) -> None:
-    """Load exported files, or directories of them; each row once.
+    """Load exported files and directories, and store each row once.
 
     A line that is not a valid request is reported and skipped; the exit code is then 1.
 
@@ -93,8 +93,9 @@ def load(*, paths: tuple[Path, ...], store: Path) -> None:
 @click.option("--html", is_flag=True, help="Print an HTML page.")
 @click.option(
     "--min-cell",
+    metavar="N",
     type=click.IntRange(min=1),
-    help=f"Merge values with fewer installations than this into 'other'. [default: {MIN_CELL} with --csv and --html]",
+    help=f"Merge values with fewer than N installations into 'other'. [default: {MIN_CELL} with --csv and --html]",
 )
 def report(*, store: Path, as_json: bool, csv: bool, html: bool, min_cell: int | None) -> None:
     """Report the received events and installations by each field.

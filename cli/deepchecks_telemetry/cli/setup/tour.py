@@ -44,8 +44,8 @@ result.to_json()
 def tour() -> None:
     """Demonstrate every step in a temporary directory.
 
-    Records events, shows and previews them, sends them to a receiver on this machine, compares, disables and cleans up.
-    Your own spool and choice are not touched. Exits with 1 if a step fails.
+    Records events, shows and previews them, sends them to a receiver on this machine, compares what was sent and
+    received, and wipes everything. Your own spool and settings are not used. Exits with 1 if a step fails.
 
     \b
     Example:

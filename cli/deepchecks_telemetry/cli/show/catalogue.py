@@ -17,7 +17,7 @@ from deepchecks_telemetry.spool.files.paths import find_home
 
 
 class EnvelopeField(NamedTuple):
-    """What is sent with each count and is not a field of the environment."""
+    """What is sent with each count and is not in `FIELDS`."""
 
     name: str
     wire: str
@@ -25,20 +25,18 @@ class EnvelopeField(NamedTuple):
 
 
 ENVELOPE = (
-    EnvelopeField("service", "service.name", "always deepchecks, so that a receiver can tell services apart"),
+    EnvelopeField("service", "service.name", "always deepchecks; distinguishes it from other services"),
     EnvelopeField(
         "installation",
         "app.installation.id",
-        "random; tells installations apart; replaced after disable and every year",
+        "random; distinguishes installations; replaced after disable and after a year",
     ),
     EnvelopeField("event", "eventName", "one of the events above, with the prefix deepchecks and a dot"),
-    EnvelopeField("day", "timeUnixNano", "the start of the UTC day; no time of day is ever stored"),
+    EnvelopeField("day", "timeUnixNano", "the start of the UTC day of the event, not its time"),
     EnvelopeField("count", "deepchecks.event.count", "how often it happened on that day"),
+    EnvelopeField("row", "log.record.uid", "random; a receiver can use it to drop rows that it gets twice"),
     EnvelopeField(
-        "row", "log.record.uid", "random; a receiver can drop repeated rows, so that nothing is counted twice"
-    ),
-    EnvelopeField(
-        "sender", "scope", "deepchecks_telemetry and its version, so that counts of a faulty version can be corrected"
+        "sender", "scope", "deepchecks_telemetry and its version; a receiver can exclude the counts of a faulty version"
     ),
 )
 
@@ -88,9 +86,9 @@ def as_markdown() -> str:
 def _lines() -> Iterator[str]:
     yield "\n## Events\n\n| event | counted when |\n|---|---|"
     yield from (f"| `{event.name}` | {event.when} |" for event in EVENTS)
-    yield "\n## Fields\n\n| field | OpenTelemetry name | allowed values | why |\n|---|---|---|---|"
+    yield "\n## Fields\n\n| field | OpenTelemetry name | allowed values | why it is collected |\n|---|---|---|---|"
     yield from (f"| `{field.name}` | `{field.wire}` | {_allowed(field.pattern)} | {field.why} |" for field in FIELDS)
-    yield "\n## Sent with each count\n\n| what | OpenTelemetry name | why |\n|---|---|---|"
+    yield "\n## Sent with each count\n\n| what | OpenTelemetry name | value and purpose |\n|---|---|---|"
     yield from (f"| {field.name} | `{field.wire}` | {field.why} |" for field in ENVELOPE)
     yield ""
 

@@ -19,9 +19,10 @@ ENVIRONMENT = "deepchecks, system, python, runtime"
 @click.option("--sql", metavar="QUERY", help="Run a read-only SQL query on the spool.")
 @json_option
 def inspect(*, raw: bool, sql: str | None, as_json: bool) -> None:
-    """List counts that are not sent yet, by day, event, environment.
+    """List counts that are not sent yet, by day, event and fields.
 
-    Days are UTC. A query can read the spool's tables, and a table catalogue (number, name) of the events.
+    Days are UTC; catalogue lists the fields. A query can read all tables of the spool, the SQLite file with the counts,
+    and the table catalogue, which has the columns number and name of each event.
 
     \b
     Examples:

@@ -21,7 +21,7 @@ def preview() -> None:
     """Print the exact body of the next request, byte for byte.
 
     Standard output has only the body; standard error has its SHA-256, and whether and where it is sent. Pending counts
-    are sealed first, so the bytes are those that will be sent.
+    are first sealed into a batch, whose bytes no longer change.
 
     \b
     Examples:

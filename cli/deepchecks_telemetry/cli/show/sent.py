@@ -18,9 +18,10 @@ LIST_ALL = "To list all batches, run: deepchecks telemetry sent"
 @click.argument("batch", type=int, required=False)
 @json_option
 def sent(*, batch: int | None, as_json: bool) -> None:
-    """List all batches and their outcome, or print the body of one.
+    """List batches and their outcomes, or print the body of one.
 
-    With BATCH, standard output has only the exact bytes, as with preview. The last finished batches are kept.
+    With the number BATCH, standard output has only the exact bytes, as with preview. Of the delivered and rejected
+    batches, the last 20 are kept.
 
     \b
     Examples:

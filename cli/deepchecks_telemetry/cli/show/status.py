@@ -41,8 +41,8 @@ COUNTS = ("recorded", "pending", "sealed", "parked", "delivered", "exported", "r
 def status(*, explained: bool, as_json: bool) -> None:
     """Show whether telemetry is on, why, and what is pending.
 
-    Also shows where counts are sent, and when. If the spool cannot be read, or the endpoint is invalid, prints what is
-    known and exits with 1.
+    Also shows where counts are sent, and when. If the spool (the SQLite file with the counts) cannot be read, or the
+    endpoint is invalid, prints the rest and exits with 1.
 
     \b
     Examples:

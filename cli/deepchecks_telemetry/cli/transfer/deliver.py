@@ -30,13 +30,13 @@ from deepchecks_telemetry.uploader.wire.url import parse
     "--receipt",
     metavar="PATH",
     type=click.Path(),
-    help="File or directory for the receipt. Default: beside the first FILE.",
+    help="File or directory for the receipt. Default: the directory of the first exported file.",
 )
 @click.option(
     "--ledger",
     metavar="PATH",
     type=click.Path(),
-    help="SQLite file that lists what was delivered. Default: one per user.",
+    help="SQLite file that lists the delivered and rejected batches. Default: one per user.",
 )
 @json_option
 def deliver(
@@ -51,8 +51,9 @@ def deliver(
 ) -> None:
     """Send exported files, and write a receipt.
 
-    Works in every mode, because the counts come from other machines. A batch that was already delivered to this
-    endpoint, or rejected by it, is not sent again. Exits with 0 only if every batch was delivered or rejected.
+    Works in every mode, also off, because the counts come from other machines. A batch that was already delivered to
+    this endpoint, or rejected by it, is not sent again. A file that was changed or truncated is skipped. Exits with 0
+    only if no file was skipped and every batch was delivered or rejected.
 
     \b
     Examples:

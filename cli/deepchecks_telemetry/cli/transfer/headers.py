@@ -16,9 +16,9 @@ MAX_BYTES = 65_536  # as many as are read of the file in which they are stored
 headers_option = click.option(
     "--headers",
     "headers_file",
-    metavar="HFILE",
+    metavar="FILE",
     type=click.File("rb"),
-    help="File with one NAME: VALUE header per line, such as a gateway's token; - is standard input.",
+    help="File with one header NAME: VALUE per line, for example a gateway's token; - is standard input.",
 )
 
 

@@ -16,10 +16,9 @@ from deepchecks_telemetry.uploader.offline.settle import Settled, settle_receipt
 @click.argument("receipts", type=click.Path(), nargs=-1, required=True, metavar="RECEIPT...")
 @json_option
 def settle(*, receipts: Sequence[str], as_json: bool) -> None:
-    """Mark batches as delivered from a receipt.
+    """Read receipts, and mark their batches as delivered or rejected.
 
-    Each batch is settled once; a batch that is unknown to this installation is skipped. Exits with 1 if all of them
-    are.
+    Each batch is settled once. A batch that this installation does not list is skipped; exits with 1 if all are.
 
     \b
     Example:
