@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import click
@@ -35,6 +36,22 @@ TREE = dict(walk(cli.deepchecks))
 
 def test_the_public_names_are_sorted_and_pinned() -> None:
     assert cli.__all__ == ["deepchecks", "main", "telemetry", "view"] == sorted(cli.__all__)
+
+
+def test_the_version_is_ours_and_that_of_the_installed_deepchecks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli, "version", lambda name: {"deepchecks-telemetry": "1.2", "deepchecks": "0.19.1"}[name])
+    assert CliRunner().invoke(cli.deepchecks, ["--version"]).output == "deepchecks-telemetry 1.2, deepchecks 0.19.1\n"
+
+
+def test_the_version_says_that_deepchecks_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def version(name: str) -> str:
+        if name == "deepchecks":
+            raise PackageNotFoundError(name)
+        return "1.2"
+
+    monkeypatch.setattr(cli, "version", version)
+    output = CliRunner().invoke(cli.deepchecks, ["-V"]).output
+    assert output == "deepchecks-telemetry 1.2, deepchecks is not installed\n"
 
 
 def test_each_short_help_in_the_table_is_the_commands_own() -> None:

@@ -14,6 +14,7 @@ __main__    `python -m deepchecks_telemetry.cli`
 import io
 import os
 import sys
+from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 import click
@@ -31,9 +32,9 @@ CONTEXT = {"help_option_names": ["-h", "--help"]}
 COMMANDS = {
     "status": ("show.status", "Show whether telemetry is on, why, and what is pending."),
     "view": ("page.view", "Show all data and settings as an HTML page in the browser."),
-    "inspect": ("show.inspect", "List counts that are not sent yet, by day, event and fields."),
+    "inspect": ("show.inspect", "List counts that are not sent yet, newest first."),
     "preview": ("show.preview", "Print the exact body of the next request, byte for byte."),
-    "sent": ("show.sent", "List batches and their outcomes, or print the body of one."),
+    "sent": ("show.sent", "List batches and their outcomes, newest first, or print one."),
     "catalogue": ("show.catalogue", "List every event and field that can be recorded, and why."),
     "doctor": ("show.doctor", "Check for problems, and print how to fix them."),
     "enable": ("choice.enable", "Turn telemetry on; counts are sent if an endpoint is set."),
@@ -49,10 +50,30 @@ COMMANDS = {
     "collector": ("setup.collector", "Receive counts on one machine or network, and report them."),
     "tour": ("setup.tour", "Demonstrate every step in a temporary directory."),
 }
+ALIASES = {"on": "enable", "off": "disable"}
+DOCUMENTATION = "https://github.com/deepchecks/deepchecks-telemetry/tree/main/docs"
+
+
+def _print_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:  # noqa: FBT001 - click's callback
+    if not wanted or ctx.resilient_parsing:
+        return
+    try:
+        library = f"deepchecks {version('deepchecks')}"
+    except PackageNotFoundError:
+        library = "deepchecks is not installed"
+    click.echo(f"deepchecks-telemetry {version('deepchecks-telemetry')}, {library}")
+    ctx.exit()
 
 
 @click.group(cls=Group, context_settings=CONTEXT)
-@click.version_option(package_name="deepchecks-telemetry")
+@click.option(
+    *("--version", "-V"),
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_version,
+    help="Print the versions of deepchecks-telemetry and of deepchecks.",
+)
 def deepchecks() -> None:
     """Tools that accompany the deepchecks library.
 
@@ -62,9 +83,11 @@ def deepchecks() -> None:
     """
 
 
-@deepchecks.group(cls=LazyGroup, table=COMMANDS)
+@deepchecks.group(cls=LazyGroup, table=COMMANDS, aliases=ALIASES, epilog=f"Documentation: {DOCUMENTATION}")
 def telemetry() -> None:
     """Anonymous usage telemetry: inspect, send or disable it.
+
+    on and off are other names of enable and disable.
 
     \b
     Examples:

@@ -12,11 +12,16 @@ PACKAGE = "deepchecks_telemetry.cli"
 
 
 class LazyGroup(Group):
-    """`table` maps a command's name to its module, which defines the command under that name, and its short help."""
+    """`table` maps a command's name to its module, which defines the command under that name, and its short help.
 
-    def __init__(self, *args: Any, table: Mapping[str, tuple[str, str]], **kwargs: Any) -> None:
+    `aliases` maps other names, which are not listed, to names in the table.
+    """
+
+    def __init__(
+        self, *args: Any, table: Mapping[str, tuple[str, str]], aliases: Mapping[str, str], **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
-        self.table = table
+        self.table, self.aliases = table, aliases
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - the signature is click's
         """The names, in the order of the table."""
@@ -24,9 +29,10 @@ class LazyGroup(Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         """Import a command."""
-        if cmd_name not in self.table:
+        name = self.aliases.get(cmd_name, cmd_name)
+        if name not in self.table:
             return None
-        command: click.Command = getattr(import_module(f"{PACKAGE}.{self.table[cmd_name][0]}"), cmd_name)
+        command: click.Command = getattr(import_module(f"{PACKAGE}.{self.table[name][0]}"), name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002

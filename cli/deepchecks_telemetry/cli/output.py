@@ -4,7 +4,7 @@ import json
 import shutil
 import sys
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from typing import TextIO
 
@@ -15,12 +15,25 @@ GUTTER = 2
 MAX_BLOCK_LINES = 9  # for one row; a table with more columns, such as weeks, is better wrapped than listed
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for a script.")
+csv_option = click.option("--csv", "as_csv", is_flag=True, help="Print CSV for a spreadsheet.")
 
 
 def echo_json(value: object) -> None:
     """Print one JSON document, with its keys in their order."""
     # default: a spool that was edited by hand can hold bytes in any column.
     click.echo(json.dumps(value, indent=2, ensure_ascii=True, default=repr))
+
+
+def echo_csv(rows: Sequence[Mapping[str, object]]) -> None:
+    """Print rows as CSV with a header, without formulas and control characters; nothing if there are none."""
+    import csv  # this and the next import are not needed by `status`
+
+    from deepchecks_telemetry.collector.reporting.text import escape_for_spreadsheet
+
+    if rows:
+        writer = csv.DictWriter(sys.stdout, list(rows[0]), lineterminator="\n")
+        writer.writerow({name: escape_for_spreadsheet(name) for name in rows[0]})
+        writer.writerows({name: escape_for_spreadsheet(cell) for name, cell in row.items()} for row in rows)
 
 
 def echo_table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

@@ -71,7 +71,7 @@ def test_the_page_shows_whether_counts_are_sent_and_the_exact_body(
     assert f"Counts are sent to {receiver.url}/v1/logs, at most once a day." in text
     assert "recorded4pending0delivered3sealed1" in text
     assert deepchecks("preview").stdout in text
-    (first, _) = json.loads(deepchecks("sent", "--json").stdout)
+    (_, first) = json.loads(deepchecks("sent", "--json").stdout)
     assert f"{receiver.url}/v1/logsdelivered{first['sha256'][:8]}" in text
 
 

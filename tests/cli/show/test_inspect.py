@@ -1,5 +1,7 @@
 """`inspect`: unsent counts in a documented form; stored text is escaped."""
 
+import csv
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -30,6 +32,47 @@ def test_inspect_lists_unsent_counts_by_day_event_and_environment(deepchecks: Ru
     assert {tuple(row) for row in rows} == {("day", "event", *(field.name for field in FIELDS), "count", "state")}
     lines = deepchecks("inspect").stdout.splitlines()
     assert [line.split()[:3] for line in lines[2:]] == [[row["day"], row["event"], str(row["count"])] for row in rows]
+
+
+def test_inspect_lists_the_newest_first_since_a_day_and_up_to_a_limit(
+    deepchecks: Run, record: Record, sql: Sql
+) -> None:
+    assert record("run-suite", "run-check") == [True] * 2
+    sql("UPDATE events SET day = day - 5 WHERE id = 1")
+    new, old = json.loads(deepchecks("inspect", "--json").stdout)
+    assert (new["event"], old["event"]) == ("run-check", "run-suite")
+    for selection in (("--since", new["day"]), ("--limit", "1"), ("--since", old["day"], "--limit", "1")):
+        assert json.loads(deepchecks("inspect", "--json", *selection).stdout) == [new]
+    assert len(json.loads(deepchecks("inspect", "--events", "--json", "--since", old["day"]).stdout)) == 2
+    assert deepchecks("inspect", "--since", "9999-12-31").stdout == "Nothing is pending.\n"
+
+
+def test_inspect_prints_csv_without_formulas(deepchecks: Run, record: Record, sql: Sql) -> None:
+    assert deepchecks("inspect", "--csv").stdout == ""
+    assert record("run-check") == [True]
+    (row,) = json.loads(deepchecks("inspect", "--json").stdout)
+    (read,) = csv.DictReader(io.StringIO(deepchecks("inspect", "--csv").stdout))
+    assert read == {name: str(value) for name, value in row.items()}
+    sql("UPDATE environments SET runtime = '=HYPERLINK(\"x\")'")
+    (read,) = csv.DictReader(io.StringIO(deepchecks("inspect", "--csv").stdout))
+    assert read["runtime"] == '\'=HYPERLINK("x")'
+    query = ("inspect", "--csv", "--sql", "SELECT 1 AS a, 'b,c' AS \"=d\"")
+    assert deepchecks(*query).stdout == 'a,\'=d\n1,"b,c"\n'
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "inspect --csv --json",
+        "inspect --sql x --limit 1",
+        "inspect --since today",
+        "sent 1 --csv",
+        "status --short --json",
+    ],
+)
+def test_options_that_cannot_be_combined_are_a_usage_error(arguments: str, deepchecks: Run) -> None:
+    done = deepchecks(*arguments.split())
+    assert (done.returncode, done.stdout) == (2, "")
 
 
 @pytest.mark.parametrize("command", [["inspect"], ["inspect", "--json"]])

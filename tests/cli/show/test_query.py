@@ -41,9 +41,9 @@ def test_raw_events_are_listed_as_stored(deepchecks: Run, record: Record) -> Non
     assert deepchecks("inspect", "--events", "--json").stdout == "[]\n"
     assert record("run-suite", "run-check") == [True] * 2
     events = json.loads(deepchecks("inspect", "--events", "--json").stdout)
-    assert [(event["id"], event["event"]) for event in events] == [(1, "run-suite"), (2, "run-check")]
+    assert [(event["id"], event["event"]) for event in events] == [(2, "run-check"), (1, "run-suite")]
     assert {tuple(event) for event in events} == {("id", "day", "event", *(field.name for field in FIELDS))}
-    assert deepchecks("inspect", "--events").stdout.splitlines()[2].split()[:3] == ["1", events[0]["day"], "run-suite"]
+    assert deepchecks("inspect", "--events").stdout.splitlines()[2].split()[:3] == ["2", events[0]["day"], "run-check"]
     deepchecks("preview")
     assert deepchecks("inspect", "--events").stdout.startswith("There are no raw events; ")
 

@@ -1,5 +1,8 @@
 """`sent`: the batches and their exact bodies; stored text is escaped."""
 
+import csv
+import io
+import json
 from collections.abc import Callable
 from subprocess import CompletedProcess
 from typing import Any
@@ -31,6 +34,20 @@ def test_status_and_sent_escape_control_characters_in_the_ledger(
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.replace("\n", "").isprintable()
     assert "[2J" in done.stdout
+
+
+def test_batches_are_listed_newest_first_as_csv_and_up_to_a_limit(
+    deepchecks: Run, record: Record, receiver: Any
+) -> None:
+    for _ in range(2):
+        assert record("run-check") == [True]
+        deepchecks("enable", "--endpoint", receiver.url)
+        assert deepchecks("flush").returncode == 0
+    everything = json.loads(deepchecks("sent", "--json").stdout)
+    assert [entry["batch"] for entry in everything] == [2, 1]
+    assert json.loads(deepchecks("sent", "--json", "--limit", "1").stdout) == everything[:1]
+    rows = list(csv.DictReader(io.StringIO(deepchecks("sent", "--csv").stdout)))
+    assert rows == [{name: str(value) for name, value in entry.items()} for entry in everything]
 
 
 def test_an_unknown_or_damaged_batch_is_one_line(deepchecks: Run, record: Record, sql: Sql) -> None:

@@ -92,6 +92,14 @@ def test_status_names_the_source_that_decided_and_the_remedy(
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere no variable changes the policy's directory")
+def test_on_and_off_are_other_names_of_enable_and_disable(deepchecks: Run) -> None:
+    modes = []
+    for command in ("off", "on", "local"):
+        assert deepchecks(command).returncode == 0
+        modes.append(deepchecks("status", "--short").stdout)
+    assert modes == ["off\n", "on\n", "local\n"]
+
+
 def test_status_names_the_policy_and_does_not_suggest_enable(deepchecks: Run, tmp_path: Path) -> None:
     policy = Path(os.environ["XDG_CONFIG_DIRS"], "deepchecks", "telemetry", "mode")
     policy.parent.mkdir(parents=True)

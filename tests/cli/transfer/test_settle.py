@@ -58,7 +58,7 @@ def test_dropped_exports_are_reported_everywhere_and_a_late_receipt_counts(
     findings = {finding["name"]: finding for finding in json.loads(deepchecks("doctor", "--json").stdout)}
     assert (findings["dropped"]["text"], findings["conservation"]["level"]) == (reason, "ok")
     assert findings["dropped"]["remedy"].startswith("run deepchecks telemetry settle RECEIPT; ")
-    assert [batch["state"] for batch in json.loads(deepchecks("sent", "--json").stdout)] == ["dropped", "exported"]
+    assert [batch["state"] for batch in json.loads(deepchecks("sent", "--json").stdout)] == ["exported", "dropped"]
     page = home.parent / "page.html"
     deepchecks("view", "--output", str(page))
     assert f"Dropped: {reason}." in page.read_text()

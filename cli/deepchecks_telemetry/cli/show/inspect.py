@@ -1,89 +1,102 @@
 """`inspect`: the counts that are not sent yet, the raw events, or the rows of a query."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from itertools import islice
 from typing import Any
 
 import click
 
-from deepchecks_telemetry.cli.output import day_text, echo_json, echo_table, escape_control_chars, json_option
+from deepchecks_telemetry.cli.output import (
+    csv_option,
+    day_text,
+    echo_csv,
+    echo_json,
+    echo_table,
+    escape_control_chars,
+    json_option,
+)
 from deepchecks_telemetry.cli.show.query import read_events, run_query
-from deepchecks_telemetry.spool.catalogue import FIELDS, Environment
 from deepchecks_telemetry.spool.files.paths import find_home
 from deepchecks_telemetry.spool.stats import UnsentCount, read_unsent
 
 ENVIRONMENT = "deepchecks, system, python, runtime"
+Row = dict[str, Any]
+Table = tuple[Sequence[str], Sequence[Sequence[object]]]  # headers, cells
 
 
 @click.command()
+@click.option("--since", type=click.DateTime(["%Y-%m-%d"]), metavar="DAY", help="Only this UTC day and later ones.")
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only the N newest.")
 @click.option("--events", "raw", is_flag=True, help="List each raw event, before aggregation into counts.")
 @click.option("--sql", metavar="QUERY", help="Run a read-only SQL query on the spool.")
+@csv_option
 @json_option
-def inspect(*, raw: bool, sql: str | None, as_json: bool) -> None:
-    """List counts that are not sent yet, by day, event and fields.
+def inspect(
+    *, since: datetime | None, limit: int | None, raw: bool, sql: str | None, as_csv: bool, as_json: bool
+) -> None:
+    """List counts that are not sent yet, newest first.
 
-    Days are UTC; catalogue lists the fields. A query can read all tables of the spool, the SQLite file with the counts,
-    and the table catalogue, which has the columns number and name of each event.
+    Counts are by day, event and fields (see catalogue); days are UTC, as YYYY-MM-DD. The spool is the SQLite file with
+    the counts. A query can read all of its tables, and a table catalogue with the number and name of each event.
 
     \b
     Examples:
-      deepchecks telemetry inspect
+      deepchecks telemetry inspect --since 2026-01-31 --csv
       deepchecks telemetry inspect --events --json
       deepchecks telemetry inspect --sql "SELECT name, sql FROM sqlite_master"
     """
-    if raw and sql is not None:
-        raise click.UsageError("--events and --sql cannot be combined.")
-    home = find_home()
-    if raw:
-        _echo_events(read_events(home), as_json=as_json)
-    elif sql is not None:
-        _echo_rows(run_query(home, sql), as_json=as_json)
+    if sql is not None and (raw or since or limit):
+        raise click.UsageError("--sql cannot be combined with --events, --since or --limit.")
+    if as_csv and as_json:
+        raise click.UsageError("--csv and --json cannot be combined.")
+    home, first_day = find_home(), "" if since is None else since.strftime("%Y-%m-%d")
+    if sql is not None:
+        _echo(run_query(home, sql), _as_table, "No rows.", as_csv=as_csv, as_json=as_json)
+    elif raw:
+        events = _newest(reversed(read_events(home)), first_day, limit)
+        nothing = "There are no raw events; pending ones may already be aggregated into counts."
+        _echo(events, _event_table, nothing, as_csv=as_csv, as_json=as_json)
     else:
-        _echo_counts(read_unsent(home), as_json=as_json)
+        counts = _newest(map(_count_dict, reversed(read_unsent(home))), first_day, limit)
+        _echo(counts, _count_table, "Nothing is pending.", as_csv=as_csv, as_json=as_json)
 
 
-def _echo_counts(counts: list[UnsentCount], *, as_json: bool) -> None:
-    if as_json:
-        echo_json([_count_dict(row) for row in counts])
-        return
-    headers = ("day (UTC)", "event", "count", ENVIRONMENT, "state")
-    rows = [(day_text(row.day), row.event, row.count, _text(row.environment), row.state) for row in counts]
-    _echo_table(headers, rows, "Nothing is pending.")
+def _newest(rows: Iterable[Row], first_day: str, limit: int | None) -> list[Row]:
+    return list(islice((row for row in rows if str(row["day"]) >= first_day), limit))
 
 
-def _count_dict(row: UnsentCount) -> dict[str, object]:
-    environment = row.environment._asdict()
-    return {"day": day_text(row.day), "event": row.event, **environment, "count": row.count, "state": row.state}
-
-
-def _echo_events(events: list[dict[str, Any]], *, as_json: bool) -> None:
-    if as_json:
-        echo_json(events)
-        return
-    environments = [Environment(*(event[field.name] for field in FIELDS)) for event in events]
-    rows = [
-        (event["id"], event["day"], event["event"], _text(environment))
-        for event, environment in zip(events, environments, strict=True)
-    ]
-    nothing = "There are no raw events; pending ones may already be aggregated into counts."
-    _echo_table(("id", "day (UTC)", "event", ENVIRONMENT), rows, nothing)
-
-
-def _echo_rows(rows: list[dict[str, Any]], *, as_json: bool) -> None:
+def _echo(rows: list[Row], table: Callable[[list[Row]], Table], nothing: str, *, as_csv: bool, as_json: bool) -> None:
     if as_json:
         echo_json(rows)
-    else:
-        headers = tuple(map(escape_control_chars, rows[0])) if rows else ()
-        _echo_table(headers, [tuple(row.values()) for row in rows], "No rows.")
-
-
-def _echo_table(headers: Sequence[str], rows: Sequence[Sequence[object]], nothing: str) -> None:
-    if rows:
-        echo_table(headers, rows)
+    elif as_csv:
+        echo_csv(rows)
+    elif rows:
+        echo_table(*table(rows))
     else:
         click.echo(nothing)
 
 
-def _text(environment: Environment) -> str:
+def _count_dict(row: UnsentCount) -> Row:
+    environment = row.environment._asdict()
+    return {"day": day_text(row.day), "event": row.event, **environment, "count": row.count, "state": row.state}
+
+
+def _count_table(rows: list[Row]) -> Table:
+    cells = [(row["day"], row["event"], row["count"], _environment(row), row["state"]) for row in rows]
+    return ("day (UTC)", "event", "count", ENVIRONMENT, "state"), cells
+
+
+def _event_table(rows: list[Row]) -> Table:
+    cells = [(row["id"], row["day"], row["event"], _environment(row)) for row in rows]
+    return ("id", "day (UTC)", "event", ENVIRONMENT), cells
+
+
+def _as_table(rows: list[Row]) -> Table:
+    return tuple(map(escape_control_chars, rows[0])), [tuple(row.values()) for row in rows]
+
+
+def _environment(row: Row) -> str:
     # One column, because the widest column is narrowed on a narrow terminal, and it is wrapped between words.
-    system = f"{environment.os_name} {environment.os_version}"
-    return f"{environment.deepchecks_version}, {system}, {environment.python_version}, {environment.runtime}"
+    system = f"{row['os_name']} {row['os_version']}"
+    return f"{row['deepchecks_version']}, {system}, {row['python_version']}, {row['runtime']}"

@@ -6,7 +6,15 @@ import sys
 import click
 
 from deepchecks_telemetry.cli.errors import CliError
-from deepchecks_telemetry.cli.output import digest_text, echo_json, echo_table, json_option, time_text
+from deepchecks_telemetry.cli.output import (
+    csv_option,
+    digest_text,
+    echo_csv,
+    echo_json,
+    echo_table,
+    json_option,
+    time_text,
+)
 from deepchecks_telemetry.spool.batches.ledger import Batch, batches
 from deepchecks_telemetry.spool.errors import Damaged
 from deepchecks_telemetry.spool.files.paths import Home, find_home
@@ -16,24 +24,32 @@ LIST_ALL = "To list all batches, run: deepchecks telemetry sent"
 
 @click.command()
 @click.argument("batch", type=int, required=False)
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only the N newest.")
+@csv_option
 @json_option
-def sent(*, batch: int | None, as_json: bool) -> None:
-    """List batches and their outcomes, or print the body of one.
+def sent(*, batch: int | None, limit: int | None, as_csv: bool, as_json: bool) -> None:
+    """List batches and their outcomes, newest first, or print one.
 
-    With the number BATCH, standard output has only the exact bytes, as with preview. Of the delivered and rejected
-    batches, the last 20 are kept.
+    With the number BATCH, standard output has only the exact bytes of its body, as with preview. Of the delivered and
+    rejected batches, the last 20 are kept.
 
     \b
     Examples:
       deepchecks telemetry sent
       deepchecks telemetry sent 1
     """
+    if (as_csv and as_json) or (batch is not None and (as_csv or as_json or limit)):
+        raise click.UsageError("BATCH, --csv and --json cannot be combined, nor BATCH and --limit.")
     ledger = _read_ledger(find_home())
     if batch is not None:
         chosen = [entry for entry in ledger if entry.id == batch]
         if not chosen:
             raise CliError(f"There is no batch {batch}. {LIST_ALL}")
         echo_body(chosen[0])
+        return
+    ledger = ledger[::-1][:limit]
+    if as_csv:
+        echo_csv([_as_dict(entry) for entry in ledger])
     elif as_json:
         echo_json([_as_dict(entry) for entry in ledger])
     elif not ledger:

@@ -36,9 +36,10 @@ COUNTS = ("recorded", "pending", "sealed", "parked", "delivered", "exported", "r
 
 
 @click.command()
+@click.option("--short", is_flag=True, help="Print only the mode: on, local or off.")
 @click.option("--explain", "explained", is_flag=True, help="Also list every source of each setting, and its value.")
 @json_option
-def status(*, explained: bool, as_json: bool) -> None:
+def status(*, short: bool, explained: bool, as_json: bool) -> None:
     """Show whether telemetry is on, why, and what is pending.
 
     Also shows where counts are sent, and when. If the spool (the SQLite file with the counts) cannot be read, or the
@@ -47,11 +48,16 @@ def status(*, explained: bool, as_json: bool) -> None:
     \b
     Examples:
       deepchecks telemetry status
+      deepchecks telemetry status --short
       deepchecks telemetry status --explain
       deepchecks telemetry status --json
     """
+    if short and (explained or as_json):
+        raise click.UsageError("--short cannot be combined with --explain or --json.")
     report, answers = read_status(find_home())
-    if as_json:
+    if short:
+        click.echo(report["mode"])
+    elif as_json:
         echo_json(report | ({"sources": list(map(asdict, answers))} if explained else {}))
     else:
         for line in _lines(report):
