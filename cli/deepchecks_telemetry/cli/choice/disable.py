@@ -12,7 +12,7 @@ from deepchecks_telemetry.cli.errors import CliError
 from deepchecks_telemetry.cli.output import echo_json, echo_line, json_option
 from deepchecks_telemetry.spool.files.paths import find_home
 
-USERS = "Without HOME: every user of this machine that has a home directory."
+USERS = "Without HOME: root, and each user with an ID of at least 1000 (500 on macOS) whose home directory exists."
 
 
 @click.command()

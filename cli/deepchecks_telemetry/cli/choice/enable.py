@@ -19,7 +19,7 @@ from deepchecks_telemetry.uploader.errors import BadEndpoint
 
 
 @click.command()
-@click.option("--endpoint", metavar="URL", help="https://HOST or http://HOST, with /v1/logs appended; or file:///DIR.")
+@click.option("--endpoint", metavar="URL", help="https://HOST or http://HOST (/v1/logs is appended), or file:///DIR.")
 @click.option(
     "--no-endpoint", "remove_endpoint", is_flag=True, help="Remove the endpoint that you set, and its headers."
 )

@@ -10,8 +10,8 @@ from deepchecks_telemetry.hooks import deepchecks_folder, install_file, missing_
 def attach() -> None:
     """Count the use of deepchecks in this virtual environment.
 
-    Writes one file to its site-packages, which applies to each Python process that is started from then on. Nothing is
-    counted while telemetry is off. A process that does not import deepchecks imports nothing of this package.
+    Writes one file to its site-packages. Each Python process that is started from then on runs it, and loads this
+    package only when it imports deepchecks. Nothing is counted while telemetry is off.
 
     \b
     Example:

@@ -38,7 +38,7 @@ def inspect(
     """List counts that are not sent yet, newest first.
 
     Counts are by day, event and fields (see catalogue); days are UTC, as YYYY-MM-DD. The spool is the SQLite file with
-    the counts. A query can read all of its tables, and a table catalogue with the number and name of each event.
+    the counts. A query can read all of its tables, and also the table "catalogue" (number and name of each event).
 
     \b
     Examples:

@@ -38,8 +38,8 @@ PREFIXES = {"retry": "not delivered: ", "parked": "parked: ", "rejected": "rejec
 def flush(*, ignore_retry_after: bool, exported: bool, as_json: bool) -> None:
     """Send pending counts now.
 
-    Prints the endpoint, then sends; parked batches (those that the receiver did not accept) are sent again too. Exits
-    with 0 only if nothing is left to send.
+    Prints the endpoint, then sends. Parked batches (which the receiver did not accept) are sent again too, but not those
+    whose stored bytes were changed. Exits with 0 only if nothing is left to send.
 
     \b
     Examples:
