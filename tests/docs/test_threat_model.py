@@ -9,7 +9,7 @@ import pytest
 CHECKOUT = Path(__file__).parents[2]
 PAGE = (CHECKOUT / "docs" / "threat-model.md").read_text("utf-8")
 TABLES = sorted((CHECKOUT / "tests" / "campaigns" / "defences").glob("*.toml"))
-HEAD = ["threat", "actor", "what we do", "what we do not", "test"]
+HEAD = ["threat", "actor", "what we do", "what is not prevented", "test"]
 NONE = "nothing to take away: "  # with the reason, in a row whose defence is that something is never done
 TEST = re.compile(r"tests/[\w/]+\.py::\w+")
 
