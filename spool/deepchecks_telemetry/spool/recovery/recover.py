@@ -1,4 +1,4 @@
-"""Adds what could be read_damaged of a damaged spool to the new one, exactly once, and counts the rest as lost.
+"""Adds what could be read of a damaged spool to the new one, exactly once, and counts the rest as lost.
 
 It runs outside the host, under the file lock, in one transaction that also stores the name of the copy, so that nothing
 is added twice after a crash.
@@ -21,7 +21,7 @@ from deepchecks_telemetry.spool.recovery.damaged_copy import (
 
 
 def salvage(connection: sqlite3.Connection, copy: str) -> bool:
-    """Add what `copy` contains once, in the caller's write transaction; False if nothing could be read_damaged."""
+    """Add what `copy` contains once, in the caller's write transaction; False if nothing could be read."""
     name = os.path.basename(copy)
     done = connection.execute("SELECT saved FROM salvaged WHERE name = ?", (name,)).fetchone()
     if done:

@@ -31,7 +31,7 @@ def summarize(plan: Plan) -> str:
 
 
 def explain(blocked: BlockedBy, facts: Facts, command: Command, now: float) -> Explanation:
-    """Explanation nothing is sent now, and what to do about it (None if no action is needed)."""
+    """Why nothing is sent now, and what to do about it (None if no action is needed)."""
     return EXPLANATIONS[blocked](facts, command, now)
 
 
