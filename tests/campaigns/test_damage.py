@@ -306,6 +306,7 @@ def run_round(
         recorder.start(home)
     for recorder in crowd:
         wait_until(lambda recorder=recorder: len(recorder.tries()) > 20)
+    wait_until(lambda: path.stat().st_size >= PAGE)  # a checkpoint may have truncated the WAL
     grace_s = damage(path, chance) or 0.0
     done = time.monotonic() + grace_s
     visitor.start(home, 20)

@@ -175,7 +175,12 @@ def test_ctrl_c_reports_that_nothing_is_lost_and_the_attempt_has_no_earlier_outc
     receiver.status = 413
     assert deepchecks("flush").returncode == 1
     receiver.arrived, receiver.hold = threading.Event(), threading.Event()
-    command = [sys.executable, "-m", "deepchecks_telemetry.cli", "telemetry", "flush"]
+    # A background process of a shell without job control, which may run these tests, ignores SIGINT.
+    script = (
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "from deepchecks_telemetry.cli import main; sys.argv[1:] = ['telemetry', 'flush']; main()"
+    )
+    command = [sys.executable, "-c", script]
     child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert receiver.arrived.wait(60)
     child.send_signal(signal.SIGINT)
