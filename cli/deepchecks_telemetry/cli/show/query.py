@@ -28,6 +28,7 @@ _READ_ACTIONS = {
     sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_RECURSIVE, sqlite3.SQLITE_SAVEPOINT,
 }  # fmt: skip
 _RUN_CODE = {"load_extension", "fts3_tokenizer"}  # the second takes an address in memory, and calls it
+_RAW_PAGES = {"dbstat", "sqlite_dbpage"}  # virtual tables of some builds of SQLite
 _READ_PRAGMAS = {"table_info", "table_list", "table_xinfo"}
 
 
@@ -99,5 +100,6 @@ def _forbid_changes(connection: sqlite3.Connection) -> None:
 def _authorize(action: int, first: str | None, second: str | None, *_: object) -> int:
     reads_schema = action == sqlite3.SQLITE_PRAGMA and first in _READ_PRAGMAS
     calls_function = action == sqlite3.SQLITE_FUNCTION and second not in _RUN_CODE
-    allowed = action in _READ_ACTIONS or reads_schema or calls_function
+    reads_pages = action == sqlite3.SQLITE_READ and (first or "").lower() in _RAW_PAGES
+    allowed = (action in _READ_ACTIONS and not reads_pages) or reads_schema or calls_function
     return sqlite3.SQLITE_OK if allowed else sqlite3.SQLITE_DENY
