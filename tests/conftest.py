@@ -126,6 +126,14 @@ def registered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
+def stick(tmp_path: Path) -> Path:
+    """An empty directory, as of a disk that carries exported files."""
+    folder = tmp_path / "stick"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
 def tool() -> Callable[[str], str]:
     """Find the path of a program outside Python; if it is missing skip, but fail in CI, which installs it."""
 

@@ -50,13 +50,6 @@ def server() -> Iterator[Listener]:
 
 
 @pytest.fixture
-def stick(tmp_path: Path) -> Path:
-    folder = tmp_path / "stick"
-    folder.mkdir()
-    return folder
-
-
-@pytest.fixture
 def exported(stick: Path, home: Path) -> Path:
     """An exported file with two events in two rows."""
     assert record("run-check")

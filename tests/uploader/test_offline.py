@@ -50,13 +50,6 @@ def accounts(home: Home) -> Accounts:
 
 
 @pytest.fixture
-def stick(tmp_path: Path) -> Path:
-    folder = tmp_path / "stick"
-    folder.mkdir()
-    return folder
-
-
-@pytest.fixture
 def exported_file(spool: Home, stick: Path) -> Path:
     """An exported file with three events in one batch."""
     (made,) = export(spool, str(stick))

@@ -13,19 +13,11 @@ Record = Callable[..., list[bool]]
 
 
 @pytest.fixture
-def usb_stick(tmp_path: Path) -> Path:
-    """An empty directory."""
-    folder = tmp_path / "stick"
-    folder.mkdir()
-    return folder
-
-
-@pytest.fixture
-def exported(deepchecks: Run, record: Record, usb_stick: Path) -> Path:
+def exported(deepchecks: Run, record: Record, stick: Path) -> Path:
     """An exported file of two events in one batch."""
     assert record("run-check", "run-suite") == [True, True]
-    assert deepchecks("export", str(usb_stick)).returncode == 0
-    (file,) = usb_stick.iterdir()
+    assert deepchecks("export", str(stick)).returncode == 0
+    (file,) = stick.iterdir()
     return file
 
 

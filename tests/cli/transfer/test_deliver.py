@@ -18,11 +18,11 @@ Record = Callable[..., list[bool]]
 
 
 def test_counts_are_exported_delivered_and_settled_once(
-    deepchecks: Run, exported: Path, receiver: Any, usb_stick: Path, home: Path
+    deepchecks: Run, exported: Path, receiver: Any, stick: Path, home: Path
 ) -> None:
     connected = {"DEEPCHECKS_TELEMETRY_DIR": str(home.parent / "connected"), "DO_NOT_TRACK": "1"}
     done = deepchecks("deliver", str(exported), "--endpoint", receiver.url, **connected)
-    receipt = next(path for path in usb_stick.iterdir() if "receipt" in path.name)
+    receipt = next(path for path in stick.iterdir() if "receipt" in path.name)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == f"{exported.name}, line 1: 2 events, delivered\nreceipt: {receipt}\n"
     assert [gzip.decompress(body) + b"\n" for body in receiver.bodies] == [exported.read_bytes()]
@@ -37,9 +37,9 @@ def test_counts_are_exported_delivered_and_settled_once(
     assert len(receiver.bodies) == 1
 
 
-def test_export_deliver_and_settle_print_json(deepchecks: Run, record: Record, receiver: Any, usb_stick: Path) -> None:
+def test_export_deliver_and_settle_print_json(deepchecks: Run, record: Record, receiver: Any, stick: Path) -> None:
     assert record("run-check") == [True]
-    (file,) = json.loads(deepchecks("export", str(usb_stick), "--json").stdout)
+    (file,) = json.loads(deepchecks("export", str(stick), "--json").stdout)
     content = Path(file["path"]).read_bytes()
     assert file == {
         "path": file["path"],
@@ -49,7 +49,7 @@ def test_export_deliver_and_settle_print_json(deepchecks: Run, record: Record, r
         "events": 1,
     }
     digest = hashlib.sha256(content[:-1]).hexdigest()
-    receipt = str(usb_stick / "receipt.json")
+    receipt = str(stick / "receipt.json")
     output = json.loads(
         deepchecks("deliver", file["path"], "--endpoint", receiver.url, "--receipt", receipt, "--json").stdout
     )
@@ -62,9 +62,9 @@ def test_export_deliver_and_settle_print_json(deepchecks: Run, record: Record, r
 
 
 def test_a_truncated_file_is_skipped_and_the_others_are_delivered(
-    deepchecks: Run, exported: Path, receiver: Any, usb_stick: Path
+    deepchecks: Run, exported: Path, receiver: Any, stick: Path
 ) -> None:
-    cut = usb_stick / "cut.jsonl"
+    cut = stick / "cut.jsonl"
     cut.write_bytes(exported.read_bytes()[:-30])
     done = deepchecks("deliver", str(cut), str(exported), "--endpoint", receiver.url)
     assert done.returncode == 1
@@ -78,14 +78,14 @@ def test_a_truncated_file_is_skipped_and_the_others_are_delivered(
 
 
 def test_an_undelivered_batch_is_reported_and_sent_the_next_time(
-    deepchecks: Run, exported: Path, receiver: Any, usb_stick: Path
+    deepchecks: Run, exported: Path, receiver: Any, stick: Path
 ) -> None:
     receiver.status = 503
     done = deepchecks("deliver", str(exported), "--endpoint", receiver.url)
     reason = "HTTP 503: the receiver is not available"
     assert (done.returncode, done.stdout) == (1, f"{exported.name}, line 1: 2 events, {reason}\n")
     assert done.stderr.startswith("Error: 1 batch not delivered. Nothing is lost")
-    assert os.listdir(usb_stick) == [exported.name]
+    assert os.listdir(stick) == [exported.name]
     receiver.status = 200
     assert deepchecks("deliver", str(exported), "--endpoint", receiver.url).returncode == 0
 
@@ -157,13 +157,13 @@ def test_a_failure_is_one_line_and_exits_with_1(
     assert read_counts(deepchecks, "recorded", "exported") == [1, 0]
 
 
-def test_each_line_of_deliver_names_its_file(deepchecks: Run, record: Record, receiver: Any, usb_stick: Path) -> None:
+def test_each_line_of_deliver_names_its_file(deepchecks: Run, record: Record, receiver: Any, stick: Path) -> None:
     assert record("run-check") == [True]
-    deepchecks("export", str(usb_stick / "monday.jsonl"))
+    deepchecks("export", str(stick / "monday.jsonl"))
     assert record("run-check", "run-suite") == [True, True]
-    deepchecks("export", str(usb_stick / "tuesday.jsonl"))
-    deepchecks("export", str(usb_stick / "all.jsonl"), "--again")
-    files = [str(usb_stick / f"{name}.jsonl") for name in ("tuesday", "all", "monday")]
+    deepchecks("export", str(stick / "tuesday.jsonl"))
+    deepchecks("export", str(stick / "all.jsonl"), "--again")
+    files = [str(stick / f"{name}.jsonl") for name in ("tuesday", "all", "monday")]
     done = deepchecks("deliver", *files, "--endpoint", receiver.url)
     assert done.stdout.splitlines()[:-1] == [
         "tuesday.jsonl, line 1: 2 events, delivered",

@@ -15,20 +15,20 @@ Record = Callable[..., list[bool]]
 
 
 def test_a_receipt_of_another_machine_is_reported_and_changes_nothing(
-    deepchecks: Run, record: Record, exported: Path, receiver: Any, usb_stick: Path, home: Path
+    deepchecks: Run, record: Record, exported: Path, receiver: Any, stick: Path, home: Path
 ) -> None:
-    deepchecks("deliver", str(exported), "--endpoint", receiver.url, "--receipt", str(usb_stick / "r.json"))
+    deepchecks("deliver", str(exported), "--endpoint", receiver.url, "--receipt", str(stick / "r.json"))
     other = {"DEEPCHECKS_TELEMETRY_DIR": str(home.parent / "other")}
     assert record("run-check", **other) == [True]
-    done = deepchecks("settle", str(usb_stick / "r.json"), **other)
+    done = deepchecks("settle", str(stick / "r.json"), **other)
     assert done.returncode == 1
     assert done.stdout.endswith(": skipped, unknown to this installation\n")
     assert done.stderr.startswith("Error: The receipt contains no batch of this installation.")
     assert read_counts(deepchecks, "recorded", "pending", **other) == [1, 1]
 
 
-def test_an_edited_receipt_is_one_line(deepchecks: Run, exported: Path, receiver: Any, usb_stick: Path) -> None:
-    receipt = usb_stick / "r.json"
+def test_an_edited_receipt_is_one_line(deepchecks: Run, exported: Path, receiver: Any, stick: Path) -> None:
+    receipt = stick / "r.json"
     deepchecks("deliver", str(exported), "--endpoint", receiver.url, "--receipt", str(receipt))
     receipt.write_text(receipt.read_text().replace('"delivered"', '"rejected"'))
     done = deepchecks("settle", str(receipt))
@@ -38,11 +38,11 @@ def test_an_edited_receipt_is_one_line(deepchecks: Run, exported: Path, receiver
 
 
 def test_dropped_exports_are_reported_everywhere_and_a_late_receipt_counts(
-    deepchecks: Run, record: Record, receiver: Any, usb_stick: Path, home: Path
+    deepchecks: Run, record: Record, receiver: Any, stick: Path, home: Path
 ) -> None:
     for name in ("first", "second"):
         assert record("run-check", "run-suite") == [True, True]
-        deepchecks("export", str(usb_stick / f"{name}.jsonl"))
+        deepchecks("export", str(stick / f"{name}.jsonl"))
     prune = (
         "from deepchecks_telemetry.spool.batches import exports\n"
         "from deepchecks_telemetry.spool.db.connection import opened\n"
@@ -62,8 +62,6 @@ def test_dropped_exports_are_reported_everywhere_and_a_late_receipt_counts(
     page = home.parent / "page.html"
     deepchecks("view", "--output", str(page))
     assert f"Dropped: {reason}." in page.read_text()
-    deepchecks(
-        "deliver", str(usb_stick / "first.jsonl"), "--endpoint", receiver.url, "--receipt", str(usb_stick / "r.json")
-    )
-    assert deepchecks("settle", str(usb_stick / "r.json")).stdout == "batch 1: 2 events, delivered\n"
+    deepchecks("deliver", str(stick / "first.jsonl"), "--endpoint", receiver.url, "--receipt", str(stick / "r.json"))
+    assert deepchecks("settle", str(stick / "r.json")).stdout == "batch 1: 2 events, delivered\n"
     assert read_counts(deepchecks, "delivered", "exported", "dropped") == [2, 2, 0]
