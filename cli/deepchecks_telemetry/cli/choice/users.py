@@ -9,9 +9,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from importlib import import_module
 from typing import Any, NamedTuple
 
-import filelock  # noqa: F401 - used after the change of user, who may have no permission to read our files
+import filelock  # noqa: F401 - used after the change of user, who may have no permission to read Python's files
 
 from deepchecks_telemetry.cli.choice.wiping import check_wiped
 from deepchecks_telemetry.cli.errors import CliError, to_cli_error
@@ -57,6 +59,7 @@ def _owner(home: str) -> User:
 def run_as(user: User, act: Act, *, timeout_s: float = TIMEOUT_S) -> dict[str, Any]:
     """Run `act` on the default directories of a user, in a process of that user: its `facts`, or the `error`."""
     tempfile.tempdir = None  # otherwise the child would use root's, as cached from a variable of root
+    _load_lazy_imports()
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
@@ -74,6 +77,16 @@ def run_as(user: User, act: Act, *, timeout_s: float = TIMEOUT_S) -> dict[str, A
         return {"facts": result["facts"], "error": result["error"]}
     except (ValueError, LookupError, TypeError):
         return {"facts": None, "error": f"the process of this user did not report within {timeout_s:.0f} s"}
+
+
+def _load_lazy_imports() -> None:
+    """Load what libraries import lazily on Python 3.15 (PEP 810): a user may have no permission to read those files."""
+    seen: set[str] = set()
+    while pending := set(getattr(sys, "lazy_modules", ())) - seen:
+        seen |= pending
+        for name in pending:
+            with suppress(ImportError):  # the name of a function or class, in a module whose name is here too
+                import_module(name)
 
 
 def _read(reading: int, deadline: float) -> Iterator[bytes]:
