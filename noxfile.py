@@ -7,6 +7,7 @@ in which each file of each package is pinned by its hash; only `real`, `smoke` a
 """
 
 import json
+import os
 import shutil
 import sys
 from importlib import metadata
@@ -22,6 +23,8 @@ PARALLEL = ("--numprocesses=auto", "--dist=worksteal")
 PACKAGES = ["spool", "uploader", "hooks", "collector", "cli"]
 PROJECT = nox.project.load_toml("pyproject.toml")
 LOCKS = Path("requirements")
+BUILDER = "go.opentelemetry.io/collector/cmd/builder@v0.165.0"  # as in tests/collector/otelcol/builder.yaml
+CONTRIB = "github.com/open-telemetry/opentelemetry-collector-contrib"
 # For each lock file: the oldest Python that it supports, and what is locked in it.
 RUNTIME = ("pyproject.toml", "--extra=collector")
 LOCKED = {
@@ -67,12 +70,13 @@ def run_tests(session: nox.Session, *selection: str) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Check the code with ruff (rules and format), and the workflows against GitHub's schema."""
+    """Check the code with ruff (rules and format), and the workflows and the compose file against their schemas."""
     install(session, "lint")
     session.run("ruff", "check", "--no-cache", ".")
     session.run("ruff", "format", "--no-cache", "--check", ".")
     workflows = [path.as_posix() for path in sorted(Path(".github/workflows").glob("*.yml"))]
     session.run("check-jsonschema", "--builtin-schema=vendor.github-workflows", *workflows)
+    session.run("check-jsonschema", "--builtin-schema=vendor.compose-spec", "collector/fleet/compose.yaml")
 
 
 @nox.session
@@ -196,6 +200,20 @@ def fleet(session: nox.Session) -> None:
 
 
 @nox.session(python=MAIN)
+def otelcol(session: nox.Session) -> None:
+    """Build an OpenTelemetry Collector (Go, some minutes) and test the fleet's configuration and the client in it."""
+    if not shutil.which("go"):
+        stop = session.error if os.environ.get("GATE") else session.skip
+        stop("go is not installed here")
+    install_sources(session, "fleet")
+    built = build_collector(session, Path(session.create_tmp()).resolve())
+    query = ("go", "list", "-C", str(built), "-m", "-f", "{{.Dir}}", f"{CONTRIB}/exporter/clickhouseexporter")
+    exporter = str(session.run(*query, silent=True, external=True)).strip()
+    environment = {"OTELCOL": str(built / "otelcol"), "CLICKHOUSE_EXPORTER": exporter}
+    session.run("pytest", "-s", "-m", "real", "tests/collector/otelcol", *session.posargs, env=environment)
+
+
+@nox.session(python=MAIN)
 def browser(session: nox.Session) -> None:
     """Test the page of `view` in Chromium, with axe-core from npm; `.ci/run` installs both."""
     install_sources(session, "browser")
@@ -284,6 +302,20 @@ def lock(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     """Compare the cost for the host with that of other projects, in the short form; fail if a ratio is far off."""
     session.run("python", "-m", "benchmarks", "--quick", "--check", *session.posargs)
+
+
+def build_collector(session: nox.Session, folder: Path) -> Path:
+    """Build the Collector of tests/collector/otelcol/builder.yaml in `folder`; return the directory of its sources."""
+    built, sources = folder / "built", Path("tests/collector/otelcol")
+    for name in ("builder.yaml", "jsonfile/go.mod", "jsonfile/receiver.go"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(sources / name, folder / name)
+    with session.chdir(folder):
+        session.run("go", "run", BUILDER, "--config=builder.yaml", "--skip-compilation", external=True)
+    # Two compilers at a time: each may need a GB of memory. What is unchanged is in Go's cache.
+    compilation = ("go", "build", "-C", str(built), "-p=2", "-trimpath", "-ldflags=-s -w", "-o=otelcol", ".")
+    session.run(*compilation, env={"CGO_ENABLED": "0"}, external=True)
+    return built
 
 
 def licence(package: metadata.PackageMetadata) -> str:

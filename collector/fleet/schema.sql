@@ -6,7 +6,8 @@
 
 CREATE DATABASE IF NOT EXISTS deepchecks;
 
--- The columns that the OpenTelemetry Collector's ClickHouse exporter inserts. It looks for EventName when it starts.
+-- The columns that the OpenTelemetry Collector's ClickHouse exporter inserts. It looks for EventName when it starts, and
+-- inserts without it if ClickHouse is down then; so otelcol.yaml writes the name into an attribute as well.
 -- The engine stores nothing: no body, trace, address or unknown attribute is ever on a disk.
 CREATE TABLE IF NOT EXISTS deepchecks.otel_logs (
   Timestamp DateTime64(9),
@@ -25,7 +26,7 @@ CREATE TABLE IF NOT EXISTS deepchecks.otel_logs (
   ScopeVersion LowCardinality(String),
   ScopeAttributes Map(LowCardinality(String), String),
   LogAttributes Map(LowCardinality(String), String),
-  EventName String
+  EventName String DEFAULT LogAttributes['event.name']
 ) ENGINE = Null;
 
 CREATE TABLE IF NOT EXISTS deepchecks.candidates (

@@ -89,6 +89,7 @@ STATUSES = {
     b'{"code":"3","message":"no"}': False,
     b'{"code":3,"message":["no"]}': False,
     b'{"code":3,"details":"no"}': False,
+    b'{"code":3,"message":"http: request body too large"}': False,  # the OpenTelemetry Collector's 413
     b'{"statusCode":400,"message":"Bad Request"}': False,
     b'{"message":null}': False,
     b'[{"code":3}]': False,

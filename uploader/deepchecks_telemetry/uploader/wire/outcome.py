@@ -19,6 +19,9 @@ RETRYABLE = frozenset({429, 502, 503, 504})
 # Responses not of the receiver but of a proxy that requires a password, a gateway that timed out, or a network that
 # requires a login.
 INTERMEDIARY = frozenset({407, 408, 511})
+# How Go's HTTP server says 413. The OpenTelemetry Collector sends it as 400 with an OTLP Status, but the limit is a
+# setting (max_request_body_size), so the batch is not rejected.
+TOO_LARGE = b"request body too large"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,8 @@ def classify(response: Response, *, now: float) -> Outcome:
         return Outcome(RETRY, response.error or "no answer")
     if 200 <= response.status < 300:
         return _classify_success(response)
+    if response.status == 400 and TOO_LARGE in response.body:
+        return Outcome(PARKED, http_reason(413))
     if response.status == 400 and _is_status(_json(response.body)):
         return Outcome(REJECTED, "HTTP 400: the receiver cannot accept this batch")
     reason = http_reason(response.status)
