@@ -41,7 +41,16 @@ def start(figures: Figures) -> str:
 
 def growth(figures: Figures) -> str:
     """Folding, sealing and sending, by the number of events."""
-    heads = ("", "events", "different counts", "fold, s", "seal a batch, s", "flush, s", "batches", "events folded a second")
+    heads = (
+        "",
+        "events",
+        "different counts",
+        "fold, s",
+        "seal a batch, s",
+        "flush, s",
+        "batches",
+        "events folded a second",
+    )
     keys = ("events", "kinds", "fold_s", "seal_a_batch_s", "flush_s", "batches", "folded_events_per_s")
     rows = []
     for name in ("few_kinds", "many_kinds"):

@@ -41,7 +41,7 @@ def enable(
     choice or your endpoint.
 
     Without --endpoint, the endpoint that you set earlier is kept. For a token, use --headers FILE instead of --header:
-    other users can read the command line while the command runs, and the shell keeps it in its history.
+    other users can read the command line while the command runs, and the shell stores it in its history.
 
     \b
     Examples:

@@ -53,7 +53,7 @@ def collector() -> None:
     "--token",
     envvar="DEEPCHECKS_COLLECTOR_TOKEN",
     show_envvar=True,
-    help="Accept only requests with this bearer token. Use the variable: other users can read a command line.",
+    help="Accept only requests with this bearer token. Set the variable instead: other users can read command lines.",
 )
 def serve(*, host: str, port: int, store: Path, token: str | None) -> None:
     """Receive OTLP/HTTP logs until stopped, and store each row once.
