@@ -11,7 +11,7 @@ def detach() -> None:
     """Undo attach: stop counting in this virtual environment.
 
     Recorded counts are kept, and other virtual environments are not changed. Programs that call attach() themselves
-    still count. To turn telemetry off and wipe the counts, use disable.
+    continue to count. To turn telemetry off and wipe the counts, use disable.
 
     \b
     Example:
