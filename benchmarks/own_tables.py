@@ -31,7 +31,7 @@ def start(figures: Figures) -> str:
         rows.append((name, *_cost(with_deepchecks)))
     rows += [(f"a process: {NAMES[name]}", *_cost(figures["process"][name])) for name in NAMES]
     rows += [
-        (f"a process that imports, records, looks: {name.replace('_', ' ')}", *_cost(cost))
+        (f"the same, and checks whether an upload is due: {NETWORKS.get(name, name)}", *_cost(cost))
         for name, cost in figures["networks"].items()
         if isinstance(cost, dict) and "wall_ms" in cost
     ]
@@ -41,7 +41,16 @@ def start(figures: Figures) -> str:
 
 def growth(figures: Figures) -> str:
     """Folding, sealing and sending, by the number of events."""
-    heads = ("", "events", "different", "fold s", "seal a batch s", "flush s", "batches", "folded a second")
+    heads = (
+        "",
+        "events",
+        "different counts",
+        "fold, s",
+        "seal a batch, s",
+        "flush, s",
+        "batches",
+        "events folded a second",
+    )
     keys = ("events", "kinds", "fold_s", "seal_a_batch_s", "flush_s", "batches", "folded_events_per_s")
     rows = []
     for name in ("few_kinds", "many_kinds"):
@@ -58,7 +67,7 @@ def sizes(figures: Figures) -> str:
     by_events = zip(sizes["folded_by_events"]["events"], sizes["folded_by_events"]["bytes"], strict=True)
     by_kinds = zip(sizes["folded_by_kinds"]["kinds"], sizes["folded_by_kinds"]["bytes"], strict=True)
     rows = [
-        *((f"{number:,} events, raw, the WAL cut", f"{size:,} an event") for number, size in raw),
+        *((f"{number:,} events, raw, after the WAL was truncated", f"{size:,} an event") for number, size in raw),
         *((f"{number:,} events of few kinds, folded", f"{size:,}") for number, size in by_events),
         *((f"{number:,} different kinds, folded", f"{size:,}") for number, size in by_kinds),
     ]
@@ -67,6 +76,13 @@ def sizes(figures: Figures) -> str:
 
 ONE = ("opening", "first", "exit")
 NAMES = {"python": "Python alone", "by_hand": "one INSERT by hand", "ours": "**ours**"}
+NETWORKS = {
+    "local": "mode local",
+    "not_due": "not due",
+    "due_answers": "due, the endpoint answers",
+    "due_refuses": "due, the endpoint refuses",
+    "due_silent": "due, the endpoint is silent",
+}
 COMMANDS = {
     "python": "Python alone",
     "help": "`deepchecks telemetry --help`",

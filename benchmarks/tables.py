@@ -45,7 +45,7 @@ def machine(figures: Figures) -> str:
     minutes = round(figures["took_s"] / 60)
     made_of = f"{about['processor']}, {about['cores']} cores, {about['system']}"
     runs = f"Python {about['python']}, SQLite {about['sqlite']}, {about['date']}"
-    return f"{made_of}; {runs}; a run of {minutes} minutes, held to loopback by {figures['isolation']}."
+    return f"{made_of}; {runs}; a run of {minutes} minutes, limited to loopback by {figures['isolation']}."
 
 
 def versions(figures: Figures) -> str:

@@ -32,7 +32,9 @@ BUDGETS = (
     Budget("events folded a second, many kinds", "growth/many_kinds/folded_events_per_s/-1", 50_000, least=True),
     Budget("the same by the thousand", f"{BY_THE_THOUSAND}/many_kinds/folded_events_per_s/-1", 50_000, least=True),
     Budget("bytes of a raw event, in the database", "sizes/raw/database_bytes_per_event/-1", 40),
-    Budget("bytes of a raw event, with the WAL before it is cut", "sizes/raw/database_and_wal_bytes_per_event/-1", 40),
+    Budget(
+        "bytes of a raw event, with the WAL before it is truncated", "sizes/raw/database_and_wal_bytes_per_event/-1", 40
+    ),
     Budget("most / fewest bytes after folding, whatever the number", "sizes/folded_by_events_ratio", 1.05),
 )
 

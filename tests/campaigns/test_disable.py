@@ -111,8 +111,8 @@ def check_progress() -> str:
     return "fenced" if accounts.recorded else "wiped"
 
 
-# Records as fast as it can, so that it is always about to open the spool when the choice changes. Beside two others that
-# record as fast, its first event may be given up as busy.
+# Records as fast as it can, so that it is always about to open the spool when the choice changes. Beside two others
+# that record as fast, its first event may be given up as busy.
 RACE = """
 import sys
 from deepchecks_telemetry.spool import record

@@ -47,7 +47,7 @@ COMMANDS = {
     "export": ("transfer.export", "Write pending counts to a file that another machine can send."),
     "deliver": ("transfer.deliver", "Send exported files, and write a receipt."),
     "settle": ("transfer.settle", "Read receipts, and mark their batches as delivered or rejected."),
-    "collector": ("setup.collector", "Receive counts on one machine or network, and report them."),
+    "collector": ("setup.collector", "Run a receiver for one machine or network, and report its counts."),
     "tour": ("setup.tour", "Demonstrate every step in a temporary directory."),
 }
 ALIASES = {"on": "enable", "off": "disable"}
@@ -87,7 +87,7 @@ def deepchecks() -> None:
 def telemetry() -> None:
     """Anonymous usage telemetry: inspect, send or disable it.
 
-    on and off are other names of enable and disable.
+    Instead of enable and disable, you can also write on and off.
 
     \b
     Examples:

@@ -42,7 +42,7 @@ class Environment(NamedTuple):
 
 
 EVENTS = (
-    Event(1, "package-import", "a program imported deepchecks; most worker processes do not count"),
+    Event(1, "package-import", "a program imported deepchecks; imports in most worker processes are not counted"),
     Event(2, "run-check", "a check's run() was called"),
     Event(3, "run-suite", "a suite's run() was called"),
     Event(4, "check-to-html", "a check's result was saved as HTML"),

@@ -12,11 +12,13 @@ from deepchecks_telemetry.cli.errors import CliError
 from deepchecks_telemetry.cli.output import echo_json, echo_line, json_option
 from deepchecks_telemetry.spool.files.paths import find_home
 
-USERS = "Without HOME: root, and each user with an ID of at least 1000 (500 on macOS) whose home directory exists."
+USERS = "Without HOME: root, and each user whose ID is at least 1000 (500 on macOS) and whose home directory exists."
 
 
 @click.command()
-@click.option("--all-users", is_flag=True, help=f"As root, disable for the owner of each home directory HOME. {USERS}")
+@click.option(
+    "--all-users", is_flag=True, help=f"Disable for the owner of each home directory HOME; needs root. {USERS}"
+)
 @click.argument("homes", metavar="[HOME]...", nargs=-1, type=click.Path(exists=True, file_okay=False))
 @json_option
 def disable(*, all_users: bool, homes: Sequence[str], as_json: bool) -> None:
@@ -24,8 +26,8 @@ def disable(*, all_users: bool, homes: Sequence[str], as_json: bool) -> None:
 
     This applies to all virtual environments of this user, including running processes. It also wipes the installation
     identifier, exported files that are unchanged and at their original path, and the ledger of deliver. The endpoint
-    and its headers are kept; purge removes them too. With --all-users, a process runs as each user, so that root leaves
-    no files in their directories.
+    and its headers are kept; purge removes them too. With --all-users, a separate process runs as each user, so that
+    root creates no files in their directories.
 
     \b
     Examples:

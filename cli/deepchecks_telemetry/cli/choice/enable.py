@@ -36,12 +36,12 @@ def enable(
 ) -> None:
     """Turn telemetry on; counts are sent if an endpoint is set.
 
-    This applies to all virtual environments of this user; deepchecks is counted in those that are attached. Prints
-    where counts are sent, or why they are not. Exits with 1 if the administrator's policy overrides your choice or your
-    endpoint.
+    This applies to all virtual environments of this user; the use of deepchecks is counted in those that are attached.
+    Prints where counts are sent, or why they are not sent. Exits with 1 if the administrator's policy overrides your
+    choice or your endpoint.
 
-    Without --endpoint, the endpoint that you set earlier is kept. For a token use --headers FILE: other users can read
-    the value of --header while the command runs, and the shell keeps it in its history.
+    Without --endpoint, the endpoint that you set earlier is kept. For a token, use --headers FILE instead of --header:
+    other users can read the command line while the command runs, and the shell stores it in its history.
 
     \b
     Examples:

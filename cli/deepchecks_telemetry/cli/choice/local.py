@@ -12,8 +12,8 @@ from deepchecks_telemetry.spool.files.paths import find_home
 def local() -> None:
     """Turn telemetry on, but upload nothing.
 
-    Counts stay on this machine unless you export them; deliver and collector work in every mode. This applies to all
-    virtual environments of this user.
+    Counts stay on this machine unless you export them. This applies to all virtual environments of this user. The
+    commands deliver and collector are not affected, because they handle the counts of other machines.
 
     \b
     Example:

@@ -28,9 +28,9 @@ LEDGER = ("ledger.db", "ledger.db-journal", "ledger.db-wal", "ledger.db-shm", "l
 def purge(*, as_json: bool) -> None:
     """Turn telemetry off, and remove all of its files for this user.
 
-    Does what disable does, and also removes the endpoint and its headers and, from this virtual environment, the attach
-    file and the identifier that deepchecks' own telemetry left there. The choice off is kept. In other virtual
-    environments, run detach.
+    Does what disable does, and also removes the endpoint and its headers. Removes from this virtual environment the
+    file that attach wrote, and the identifier that deepchecks' own telemetry left. The choice off is kept. In other
+    virtual environments, run detach.
 
     \b
     Example:

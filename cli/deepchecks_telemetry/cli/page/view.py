@@ -36,8 +36,8 @@ class View(click.Command):
 def view(*, output: str | None) -> None:
     """Show all data and settings as an HTML page in the browser.
 
-    The page is one file that loads nothing and runs no scripts. Pending counts are sealed first, as with preview. In a
-    notebook: from deepchecks_telemetry.cli import view
+    The page is one file that loads nothing and runs no scripts. To show the next request, pending counts are first
+    sealed into a batch, as by preview. In a notebook, run "from deepchecks_telemetry.cli import view", then "view".
 
     \b
     Examples:

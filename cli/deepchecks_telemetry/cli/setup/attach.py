@@ -10,8 +10,8 @@ from deepchecks_telemetry.hooks import deepchecks_folder, install_file, missing_
 def attach() -> None:
     """Count the use of deepchecks in this virtual environment.
 
-    Writes one file to its site-packages. Each Python process that is started from then on runs it, and loads this
-    package only when it imports deepchecks. Nothing is counted while telemetry is off.
+    Writes one file to the site-packages of the environment. Each Python process that starts afterwards runs this file;
+    it loads this package only when the process imports deepchecks. Nothing is counted while telemetry is off.
 
     \b
     Example:

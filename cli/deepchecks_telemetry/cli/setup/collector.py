@@ -36,7 +36,7 @@ TITLES = {
 
 @click.group(cls=Group)
 def collector() -> None:
-    """Receive counts on one machine or network, and report them.
+    """Run a receiver for one machine or network, and report its counts.
 
     \b
     Examples:
@@ -53,7 +53,7 @@ def collector() -> None:
     "--token",
     envvar="DEEPCHECKS_COLLECTOR_TOKEN",
     show_envvar=True,
-    help="Accept only requests with this bearer token. Prefer the variable: other users can read the command line.",
+    help="Accept only requests with this bearer token. Set the variable instead: other users can read command lines.",
 )
 def serve(*, host: str, port: int, store: Path, token: str | None) -> None:
     """Receive OTLP/HTTP logs until stopped, and store each row once.

@@ -10,8 +10,8 @@ from deepchecks_telemetry.hooks import remove_file
 def detach() -> None:
     """Undo attach: stop counting in this virtual environment.
 
-    Recorded counts are kept, and other virtual environments are not changed. Programs that call attach() themselves are
-    still counted. To turn telemetry off and wipe the counts, use disable.
+    Recorded counts are kept, and other virtual environments are not changed. Programs that call attach() themselves
+    continue to count. To turn telemetry off and wipe the counts, use disable.
 
     \b
     Example:

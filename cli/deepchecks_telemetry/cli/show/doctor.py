@@ -32,7 +32,9 @@ MARKS = {OK: ("ok", "green"), WARNING: ("note", "yellow"), WRONG: ("WRONG", "red
 
 @click.command()
 @click.option(
-    "--remove-identifier", is_flag=True, help="First remove the identifier that deepchecks' own telemetry left."
+    "--remove-identifier",
+    is_flag=True,
+    help="Before the checks, remove the identifier that deepchecks' own telemetry left.",
 )
 @json_option
 def doctor(*, remove_identifier: bool, as_json: bool) -> None:

@@ -37,8 +37,9 @@ def inspect(
 ) -> None:
     """List counts that are not sent yet, newest first.
 
-    Counts are by day, event and fields (see catalogue); days are UTC, as YYYY-MM-DD. The spool is the SQLite file with
-    the counts. A query can read all of its tables, and also the table "catalogue" (number and name of each event).
+    There is one count for each day, event and combination of field values (see catalogue). A DAY is a UTC day, as
+    YYYY-MM-DD. A QUERY can read all tables of the spool (the SQLite file with the counts), and the table "catalogue",
+    which has the number and the name of each event.
 
     \b
     Examples:

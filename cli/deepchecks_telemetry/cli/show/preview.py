@@ -20,8 +20,8 @@ from deepchecks_telemetry.uploader.plan.text import change_mode, summarize
 def preview() -> None:
     """Print the exact body of the next request, byte for byte.
 
-    Standard output has only the body; standard error has its SHA-256, and whether and where it is sent. Pending counts
-    are first sealed into a batch, whose bytes no longer change.
+    Prints the body to standard output; prints its SHA-256, and whether and where it is sent, to standard error. Pending
+    counts are first sealed into a batch, whose bytes no longer change.
 
     \b
     Examples:

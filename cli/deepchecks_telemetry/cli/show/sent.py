@@ -30,8 +30,8 @@ LIST_ALL = "To list all batches, run: deepchecks telemetry sent"
 def sent(*, batch: int | None, limit: int | None, as_csv: bool, as_json: bool) -> None:
     """List batches and their outcomes, newest first, or print one.
 
-    With the number BATCH, standard output has only the exact bytes of its body, as with preview. Of the delivered and
-    rejected batches, the last 20 are kept.
+    If BATCH, the number of a batch, is given, prints only the exact bytes of its body, as with preview. Of the
+    delivered and rejected batches, the last 20 are kept.
 
     \b
     Examples:

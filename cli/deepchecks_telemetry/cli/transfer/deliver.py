@@ -52,8 +52,8 @@ def deliver(
     """Send exported files, and write a receipt.
 
     Works in every mode, also off, because the counts come from other machines. A batch that was already delivered to
-    this endpoint, or rejected by it, is not sent again. A file that was changed or truncated is skipped. Exits with 0
-    only if no file was skipped and every batch was delivered or rejected.
+    this endpoint, or rejected by it, is not sent again. A file that was changed or truncated is skipped completely.
+    Exits with 0 only if no file was skipped and every batch was delivered or rejected.
 
     \b
     Examples:

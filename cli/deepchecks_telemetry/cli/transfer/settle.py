@@ -18,7 +18,8 @@ from deepchecks_telemetry.uploader.offline.settle import Settled, settle_receipt
 def settle(*, receipts: Sequence[str], as_json: bool) -> None:
     """Read receipts, and mark their batches as delivered or rejected.
 
-    Each batch is settled once. A batch that this installation does not list is skipped; exits with 1 if all are.
+    A batch that is already delivered or rejected is not changed. Batches of other installations are skipped. Exits with
+    1 if the receipts contain no batch of this installation.
 
     \b
     Example:

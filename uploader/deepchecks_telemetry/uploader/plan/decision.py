@@ -32,9 +32,9 @@ class BlockedBy(Enum):
     NOTICE = "notice"
     NOT_DUE = "not-due"
     RETRY_AFTER = "retry-after"
-    NOTHING_PENDING = "nothing-pending"
-    FUTURE_DAY = "future-day"
     PARKED = "parked"
+    FUTURE_DAY = "future-day"
+    NOTHING_PENDING = "nothing-pending"
 
 
 TEMPORARY = frozenset(
