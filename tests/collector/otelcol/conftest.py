@@ -90,11 +90,6 @@ class Otelcol:
         self.process.kill()
         self.process.wait(30)
 
-    def stop(self) -> None:
-        assert self.process is not None
-        self.process.terminate()
-        self.process.wait(30)
-
 
 @pytest.fixture
 def start(otelcol: str, tmp_path: Path) -> Iterator[Callable[..., Otelcol]]:

@@ -14,7 +14,7 @@ from deepchecks_telemetry.spool.stats import read_accounts
 from deepchecks_telemetry.uploader.endpoint import Endpoint
 from deepchecks_telemetry.uploader.flush import flush
 from deepchecks_telemetry.uploader.wire.http import post
-from deepchecks_telemetry.uploader.wire.outcome import DELIVERED, PARKED, REJECTED, RETRY, Outcome, Response
+from deepchecks_telemetry.uploader.wire.outcome import DELIVERED, PARKED, REJECTED, RETRY, Outcome, Response, classify
 
 if TYPE_CHECKING:
     from tests.collector.otelcol.conftest import Otelcol
@@ -102,8 +102,6 @@ def test_a_body_above_the_limit_is_parked_and_not_rejected(start: Start, to_sink
 
 
 def test_a_damaged_request_is_refused_with_a_status_and_rejected(start: Start, to_sink: Change) -> None:
-    from deepchecks_telemetry.uploader.wire.outcome import classify
-
     url = f"{start(**to_sink(NOBODY)).url}/v1/logs"
     taken = requests.post(url, data=b'{"resourceLogs":', headers={"Content-Type": "application/json"}, timeout=20)
     response = Response(taken.status_code, {}, taken.content)
