@@ -163,6 +163,13 @@ def wheel(session: nox.Session) -> None:
 
 
 @nox.session(python=MAIN)
+def offline(session: nox.Session) -> None:
+    """Download a wheelhouse as docs/install-offline.md says, and install from it without a network."""
+    install_sources(session, "test")
+    session.run("pytest", "tests/docs/test_install_offline.py", *session.posargs, env={"INDEX": "1"})
+
+
+@nox.session(python=MAIN)
 def real(session: nox.Session) -> None:
     """Test with the real deepchecks and a real OpenTelemetry collector."""
     install_group(session, "real")
