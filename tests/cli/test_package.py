@@ -78,7 +78,7 @@ def test_the_commands_are_pinned() -> None:
             "sent",
         ),
         *("status", "tour", "view", "collector", "collector serve", "collector load", "collector report"),
-        *("export", "deliver", "settle"),
+        *("export", "deliver", "settle", "help"),
     }
 
 
