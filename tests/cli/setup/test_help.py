@@ -39,7 +39,7 @@ def test_the_table_has_the_variables_of_the_sources_and_no_others() -> None:
     listed = [name for row in VARIABLES for name in row.name.split()]
     assert len(listed) == len(set(listed))
     read = {name for name in strings() if WITH_UNDERSCORE.fullmatch(name)} - NOT_VARIABLES
-    read |= {*SWITCHES, *_CI, *PATH_VARIABLES, *PATH_LIST_VARIABLES, *OF_REQUESTS, "HOME", "container"}
+    read |= {*SWITCHES, *_CI, *PATH_VARIABLES, *PATH_LIST_VARIABLES, *OF_REQUESTS, "HOME", "container", "PAGER"}
     assert set(listed) == read
 
 

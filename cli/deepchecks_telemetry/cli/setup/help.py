@@ -70,6 +70,7 @@ VARIABLES = (
     Variable("HOME XDG_STATE_HOME XDG_CONFIG_HOME", "where STATE and CONFIG are"),
     Variable("XDG_CONFIG_DIRS", "where POLICY is, if it is not in /etc/xdg"),
     Variable("NO_COLOR", "any text: no colours"),
+    Variable("PAGER", "the program that shows long lists on a terminal"),
     Variable("HTTPS_PROXY HTTP_PROXY ALL_PROXY NO_PROXY", "the proxy for uploads, as for requests"),
     Variable("REQUESTS_CA_BUNDLE CURL_CA_BUNDLE SSL_CERT_FILE SSL_CERT_DIR", "the authorities that uploads trust"),
     Variable("SSLKEYLOGFILE", "where TLS keys are logged, as for every program with Python"),
