@@ -33,6 +33,7 @@ LOCKED = {
     "dev": ("3.10", *RUNTIME, "--group=dev"),
     "lowest": ("3.10", *RUNTIME, "--group=test", "--resolution=lowest-direct"),
     "browser": (MAIN, *RUNTIME, "--group=browser"),
+    "deploy": (MAIN, *RUNTIME, "--group=deploy"),
     "fleet": (MAIN, *RUNTIME, "--group=fleet"),
     "fuzz": (MAIN, *RUNTIME, "--group=fuzz"),
     "hosts": ("3.10", *RUNTIME, "--group=hosts"),
@@ -164,6 +165,20 @@ def wheel(session: nox.Session) -> None:
     commands = "cli/test_package.py cli/page/test_view.py cli/setup/test_attach.py cli/test_completion.py"
     selection = (f"tests/{path}" for path in f"{libraries} {commands}".split())
     session.run("pytest", "-m", "not real", *PARALLEL, *selection, *session.posargs)
+
+
+@nox.session(python=MAIN)
+def deploy(session: nox.Session) -> None:
+    """Check the files of deploy/ with their own checkers, and run the Ansible tasks on a directory of the test."""
+    install_sources(session, "deploy")
+    session.run("pytest", "tests/docs/test_deployment.py", *session.posargs, env={"DEPLOY": "1"})
+
+
+@nox.session(python=MAIN)
+def offline(session: nox.Session) -> None:
+    """Download a wheelhouse as docs/install-offline.md says, and install from it without a network."""
+    install_sources(session, "test")
+    session.run("pytest", "tests/docs/test_install_offline.py", *session.posargs, env={"INDEX": "1"})
 
 
 @nox.session(python=MAIN)

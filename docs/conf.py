@@ -14,8 +14,9 @@ from sphinx.application import Sphinx
 SOURCES = "https://github.com/deepchecks/deepchecks-telemetry/blob/main"
 # The order in the sidebar; a page that is not named here comes last.
 PAGES = (
-    "docs/telemetry docs/what-we-collect docs/cli docs/air-gapped docs/administrators docs/fleet docs/for-maintainers "
-    "docs/architecture docs/spool docs/uploading docs/threat-model docs/performance SECURITY CHANGELOG CONTRIBUTING"
+    "docs/telemetry docs/what-we-collect docs/cli docs/install-offline docs/air-gapped docs/administrators "
+    "docs/deployment docs/for-auditors docs/fleet docs/for-maintainers docs/architecture docs/spool "
+    "docs/uploading docs/threat-model docs/performance SECURITY CHANGELOG CONTRIBUTING"
 ).split()
 
 project = "deepchecks-telemetry"

@@ -41,7 +41,7 @@ def test_a_line_is_wrapped_between_words(command: str, record: Record, tmp_path:
     assert record("run-check") == [True]
     output = run_on_a_terminal(command, exit_code=int(command == "flush"), COLUMNS="60")
     long = [line for line in click.unstyle(output).splitlines() if len(line) > 60]
-    assert [line for line in long if str(tmp_path) not in line] == []
+    assert [line for line in long if str(tmp_path) not in line and not line.startswith("https://")] == []
     assert command != "flush" or output == (
         "Error: Nothing was sent: no endpoint is set. Run: deepchecks\ntelemetry enable --endpoint https://HOST\n"
     )
@@ -57,6 +57,23 @@ def test_in_a_narrow_terminal_each_row_is_a_block_of_lines(command: str, program
     assert words <= set(output.split())
     assert {"sent": "\nsha256 ", "catalogue": "\n\nfield  "}[command] in output
     assert max(map(len, output.splitlines())) <= 60
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no pseudo-terminal in the standard library")
+@pytest.mark.parametrize(
+    ("command", "lines", "is_paged"), [("inspect", 7, True), ("inspect", 40, False), ("sent", 3, True)]
+)
+def test_a_list_that_is_longer_than_the_terminal_is_shown_in_the_pager(
+    command: str, lines: int, is_paged: bool, record: Record, program: Run, tmp_path: Path
+) -> None:
+    assert all(record("package-import", "run-check", "run-suite", "check-to-html", "suite-to-html"))
+    assert program("preview").returncode == 0
+    pager = tmp_path / "pager"
+    pager.write_text("#!/bin/sh\necho paged\nexec cat\n")
+    pager.chmod(0o700)
+    rows = run_on_a_terminal(command, PAGER="cat", LINES="40", COLUMNS="120").splitlines()
+    output = run_on_a_terminal(command, PAGER=str(pager), LINES=str(lines), COLUMNS="120", TERM="xterm").splitlines()
+    assert [line for line in output if line] == [*(["paged"] if is_paged else []), *rows]
 
 
 def test_in_a_pipe_a_row_is_one_line(deepchecks: Run, record: Record) -> None:

@@ -54,6 +54,15 @@ def test_the_version_says_that_deepchecks_is_not_installed(monkeypatch: pytest.M
     assert output == "deepchecks-telemetry 1.2, deepchecks is not installed\n"
 
 
+def test_the_address_of_the_documentation_is_the_same_everywhere() -> None:
+    from deepchecks_telemetry.cli.show import status
+    from deepchecks_telemetry.uploader import notice
+
+    assert cli.DOCUMENTATION == status.DOCUMENTATION
+    assert notice.TEXT.endswith(f"\nDocumentation: {cli.DOCUMENTATION}\n")
+    assert f'Documentation = "{cli.DOCUMENTATION}"' in (Path(__file__).parents[2] / "pyproject.toml").read_text("utf-8")
+
+
 def test_each_short_help_in_the_table_is_the_commands_own() -> None:
     table = {name: line for name, (_, line) in cli.COMMANDS.items()}
     assert table == {name: TREE["telemetry", name].get_short_help_str(limit=100) for name in table}
@@ -78,7 +87,7 @@ def test_the_commands_are_pinned() -> None:
             "sent",
         ),
         *("status", "tour", "view", "collector", "collector serve", "collector load", "collector report"),
-        *("export", "deliver", "settle"),
+        *("export", "deliver", "settle", "help"),
     }
 
 

@@ -3,7 +3,7 @@
 choice/     enable, local, disable, purge
 show/       status, inspect, preview, sent, catalogue, doctor
 transfer/   flush, export, deliver, settle
-setup/      attach, detach, collector, tour
+setup/      attach, detach, collector, tour, help
 page/       view, and the HTML page that it writes
 lazy        imports a command when it runs
 errors      errors as one line with a remedy
@@ -49,6 +49,7 @@ COMMANDS = {
     "settle": ("transfer.settle", "Read receipts, and mark their batches as delivered or rejected."),
     "collector": ("setup.collector", "Run a receiver for one machine or network, and report its counts."),
     "tour": ("setup.tour", "Demonstrate every step in a temporary directory."),
+    "help": ("setup.help", "Print the help of a command, the environment variables or the files."),
 }
 ALIASES = {"on": "enable", "off": "disable"}
 DOCUMENTATION = "https://github.com/deepchecks/deepchecks-telemetry/tree/main/docs"

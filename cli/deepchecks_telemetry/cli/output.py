@@ -36,51 +36,53 @@ def echo_csv(rows: Sequence[Mapping[str, object]]) -> None:
         writer.writerows({name: escape_for_spreadsheet(cell) for name, cell in row.items()} for row in rows)
 
 
-def echo_table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+def echo_table(headers: Sequence[str], rows: Iterable[Sequence[object]], *, paged: bool = False) -> None:
     """Print an aligned table; control characters in its cells are escaped.
 
-    In a terminal that is too narrow for it without breaking a word, each row becomes a block of lines.
+    In a terminal that is too narrow for it without breaking a word, each row becomes a block of lines. With `paged`, a
+    table that is longer than the terminal is shown in the pager of the variable PAGER.
     """
-    values = list(rows)
+    text = _format_table(headers, list(rows))
+    if paged and sys.stdout.isatty() and text.count("\n") >= shutil.get_terminal_size().lines - 1:
+        click.echo_via_pager(f"{text}\n")
+    else:
+        click.echo(text)
+
+
+def _format_table(headers: Sequence[str], values: Sequence[Sequence[object]]) -> str:
     cells = [[escape_control_chars(str(cell)) for cell in row] for row in values]
     limit = _terminal_width(sys.stdout)
     widths = None if limit is None else fit_widths(*_measure([headers, *cells]), limit)
     if limit is None or widths or len(headers) > MAX_BLOCK_LINES:
-        _echo_aligned(headers, cells, _alignments(values), widths)
-    else:
-        _echo_blocks(headers, cells)
+        return _align(headers, cells, _alignments(values), widths)
+    return "\n\n".join(_block(headers, row, limit) for row in cells)
 
 
-def _echo_blocks(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+def _block(headers: Sequence[str], row: Sequence[str], limit: int) -> str:
     indent = max(map(len, headers)) + GUTTER
-    for number, row in enumerate(rows):
-        if number:
-            click.echo()
-        for header, cell in zip(headers, row, strict=True):
-            if cell:
-                echo_line(f"{header:{indent}}{cell}", indent=indent)
+    lines = [f"{header:{indent}}{cell}" for header, cell in zip(headers, row, strict=True) if cell]
+    return "\n".join(_wrap(line, limit, indent) for line in lines)
 
 
-def _echo_aligned(
+def _align(
     headers: Sequence[str],
     cells: Sequence[Sequence[str]],
     alignments: Sequence[str] | None,
     widths: Sequence[int] | None,
-) -> None:
+) -> str:
     import tabulate  # takes 30 ms, which `status` saves
 
     tabulate.MIN_PADDING = 0  # otherwise each header is two characters wider than its column needs
-    click.echo(
-        tabulate.tabulate(
-            cells,
-            headers=headers,
-            tablefmt="simple",
-            disable_numparse=True,
-            colalign=alignments,
-            maxcolwidths=widths,
-            maxheadercolwidths=widths,
-        )
+    text: str = tabulate.tabulate(
+        cells,
+        headers=headers,
+        tablefmt="simple",
+        disable_numparse=True,
+        colalign=alignments,
+        maxcolwidths=widths,
+        maxheadercolwidths=widths,
     )
+    return text
 
 
 def _measure(rows: Sequence[Sequence[str]]) -> tuple[list[int], list[int]]:
@@ -110,10 +112,13 @@ def echo_line(line: str, *, indent: int = 0, mark: str = "", err: bool = False) 
     `mark` is the beginning of the line with ANSI colours, which are printed instead of being escaped.
     """
     limit, text = _terminal_width(sys.stderr if err else sys.stdout), escape_control_chars(line)
-    if limit is not None and len(text) > limit:
-        indentation = " " * indent
-        text = textwrap.fill(text, limit, subsequent_indent=indentation, break_long_words=False, break_on_hyphens=False)
-    click.echo(mark + text[len(click.unstyle(mark)) :], err=err)
+    click.echo(mark + _wrap(text, limit, indent)[len(click.unstyle(mark)) :], err=err)
+
+
+def _wrap(text: str, limit: int | None, indent: int) -> str:
+    if limit is None or len(text) <= limit:
+        return text
+    return textwrap.fill(text, limit, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False)
 
 
 def _terminal_width(stream: TextIO) -> int | None:

@@ -25,6 +25,7 @@ TEXT = """deepchecks records anonymous usage counts of seven events, such as run
 At most once a day, and not before {day} (UTC), it sends the counts to {url}
 They contain nothing about you, your data or your models. See the exact request: deepchecks telemetry preview
 Turn telemetry off in all your environments: deepchecks telemetry disable
+Documentation: https://github.com/deepchecks/deepchecks-telemetry/tree/main/docs
 """
 
 

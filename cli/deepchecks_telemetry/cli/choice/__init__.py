@@ -7,4 +7,5 @@ purge     remove all of our files of this user and this virtual environment
 effect    prints the effect of a choice: the mode in force, whether and where counts are sent
 wiping    wipes for one user, and checks that nothing is left
 users     acts as other users, for root
+evidence  the file of `disable --report`
 """

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from deepchecks_telemetry.cli.choice.effect import sending_after_disable
+from deepchecks_telemetry.cli.choice.evidence import describe_files
 from deepchecks_telemetry.cli.errors import CliError
 from deepchecks_telemetry.cli.output import count_text
 from deepchecks_telemetry.spool.files.paths import Home
@@ -21,8 +22,12 @@ def echo_wait() -> None:
     click.echo("An upload is in progress; waiting for it to finish.", err=True)
 
 
-def wipe_user(home: Home, *, on_wait: Callable[[], None] = lambda: None) -> dict[str, Any]:
-    """Write the choice off and wipe, as the user of this process; returns the report that `disable --json` prints."""
+def wipe_user(home: Home, *, on_wait: Callable[[], None] = lambda: None, with_files: bool = False) -> dict[str, Any]:
+    """Write the choice off and wipe, as the user of this process; returns the report that `disable --json` prints.
+
+    `with_files` adds the size and SHA-256 of each file before and after, for `disable --report`.
+    """
+    files_before = describe_files(home) if with_files else []
     results = erase_all(home, on_wait=on_wait)
     scanned, residue = find_residue(home, [marker for result in results for marker in result.markers])
     return {
@@ -38,6 +43,7 @@ def wipe_user(home: Home, *, on_wait: Callable[[], None] = lambda: None) -> dict
         "carried_away": [path for result in results for path in result.exports_left],
         "scanned": scanned,
         "residue": residue,
+        **({"files_before": files_before, "files_after": describe_files(home)} if with_files else {}),
     }
 
 

@@ -73,7 +73,7 @@ def _echo(rows: list[Row], table: Callable[[list[Row]], Table], nothing: str, *,
     elif as_csv:
         echo_csv(rows)
     elif rows:
-        echo_table(*table(rows))
+        echo_table(*table(rows), paged=True)
     else:
         click.echo(nothing)
 

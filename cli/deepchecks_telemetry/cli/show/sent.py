@@ -56,7 +56,7 @@ def sent(*, batch: int | None, limit: int | None, as_csv: bool, as_json: bool) -
         click.echo("There are no batches yet.")
     else:
         headers = ("batch", "state", "events", "attempts", "last attempt (UTC)", "outcome", "sha256")
-        echo_table(headers, [_row(entry) for entry in ledger])
+        echo_table(headers, [_row(entry) for entry in ledger], paged=True)
 
 
 def _read_ledger(home: Home) -> list[Batch]:

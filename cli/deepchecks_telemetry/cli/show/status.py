@@ -31,6 +31,7 @@ from deepchecks_telemetry.uploader.plan.facts import read_facts
 from deepchecks_telemetry.uploader.plan.text import summarize
 from deepchecks_telemetry.uploader.wire.causes import remedy_for
 
+DOCUMENTATION = "https://github.com/deepchecks/deepchecks-telemetry/tree/main/docs"
 INDENT = 16  # columns before the value of a labelled line
 COUNTS = ("recorded", "pending", "sealed", "parked", "delivered", "exported", "rejected")
 
@@ -158,6 +159,7 @@ def _lines(report: dict[str, Any]) -> list[str]:
         f"  spool         {report['spool']}",
         "",
         *_advice(report),
+        f"Documentation:        {DOCUMENTATION}",
     ]
 
 

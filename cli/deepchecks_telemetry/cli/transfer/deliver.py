@@ -63,7 +63,7 @@ def deliver(
     target = _find_target(endpoint, read_headers_file(headers_file), allow_http=allow_http)
     requests, skipped = _read(files)
     results = []
-    with file_errors():
+    with file_errors("What was delivered is in the ledger; no receipt was written."):
         for result in send_requests(requests, target, ledger or find_ledger(find_home())):
             results.append(result)
             if not as_json:

@@ -38,7 +38,7 @@ def export(*, path: str, split: int | None, again: bool, as_json: bool) -> None:
       deepchecks telemetry export counts.jsonl --split 5M
     """
     files = []
-    with file_errors():
+    with file_errors("Each file that was written is complete."):
         for file in write_files(find_home(), path, split_bytes=split, again=again, lock_s=1.0):
             files.append(file)
             if not as_json:

@@ -11,11 +11,13 @@ OTHER_PATH = "Check the directory or choose another path. No counts are lost."
 
 
 @contextmanager
-def file_errors() -> Iterator[None]:
-    """Translate the uploader's errors of files, with the remedy."""
+def file_errors(kept: str) -> Iterator[None]:
+    """Translate the uploader's errors of files, with the remedy; and Ctrl-C, with what was done and is `kept`."""
     try:
         yield
     except BadFile as error:
         raise CliError(f"{sentence(error)} {COPY_AGAIN}") from error
     except CannotWrite as error:
         raise CliError(f"{sentence(error)} {OTHER_PATH}") from error
+    except KeyboardInterrupt:
+        raise CliError(f"Interrupted. Nothing is lost. {kept} Run the same command again.") from None

@@ -25,9 +25,9 @@ def settle(*, receipts: Sequence[str], as_json: bool) -> None:
     Example:
       deepchecks telemetry settle /media/stick/deepchecks-telemetry-receipt-*.json
     """
-    with file_errors():
+    with file_errors("What was settled stays settled."):
         entries = [entry for path in receipts for entry in receipt.read(path)]
-    results = settle_receipt(find_home(), entries)
+        results = settle_receipt(find_home(), entries)
     if as_json:
         echo_json(list(map(_as_dict, results)))
     else:

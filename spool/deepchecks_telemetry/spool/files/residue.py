@@ -19,9 +19,14 @@ def find_residue(home: Home, markers: Iterable[bytes] = ()) -> tuple[int, list[s
     row of another process is lost.
     """
     wanted = (*markers, *(event.name.encode() for event in EVENTS))
-    tops = [directory for target in home.with_default for directory in (target.state, target.config)]
-    files = dict.fromkeys(path for top in (*tops, *find_page_directories()) for path in _files(top))
+    files = list_files(home)
     return len(files), [path for path in files if _contains(path, wanted)]
+
+
+def list_files(home: Home) -> list[str]:
+    """Every file in this user's directories, and the pages that `view` has written elsewhere."""
+    tops = [directory for target in home.with_default for directory in (target.state, target.config)]
+    return list(dict.fromkeys(path for top in (*tops, *find_page_directories()) for path in _files(top)))
 
 
 def make_page_directory() -> str:
