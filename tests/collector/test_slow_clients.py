@@ -18,7 +18,7 @@ import requests
 
 from deepchecks_telemetry.collector import report
 from deepchecks_telemetry.collector.errors import StartError
-from deepchecks_telemetry.collector.server import limits, slow_clients
+from deepchecks_telemetry.collector.server import limits, slow_clients, writer
 from deepchecks_telemetry.collector.server.serve import _server, serve
 from deepchecks_telemetry.collector.store import Store
 
@@ -168,9 +168,9 @@ def test_beyond_the_limit_of_held_bytes_a_sender_is_asked_to_retry(
 def test_beyond_the_limit_of_waiting_bodies_a_sender_is_asked_to_retry(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(limits, "MAX_WAITING", 0)
+    monkeypatch.setattr(writer, "MAX_WAITING", 0)
     assert server.post(b"{}").status_code == 429
-    monkeypatch.setattr(limits, "MAX_WAITING", 1)
+    monkeypatch.setattr(writer, "MAX_WAITING", 1)
     assert [server.post(b"{}").status_code for _ in range(2)] == [200, 200]
 
 

@@ -4,6 +4,7 @@ server/      the HTTP application, limits of memory, slow clients, the process
 codec        OTLP as JSON and as protobuf
 otlp         converts a request to rows of the catalogue
 store        the SQLite store, each uid once
+tables/      its tables and views, the sums that a report reads, the migration
 loader       loads files instead of requests
 reporting/   the report: queries, suppression of small counts, text, CSV, HTML
 errors       the exceptions of this package

@@ -45,9 +45,9 @@ def fold(cells: Mapping[str, Cell], minimum: int, count_together: Callable[[Coll
 
 def share_of(part: int, total: int) -> Share:
     """The share with Wilson's interval, which is also valid for few installations and shares near 0 and 1."""
-    if not total:
+    if total <= 0:
         return Share(0.0, 0.0, 1.0)
-    share = part / total
+    share = min(max(part, 0), total) / total  # more than all of them only in a store that was edited by hand
     scale = 1 + Z**2 / total
     middle = (share + Z**2 / (2 * total)) / scale
     half = Z / scale * math.sqrt(share * (1 - share) / total + Z**2 / (4 * total**2))

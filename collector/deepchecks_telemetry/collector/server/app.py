@@ -9,7 +9,6 @@ from datetime import date
 from typing import Any
 
 from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
@@ -17,8 +16,9 @@ from starlette.routing import Route
 
 from deepchecks_telemetry.collector.codec import ENCODINGS, JSON, Encoding
 from deepchecks_telemetry.collector.errors import RequestError, StoreError
-from deepchecks_telemetry.collector.otlp import Decoded, read, utc_today
-from deepchecks_telemetry.collector.server.limits import Intake, decompress
+from deepchecks_telemetry.collector.otlp import utc_today
+from deepchecks_telemetry.collector.server.limits import Intake
+from deepchecks_telemetry.collector.server.writer import Writer
 from deepchecks_telemetry.collector.store import Store
 
 RETRY_AFTER_S = 30
@@ -36,13 +36,7 @@ HEADERS = {
 
 def application(store: Store, *, token: str | None = None, today: Callable[[], date] = utc_today) -> Starlette:
     """The ASGI application that stores OTLP logs; with a `token`, only requests with it are accepted."""
-    intake = Intake()
-
-    def accept(body: bytes, coding: str, encoding: Encoding) -> Decoded:
-        day = today()
-        decoded = read(encoding.parse(decompress(body) if coding == "gzip" else body), today=day)
-        store.append(decoded.rows, received=day)
-        return decoded
+    intake, writer = Intake(), Writer(store, today)
 
     async def logs(request: Request) -> Response:
         encoding = ENCODINGS.get(_media_type(request), JSON)
@@ -50,8 +44,8 @@ def application(store: Store, *, token: str | None = None, today: Callable[[], d
             _check_sender(request)
             _check_token(request, token)
             coding = _coding(request)
-            async with intake.body(request) as body, intake.turn():
-                decoded = await run_in_threadpool(accept, body, coding, encoding)
+            async with intake.body(request) as body:
+                decoded = await writer.accept(body, coding, encoding)
             return Response(encoding.success(decoded), media_type=encoding.media_type)
         except RequestError as error:
             return _status(error.status, str(error), encoding)

@@ -14,7 +14,6 @@ from deepchecks_telemetry.collector.errors import RequestError
 MAX_BODY_BYTES = 4 * 2**20
 MAX_EXPANDED_BYTES = 8 * 2**20  # twice 10,000 of our records; gzip compresses our bodies to a tenth
 MAX_HELD_BYTES = 64 * 2**20  # of bodies that are being received or waiting, of all clients
-MAX_WAITING = 128  # complete bodies: some 5 s of work, half of the read timeout of our uploader
 BODY_DEADLINE_S = 30.0
 
 
@@ -23,9 +22,6 @@ class Intake:
 
     def __init__(self) -> None:
         self._held_bytes = 0
-        self._waiting = 0
-        # One body at a time is decompressed and decoded, because JSON takes some 30 times its size as Python objects.
-        self._decoding = asyncio.Lock()
 
     @asynccontextmanager
     async def body(self, request: Request) -> AsyncIterator[bytes]:
@@ -38,18 +34,6 @@ class Intake:
         finally:
             self._held_bytes -= len(held)
 
-    @asynccontextmanager
-    async def turn(self) -> AsyncIterator[None]:
-        """Wait for the turn of this body to be decoded, unless too many are waiting."""
-        if self._waiting >= MAX_WAITING:
-            raise _overloaded()
-        self._waiting += 1
-        try:
-            async with self._decoding:
-                yield
-        finally:
-            self._waiting -= 1
-
     async def _receive(self, request: Request, held: bytearray) -> bytes:
         async for chunk in request.stream():
             held += chunk
@@ -57,7 +41,7 @@ class Intake:
             if len(held) > MAX_BODY_BYTES:
                 raise RequestError(413, f"The body is larger than {MAX_BODY_BYTES} bytes.")
             if self._held_bytes > MAX_HELD_BYTES:
-                raise _overloaded()
+                raise overloaded()
         return bytes(held)
 
 
@@ -73,5 +57,6 @@ def decompress(body: bytes) -> bytes:
     return content
 
 
-def _overloaded() -> RequestError:
+def overloaded() -> RequestError:
+    """The error of a request that is refused so that the collector stays within its limits."""
     return RequestError(429, "The collector is behind with what it was sent.")
