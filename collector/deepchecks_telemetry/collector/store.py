@@ -34,22 +34,32 @@ class Store:
     """One SQLite file, open for writing by one process at a time; any thread may append."""
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         self._append_lock = threading.Lock()
         self._file_lock = _lock_for_writing(path)
         try:
             self._connection = _open(path)
+            self._file_id = _file_id(path)
         except BaseException:
             self._file_lock.release()
             raise
 
     def append(self, rows: Sequence[Row], *, received: date) -> int:
         """Commit the rows in one transaction, and return how many were new."""
-        with self._append_lock, _translated("The store cannot be written"), _transaction(self._connection) as write:
-            before = _last_id(write)
-            write.executemany(_INSERT, _values(write, rows, received))
-            last = _last_id(write)
-            add_sums(write, before, last)
+        with self._append_lock, _translated("The store cannot be written"):
+            with _transaction(self._connection) as write:
+                before = _last_id(write)
+                write.executemany(_INSERT, _values(write, rows, received))
+                last = _last_id(write)
+                add_sums(write, before, last)
+            self.check_in_place()  # after the commit, which succeeds also in a file that was removed
         return last - before
+
+    def check_in_place(self) -> None:
+        """Raise `StoreError` if the file was removed or replaced, so that nothing would be left of new rows."""
+        with _translated("The store was removed"):
+            if _file_id(self._path) != self._file_id:
+                raise StoreError("The store was replaced by another file. Restart the collector.")
 
     def close(self) -> None:
         """Wait for a running append, then close the file."""
@@ -154,6 +164,11 @@ def _translated(problem: str) -> Iterator[None]:
 def _pragma(connection: sqlite3.Connection, name: str) -> int:
     value: int = connection.execute(f"PRAGMA {name}").fetchone()[0]
     return value
+
+
+def _file_id(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_dev, status.st_ino
 
 
 def _last_id(connection: sqlite3.Connection) -> int:

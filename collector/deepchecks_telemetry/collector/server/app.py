@@ -6,6 +6,7 @@ Source: https://opentelemetry.io/docs/specs/otlp/#otlphttp
 import hmac
 from collections.abc import Callable, Mapping
 from datetime import date
+from functools import partial
 from typing import Any
 
 from starlette.applications import Starlette
@@ -56,7 +57,7 @@ def application(store: Store, *, token: str | None = None, today: Callable[[], d
             return _status(400, "The sender left before its body was whole.", encoding)  # not received by anyone
 
     app = Starlette(
-        routes=[Route("/v1/logs", logs, methods=["POST"]), Route("/healthz", _health)],
+        routes=[Route("/v1/logs", logs, methods=["POST"]), Route("/healthz", partial(_health, store))],
         exception_handlers={HTTPException: _unrouted},
     )
     app.router.redirect_slashes = False  # a redirected POST becomes a GET in many clients
@@ -99,7 +100,11 @@ def _status(code: int, message: str, encoding: Encoding = JSON, headers: Mapping
     return Response(content, code, headers or HEADERS.get(code), encoding.media_type)
 
 
-def _health(_: Request) -> Response:
+def _health(store: Store, _: Request) -> Response:
+    try:
+        store.check_in_place()
+    except StoreError:
+        return JSONResponse({"status": "the store was removed"}, 503)
     return JSONResponse({"status": "ok"})
 
 
