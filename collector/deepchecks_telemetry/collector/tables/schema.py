@@ -43,6 +43,13 @@ CREATE TABLE seen (
   cell INTEGER NOT NULL REFERENCES cells, installation INTEGER NOT NULL REFERENCES installations,
   PRIMARY KEY (cell, installation)
 ) WITHOUT ROWID;
+-- Weeks are the days of their Mondays. A cohort is the installations that were first active in the same week.
+CREATE TABLE active_weeks (
+  installation INTEGER NOT NULL REFERENCES installations, week INTEGER NOT NULL, PRIMARY KEY (installation, week)
+) WITHOUT ROWID;
+CREATE TABLE cohorts (
+  first_week INTEGER NOT NULL, week INTEGER NOT NULL, installations INTEGER NOT NULL, PRIMARY KEY (first_week, week)
+) WITHOUT ROWID;
 CREATE TRIGGER count_installation AFTER INSERT ON seen BEGIN
   UPDATE cells SET installations = installations + 1 WHERE id = new.cell;
 END;
@@ -66,14 +73,8 @@ CREATE VIEW usage AS
   SELECT field, value, events, rows, installations FROM cells
   WHERE field NOT IN ('total', 'day', 'week', 'adoption') ORDER BY field, installations DESC, value;
 CREATE VIEW retention AS
-  WITH weeks AS (
-    SELECT id, CAST((julianday(value) - 2440587.5) / 7 AS INTEGER) AS week FROM cells WHERE field = 'week'
-  ),
-  active AS (SELECT installation, week FROM seen JOIN weeks ON cell = id),
-  first AS (SELECT installation, min(week) AS cohort FROM active GROUP BY installation)
-  SELECT
-    date((cohort * 7 + 4) * 86400, 'unixepoch') AS first_week, week - cohort AS weeks_later, count(*) AS installations
-  FROM active JOIN first USING (installation) WHERE week NOT NULL GROUP BY cohort, week ORDER BY cohort, week;
+  SELECT {_day_text("first_week")} AS first_week, (week - first_week) / 7 AS weeks_later, installations
+  FROM cohorts WHERE installations > 0 ORDER BY cohorts.first_week, week;
 """  # noqa: S608 — constants
 
 

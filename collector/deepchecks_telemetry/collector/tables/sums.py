@@ -5,8 +5,10 @@ then reads some thousands of cells.
 """
 
 import sqlite3
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from datetime import date, timedelta
+from functools import cache, partial
 
 from deepchecks_telemetry.spool.catalogue import Environment
 
@@ -25,8 +27,12 @@ _ADD = """
 INSERT INTO cells (field, value, events, rows) VALUES (?, ?, ?, ?)
 ON CONFLICT (field, value) DO UPDATE SET events = events + excluded.events, rows = rows + excluded.rows
 """
-_SEE = """
-INSERT INTO seen SELECT id, ? FROM cells WHERE field = ? AND value = ? ON CONFLICT (cell, installation) DO NOTHING
+_SEE = "INSERT INTO seen VALUES (?, ?) ON CONFLICT (cell, installation) DO NOTHING"
+_ACTIVE = "INSERT INTO active_weeks VALUES (?, ?) ON CONFLICT (installation, week) DO NOTHING"
+_WEEKS = "SELECT week FROM active_weeks WHERE installation = ? ORDER BY week"
+_MOVE = """
+INSERT INTO cohorts VALUES (?, ?, ?)
+ON CONFLICT (first_week, week) DO UPDATE SET installations = installations + excluded.installations
 """
 
 Key = tuple[str, str]  # field and value
@@ -40,22 +46,46 @@ def add_sums(connection: sqlite3.Connection, after: int, last: int) -> None:
 
 def _add(connection: sqlite3.Connection, after: int, last: int) -> None:
     sums: dict[Key, list[int]] = {}
-    seen: set[tuple[int, str, str]] = set()
-    environments: dict[int, Environment] = {}
+    seen: dict[Key, set[int]] = {}
+    active: set[tuple[int, int]] = set()
+    environment_of = cache(partial(_environment, connection))
     for day, event, installation, number, received, events, rows in connection.execute(_GROUPS, (after, last)):
-        if number not in environments:
-            environments[number] = _environment(connection, number)
-        for key in _keys(day, event, environments[number], received - day):
+        for key in _keys(day, event, environment_of(number), received - day):
             cell = sums.setdefault(key, [0, 0])
             cell[0] += events
             cell[1] += rows
-            seen.add((installation, *key))
+            seen.setdefault(key, set()).add(installation)
+        active.add((installation, _monday(day)))
     connection.executemany(_ADD, [(*key, *cell) for key, cell in sums.items()])
-    connection.executemany(_SEE, seen)
+    for key, installations in seen.items():
+        (cell_id,) = connection.execute("SELECT id FROM cells WHERE field = ? AND value = ?", key).fetchone()
+        # In the order of the table, which changes the fewest pages.
+        connection.executemany(_SEE, [(cell_id, installation) for installation in sorted(installations)])
+    _add_weeks(connection, sorted(active))
+
+
+def _add_weeks(connection: sqlite3.Connection, active: Iterable[tuple[int, int]]) -> None:
+    moves: Counter[tuple[int, int]] = Counter()
+    for installation, week in active:
+        if connection.execute(_ACTIVE, (installation, week)).rowcount:
+            moves.update(_moves(connection, installation, week))
+    connection.executemany(_MOVE, [(*cohort_and_week, number) for cohort_and_week, number in moves.items() if number])
+
+
+def _moves(connection: sqlite3.Connection, installation: int, new: int) -> Counter[tuple[int, int]]:
+    """How the cohorts change with a new week of an installation; one before its first moves it to another cohort."""
+    weeks = (week for (week,) in connection.execute(_WEEKS, (installation,)))
+    first = next(weeks)
+    if first < new:
+        return Counter({(first, new): 1})
+    later = list(weeks)
+    moves = Counter({(new, week): 1 for week in (new, *later)})
+    moves.subtract({(later[0], week): 1 for week in later})
+    return moves
 
 
 def _keys(day: int, event: str, environment: Environment, days_late: int) -> Iterator[Key]:
-    week = _text(day - (day + 3) % 7)  # weeks begin on Monday; 1970-01-01 was a Thursday
+    week = _text(_monday(day))
     yield "total", ""
     yield "event", event
     yield "day", _text(day)
@@ -68,6 +98,11 @@ def _keys(day: int, event: str, environment: Environment, days_late: int) -> Ite
     yield "lateness", next((text for most, text in LATENESS.items() if days_late <= most), LATER)
 
 
+def _monday(day: int) -> int:
+    return day - (day + 3) % 7  # 1970-01-01 was a Thursday
+
+
+@cache  # some thousands of days
 def _text(day: int) -> str:
     return (_EPOCH + timedelta(days=day)).isoformat()
 
