@@ -118,6 +118,9 @@ def report(*, store: Path, as_json: bool, csv: bool, html: bool, min_cell: int |
 
 
 def _echo_report(result: Report) -> None:
+    if result.suppressed:
+        echo_line(f"Fewer than {result.min_cell} installations: nothing is shown.")
+        return
     total = result.total
     events, stored = count_text(total.events, "event"), count_text(total.rows, "row")
     echo_line(f"{events} in {stored} from {count_text(total.installations, 'installation')}")

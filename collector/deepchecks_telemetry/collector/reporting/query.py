@@ -24,12 +24,16 @@ SELECT sum(events), sum(rows), (SELECT count(DISTINCT installation) FROM seen JO
 
 
 class Report(NamedTuple):
-    """The totals, and the cells by each key of `BY`; `retention` has a number for each week since a cohort began."""
+    """The totals, and the cells by each key of `BY`; `retention` has a number for each week since a cohort began.
+
+    If the whole store has fewer installations than `min_cell`, it is `suppressed`: all counts are 0 or absent.
+    """
 
     total: Cell
     min_cell: int
     by: dict[str, dict[str, Cell]]
     retention: dict[str, list[int | None]]
+    suppressed: bool = False
 
     @property
     def rows(self) -> int:
@@ -43,8 +47,9 @@ class Report(NamedTuple):
     def as_dict(self) -> dict[str, Any]:
         """The object that `--json` prints."""
         return {
-            **self.total._asdict(),
+            **(dict.fromkeys(Cell._fields) if self.suppressed else self.total._asdict()),
             "min_cell": self.min_cell,
+            "suppressed": self.suppressed,
             **{f"by_{name}": {value: cell.events for value, cell in cells.items()} for name, cells in self.by.items()},
             "installations_by": {
                 name: {value: cell.installations for value, cell in cells.items()} for name, cells in self.by.items()
@@ -58,6 +63,8 @@ def report(store: Path, *, min_cell: int = 1) -> Report:
     """Read the report, also while a collector writes to the store; `min_cell` is the fewest installations of a cell."""
     with reading(store) as connection:
         total = Cell(*(connection.execute(_CELLS, ("total",)).fetchone() or ("", *Cell()))[1:])
+        if 0 < total.installations < min_cell:
+            return Report(Cell(), min_cell, {name: {} for name in BY}, {}, suppressed=True)
         by = {name: _ordered(name, _cells(connection, name, min_cell)) for name in BY}
         return Report(total, min_cell, by, fold_cohorts(_cohorts(connection), min_cell))
 
