@@ -18,6 +18,7 @@ from deepchecks_telemetry.collector.reporting.html import as_html
 from deepchecks_telemetry.collector.reporting.query import Report, report
 from deepchecks_telemetry.collector.reporting.suppression import MIN_CELL, Cell, Share
 from deepchecks_telemetry.collector.server.serve import HOST, PORT, TOKEN_VARIABLE, running, serve
+from deepchecks_telemetry.collector.store import reading
 
 __all__ = [
     "HOST",
@@ -32,6 +33,7 @@ __all__ = [
     "as_csv",
     "as_html",
     "load",
+    "reading",
     "report",
     "running",
     "serve",
