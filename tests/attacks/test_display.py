@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from datetime import date
 from pathlib import Path
+from uuid import UUID
 
 import click
 import pytest
@@ -31,7 +32,7 @@ from deepchecks_telemetry.uploader.flush import seal_next
 
 CONTROL = "\x1b[2J\x1b]0;owned\x07\r\n\u202e\x9b1m"
 FORMULAS = ["=cmd|'/C calc'!A0", "+1", "-1+1", "@SUM(A1)", " =1", "\t=1", "\r=1", "\n@x"]
-COLUMNS = ("uid", "day", "event", "count", "installation_id", "received_day", *Environment._fields)
+CELL_FIELDS = ("total", "event", "day", "week", "version", "os", "python", "runtime", "lateness", "adoption")
 
 
 def telemetry(*words: str, **variables: str) -> Result:
@@ -113,22 +114,23 @@ def store(tmp_path: Path) -> Path:
     """A collector's store with three rows."""
     environment = Environment("0.19.1", "linux", "debian", "12", "cpython", "3.11", "script")
     day = date(2026, 1, 5).isoformat()
-    rows = [Row(f"uid {n}", day, "run-check", 1 + n, environment, f"installation {n}") for n in range(3)]
+    rows = [Row(str(UUID(int=n)), day, "run-check", 1 + n, environment, str(UUID(int=n))) for n in range(3)]
     with closing(Store(tmp_path / "store.db")) as opened:
         opened.append(rows, received=date(2026, 1, 6))
     return tmp_path / "store.db"
 
 
-def edit(store: Path, column: str, value: object) -> None:
-    """Write the value to the second row, replacing what is there."""
+def edit(store: Path, field: str, value: object, column: str = "value") -> None:
+    """Write the value to the cell of a field, replacing what is there."""
     with closing(sqlite3.connect(store, isolation_level=None)) as connection:
-        connection.execute(f"UPDATE rows SET {column} = ? WHERE count <> 1 AND uid <> 'uid 2'", [value])
+        connection.execute(f"UPDATE cells SET {column} = ? WHERE field = ?", (value, field))
 
 
-@pytest.mark.parametrize("column", COLUMNS)
-def test_an_edited_store_is_reported_as_text_in_every_format(column: str, store: Path) -> None:
+@pytest.mark.parametrize("field", CELL_FIELDS)
+@pytest.mark.parametrize("column", ["value", "events", "rows", "installations"])
+def test_an_edited_store_is_reported_as_text_in_every_format(column: str, field: str, store: Path) -> None:
     for value in (CONTROL + "<script>alert(1)</script>", b"\xff\x1b[2J", b"\x1b[2J", 2**62, 1e300, ""):
-        edit(store, column, value)
+        edit(store, field, value, column)
         for form in ((), ("--json",), ("--csv", "--min-cell", "1"), ("--html", "--min-cell", "1")):
             done = telemetry("collector", "report", "--store", str(store), *form)
             assert done.exit_code in (0, 1), value
@@ -138,8 +140,8 @@ def test_an_edited_store_is_reported_as_text_in_every_format(column: str, store:
 
 @pytest.mark.parametrize("formula", FORMULAS, ids=ascii)
 def test_no_csv_cell_is_a_formula(formula: str, store: Path) -> None:
-    for column in ("event", "os_name", "day", "deepchecks_version", "runtime"):
-        edit(store, column, formula)
+    for field in ("event", "os", "day", "version", "runtime"):
+        edit(store, field, formula)
     done = telemetry("collector", "report", "--store", str(store), "--csv", "--min-cell", "1")
     assert done.exit_code == 0
     cells = [cell for line in csv.reader(io.StringIO(done.stdout)) for cell in line]

@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import json
 import sqlite3
+import sys
 import tracemalloc
 import zlib
 from collections.abc import Callable, Iterator, MutableMapping
@@ -16,7 +17,7 @@ import requests
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from deepchecks_telemetry.collector import report
+from deepchecks_telemetry.collector import report, running
 from deepchecks_telemetry.collector import store as store_module
 from deepchecks_telemetry.collector.errors import RequestError
 from deepchecks_telemetry.collector.server import app, limits
@@ -227,3 +228,21 @@ def test_if_the_store_cannot_be_written_the_sender_is_asked_to_retry(
     assert start["status"] == 503
     assert (b"retry-after", b"30") in start["headers"]
     assert json.loads(body["body"]) == {"code": 14, "message": "The store cannot be written now."}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows removes no file that is open")
+def test_a_store_that_was_removed_acknowledges_nothing(tmp_path: Path, record: Build, request_of: Build) -> None:
+    with running(tmp_path / "store.db") as url, requests.Session() as session:
+        session.trust_env = False
+
+        def posted() -> requests.Response:
+            return session.post(f"{url}/v1/logs", json=request_of(record()), timeout=20)
+
+        assert posted().status_code == 200
+        assert session.get(f"{url}/healthz", timeout=20).status_code == 200
+        (tmp_path / "store.db").rename(tmp_path / "moved.db")
+        refused = [posted() for _ in range(2)]
+        (tmp_path / "store.db").touch()
+        refused.append(posted())
+        assert [(response.status_code, response.headers["Retry-After"]) for response in refused] == [(503, "30")] * 3
+        assert session.get(f"{url}/healthz", timeout=20).status_code == 503

@@ -18,7 +18,7 @@ import requests
 
 from deepchecks_telemetry.collector import report
 from deepchecks_telemetry.collector.errors import StartError
-from deepchecks_telemetry.collector.server import limits, slow_clients
+from deepchecks_telemetry.collector.server import limits, slow_clients, writer
 from deepchecks_telemetry.collector.server.serve import _server, serve
 from deepchecks_telemetry.collector.store import Store
 
@@ -145,7 +145,7 @@ def test_beyond_the_limit_of_connections_existing_ones_are_served(
         assert all(map(healthy, served))
 
 
-def test_beyond_the_limit_of_held_bytes_a_sender_is_asked_to_retry(
+def test_beyond_the_limit_of_held_bytes_the_oldest_incomplete_body_is_refused(
     server: Server, monkeypatch: pytest.MonkeyPatch, record: Build, request_of: Build
 ) -> None:
     monkeypatch.setattr(limits, "MAX_HELD_BYTES", 30_000)
@@ -153,24 +153,56 @@ def test_beyond_the_limit_of_held_bytes_a_sender_is_asked_to_retry(
     start = HEAD + b"Expect: 100-continue\r\nContent-Length: 40000\r\n\r\n"
     with server.connect(start) as slow:
         assert slow.recv(100).startswith(b"HTTP/1.1 100")
-        slow.sendall(b" " * 29_500)
-        response = server.post(body)
-        while response.status_code == 200:  # the bytes of the slow client have not arrived yet
-            response = server.post(body)
-        assert (response.status_code, response.headers["Retry-After"]) == (429, "30")
-        assert response.json() == {"code": 8, "message": "The collector is behind with what it was sent."}
-    while (again := server.post(body)).status_code == 429:  # until the server has noticed that the slow client is gone
-        pass
-    assert again.status_code == 200
+        slow.sendall(b" " * 29_800)
+        slow.settimeout(0.01)
+        while not (refused := received_so_far(slow)):  # the bytes of the slow client may not have arrived yet
+            assert server.post(body).status_code == 200
+        while not refused.endswith(b"}"):
+            refused += received_so_far(slow)
+        head, _, message = refused.partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 429")
+        assert b"retry-after: 30" in head
+        assert json.loads(message) == {"code": 8, "message": "The collector is behind with what it was sent."}
+    assert report(server.path).rows == 1
+
+
+def received_so_far(client: socket.socket) -> bytes:
+    try:
+        return client.recv(65536)
+    except TimeoutError:
+        return b""
+
+
+def test_a_body_that_finds_no_room_is_refused(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "MAX_HELD_BYTES", 1_000)
+    assert server.post(b"{}".ljust(1_001)).status_code == 429
+    assert server.post(b"{}".ljust(1_000)).status_code == 200
+
+
+def test_sixteen_stalled_senders_of_large_bodies_do_not_make_the_next_one_wait(
+    server: Server, record: Build, request_of: Build
+) -> None:
+    body = json.dumps(request_of(record())).encode()
+    almost = HEAD + b"Content-Length: %d\r\n\r\n" % limits.MAX_BODY_BYTES + b" " * (limits.MAX_BODY_BYTES - 1)
+    with ExitStack() as stack:
+        stalled = [stack.enter_context(server.connect(almost)) for _ in range(16)]
+        for client in stalled:
+            client.settimeout(0.01)
+        refused: list[bytes] = []
+        while not refused:  # the bytes of the stalled clients may not have arrived yet
+            assert server.post(body).status_code == 200
+            refused = [response for client in stalled if (response := received_so_far(client))]
+        assert all(response.startswith(b"HTTP/1.1 429") for response in refused)
+        assert len(refused) == 1
     assert report(server.path).rows == 1
 
 
 def test_beyond_the_limit_of_waiting_bodies_a_sender_is_asked_to_retry(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(limits, "MAX_WAITING", 0)
+    monkeypatch.setattr(writer, "MAX_WAITING", 0)
     assert server.post(b"{}").status_code == 429
-    monkeypatch.setattr(limits, "MAX_WAITING", 1)
+    monkeypatch.setattr(writer, "MAX_WAITING", 1)
     assert [server.post(b"{}").status_code for _ in range(2)] == [200, 200]
 
 

@@ -5,7 +5,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from deepchecks_telemetry.collector.store import Store, reading
 from deepchecks_telemetry.spool.catalogue import Environment
 
 DAY = date(2025, 11, 24)
+LATER_UID = "b0000000-52d3-4a39-8a0e-1f8b4a7f0d55"
 ROW = Row(
     "7a1b0f6e-52d3-4a39-8a0e-1f8b4a7f0d55",
     "2025-11-20",
@@ -50,15 +50,15 @@ def test_a_row_is_stored_with_its_day_and_the_day_of_receipt(store: Store, path:
 
 
 def test_the_store_keeps_the_first_row_of_a_uid(store: Store, path: Path) -> None:
-    assert store.append([ROW, replace(ROW, count=99)], received=DAY) == 1
-    assert store.append([replace(ROW, count=98), replace(ROW, uid="b")], received=DAY) == 1
-    assert [(uid, count) for uid, _, count, _ in rows(path)] == [(ROW.uid, 35), ("b", 35)]
+    assert store.append([ROW, ROW._replace(count=99)], received=DAY) == 1
+    assert store.append([ROW._replace(count=98), ROW._replace(uid=LATER_UID)], received=DAY) == 1
+    assert [(uid, count) for uid, _, count, _ in rows(path)] == [(ROW.uid, 35), (LATER_UID, 35)]
 
 
 def test_a_batch_is_stored_completely_or_not_at_all(store: Store, path: Path) -> None:
     broken: Any = None
     with pytest.raises(StoreError):
-        store.append([ROW, replace(ROW, uid="b", count=broken)], received=DAY)
+        store.append([ROW, ROW._replace(uid=LATER_UID, count=broken)], received=DAY)
     assert rows(path) == []
     assert store.append([ROW], received=DAY) == 1
 
@@ -132,9 +132,20 @@ def test_a_file_that_is_not_a_database_is_not_changed(path: Path) -> None:
 def test_the_store_of_a_newer_release_is_refused(path: Path) -> None:
     Store(path).close()
     with closing(sqlite3.connect(path)) as later:
-        later.execute("PRAGMA user_version = 2")
+        later.execute("PRAGMA user_version = 3")
     with pytest.raises(StoreError, match="newer release"):
         Store(path)
+    with pytest.raises(StoreError, match="newer release"), reading(path):
+        pass
+
+
+def test_a_store_of_this_schema_accepts_the_events_that_a_later_release_adds(path: Path) -> None:
+    Store(path).close()
+    with closing(sqlite3.connect(path)) as earlier, earlier:
+        earlier.execute("DELETE FROM events WHERE name = 'run-check'")
+    with closing(Store(path)) as store:
+        store.append([ROW], received=DAY)
+    assert [uid for uid, *_ in rows(path)] == [ROW.uid]
 
 
 def test_a_path_that_cannot_be_a_file_is_reported(tmp_path: Path) -> None:

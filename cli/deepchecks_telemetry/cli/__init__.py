@@ -5,6 +5,7 @@ show/       status, inspect, preview, sent, catalogue, doctor
 transfer/   flush, export, deliver, settle
 setup/      attach, detach, collector, tour, help
 page/       view, and the HTML page that it writes
+sql         runs a query that somebody typed, read-only and limited
 lazy        imports a command when it runs
 errors      errors as one line with a remedy
 output      tables, JSON, escaped text

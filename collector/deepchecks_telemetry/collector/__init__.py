@@ -4,6 +4,7 @@ server/      the HTTP application, limits of memory, slow clients, the process
 codec        OTLP as JSON and as protobuf
 otlp         converts a request to rows of the catalogue
 store        the SQLite store, each uid once
+tables/      its tables and views, the sums that a report reads, the migration
 loader       loads files instead of requests
 reporting/   the report: queries, suppression of small counts, text, CSV, HTML
 errors       the exceptions of this package
@@ -17,6 +18,7 @@ from deepchecks_telemetry.collector.reporting.html import as_html
 from deepchecks_telemetry.collector.reporting.query import Report, report
 from deepchecks_telemetry.collector.reporting.suppression import MIN_CELL, Cell, Share
 from deepchecks_telemetry.collector.server.serve import HOST, PORT, TOKEN_VARIABLE, running, serve
+from deepchecks_telemetry.collector.store import reading
 
 __all__ = [
     "HOST",
@@ -31,6 +33,7 @@ __all__ = [
     "as_csv",
     "as_html",
     "load",
+    "reading",
     "report",
     "running",
     "serve",

@@ -6,8 +6,8 @@ A message names the position of what was refused, never its value: free text is 
 import json
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
+from functools import lru_cache
 from typing import Any, NamedTuple, TypeVar
 
 from deepchecks_telemetry.collector.errors import RequestError
@@ -24,6 +24,7 @@ SERVICE, SERVICE_NAME, PREFIX = "deepchecks", "service.name", "deepchecks."
 INSTALLATION, UID, COUNT = "app.installation.id", "log.record.uid", "deepchecks.event.count"
 ATTRIBUTES = frozenset({SERVICE_NAME, INSTALLATION, UID, COUNT, *(field.wire for field in FIELDS)})
 
+_EVENTS = {PREFIX + name: name for name in EVENT_NUMBERS}
 _EPOCH, _DAY_NS = date(1970, 1, 1), 86_400 * 10**9
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _INTEGER = re.compile(r"-?[0-9]{1,19}")
@@ -33,20 +34,20 @@ Result = TypeVar("Result")
 
 
 class Source(NamedTuple):
-    """The environment and the installation of a group of records."""
+    """The environment and the installation of a group of records, and whether its resource has anything else."""
 
     environment: Environment
     installation_id: str
+    has_unknown: bool
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """The count of one event on one UTC day (`YYYY-MM-DD`) in one environment; `uid` is the same in every retry."""
 
     uid: str
     day: str
     event: str
-    count: int
+    count: int  # type: ignore[assignment]  # also the name of a method of tuples
     environment: Environment
     installation_id: str
 
@@ -90,12 +91,12 @@ def read(request: object, *, today: date) -> Decoded:
             raise RequestError(413, f"The request holds more than {MAX_RECORDS} log records.")
         source = _attempt(_source, group.get("resource"))
         for number, record in enumerate(records):
-            row = source if isinstance(source, _RecordError) else _attempt(_row, record, source, today)
-            if isinstance(row, _RecordError):
-                refused.append(f"resourceLogs[{index}], log record {number}: {row}")
+            taken = source if isinstance(source, _RecordError) else _attempt(_row, record, source, today)
+            if isinstance(taken, _RecordError):
+                refused.append(f"resourceLogs[{index}], log record {number}: {taken}")
             else:
-                rows.append(row)
-                incomplete += _has_unknown(record) or _has_unknown(group["resource"])
+                rows.append(taken[0])
+                incomplete += taken[1]
     return Decoded(tuple(rows), len(refused), _message(refused, incomplete))
 
 
@@ -113,24 +114,28 @@ def _source(resource: object) -> Source:
     for field in FIELDS:
         if not field.allows(_text(values, field.wire)):
             raise _RecordError(f"{field.wire} is not in the catalogue")
-    return Source(Environment(*(_text(values, field.wire) for field in FIELDS)), _uuid(values, INSTALLATION))
+    environment = Environment(*(_text(values, field.wire) for field in FIELDS))
+    return Source(environment, _uuid(values, INSTALLATION), _has_unknown(resource, values))
 
 
-def _row(record: Object, source: Source, today: date) -> Row:
+def _row(record: Object, source: Source, today: date) -> tuple[Row, bool]:
+    """The row of a record, and whether the record or its resource also has content that is not stored."""
     name = record.get("eventName")
-    event = name.removeprefix(PREFIX) if isinstance(name, str) and name.startswith(PREFIX) else ""
-    if event not in EVENT_NUMBERS:
+    event = _EVENTS.get(name) if isinstance(name, str) else None
+    if event is None:
         raise _RecordError("eventName is not in the catalogue")
     values = _attributes(record)
     count = _integer(values.get(COUNT, {}).get("intValue"))
     if count is None or not 1 <= count <= MAX_COUNT:
         raise _RecordError(f"{COUNT} is not a number from 1 to {MAX_COUNT}")
-    return Row(_uuid(values, UID), _day(record, today), event, count, *source)
+    uid, day = _uuid(values, UID), _day(_integer(record.get("timeUnixNano")), today)
+    row = Row(uid, day, event, count, source.environment, source.installation_id)
+    return row, source.has_unknown or _has_unknown(record, values)
 
 
-def _day(record: Object, today: date) -> str:
-    """The UTC day that begins at the record's time."""
-    time_ns = _integer(record.get("timeUnixNano"))
+@lru_cache(maxsize=1024)  # most records of a request are of few days
+def _day(time_ns: int | None, today: date) -> str:
+    """The UTC day that begins at the time."""
     earliest, latest = ((day - _EPOCH).days for day in (today - MAX_AGE, today + MAX_AHEAD))
     if time_ns is None or time_ns % _DAY_NS or not earliest <= time_ns // _DAY_NS <= latest:
         raise _RecordError("timeUnixNano is not the start of a UTC day of the last ten years")
@@ -154,10 +159,9 @@ def _attributes(holder: object) -> dict[str, Object]:
     return values
 
 
-def _has_unknown(holder: Object) -> bool:
-    """Whether an accepted record or resource has content that is not in the catalogue."""
-    attributes = holder.get("attributes") or []
-    return holder.get("body") is not None or any(pair["key"] not in ATTRIBUTES for pair in attributes)
+def _has_unknown(holder: Any, values: dict[str, Object]) -> bool:
+    """Whether an accepted record or resource has more than these attributes, or a body."""
+    return holder.get("body") is not None or len(holder.get("attributes") or ()) != len(values)
 
 
 def _text(values: dict[str, Object], key: str) -> str:

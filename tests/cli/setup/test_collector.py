@@ -92,3 +92,33 @@ def test_the_csv_report_is_valid_csv(loaded: None, collector: Run) -> None:
 @pytest.mark.parametrize("arguments", ["--json --csv", "--html --csv", "--min-cell 0"])
 def test_contradictory_options_are_a_usage_error(loaded: None, collector: Run, arguments: str) -> None:
     assert collector("report", *arguments.split()).exit_code == 2
+
+
+def test_a_query_reads_the_views_in_every_format(loaded: None, collector: Run) -> None:
+    sql = "SELECT event, count(*) AS rows FROM rows GROUP BY event ORDER BY event"
+    expected = [{"event": "run-check", "rows": 6}, {"event": "run-suite", "rows": 1}]
+    assert json.loads(collector("report", "--sql", sql, "--json").stdout) == expected
+    assert collector("report", "--sql", sql, "--csv").stdout.splitlines() == [
+        "event,rows",
+        "run-check,6",
+        "run-suite,1",
+    ]
+    assert "run-suite" in collector("report", "--sql", sql).stdout
+    assert collector("report", "--sql", "SELECT * FROM weekly_active WHERE 0").stdout == "No rows.\n"
+
+
+@pytest.mark.parametrize(
+    "sql",
+    ["DELETE FROM counts", "DROP VIEW rows", "ATTACH 'other.db' AS other", "PRAGMA user_version = 9", "SELECT nope"],
+)
+def test_a_query_changes_nothing(loaded: None, collector: Run, tmp_path: Path, sql: str) -> None:
+    done = collector("report", "--sql", sql)
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert done.stderr.startswith("Error: ")
+    assert json.loads(collector("report", "--json").stdout)["rows"] == 7
+
+
+@pytest.mark.parametrize("option", [("--html",), ("--min-cell", "5")])
+def test_a_query_is_not_combined_with_suppression(loaded: None, collector: Run, option: tuple[str, ...]) -> None:
+    done = collector("report", "--sql", "SELECT 1", *option)
+    assert (done.exit_code, "a query sees every count" in done.stderr) == (2, True)

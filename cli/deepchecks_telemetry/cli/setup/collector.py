@@ -7,13 +7,15 @@ import click
 from deepchecks_telemetry.cli.errors import CliError, Group
 from deepchecks_telemetry.cli.output import (
     count_text,
+    echo_csv,
     echo_json,
     echo_line,
     echo_table,
     escape_control_chars,
     json_option,
 )
-from deepchecks_telemetry.collector import MIN_CELL, Report, as_csv, as_html
+from deepchecks_telemetry.cli.sql import run_read_only
+from deepchecks_telemetry.collector import MIN_CELL, Report, as_csv, as_html, reading
 from deepchecks_telemetry.collector import load as load_paths
 from deepchecks_telemetry.collector import report as read_report
 from deepchecks_telemetry.collector import serve as run_server
@@ -97,16 +99,25 @@ def load(*, paths: tuple[Path, ...], store: Path) -> None:
     type=click.IntRange(min=1),
     help=f"Merge values with fewer than N installations into 'other'. [default: {MIN_CELL} with --csv and --html]",
 )
-def report(*, store: Path, as_json: bool, csv: bool, html: bool, min_cell: int | None) -> None:
+@click.option("--sql", metavar="QUERY", help="Run a read-only SQL query on the store; it sees every count.")
+def report(*, store: Path, as_json: bool, csv: bool, html: bool, min_cell: int | None, sql: str | None) -> None:
     """Report the received events and installations by each field.
+
+    A query can read the views daily_active, weekly_active, adoption, retention, usage and rows, and all tables.
 
     \b
     Examples:
       deepchecks telemetry collector report --store counts.db
       deepchecks telemetry collector report --html > report.html
+      deepchecks telemetry collector report --sql "SELECT * FROM weekly_active"
     """
     if as_json + csv + html > 1:
         raise click.UsageError("Choose one of --json, --csv and --html.")
+    if sql is not None:
+        if html or min_cell is not None:
+            raise click.UsageError("--sql cannot be combined with --html or --min-cell: a query sees every count.")
+        _echo_query(store, sql, as_json=as_json, csv=csv)
+        return
     published = csv or html  # JSON is for the scripts of the store's owner
     result = read_report(store, min_cell=min_cell or (MIN_CELL if published else 1))
     if as_json:
@@ -117,7 +128,21 @@ def report(*, store: Path, as_json: bool, csv: bool, html: bool, min_cell: int |
         _echo_report(result)
 
 
+def _echo_query(store: Path, sql: str, *, as_json: bool, csv: bool) -> None:
+    with reading(store) as connection:
+        rows = run_read_only(connection, sql)
+    if as_json or csv:
+        (echo_json if as_json else echo_csv)(rows)
+    elif rows:
+        echo_table(tuple(map(escape_control_chars, rows[0])), [tuple(row.values()) for row in rows])
+    else:
+        click.echo("No rows.")
+
+
 def _echo_report(result: Report) -> None:
+    if result.suppressed:
+        echo_line(f"Fewer than {result.min_cell} installations: nothing is shown.")
+        return
     total = result.total
     events, stored = count_text(total.events, "event"), count_text(total.rows, "row")
     echo_line(f"{events} in {stored} from {count_text(total.installations, 'installation')}")

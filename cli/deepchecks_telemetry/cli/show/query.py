@@ -2,34 +2,21 @@
 
 import os
 import sqlite3
-import time
-from collections.abc import Iterable, Iterator
 from typing import Any
 
 from deepchecks_telemetry.cli.errors import CliError
+from deepchecks_telemetry.cli.sql import TIMEOUT_S, run_read_only
 from deepchecks_telemetry.spool.catalogue import EVENTS
 from deepchecks_telemetry.spool.db.connection import opened
 from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.spool.recovery.maintenance import with_maintenance
 
-TIMEOUT_S = 20.0  # a reader prevents the WAL from being truncated
-STEPS = 10_000  # of SQLite's virtual machine, some milliseconds, between two checks of the clock
-# One call of randomblob() or printf() can allocate a gigabyte before the clock is checked, and a query can return any
-# number of rows.
-MAX_HEAP_BYTES, MAX_RESULT_BYTES = 2**28, 2**26  # of SQLite's heap in this process, of a result
-ROW_BYTES = 256  # of a row, without its texts
 RAW_EVENTS = """
 SELECT events.id, date(day * 86400, 'unixepoch') AS day, coalesce(name, 'unknown') AS event, deepchecks_version,
   os_type, os_name, os_version, python_name, python_version, runtime
 FROM events JOIN environments ON environments.id = environment LEFT JOIN catalogue ON number = event
 WHERE event > 0 ORDER BY events.id
 """
-_READ_ACTIONS = {
-    sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_RECURSIVE, sqlite3.SQLITE_SAVEPOINT,
-}  # fmt: skip
-_RUN_CODE = {"load_extension", "fts3_tokenizer"}  # the second takes an address in memory, and calls it
-_RAW_PAGES = {"dbstat", "sqlite_dbpage"}  # virtual tables of some builds of SQLite
-_READ_PRAGMAS = {"table_info", "table_list", "table_xinfo"}
 
 
 def run_query(home: Home, sql: str, *, timeout_s: float = TIMEOUT_S) -> list[dict[str, Any]]:
@@ -37,7 +24,8 @@ def run_query(home: Home, sql: str, *, timeout_s: float = TIMEOUT_S) -> list[dic
 
     def read() -> list[dict[str, Any]]:
         with opened(home) as connection:
-            return _run_query(connection, sql, time.monotonic() + timeout_s)
+            _add_catalogue(connection)
+            return run_read_only(connection, sql, timeout_s=timeout_s)
 
     try:
         return with_maintenance(home, read)
@@ -50,56 +38,7 @@ def read_events(home: Home) -> list[dict[str, Any]]:
     return run_query(home, RAW_EVENTS) if os.path.exists(home.spool) else []
 
 
-def _run_query(connection: sqlite3.Connection, sql: str, deadline: float) -> list[dict[str, Any]]:
-    from sqlite_utils import Database  # takes 200 ms, which `inspect` without a query saves
-
-    # The connection is the standard library's, and plugins are other people's code: see spool/recovery/migrations.py.
-    database = Database(connection, execute_plugins=False)
-    _add_catalogue(connection)
-    _forbid_changes(connection)
-    connection.set_progress_handler(lambda: int(time.monotonic() > deadline), STEPS)
-    # Caught in this function, because the caller takes "no such column" for damage and would quarantine the spool.
-    try:
-        return list(_limited(database.query(sql)))
-    except (sqlite3.Error, sqlite3.Warning, ValueError, MemoryError) as error:
-        raise CliError(_message(error)) from error
-
-
-def _limited(rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    size = 0
-    for row in rows:
-        size += ROW_BYTES + sum(len(cell) for cell in row.values() if isinstance(cell, str | bytes))
-        if size > MAX_RESULT_BYTES:
-            raise MemoryError
-        yield row
-
-
-def _message(error: Exception) -> str:
-    text = str(error)
-    if isinstance(error, MemoryError):
-        return "The query needs too much memory. Select less, or add a LIMIT."
-    if text == "interrupted":
-        return f"The query took longer than {TIMEOUT_S:.0f} s. Select less, or add a LIMIT."
-    if isinstance(error, ValueError) or "not authorized" in text or "prohibited" in text:
-        return "Only read-only queries are allowed. Start the query with SELECT, WITH or VALUES."
-    return f"SQLite error: {text.rstrip('.')}. The table sqlite_master lists all tables and their columns."
-
-
 def _add_catalogue(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA temp_store = MEMORY")
     connection.execute("CREATE TEMP TABLE catalogue (number INTEGER PRIMARY KEY, name TEXT)")
     connection.executemany("INSERT INTO temp.catalogue VALUES (?, ?)", [event[:2] for event in EVENTS])
-
-
-def _forbid_changes(connection: sqlite3.Connection) -> None:
-    for pragma in ("query_only = ON", f"hard_heap_limit = {MAX_HEAP_BYTES}"):
-        connection.execute(f"PRAGMA {pragma}")
-    connection.set_authorizer(_authorize)
-
-
-def _authorize(action: int, first: str | None, second: str | None, *_: object) -> int:
-    reads_schema = action == sqlite3.SQLITE_PRAGMA and first in _READ_PRAGMAS
-    calls_function = action == sqlite3.SQLITE_FUNCTION and second not in _RUN_CODE
-    reads_pages = action == sqlite3.SQLITE_READ and (first or "").lower() in _RAW_PAGES
-    allowed = (action in _READ_ACTIONS and not reads_pages) or reads_schema or calls_function
-    return sqlite3.SQLITE_OK if allowed else sqlite3.SQLITE_DENY

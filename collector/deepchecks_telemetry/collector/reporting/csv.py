@@ -20,7 +20,7 @@ def as_csv(report: Report) -> str:
 
 
 def _lines(report: Report) -> Iterator[tuple[object, ...]]:
-    yield ("total", "", "", *report.total, "", "", "")
+    yield ("total", "", "", *(("", "", "") if report.suppressed else report.total), "", "", "")
     for name, cells in report.by.items():
         shares = report.shares(name) if name in WITH_SHARES else {}
         for value, cell in cells.items():

@@ -42,6 +42,8 @@ def as_html(report: Report) -> str:
     digest = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
     summary = f"{total.events:,} events in {total.rows:,} rows from {total.installations:,} installations."
+    if report.suppressed:
+        summary = f"Fewer than {report.min_cell} installations: nothing is shown."
     rule = f"Values with fewer than {report.min_cell} installations are merged into “other” or left out." * (
         report.min_cell > 1
     )

@@ -8,41 +8,32 @@ from typing import Any, NamedTuple
 
 from deepchecks_telemetry.collector.reporting.suppression import Cell, Share, fold, fold_cohorts, share_of
 from deepchecks_telemetry.collector.store import reading
+from deepchecks_telemetry.collector.tables import sums
 
-_MEASURES = "coalesce(sum(count), 0), count(*), count(DISTINCT installation_id)"
-_DAYS_LATE = "CAST(julianday(received_day) - julianday(day) AS INTEGER)"
-# A day is sent after it has ended, so one day late is in time. The clock of a sender may be a day ahead.
-_LATENESS = f"""CASE WHEN {_DAYS_LATE} <= 1 THEN '0-1 days' WHEN {_DAYS_LATE} <= 7 THEN '2-7 days'
-WHEN {_DAYS_LATE} <= 30 THEN '8-30 days' WHEN {_DAYS_LATE} <= 90 THEN '31-90 days' ELSE 'over 90 days' END"""
-LATENESS = ("0-1 days", "2-7 days", "8-30 days", "31-90 days", "over 90 days")
 # What rows are grouped by. Days and lateness are in their natural order, the others by frequency.
-BY = {
-    "event": "event",
-    "day": "day",
-    "version": "deepchecks_version",
-    "os": "os_name",
-    "python": "python_version",
-    "runtime": "runtime",
-    "lateness": _LATENESS,
-}
+BY = ("event", "day", "version", "os", "python", "runtime", "lateness")
 WITH_SHARES = ("event", "version", "os", "python", "runtime")
-# Weeks begin on Monday; 1970-01-01 was a Thursday. The cohort of an installation is the week of its first day.
-_RETENTION = """
-WITH seen AS (
-  SELECT DISTINCT installation_id, (CAST(julianday(day) - 2440587.5 AS INTEGER) + 3) / 7 AS week FROM rows
-), first AS (SELECT installation_id, min(week) AS cohort FROM seen GROUP BY 1)
-SELECT date((cohort * 7 - 3) * 86400, 'unixepoch'), week - cohort, count(*) FROM seen JOIN first USING (installation_id)
-WHERE week NOT NULL GROUP BY cohort, week ORDER BY cohort, week
+LATENESS = (*sums.LATENESS.values(), sums.LATER)
+# A store that was edited by hand can have any type in any column.
+_MEASURES = ", ".join(f"CAST({measure} AS INTEGER)" for measure in Cell._fields)
+_CELLS = f"SELECT CAST(value AS TEXT), {_MEASURES} FROM cells WHERE field = ?"  # noqa: S608 — constants
+_TOGETHER = """
+WITH chosen AS (SELECT * FROM cells WHERE field = ? AND value IN (SELECT value FROM json_each(?)))
+SELECT sum(events), sum(rows), (SELECT count(DISTINCT installation) FROM seen JOIN chosen ON cell = id) FROM chosen
 """
 
 
 class Report(NamedTuple):
-    """The totals, and the cells by each key of `BY`; `retention` has a number for each week since a cohort began."""
+    """The totals, and the cells by each key of `BY`; `retention` has a number for each week since a cohort began.
+
+    If the whole store has fewer installations than `min_cell`, it is `suppressed`: all counts are 0 or absent.
+    """
 
     total: Cell
     min_cell: int
     by: dict[str, dict[str, Cell]]
     retention: dict[str, list[int | None]]
+    suppressed: bool = False
 
     @property
     def rows(self) -> int:
@@ -56,8 +47,9 @@ class Report(NamedTuple):
     def as_dict(self) -> dict[str, Any]:
         """The object that `--json` prints."""
         return {
-            **self.total._asdict(),
+            **(dict.fromkeys(Cell._fields) if self.suppressed else self.total._asdict()),
             "min_cell": self.min_cell,
+            "suppressed": self.suppressed,
             **{f"by_{name}": {value: cell.events for value, cell in cells.items()} for name, cells in self.by.items()},
             "installations_by": {
                 name: {value: cell.installations for value, cell in cells.items()} for name, cells in self.by.items()
@@ -70,21 +62,20 @@ class Report(NamedTuple):
 def report(store: Path, *, min_cell: int = 1) -> Report:
     """Read the report, also while a collector writes to the store; `min_cell` is the fewest installations of a cell."""
     with reading(store) as connection:
-        total = Cell(*connection.execute(f"SELECT {_MEASURES} FROM rows").fetchone())  # noqa: S608 — constants
-        # A store that was edited by hand can have any type in any column.
-        columns = {name: f"CAST({column} AS TEXT)" for name, column in BY.items()}
-        by = {name: _ordered(name, _cells(connection, column, min_cell)) for name, column in columns.items()}
+        total = Cell(*(connection.execute(_CELLS, ("total",)).fetchone() or ("", *Cell()))[1:])
+        if 0 < total.installations < min_cell:
+            return Report(Cell(), min_cell, {name: {} for name in BY}, {}, suppressed=True)
+        by = {name: _ordered(name, _cells(connection, name, min_cell)) for name in BY}
         return Report(total, min_cell, by, fold_cohorts(_cohorts(connection), min_cell))
 
 
-def _cells(connection: sqlite3.Connection, column: str, min_cell: int) -> dict[str, Cell]:
-    groups = connection.execute(f"SELECT {column}, {_MEASURES} FROM rows GROUP BY 1")  # noqa: S608 — constants
-
+def _cells(connection: sqlite3.Connection, name: str, min_cell: int) -> dict[str, Cell]:
     def count_together(values: Collection[str]) -> Cell:
-        query = f"SELECT {_MEASURES} FROM rows WHERE {column} IN (SELECT value FROM json_each(?))"  # noqa: S608 — constants
-        return Cell(*connection.execute(query, (json.dumps(list(values)),)).fetchone())
+        return Cell(*connection.execute(_TOGETHER, (name, json.dumps(list(values)))).fetchone())
 
-    return fold({value: Cell(*measures) for value, *measures in groups}, min_cell, count_together)
+    return fold(
+        {value: Cell(*measures) for value, *measures in connection.execute(_CELLS, (name,))}, min_cell, count_together
+    )
 
 
 def _ordered(name: str, cells: dict[str, Cell]) -> dict[str, Cell]:
@@ -97,7 +88,7 @@ def _ordered(name: str, cells: dict[str, Cell]) -> dict[str, Cell]:
 
 def _cohorts(connection: sqlite3.Connection) -> dict[str, list[int]]:
     cohorts: dict[str, list[int]] = {}
-    for cohort, week, installations in connection.execute(_RETENTION):
+    for cohort, week, installations in connection.execute("SELECT * FROM retention"):
         weeks = cohorts.setdefault(cohort, [])
         weeks += [0] * (week - len(weeks)) + [installations]
     return cohorts

@@ -1,11 +1,13 @@
-"""Suppresses small counts: no exported cell is for fewer installations than a minimum. Adds confidence intervals.
+"""Suppresses small counts: no cell that is shown is for fewer installations than a minimum. Adds confidence intervals.
 
 Pure functions. Cells below the minimum are merged into "other", and further cells with them until "other" reaches the
-minimum, because "other" with a single small cell would still show it.
+minimum, because "other" with a single small cell would still show it. If all cells together are below the minimum,
+nothing is shown. Cells are always merged in the same order, so that the difference between reports with different
+minimums is a sum of cells that one of them shows.
 """
 
 import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from itertools import zip_longest
 from typing import NamedTuple
 
@@ -40,14 +42,16 @@ def fold(cells: Mapping[str, Cell], minimum: int, count_together: Callable[[Coll
     rest = [value for value in smallest_first if value not in folded]
     while (together := count_together(folded)).installations < minimum and rest:
         folded.append(rest.pop(0))
+    if together.installations < minimum:
+        return {}
     return {**{value: cell for value, cell in cells.items() if value not in folded}, OTHER: together}
 
 
 def share_of(part: int, total: int) -> Share:
     """The share with Wilson's interval, which is also valid for few installations and shares near 0 and 1."""
-    if not total:
+    if total <= 0:
         return Share(0.0, 0.0, 1.0)
-    share = part / total
+    share = min(max(part, 0), total) / total  # more than all of them only in a store that was edited by hand
     scale = 1 + Z**2 / total
     middle = (share + Z**2 / (2 * total)) / scale
     half = Z / scale * math.sqrt(share * (1 - share) / total + Z**2 / (4 * total**2))
@@ -55,16 +59,26 @@ def share_of(part: int, total: int) -> Share:
 
 
 def fold_cohorts(cohorts: Mapping[str, list[int]], minimum: int) -> dict[str, list[int | None]]:
-    """Merge small cohorts into one; a week with a count below the minimum, but not 0, is None."""
-    kept = dict(cohorts)
+    """Merge small cohorts into one; None is a count that is not shown, because it or the rest of its cohort is small.
+
+    Of the merged cohort only the size is shown: with the returns, too, another minimum would show those of its parts.
+    """
+    kept = {name: list(_shown(weeks, minimum)) for name, weeks in cohorts.items()}
     other: list[int] = []
     for name in sorted(cohorts, key=lambda name: (cohorts[name][0], name)):
         if cohorts[name][0] >= minimum and not 0 < sum(other[:1]) < minimum:
             break
-        other = _add(other, kept.pop(name))
-    if other:
-        kept[OTHER] = other
-    return {name: [count if count >= minimum or not count else None for count in weeks] for name, weeks in kept.items()}
+        other = _add(other, cohorts[name])
+        del kept[name]
+    if other and other[0] >= minimum:
+        kept[OTHER] = [other[0], *(None if count else 0 for count in other[1:])]
+    return kept
+
+
+def _shown(weeks: list[int], minimum: int) -> Iterator[int | None]:
+    for count in weeks:
+        small = 0 < count < minimum or 0 < weeks[0] - count < minimum
+        yield None if small else count
 
 
 def _add(one: list[int], two: list[int]) -> list[int]:

@@ -2,6 +2,7 @@
 
 app            the application: OTLP/HTTP requests and responses
 limits         limits of memory
+writer         stores the rows of many requests in one transaction
 slow_clients   deadlines and the limit of connections
 serve          runs the server in this process or in a child
 """

@@ -6,10 +6,10 @@ Source: https://opentelemetry.io/docs/specs/otlp/#otlphttp
 import hmac
 from collections.abc import Callable, Mapping
 from datetime import date
+from functools import partial
 from typing import Any
 
 from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
@@ -17,8 +17,9 @@ from starlette.routing import Route
 
 from deepchecks_telemetry.collector.codec import ENCODINGS, JSON, Encoding
 from deepchecks_telemetry.collector.errors import RequestError, StoreError
-from deepchecks_telemetry.collector.otlp import Decoded, read, utc_today
-from deepchecks_telemetry.collector.server.limits import Intake, decompress
+from deepchecks_telemetry.collector.otlp import utc_today
+from deepchecks_telemetry.collector.server.limits import Intake
+from deepchecks_telemetry.collector.server.writer import Writer
 from deepchecks_telemetry.collector.store import Store
 
 RETRY_AFTER_S = 30
@@ -36,13 +37,7 @@ HEADERS = {
 
 def application(store: Store, *, token: str | None = None, today: Callable[[], date] = utc_today) -> Starlette:
     """The ASGI application that stores OTLP logs; with a `token`, only requests with it are accepted."""
-    intake = Intake()
-
-    def accept(body: bytes, coding: str, encoding: Encoding) -> Decoded:
-        day = today()
-        decoded = read(encoding.parse(decompress(body) if coding == "gzip" else body), today=day)
-        store.append(decoded.rows, received=day)
-        return decoded
+    intake, writer = Intake(), Writer(store, today)
 
     async def logs(request: Request) -> Response:
         encoding = ENCODINGS.get(_media_type(request), JSON)
@@ -50,8 +45,8 @@ def application(store: Store, *, token: str | None = None, today: Callable[[], d
             _check_sender(request)
             _check_token(request, token)
             coding = _coding(request)
-            async with intake.body(request) as body, intake.turn():
-                decoded = await run_in_threadpool(accept, body, coding, encoding)
+            async with intake.body(request) as body:
+                decoded = await writer.accept(body, coding, encoding)
             return Response(encoding.success(decoded), media_type=encoding.media_type)
         except RequestError as error:
             return _status(error.status, str(error), encoding)
@@ -62,7 +57,7 @@ def application(store: Store, *, token: str | None = None, today: Callable[[], d
             return _status(400, "The sender left before its body was whole.", encoding)  # not received by anyone
 
     app = Starlette(
-        routes=[Route("/v1/logs", logs, methods=["POST"]), Route("/healthz", _health)],
+        routes=[Route("/v1/logs", logs, methods=["POST"]), Route("/healthz", partial(_health, store))],
         exception_handlers={HTTPException: _unrouted},
     )
     app.router.redirect_slashes = False  # a redirected POST becomes a GET in many clients
@@ -105,7 +100,11 @@ def _status(code: int, message: str, encoding: Encoding = JSON, headers: Mapping
     return Response(content, code, headers or HEADERS.get(code), encoding.media_type)
 
 
-def _health(_: Request) -> Response:
+def _health(store: Store, _: Request) -> Response:
+    try:
+        store.check_in_place()
+    except StoreError:
+        return JSONResponse({"status": "the store was removed"}, 503)
     return JSONResponse({"status": "ok"})
 
 

@@ -13,9 +13,17 @@ from deepchecks_telemetry.collector.errors import RequestError
 
 MAX_BODY_BYTES = 4 * 2**20
 MAX_EXPANDED_BYTES = 8 * 2**20  # twice 10,000 of our records; gzip compresses our bodies to a tenth
-MAX_HELD_BYTES = 64 * 2**20  # of bodies that are being received or waiting, of all clients
-MAX_WAITING = 128  # complete bodies: some 5 s of work, half of the read timeout of our uploader
+MAX_HELD_BYTES = 64 * 2**20  # of all bodies that are being received or waiting
 BODY_DEADLINE_S = 30.0
+
+
+class _Arrival:
+    """A body that is being received, or that waits until its rows are stored."""
+
+    def __init__(self) -> None:
+        self.held = bytearray()
+        self.refused = False
+        self.task: asyncio.Task[bytes] | None = None
 
 
 class Intake:
@@ -23,42 +31,54 @@ class Intake:
 
     def __init__(self) -> None:
         self._held_bytes = 0
-        self._waiting = 0
-        # One body at a time is decompressed and decoded, because JSON takes some 30 times its size as Python objects.
-        self._decoding = asyncio.Lock()
+        self._arriving: dict[_Arrival, None] = {}  # those that are not complete, in the order in which they began
 
     @asynccontextmanager
     async def body(self, request: Request) -> AsyncIterator[bytes]:
         """Receive a body within its deadline; its bytes count as held until the block ends."""
-        held = bytearray()
+        arrival = _Arrival()
+        self._arriving[arrival] = None
         try:
-            yield await asyncio.wait_for(self._receive(request, held), BODY_DEADLINE_S)
+            yield await self._received(request, arrival)
+        finally:
+            self._arriving.pop(arrival, None)
+            self._held_bytes -= len(arrival.held)
+
+    async def _received(self, request: Request, arrival: _Arrival) -> bytes:
+        arrival.task = asyncio.ensure_future(self._receive(request, arrival))
+        try:
+            return await asyncio.wait_for(arrival.task, BODY_DEADLINE_S)
         except asyncio.TimeoutError as error:
             raise RequestError(408, f"The body did not arrive within {BODY_DEADLINE_S:.0f} s.") from error
-        finally:
-            self._held_bytes -= len(held)
+        except asyncio.CancelledError:
+            if arrival.refused:
+                raise overloaded() from None
+            raise
 
-    @asynccontextmanager
-    async def turn(self) -> AsyncIterator[None]:
-        """Wait for the turn of this body to be decoded, unless too many are waiting."""
-        if self._waiting >= MAX_WAITING:
-            raise _overloaded()
-        self._waiting += 1
-        try:
-            async with self._decoding:
-                yield
-        finally:
-            self._waiting -= 1
-
-    async def _receive(self, request: Request, held: bytearray) -> bytes:
+    async def _receive(self, request: Request, arrival: _Arrival) -> bytes:
         async for chunk in request.stream():
-            held += chunk
+            if arrival.refused:  # a chunk that was there already is returned before the cancellation
+                break
+            arrival.held += chunk
             self._held_bytes += len(chunk)
-            if len(held) > MAX_BODY_BYTES:
+            if len(arrival.held) > MAX_BODY_BYTES:
                 raise RequestError(413, f"The body is larger than {MAX_BODY_BYTES} bytes.")
-            if self._held_bytes > MAX_HELD_BYTES:
-                raise _overloaded()
-        return bytes(held)
+            self._make_room()
+        if arrival.refused:
+            raise overloaded()
+        del self._arriving[arrival]
+        return bytes(arrival.held)
+
+    def _make_room(self) -> None:
+        """Refuse the bodies that have been arriving for the longest time, so that senders that stall block nobody."""
+        while self._held_bytes > MAX_HELD_BYTES and self._arriving:
+            oldest = next(iter(self._arriving))
+            del self._arriving[oldest]
+            oldest.refused = True
+            self._held_bytes -= len(oldest.held)
+            oldest.held.clear()
+            if oldest.task is not None:
+                oldest.task.cancel()
 
 
 def decompress(body: bytes) -> bytes:
@@ -73,5 +93,6 @@ def decompress(body: bytes) -> bytes:
     return content
 
 
-def _overloaded() -> RequestError:
+def overloaded() -> RequestError:
+    """The error of a request that is refused so that the collector stays within its limits."""
     return RequestError(429, "The collector is behind with what it was sent.")

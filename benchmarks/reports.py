@@ -1,0 +1,93 @@
+"""How the time and memory of `collector report` grow with the rows of the store, in one run.
+
+    python benchmarks/reports.py [--rows N ...] [FILE]    # 100,000, 1 and 10 million rows; some minutes; prints JSON
+
+The rows are stored by the collector's own `Store`, with uids in order, because random ones make only storing slower.
+"""
+
+import argparse
+import json
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import date, timedelta
+from itertools import islice
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from deepchecks_telemetry.collector.otlp import Row
+from deepchecks_telemetry.collector.store import Store
+from deepchecks_telemetry.spool.catalogue import Environment
+
+SIZES = (100_000, 1_000_000, 10_000_000)
+ROWS_OF_AN_INSTALLATION, DAYS, BATCH = 100, 1_000, 10_000
+EVENTS = ("package-import", "run-check", "run-suite")  # of an active day
+FIRST = date(2023, 1, 2)
+VERSIONS = [f"0.{minor}.{patch}" for minor in (17, 18, 19) for patch in range(4)]
+SYSTEMS, PYTHONS, RUNTIMES = ("debian", "ubuntu", "fedora"), ("3.9", "3.10", "3.11"), ("script", "jupyter", "ci")
+# Run in a process of its own, whose peak memory is that of the report.
+REPORT = """
+import json, resource, sys, time
+from pathlib import Path
+from deepchecks_telemetry.collector import as_html, report
+start = time.perf_counter()
+result = report(Path(sys.argv[1]), min_cell=5)
+as_html(result)
+time_s, peak = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print(json.dumps({"seconds": round(time_s, 3), "peak_mib": round(peak / 1024, 1), "rows": result.rows}))
+"""
+
+
+def main() -> None:
+    """Measure each size."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, nargs="+", default=SIZES, metavar="N")
+    parser.add_argument("file", type=Path, nargs="?")
+    options = parser.parse_args()
+    text = json.dumps([_measure(rows) for rows in options.rows], indent=2)
+    print(text)
+    if options.file:
+        options.file.write_text(text + "\n", "utf-8")
+
+
+def _measure(rows: int) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "store.db"
+        start = time.perf_counter()
+        _fill(path, rows)
+        stored_s = time.perf_counter() - start
+        command = [sys.executable, "-c", REPORT, str(path)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        return {**json.loads(done.stdout), "store_mb": round(path.stat().st_size / 1e6), "stored_s": round(stored_s, 1)}
+
+
+def _fill(path: Path, number: int) -> None:
+    rows = _rows(number)
+    with closing(Store(path)) as store:
+        for start in range(0, number, BATCH):
+            batch = list(islice(rows, BATCH))
+            store.append(batch, received=FIRST + timedelta(days=start * DAYS // number + 1))
+
+
+def _rows(number: int) -> Iterator[Row]:
+    """Active days of installations, which upgrade as time passes."""
+    chance = random.Random(5)
+    installations = [str(UUID(int=chance.getrandbits(128))) for _ in range(number // ROWS_OF_AN_INSTALLATION)]
+    for row in range(0, number + BATCH, len(EVENTS)):
+        past = min(row / number, 0.999)
+        day = (FIRST + timedelta(days=int(past * DAYS))).isoformat()
+        index = chance.randrange(len(installations))
+        version = VERSIONS[int(past * len(VERSIONS))]
+        system, python, runtime = (values[index // 7 % len(values)] for values in (SYSTEMS, PYTHONS, RUNTIMES))
+        environment = Environment(version, "linux", system, "12", "cpython", python, runtime)
+        for offset, event in enumerate(EVENTS):
+            yield Row(str(UUID(int=row + offset)), day, event, 35, environment, installations[index])
+
+
+if __name__ == "__main__":
+    main()

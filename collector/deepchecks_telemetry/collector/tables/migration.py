@@ -1,0 +1,34 @@
+"""Brings the store of an earlier release to the schema of this one, in the transaction of the caller."""
+
+import sqlite3
+from uuid import UUID
+
+from deepchecks_telemetry.collector.tables import schema
+from deepchecks_telemetry.collector.tables.sums import add_sums
+from deepchecks_telemetry.spool.catalogue import Environment
+
+_FIELDS = ", ".join(Environment._fields)
+_DAY = "CAST(strftime('%s', {}) AS INTEGER) / 86400"
+_STEPS = (
+    "INSERT INTO installations (uuid) SELECT DISTINCT uuid_bytes(installation_id) FROM old",
+    f"INSERT INTO environments ({_FIELDS}) SELECT DISTINCT {_FIELDS} FROM old",  # noqa: S608
+    # The joins are written so that each old row gives a new one, or none of its columns is NULL and the step fails.
+    f"""
+    INSERT INTO counts (uid, day, event, count, installation, environment, received_day)
+    SELECT uuid_bytes(uid), {_DAY.format("day")}, number, count, installations.id, environments.id,
+      {_DAY.format("received_day")}
+    FROM old LEFT JOIN events ON name = old.event LEFT JOIN installations ON uuid = uuid_bytes(installation_id)
+    LEFT JOIN environments USING ({_FIELDS})
+    """,  # noqa: S608 — the names of the catalogue
+    "DROP TABLE old",
+)
+
+
+def migrate(connection: sqlite3.Connection) -> None:
+    """Convert schema 1, one table `rows` of texts; a row that is not valid fails, so that nothing is lost."""
+    connection.create_function("uuid_bytes", 1, lambda text: UUID(text).bytes, deterministic=True)
+    connection.execute("ALTER TABLE rows RENAME TO old")
+    schema.create(connection)
+    for step in _STEPS:
+        connection.execute(step)
+    add_sums(connection, 0, connection.execute("SELECT coalesce(max(id), 0) FROM counts").fetchone()[0])

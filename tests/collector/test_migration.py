@@ -1,0 +1,94 @@
+"""The store of an earlier release is converted with every row and the same report, or stays as it was."""
+
+import sqlite3
+from contextlib import closing
+from datetime import date, timedelta
+from pathlib import Path
+from random import Random
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from deepchecks_telemetry.collector.errors import StoreError
+from deepchecks_telemetry.collector.otlp import Row
+from deepchecks_telemetry.collector.reporting.query import report
+from deepchecks_telemetry.collector.store import Store, reading
+from deepchecks_telemetry.spool.catalogue import EVENT_NUMBERS, Environment
+
+DAY = date(2025, 11, 24)
+COLUMNS = ("uid", "day", "event", "count", "installation_id", "received_day", *Environment._fields)
+SCHEMA_1 = """
+CREATE TABLE rows (
+  uid TEXT PRIMARY KEY, day TEXT NOT NULL, event TEXT NOT NULL, count INTEGER NOT NULL,
+  installation_id TEXT NOT NULL, received_day TEXT NOT NULL,
+  deepchecks_version TEXT NOT NULL, os_type TEXT NOT NULL, os_name TEXT NOT NULL, os_version TEXT NOT NULL,
+  python_name TEXT NOT NULL, python_version TEXT NOT NULL, runtime TEXT NOT NULL
+) WITHOUT ROWID;
+PRAGMA application_id = 0x64634F4C;
+PRAGMA user_version = 1;
+"""
+
+
+def some_rows() -> list[Row]:
+    chance = Random(3)
+
+    def row(number: int) -> Row:
+        environment = Environment(chance.choice(["0.19.0", "0.19.1"]), "linux", "debian", "12", "cpython", "3.11", "ci")
+        day = (DAY - timedelta(days=chance.randrange(60))).isoformat()
+        installation = str(UUID(int=chance.randrange(40)))
+        return Row(str(UUID(int=number)), day, chance.choice(list(EVENT_NUMBERS)), chance.randint(1, 9), environment,
+                   installation)  # fmt: skip
+
+    return [row(number) for number in range(500)]
+
+
+def values(row: Row) -> tuple[Any, ...]:
+    return (row.uid, row.day, row.event, row.count, row.installation_id, DAY.isoformat(), *row.environment)
+
+
+def write_old_store(path: Path, rows: list[tuple[Any, ...]]) -> None:
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.executescript(SCHEMA_1)
+        connection.executemany(f"INSERT INTO rows VALUES ({', '.join('?' * len(COLUMNS))})", rows)
+
+
+def read_rows(path: Path) -> list[tuple[Any, ...]]:
+    with reading(path) as connection:
+        return connection.execute(f"SELECT {', '.join(COLUMNS)} FROM rows ORDER BY uid").fetchall()
+
+
+def test_an_old_store_is_converted_with_every_row(tmp_path: Path) -> None:
+    rows = some_rows()
+    write_old_store(tmp_path / "old.db", [values(row) for row in rows])
+    with closing(Store(tmp_path / "old.db")) as converted:
+        assert converted.append(rows, received=DAY) == 0
+    with closing(Store(tmp_path / "new.db")) as new:
+        new.append(rows, received=DAY)
+    assert read_rows(tmp_path / "old.db") == sorted(map(values, rows)) == read_rows(tmp_path / "new.db")
+    assert report(tmp_path / "old.db") == report(tmp_path / "new.db")
+
+
+def test_a_report_on_an_old_store_says_how_to_convert_it(tmp_path: Path) -> None:
+    write_old_store(tmp_path / "old.db", [])
+    with pytest.raises(StoreError, match=r"earlier release\. Start `collector serve` on it once"):
+        report(tmp_path / "old.db")
+
+
+@pytest.mark.parametrize("change", [{"uid": "no uuid"}, {"event": "no event"}, {"day": "no day"}, {"count": None}])
+def test_an_old_store_with_a_row_that_is_not_valid_stays_as_it_was(tmp_path: Path, change: dict[str, Any]) -> None:
+    row = dict(zip(COLUMNS, values(some_rows()[0]), strict=True))
+    rows = [values(row) for row in some_rows()[1:]]
+    path = tmp_path / "old.db"
+    write_old_store(path, rows)
+    with closing(sqlite3.connect(path)) as connection, connection:
+        if change == {"count": None}:  # as a hand that edits the schema could
+            connection.executescript(
+                "CREATE TABLE t AS SELECT * FROM rows; DROP TABLE rows; ALTER TABLE t RENAME TO rows"
+            )
+        connection.execute(f"INSERT INTO rows VALUES ({', '.join('?' * len(COLUMNS))})", tuple((row | change).values()))
+    with pytest.raises(StoreError, match=r"The tables of .* cannot be written"):
+        Store(path)
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("SELECT count(*) FROM rows").fetchone() == (500,)
+        assert connection.execute("PRAGMA user_version").fetchone() == (1,)
