@@ -7,6 +7,7 @@ in which each file of each package is pinned by its hash; only `real`, `smoke` a
 """
 
 import json
+import os
 import shutil
 import sys
 from importlib import metadata
@@ -160,6 +161,26 @@ def wheel(session: nox.Session) -> None:
     commands = "cli/test_package.py cli/page/test_view.py cli/setup/test_attach.py cli/test_completion.py"
     selection = (f"tests/{path}" for path in f"{libraries} {commands}".split())
     session.run("pytest", "-m", "not real", *PARALLEL, *selection, *session.posargs)
+
+
+@nox.session(python=MAIN)
+def windows(session: nox.Session) -> None:
+    """Run the tests of the five packages on Python for Windows, under Wine, which `.ci/run` installs."""
+    if not shutil.which("wine"):
+        (session.error if "GATE" in os.environ else session.skip)("wine is not installed here; .ci/run installs it")
+    root = Path(session.create_tmp()).resolve() / "windows"
+    install(session, "supply")  # uv, because pip chooses dependencies by the system that it runs on
+    install(session, "test")
+    session.run("bash", ".ci/windows-python", str(root), external=True)
+    platform = ("--python-platform=x86_64-pc-windows-msvc", "--python-version=3.13", f"--target={root / 'packages'}")
+    locked = ("--only-binary=:all:", "--require-hashes", f"--requirement={LOCKS / 'test.txt'}")
+    session.run("uv", "pip", "install", "--quiet", *platform, *locked)
+    session.run("python", "-m", "hatchling", "build", "-t", "wheel", "-d", str(root / "dist"), silent=True)
+    session.run("uv", "pip", "install", "--quiet", *platform, "--no-deps", *map(str, root.glob("dist/*.whl")))
+    options = ("-p", "no:cacheprovider", "-m", "not real", "-n", "2", "--dist=worksteal", "--timeout=300", "--quiet")
+    # Without the tests that need certificates: cryptography, which creates them, does not load under Wine.
+    tests = [*(f"tests/{name}" for name in PACKAGES), "--ignore=tests/uploader/wire/test_networks.py"]
+    session.run(str(root / "python"), "-m", "pytest", *options, *(session.posargs or tests), external=True)
 
 
 @nox.session(python=MAIN)
