@@ -12,7 +12,6 @@ import hypothesis
 import pytest
 
 from deepchecks_telemetry.spool.consent import resource
-from deepchecks_telemetry.spool.files import administrators
 from deepchecks_telemetry.spool.files.paths import find_default, find_home
 
 # A shared machine can be slow, so the limit is the timeout of each test, not hypothesis' 200 ms for each example.
@@ -114,7 +113,6 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     assert find_home()[:2] == tuple(str(tmp_path / "home" / name) for name in ("state", "config"))
     assert find_home().default is None or os.name == "nt"  # Windows has no user without a directory
     assert find_home().policy.startswith(str(tmp_path)), "this machine has a policy: no test runs"
-    monkeypatch.setattr(administrators, "is_administrators", lambda _: True)  # files of tests belong to their user
     return tmp_path / "home"
 
 
