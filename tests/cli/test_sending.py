@@ -5,7 +5,6 @@ must print the same sentence about sending, and none of them may send.
 """
 
 import json
-import os
 import subprocess
 import sys
 import time
@@ -16,7 +15,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from deepchecks_telemetry.spool.recording.record import record
+from deepchecks_telemetry.spool.files.paths import find_home
+from deepchecks_telemetry.spool.recording.record import close, record
 from deepchecks_telemetry.uploader import background
 from deepchecks_telemetry.uploader.background import upload_if_due
 
@@ -40,7 +40,7 @@ class World:
             assert record(name)
 
     def policy(self, name: str, text: str) -> None:
-        folder = Path(os.environ["XDG_CONFIG_DIRS"], "deepchecks", "telemetry")
+        folder = Path(find_home().policy)
         folder.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(f"{text}\n")
 
@@ -124,6 +124,7 @@ def damage_batches(world: World) -> None:
 
 def replace_spool(world: World) -> None:
     set_endpoint(world)
+    close()  # Windows does not remove an open file
     for path in (world.home / "state").glob("spool.db*"):
         path.unlink()
     (world.home / "state" / "spool.db").mkdir()

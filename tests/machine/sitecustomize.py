@@ -4,6 +4,8 @@ No variable of our package may change the result of the user database, so this m
 """
 
 import os
+import sys
+import types
 
 VARIABLE = "TESTS_REGISTERED_HOME"
 
@@ -18,6 +20,10 @@ except ImportError:  # Windows: the folders are those of the shell, below the te
         return os.path.join(folder, "AppData", csidl_name.removeprefix("CSIDL_").title())
 
     platformdirs.windows.get_win_folder = get_win_folder
+    # Tests cannot write a policy as an administrator, and one of another user would not count.
+    owner = types.ModuleType("deepchecks_telemetry.spool.files.administrators")
+    owner.__dict__["is_administrators"] = bool
+    sys.modules[owner.__name__] = owner
 else:
     _real = pwd.getpwuid
 

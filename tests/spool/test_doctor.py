@@ -45,7 +45,7 @@ def test_without_a_spool_nothing_is_wrong_and_nothing_is_created(dirs: Home) -> 
     assert not os.path.exists(dirs.state)
     os.makedirs(dirs.state, mode=0o700)
     assert find_by_name(dirs)["spool"].text == "none yet; the first event creates it"
-    assert os.listdir(dirs.state) == ["spool.lock"]
+    assert {*os.listdir(dirs.state)} <= {"spool.lock"}  # on Windows filelock removes it
 
 
 def test_a_healthy_spool_has_no_warning(dirs: Home) -> None:
@@ -53,9 +53,8 @@ def test_a_healthy_spool_has_no_warning(dirs: Home) -> None:
     found = find_by_name(dirs)
     assert worst_level(found) == OK
     assert found["conservation"].text == "all 1 recorded events are accounted for"
-    assert set(found) == {
-        *("directory", "permissions", "file system", "lock", "integrity", "conservation", "version", "wal", "sqlite"),
-    }
+    everywhere = {"directory", "file system", "lock", "integrity", "conservation", "version", "wal", "sqlite"}
+    assert set(found) == (everywhere if os.name == "nt" else everywhere | {"permissions"})
 
 
 @posix
@@ -82,6 +81,7 @@ def test_unreadable_and_unknown_files_are_reported(dirs: Home) -> None:
     assert found["leftover files"].text == "2 unknown or incomplete"
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no list of mounts, which this test replaces")
 def test_a_network_file_system_is_a_warning(dirs: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     mounts = tmp_path / "mounts"
     mounts.write_text(f"36 35 98:0 / {os.path.realpath(tmp_path)} rw - nfs server:/export rw\n")

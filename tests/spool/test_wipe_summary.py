@@ -26,6 +26,7 @@ from deepchecks_telemetry.uploader.wire import http
 
 Sql = Callable[..., list[Any]]
 Render = Callable[[str, list[Row]], bytes]
+LOCK = {"spool.lock"}  # on Windows filelock removes it
 
 
 def test_the_markers_are_uids_digests_and_the_installation_id(dirs: Home, render: Render, sql: Sql) -> None:
@@ -79,7 +80,7 @@ def test_without_a_spool_only_its_copies_are_removed(dirs: Home) -> None:
     for name in ("spool.db-wal", "spool.db.damaged-1", "notes"):
         Path(dirs.state, name).write_bytes(b"run-check")
     assert erase(dirs).files == 2
-    assert sorted(os.listdir(dirs.state)) == ["notes", "spool.lock"]
+    assert {*os.listdir(dirs.state)} - LOCK == {"notes"}
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows lets not everybody make links")
@@ -105,6 +106,7 @@ def test_nothing_is_removed_from_another_users_directory(dirs: Home, tmp_path: P
     assert (theirs / "link").is_symlink()
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows does not remove an open file: see recovery/test_replaced.py")
 def test_a_spool_of_a_newer_version_is_removed_completely(dirs: Home, sql: Sql) -> None:
     assert record("run-check")
     sql("PRAGMA user_version = 999999")
@@ -129,7 +131,7 @@ def test_after_removing_a_spool_disable_waits_until_hosts_notice(dirs: Home, mon
     erase(dirs)
     ((seconds, left),) = naps
     assert 2 * LEASE_S <= seconds < 0.1
-    assert sorted(left) == ["spool.lock"]
+    assert {*left} == LOCK
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows lets not everybody make links")

@@ -111,5 +111,8 @@ def main() -> None:
     """The console script; exits with 0 when done, 1 on failure, 2 on a usage error."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a character that the terminal's encoding lacks is escaped
+            # A character that the terminal's encoding lacks is escaped. Windows would write files and pipes in the code
+            # page of the system, but the HTML of a report declares UTF-8, and programs expect it.
+            encoding = "utf-8" if os.name == "nt" and not stream.isatty() else None
+            stream.reconfigure(encoding=encoding, errors="backslashreplace")
     deepchecks.main(prog_name="deepchecks", color=False if os.environ.get("NO_COLOR") else None)

@@ -2,11 +2,12 @@
 
 import os
 import stat
+from contextlib import suppress
 
 from deepchecks_telemetry.spool.consent.decision import OFF
 from deepchecks_telemetry.spool.db.busy import monotonic, writing
 from deepchecks_telemetry.spool.db.connection import BUSY_TIMEOUT_S, opened
-from deepchecks_telemetry.spool.errors import Unusable
+from deepchecks_telemetry.spool.errors import Damaged, Unusable
 from deepchecks_telemetry.spool.files.atomic import PRIVATE, replace_file
 from deepchecks_telemetry.spool.files.directory import make_directory, tighten, untrusted_reason
 from deepchecks_telemetry.spool.files.lock import hold
@@ -18,6 +19,11 @@ def choose(home: Home, mode: str) -> None:
     write_private(home.mode, mode + "\n")
     if mode == OFF or not os.path.exists(home.spool):
         return
+    with suppress(Damaged):  # then it is quarantined, and the fence of the next spool is open
+        _open_fence(home)
+
+
+def _open_fence(home: Home) -> None:
     deadline = monotonic() + BUSY_TIMEOUT_S
     with hold(home.lock, BUSY_TIMEOUT_S), opened(home, locked=True) as connection, writing(connection, deadline):
         connection.execute("UPDATE spool SET epoch = epoch + 1 WHERE epoch % 2 = 1")

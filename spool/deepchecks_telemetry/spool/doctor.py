@@ -18,9 +18,9 @@ from deepchecks_telemetry.spool.db.schema import SCHEMA_VERSION
 from deepchecks_telemetry.spool.errors import Damaged, Outdated, SpoolError
 from deepchecks_telemetry.spool.files.directory import check_state_dir, is_remote
 from deepchecks_telemetry.spool.files.lock import hold
-from deepchecks_telemetry.spool.files.paths import Home, without_variables
-from deepchecks_telemetry.spool.files.quarantine import find_set_aside, quarantined
-from deepchecks_telemetry.spool.files.regular import is_hard_linked_database, is_lockable
+from deepchecks_telemetry.spool.files.paths import REPLACED, Home, without_variables
+from deepchecks_telemetry.spool.files.quarantine import find_replaced, find_set_aside, quarantined
+from deepchecks_telemetry.spool.files.regular import SIDE_SUFFIXES, is_hard_linked_database, is_lockable
 from deepchecks_telemetry.spool.recovery.hard_links import separate
 from deepchecks_telemetry.spool.stats import explain_dropped, query_accounts
 from deepchecks_telemetry.spool.trial import try_first_record
@@ -29,16 +29,7 @@ OK, WARNING, WRONG = "ok", "warning", "wrong"
 RESET_BUG = ((3, 7, 0), (3, 51, 2))  # the WAL-reset bug: two simultaneous checkpoints can lose a commit
 LOCK_S = 2.0
 MAX_WAL_BYTES = 4 * 2**20
-OUR_FILES = (
-    "spool.db",
-    "spool.db-wal",
-    "spool.db-shm",
-    "spool.db-journal",
-    "spool.lock",
-    "upload.lock",
-    "spool.db.view.html",
-    "exports.jsonl",
-)
+OUR_FILES = ("spool.lock", "upload.lock", "spool.db.view.html", "exports.jsonl")
 
 _REMEDY_NO_SPOOL = "set DEEPCHECKS_TELEMETRY_DIR to a directory of your own, on a local disk"
 
@@ -92,7 +83,8 @@ def _choices(home: Home) -> Iterator[Finding]:
 def remedy_for_source(home: Home, source: Source) -> str:
     """What to do about a source of the mode that counts as off although its text is not `off`."""
     if source.name == POLICY:
-        return f"ask your administrator to write on, local or off to {home.policy_mode}, readable by all users"
+        text = f"ask your administrator to write on, local or off to {home.policy_mode}, readable by all users"
+        return f"{text} and owned by the administrators" if sys.platform == "win32" else text
     if source.name in SWITCHES:
         return f"set {source.name} to on, local or off, or unset it"
     source_home = home if source.name == CHOICE else home.default or home
@@ -145,6 +137,9 @@ def _files(home: Home) -> Iterator[Finding]:
     if copies:
         remedy = "run deepchecks telemetry inspect: each command that reads the spool recovers what is readable"
         yield Finding("damaged copies", WARNING, f"{len(copies)} quarantined", remedy)
+    if replaced := find_replaced(home):
+        remedy = "end the programs that have them open; the next command recovers what is readable"
+        yield Finding("replaced spools", WARNING, f"{len(replaced)} damaged, and still open in a program", remedy)
     if "spool.db.unreadable" in names:
         yield Finding(
             "unreadable file",
@@ -152,8 +147,10 @@ def _files(home: Home) -> Iterator[Finding]:
             "spool.db.unreadable is quarantined; nothing could be recovered from it",
             "remove it by hand",
         )
+    spools = [os.path.basename(spool) + suffix for spool in home.spools for suffix in ("", *SIDE_SUFFIXES, REPLACED)]
+    ours = {*OUR_FILES, *spools}
     strays = [
-        name for name in names if name not in OUR_FILES and not name.startswith(("spool.db.damaged-", "spool.db.unre"))
+        name for name in names if name not in ours and not name.startswith(("spool.db.damaged-", "spool.db.unre"))
     ]
     if strays:
         yield Finding("leftover files", WARNING, f"{len(strays)} unknown or incomplete", "remove them by hand")

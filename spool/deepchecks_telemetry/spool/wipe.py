@@ -7,6 +7,7 @@ cannot write (a full disk, a damaged file), the files themselves are removed, wh
 
 import os
 import sqlite3
+import sys
 import time
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack, suppress
@@ -20,9 +21,9 @@ from deepchecks_telemetry.spool.db.emptying import close_fence, empty_tables, re
 from deepchecks_telemetry.spool.errors import Busy, Damaged, Outdated, Unusable
 from deepchecks_telemetry.spool.files.directory import check_owner
 from deepchecks_telemetry.spool.files.lock import hold
-from deepchecks_telemetry.spool.files.paths import Home
+from deepchecks_telemetry.spool.files.paths import REPLACED, SPOOL, Home
 from deepchecks_telemetry.spool.files.quarantine import LEASE_S, find_set_aside
-from deepchecks_telemetry.spool.files.regular import is_hard_linked_database, is_lockable, is_plain
+from deepchecks_telemetry.spool.files.regular import SIDE_SUFFIXES, is_hard_linked_database, is_lockable, is_plain
 from deepchecks_telemetry.spool.files.residue import find_page_directories, find_residue
 from deepchecks_telemetry.spool.recovery.hard_links import separate
 from deepchecks_telemetry.spool.stats import Accounts, query_accounts
@@ -140,9 +141,10 @@ def _wipe_state(home: Home, pages: tuple[tuple[str, ...], tuple[str, ...]], *, f
     exports = remove_exports(home)
     # If the fence could not be closed before, a row could still be added after the last one was deleted.
     emptied = (fenced or _is_done(close_fence, home)) and _is_done(empty_tables, home)
-    removed, left = _remove(home, _is_leftover if emptied else _is_spool)
-    if not emptied:
-        time.sleep(2 * LEASE_S)  # by then each process that had the file open has noticed its removal
+    removed, left = _remove(home, _kept(home) if emptied else frozenset())
+    if left or not emptied:
+        time.sleep(2 * LEASE_S)  # by then each process that had the file open has noticed its removal, or the choice
+    left = tuple(path for path in left if not _truncate(path))
     return Erased(
         home,
         contents.before,
@@ -187,8 +189,28 @@ def _is_done(act: Callable[[sqlite3.Connection], None], home: Home, *, locked: b
         return False
 
 
-def _remove(home: Home, is_wanted: Callable[[str], bool]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    return remove_files(os.path.join(home.state, name) for name in sorted(os.listdir(home.state)) if is_wanted(name))
+def _remove(home: Home, kept: frozenset[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Remove all spools, also incomplete, quarantined and replaced ones, and the page, but not the names in `kept`."""
+    names = [name for name in sorted(os.listdir(home.state)) if name.startswith(SPOOL) and name not in kept]
+    return remove_files(os.path.join(home.state, name) for name in names)
+
+
+def _kept(home: Home) -> frozenset[str]:
+    """The files of an emptied spool, and the markers, without which its path would be that of a replaced one."""
+    *replaced, spool = map(os.path.basename, home.spools)
+    return frozenset([*(spool + suffix for suffix in ("", *SIDE_SUFFIXES)), *(name + REPLACED for name in replaced)])
+
+
+def _truncate(path: str) -> bool:
+    """Empty a file that Windows does not remove while a process has it open; False if something may be left in it.
+
+    That process reads the choice before its next record. The index of a WAL cannot be truncated, but contains only
+    numbers of pages and checksums.
+    """
+    with suppress(OSError):
+        if sys.platform == "win32" and not path.endswith("-shm"):
+            os.truncate(path, 0)
+    return sys.platform == "win32" and (path.endswith("-shm") or not os.path.getsize(path))
 
 
 def _remove_pages() -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -210,12 +232,3 @@ def remove_files(paths: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]
             os.unlink(path)
     left = tuple(filter(os.path.lexists, existing))
     return tuple(path for path in existing if path not in left), left
-
-
-def _is_spool(name: str) -> bool:
-    return name.startswith("spool.db")
-
-
-def _is_leftover(name: str) -> bool:
-    """Whether a file is an incomplete spool (`spool.db.new`), a quarantined one (`spool.db.damaged…`) or a page."""
-    return name.startswith("spool.db.")

@@ -68,6 +68,7 @@ def test_importtime_of_an_attached_interpreter_shows_none_of_our_modules(run: Ru
     assert "deepchecks" not in imports
 
 
+@pytest.mark.skipif(os.name == "nt", reason="strace is for Linux")
 def test_an_attached_interpreter_opens_only_the_attach_file_of_our_files(
     run: Run, tool: Callable[[str], str], tmp_path: Path, attached: str
 ) -> None:

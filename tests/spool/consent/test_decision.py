@@ -95,7 +95,8 @@ def test_the_policy_is_the_first_source(dirs: Home) -> None:
     choose(dirs, "on")
     decision = decide(dirs, {})
     assert decision[:2] == ("off", "the administrator's policy")
-    asked = ["the administrator's policy", *consent.SWITCHES, "your choice", "an earlier disable"]
+    default = ["your choice in the default directory"] if dirs.default else []  # on Windows each user has one
+    asked = ["the administrator's policy", *consent.SWITCHES, "your choice", *default, "an earlier disable"]
     assert [source.name for source in decision.sources] == asked
 
 

@@ -247,7 +247,7 @@ def test_it_is_found_once_within_two_milliseconds_and_kept_across_a_fork(bare_en
         print(json.dumps([min(took_ms), loaded, forked, found]))
     """
     took_ms, loaded, forked, found = json.loads(run(textwrap.dedent(script), bare_environment))
-    assert took_ms < 2
+    assert took_ms < (2 if os.name == "posix" else 20)  # under Wine a system call takes longer
     assert loaded == []
     assert forked
     assert catalogue.is_allowed(tuple(found))

@@ -50,6 +50,7 @@ def test_the_pragmas_are_those_of_the_design(dirs: Home) -> None:
         assert connection.isolation_level is None
 
 
+@pytest.mark.skipif(os.name == "nt", reason="strace is for Linux")
 def test_the_first_record_removes_no_file(dirs: Home, tool: Callable[[str], str], tmp_path: Path) -> None:
     """A removal takes 100 ms and more on a file system that discards the blocks (ext4 without a journal)."""
     calls = tmp_path / "calls"
@@ -94,6 +95,7 @@ def test_an_incomplete_spool_of_a_crash_is_replaced(dirs: Home) -> None:
     assert not [name for name in os.listdir(dirs.state) if ".new" in name]
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows does not remove an open file")
 def test_a_wal_without_its_spool_is_not_applied_to_the_next_spool(dirs: Home) -> None:
     assert record("run-check")
     with closing(connect(dirs)) as connection:

@@ -20,6 +20,7 @@ from deepchecks_telemetry.spool.stats import read_accounts
 
 Run = Callable[..., str]
 Sql = Callable[..., list[Any]]
+mounts = pytest.mark.skipif(os.name == "nt", reason="Windows has no list of mounts, which this test replaces")
 MOUNT = "36 35 98:0 / {point} rw,noatime - {kind} server:/export rw\n"
 
 
@@ -34,6 +35,7 @@ def network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return str(mounts)
 
 
+@mounts
 def test_on_a_network_file_system_there_is_no_wal(
     dirs: Home, network: str, sql: Sql, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -46,6 +48,7 @@ def test_on_a_network_file_system_there_is_no_wal(
     assert read_accounts(dirs).recorded == 5
 
 
+@mounts
 def test_a_spool_that_was_moved_to_the_network_is_converted(
     dirs: Home, run: Run, request: pytest.FixtureRequest
 ) -> None:
@@ -67,6 +70,7 @@ print(sum(record("run-check") for _ in range(150)))
 """
 
 
+@mounts
 def test_processes_on_a_network_file_system_lose_nothing(dirs: Home, network: str) -> None:
     crowd = [
         subprocess.Popen(
@@ -86,6 +90,7 @@ def test_processes_on_a_network_file_system_lose_nothing(dirs: Home, network: st
     assert acknowledged > 30  # of 450; in such loops most records do not get the lock in time
 
 
+@mounts
 def test_on_a_network_file_system_each_write_holds_the_file_lock(dirs: Home, network: str) -> None:
     from deepchecks_telemetry.spool.files.lock import hold
 
@@ -145,6 +150,7 @@ REMOTE = (
 )
 
 
+@mounts
 @pytest.mark.parametrize("kind", [*REMOTE.split(), "a-file-system-of-tomorrow"])
 def test_an_unknown_file_system_is_remote(
     dirs: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str

@@ -26,7 +26,7 @@ def test_a_closed_connection_is_not_kept(dirs: Home, run: Run) -> None:
         RECORD + "; from deepchecks_telemetry.spool.recording import connections, record; record.close(); "
         "assert connections._kept.connections == []"
     )
-    assert os.path.getsize(dirs.spool + "-wal") > 0
+    assert os.name == "nt" or os.path.getsize(dirs.spool + "-wal") > 0  # on Windows SQLite's own close checkpoints
 
 
 # A signal handler raises before the connection's files are marked and again while it is closed; the host catches both.

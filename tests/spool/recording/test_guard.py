@@ -149,6 +149,7 @@ def test_our_lock_and_filelocks_lock_exclude_each_other(dirs: Home) -> None:
         pass
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows does not remove an open file")
 def test_a_lock_on_a_removed_file_is_not_held(dirs: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     os.makedirs(dirs.state, mode=0o700)
     flock = lock._lock

@@ -25,6 +25,7 @@ from deepchecks_telemetry.spool.errors import Busy, Unusable
 from deepchecks_telemetry.spool.files import directory
 from deepchecks_telemetry.spool.files.lock import hold
 from deepchecks_telemetry.spool.files.paths import Home
+from deepchecks_telemetry.spool.recording import record as recording
 from deepchecks_telemetry.spool.stats import read_accounts
 from deepchecks_telemetry.spool.wipe import erase
 
@@ -137,6 +138,8 @@ def test_a_spool_whose_rows_cannot_all_be_deleted_is_removed(
 ) -> None:
     """SQLite does not allow deleting rows of its own list of tables."""
     monkeypatch.setattr(emptying, "SELECT_TABLES", "SELECT column1 FROM (VALUES ('rows'), ('sqlite_master'))")
+    if os.name == "nt":  # Windows does not remove an open file
+        recording.close()
     erase(dirs)
     assert not os.path.exists(dirs.spool)
 

@@ -14,6 +14,7 @@ from deepchecks_telemetry.spool.errors import Damaged
 from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.spool.files.quarantine import SETTLED_S, quarantine, quarantined
 from deepchecks_telemetry.spool.files.regular import file_id
+from deepchecks_telemetry.spool.recording import record as recording
 from deepchecks_telemetry.spool.recovery import maintenance
 from deepchecks_telemetry.spool.recovery.maintenance import with_maintenance
 from deepchecks_telemetry.spool.stats import read_accounts, read_unsent
@@ -110,6 +111,7 @@ def test_a_page_of_another_table_is_damage(dirs: Home, sql: Sql, statement: str)
     assert record("run-check")
     sql(statement)
     sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    recording.close()  # Windows does not rename an open file
     stats = read_accounts(dirs)
     assert (stats.pending, stats.balance) == (1, 0)
     assert sql("SELECT count(*) FROM salvaged") == [(1,)]

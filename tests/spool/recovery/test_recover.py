@@ -19,6 +19,7 @@ from deepchecks_telemetry.spool.errors import Unusable
 from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.spool.files.quarantine import quarantine, quarantined
 from deepchecks_telemetry.spool.files.regular import file_id
+from deepchecks_telemetry.spool.recording import record as recording
 from deepchecks_telemetry.spool.recovery import damaged_copy, maintenance
 from deepchecks_telemetry.spool.recovery.damaged_copy import UNKNOWN_ENVIRONMENT, last_credible
 from deepchecks_telemetry.spool.recovery.recover import salvage
@@ -67,6 +68,7 @@ def root_of(sql: Sql, name: str) -> int:
 
 
 def quarantine_all(dirs: Home) -> None:
+    recording.close()  # Windows does not rename an open file
     quarantine(dirs, file_id(dirs.spool))
 
 

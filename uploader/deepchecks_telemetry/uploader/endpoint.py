@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from deepchecks_telemetry.spool.consent.decision import CHOICE, POLICY
+from deepchecks_telemetry.spool.files import administrators
 from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.spool.files.regular import read_plain
 from deepchecks_telemetry.uploader.errors import BadEndpoint
@@ -69,7 +70,7 @@ def find_setting(
 ) -> tuple[str, str] | None:
     """The source of the endpoint in force, and its text, which is not validated."""
     sources: tuple[tuple[str, Callable[[], str | None]], ...] = (
-        (POLICY, lambda: _read(home.policy)),
+        (POLICY, lambda: _read_policy(home)),
         (VARIABLE, lambda: environ.get(VARIABLE)),
         (CHOICE, lambda: _read(home.config)),
         (ATTACHED, lambda: attached if attached is None else str(attached)),  # the spool may hold any type
@@ -105,6 +106,13 @@ def _parse_words(words: list[str]) -> str:
     if rest not in ([], [ALLOW_HTTP]):
         raise BadEndpoint("invalid endpoint: expected one URL")
     return parse(url, allow_http=bool(rest))
+
+
+def _read_policy(home: Home) -> str | None:
+    text = _read(home.policy)
+    if text is not None and not administrators.is_administrators(os.path.join(home.policy, "endpoint")):
+        raise BadEndpoint("the endpoint file does not belong to the administrators of this machine", POLICY)
+    return text
 
 
 def _read(folder: str) -> str | None:

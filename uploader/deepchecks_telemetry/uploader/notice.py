@@ -10,7 +10,7 @@ import sys
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
-from deepchecks_telemetry.spool.consent.decision import ON, read_mode
+from deepchecks_telemetry.spool.consent.decision import ON, read_policy
 from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.spool.files.regular import read_plain
 from deepchecks_telemetry.uploader.endpoint import ATTACHED, Endpoint
@@ -36,7 +36,7 @@ def needs_notice(source: str, policy: str | None, shown: Collection[str], url: s
 
 def notice_shown(home: Home, endpoint: Endpoint) -> bool:
     """Whether `endpoint` needs no notice, or its notice was shown."""
-    return not needs_notice(endpoint.source, read_mode(home.policy_mode), _read_shown(home), endpoint.url)
+    return not needs_notice(endpoint.source, read_policy(home).mode, _read_shown(home), endpoint.url)
 
 
 def is_read_by_a_person(stream: "TextIO | None") -> bool:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from deepchecks_telemetry.spool.consent.resource import is_test_run
 from deepchecks_telemetry.spool.errors import raise_if_hosts
+from deepchecks_telemetry.spool.files import administrators
 from deepchecks_telemetry.spool.files.directory import ROOT, tighten, untrusted_reason
 from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.spool.files.regular import read_plain
@@ -105,6 +106,14 @@ def read_source(name: str, path: str) -> Source:
         return Source(name, OFF, f"{path} cannot be read: {error.strerror}")
 
 
+def read_policy(home: Home) -> Source:
+    """The administrator's mode; off if somebody else could have written it."""
+    source = read_source(POLICY, home.policy_mode)
+    if source.mode is None or administrators.is_administrators(home.policy_mode):
+        return source
+    return Source(POLICY, OFF, f"{home.policy_mode} does not belong to the administrators of this machine")
+
+
 def read_choice(home: Home, name: str = CHOICE) -> Source:
     """The user's choice; off if another user could have written it, because they could also have set an endpoint."""
     try:
@@ -158,5 +167,5 @@ def decide(
     """
     choice = read_choice(home)
     fence = OFF if choice.mode is None and closed() else None
-    sources = [read_source(POLICY, home.policy_mode), *read_environ(environ), choice, *read_default_choice(home)]
+    sources = [read_policy(home), *read_environ(environ), choice, *read_default_choice(home)]
     return resolve([*sources, Source(FENCE, fence)], test_run=is_test_run(environ, sys.modules))

@@ -3,9 +3,11 @@
 import errno
 import os
 import re
+import time
 
 # Random, because two containers that share a home directory can both have process id 1.
 TEMPORARY = re.compile(r"\.[0-9a-f]{12}\.new")
+READERS_WAIT_S, PAUSE_S = 2.0, 0.002
 PRIVATE = 0o600
 BY_UMASK = None
 # A directory that its file system cannot sync (CIFS, vfat), or that is writable but not readable.
@@ -21,7 +23,7 @@ def replace_file(path: str, content: bytes, *, permissions: int | None = PRIVATE
     temporary = temporary or f"{path}.{os.urandom(6).hex()}.new"
     try:
         _write_new(temporary, content, permissions)
-        os.replace(temporary, path)
+        _rename_over(temporary, path)
     except (OSError, KeyboardInterrupt):
         _remove(temporary)
         raise
@@ -37,6 +39,18 @@ def _write_new(path: str, content: bytes, permissions: int | None) -> None:
         file.write(content)
         file.flush()
         os.fsync(descriptor)
+
+
+def _rename_over(source: str, target: str) -> None:
+    """Rename; on Windows that fails while another process reads the target, as hosts do when it has changed."""
+    deadline = time.monotonic() + READERS_WAIT_S
+    while True:
+        try:
+            return os.replace(source, target)
+        except PermissionError:
+            if os.name != "nt" or time.monotonic() >= deadline:
+                raise
+        time.sleep(PAUSE_S)
 
 
 def _remove(path: str) -> None:

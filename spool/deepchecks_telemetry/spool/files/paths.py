@@ -6,8 +6,11 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from deepchecks_telemetry.spool.errors import Unusable, raise_if_hosts
+from deepchecks_telemetry.spool.files.regular import exists
 
 APP = "deepchecks"
+SPOOL = "spool.db"
+REPLACED = "-replaced"  # suffix of an empty file beside a spool that is not used any more
 DIR_VARIABLE = "DEEPCHECKS_TELEMETRY_DIR"
 MACOS = ("Library/Application Support", "Library/Application Support", "/Library/Application Support")
 USUAL = MACOS if sys.platform == "darwin" else (".local/state", ".config", "/etc/xdg")
@@ -38,7 +41,16 @@ class Home(NamedTuple):
     @property
     def spool(self) -> str:
         """The SQLite database; its `-wal` and `-shm` files are beside it."""
-        return os.path.join(self.state, "spool.db")
+        return self.spools[-1]
+
+    @property
+    def spools(self) -> tuple[str, ...]:
+        """The spool in use, and before it those that were replaced (`files/quarantine.py`; only on Windows)."""
+        first = os.path.join(self.state, SPOOL)
+        paths = [first]
+        while sys.platform == "win32" and exists(paths[-1] + REPLACED):
+            paths.append(f"{first}{len(paths) + 1}")  # spool.db2, spool.db3 …
+        return tuple(paths)
 
     @property
     def lock(self) -> str:

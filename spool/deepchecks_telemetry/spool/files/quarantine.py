@@ -3,13 +3,17 @@
 Appenders do not take the file lock, so some may still have the old file open. At most `LEASE_S` before it acknowledges
 a record, each of them checks that its file is still at the spool's path; if not, it does not acknowledge. So every
 acknowledged record was in the old file `LEASE_S` after the rename, and is found when the copy is salvaged later.
+
+On Windows a file cannot be renamed while a process has it open, and an idle program can have it open for days. Then the
+file stays where it is, a marker beside it says that it was replaced, and the spool's path is the next one: `spool.db2`,
+`spool.db3` … It is renamed by the first command that runs after all of those processes have closed it.
 """
 
 import os
 import time
 
 from deepchecks_telemetry.spool.errors import Unusable, raise_if_hosts
-from deepchecks_telemetry.spool.files.paths import Home
+from deepchecks_telemetry.spool.files.paths import REPLACED, SPOOL, Home
 from deepchecks_telemetry.spool.files.regular import (
     SIDE_SUFFIXES,
     exists,
@@ -20,18 +24,44 @@ from deepchecks_telemetry.spool.files.regular import (
 
 LEASE_S = 0.01
 SETTLED_S = 1.0  # a copy is only salvaged this long after its rename: a hundred leases
+COPY = SPOOL + ".damaged-"
 SET_ASIDE = ".linked-"
 MAX_SET_ASIDE = 64  # two months of nightly backups
 MAX_QUARANTINED = 4  # copies, so that a disk that damages every new spool is not filled with them
 
 
 def quarantine(home: Home, damaged: tuple[int, int] | None) -> None:
-    """Rename the damaged spool, unless another process has already; the caller holds the file lock."""
-    if damaged is None or file_id(home.spool) != damaged:
+    """Rename or replace the damaged spool, unless another process has already; the caller holds the file lock."""
+    spool = home.spool
+    if damaged is None or file_id(spool) != damaged:
         return
-    if len(quarantined(home)) >= MAX_QUARANTINED:
+    if len(quarantined(home)) + len(find_replaced(home)) >= MAX_QUARANTINED:
         raise Unusable("the spool was damaged repeatedly")
-    _rename(home.spool, f"{home.spool}.damaged-{time.time_ns():x}")
+    if not _rename_to_copy(home, spool):
+        os.close(os.open(spool + REPLACED, os.O_CREAT | os.O_WRONLY, 0o600))
+
+
+def find_replaced(home: Home) -> list[str]:
+    """The damaged spools that could not be renamed yet, oldest first."""
+    return [spool for spool in home.spools[:-1] if exists(spool)]
+
+
+def quarantine_replaced(home: Home) -> None:
+    """Rename the replaced spools that no process has open any more; the caller holds the file lock."""
+    for spool in find_replaced(home):
+        _rename_to_copy(home, spool)
+
+
+def _rename_to_copy(home: Home, spool: str) -> bool:
+    """False if another process has the file open (only on Windows)."""
+    try:
+        _rename(spool, os.path.join(home.state, f"{COPY}{time.time_ns():x}"))
+    except PermissionError as error:
+        raise_if_hosts(error)
+        if os.name != "nt":
+            raise
+        return False
+    return True
 
 
 def set_aside(home: Home) -> None:
@@ -57,7 +87,7 @@ def quarantined(home: Home) -> list[str]:
     except OSError as error:
         raise_if_hosts(error)
         return []
-    names = [name for name in names if name.startswith("spool.db.damaged-") and not name.endswith(SIDE_SUFFIXES)]
+    names = [name for name in names if name.startswith(COPY) and not name.endswith(SIDE_SUFFIXES)]
     copies = [os.path.join(home.state, name) for name in sorted(names)]
     return list(filter(is_plain_database, copies))  # a link is not one of our copies
 
@@ -74,7 +104,7 @@ def discard(home: Home, copy: str, *, saved: bool) -> None:
 
     It may be somebody else's file that was moved to the spool's path by mistake. `disable` removes it nevertheless.
     """
-    unreadable = home.spool + ".unreadable"
+    unreadable = os.path.join(home.state, SPOOL + ".unreadable")
     for suffix in ("", *SIDE_SUFFIXES):
         if exists(copy + suffix):
             os.unlink(copy + suffix) if saved else os.replace(copy + suffix, unreadable + suffix)

@@ -17,7 +17,14 @@ from deepchecks_telemetry.spool.db.schema import SCHEMA_VERSION
 from deepchecks_telemetry.spool.errors import Damaged
 from deepchecks_telemetry.spool.files.lock import hold
 from deepchecks_telemetry.spool.files.paths import Home
-from deepchecks_telemetry.spool.files.quarantine import SETTLED_S, discard, find_set_aside, quarantined
+from deepchecks_telemetry.spool.files.quarantine import (
+    SETTLED_S,
+    discard,
+    find_replaced,
+    find_set_aside,
+    quarantine_replaced,
+    quarantined,
+)
 from deepchecks_telemetry.spool.files.regular import is_hard_linked_database
 from deepchecks_telemetry.spool.recovery.hard_links import separate
 
@@ -49,6 +56,9 @@ def with_maintenance(home: Home, act: Callable[[], Result], *, check_tables: Ite
 def _maintain(home: Home, check_tables: Iterable[str]) -> None:
     if os.path.isdir(home.state) and (is_hard_linked_database(home.spool) or find_set_aside(home)):
         separate(home, BUSY_TIMEOUT_S)
+    if find_replaced(home):
+        with hold(home.lock, BUSY_TIMEOUT_S):
+            quarantine_replaced(home)
     copies = quarantined(home)
     if copies:
         create(home, BUSY_TIMEOUT_S)
