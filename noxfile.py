@@ -183,7 +183,7 @@ def offline(session: nox.Session) -> None:
 
 @nox.session(python=MAIN)
 def windows(session: nox.Session) -> None:
-    """Run the tests of the five packages on Python for Windows, under Wine; some still fail there, so `.ci/run` does not."""
+    """Run the tests of the five packages on Python for Windows under Wine, where some of them still fail."""
     if not shutil.which("wine"):
         session.skip("wine is not installed here")
     root = Path(session.create_tmp()).resolve() / "windows"
