@@ -15,7 +15,8 @@ from deepchecks_telemetry.cli.output import echo_json, echo_line, json_option
 from deepchecks_telemetry.spool.files.paths import find_home
 
 USERS = (
-    "Without HOME, disable for root, and for each user whose ID is at least 1000 (500 on macOS) and whose home exists."
+    "Without HOME, disable for root, and for each user whose ID is at least 1000 (500 on macOS) and whose home "
+    "directory exists."
 )
 
 
@@ -29,7 +30,7 @@ USERS = (
     "path",
     metavar="FILE",
     type=click.Path(),
-    help="Create FILE, with a report of what was done and the SHA-256 of each file before and after.",
+    help="Also write a report to a new FILE: what was done, and the SHA-256 of each file before and after.",
 )
 @json_option
 def disable(*, all_users: bool, homes: Sequence[str], path: str | None, as_json: bool) -> None:
