@@ -14,7 +14,10 @@ from deepchecks_telemetry.cli.errors import CliError
 from deepchecks_telemetry.cli.output import echo_json, echo_line, json_option
 from deepchecks_telemetry.spool.files.paths import find_home
 
-USERS = "Without HOME: root, and each user whose ID is at least 1000 (500 on macOS) and whose home directory exists."
+USERS = (
+    "Without HOME, disable for root, and for each user whose ID is at least 1000 (500 on macOS) and whose home "
+    "directory exists."
+)
 
 
 @click.command()
@@ -27,16 +30,16 @@ USERS = "Without HOME: root, and each user whose ID is at least 1000 (500 on mac
     "path",
     metavar="FILE",
     type=click.Path(),
-    help="Also write what was done to a new FILE, with the SHA-256 of each file before and after.",
+    help="Also write a report to a new FILE: what was done, and the SHA-256 of each file before and after.",
 )
 @json_option
 def disable(*, all_users: bool, homes: Sequence[str], path: str | None, as_json: bool) -> None:
     """Turn telemetry off, and wipe what was recorded.
 
-    This applies to all virtual environments of this user, including running processes. It also wipes the installation
-    identifier, exported files that are unchanged and at their original path, and the ledger of deliver. The endpoint
-    and its headers are kept; purge removes them too. With --all-users, a separate process runs as each user, so that
-    root creates no files in their directories.
+    This applies to all virtual environments and running processes of this user. It also wipes the installation
+    identifier, exported files that are unchanged and at their original path, and the ledger (the list of batches that
+    deliver has sent). The endpoint and its headers are kept; purge removes them too. With --all-users, a separate
+    process runs as each user, so that root creates no files in their directories.
 
     \b
     Examples:

@@ -40,8 +40,8 @@ def enable(
     Prints where counts are sent, or why they are not sent. Exits with 1 if the administrator's policy overrides your
     choice or your endpoint.
 
-    Without --endpoint, the endpoint that you set earlier is kept. For a token, use --headers FILE instead of --header:
-    other users can read the command line while the command runs, and the shell stores it in its history.
+    Without --endpoint, the endpoint that you set earlier is kept. For a token, use --headers FILE instead of --header,
+    because other users can read the command line while the command runs, and the shell stores it in its history.
 
     \b
     Examples:

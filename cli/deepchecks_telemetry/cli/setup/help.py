@@ -34,8 +34,10 @@ DIRECTORIES = {  # on Linux; for macOS and Windows see README.md
 FILES = (
     File("STATE/spool.db", "0600", "counts, batches, the installation identifier", "emptied by disable; purge"),
     File("STATE/spool.db-wal", "0600", "SQLite's: the last changes of spool.db", "emptied by disable; purge"),
-    File("STATE/spool.db-shm", "0600", "SQLite's: an index of the former", "emptied by disable; purge"),
-    File("STATE/spool.db-journal", "0600", "SQLite's, on network file systems: a change", "its end"),
+    File("STATE/spool.db-shm", "0600", "SQLite's: an index of spool.db-wal", "emptied by disable; purge"),
+    File(
+        "STATE/spool.db-journal", "0600", "SQLite's, on network file systems: a change in progress", "the change ends"
+    ),
     File("STATE/spool.lock", "0600", "empty; a lock", "purge"),
     File("STATE/upload.lock", "0600", "empty; a lock", "purge"),
     File("STATE/exports.jsonl", "0600", "paths and SHA-256 of exported files", "disable"),
@@ -54,7 +56,7 @@ FILES = (
     File("POLICY/endpoint", "0644, root", "the administrator's URL and headers", "the administrator deletes it"),
     File("site-packages/deepchecks_telemetry_attach.pth", "umask", "one line, which attaches", "detach; purge"),
     File("/tmp/deepchecks-telemetry-view-*/spool.db.view.html", "0600", "the page, if there is no STATE", "disable"),  # noqa: S108 - a text
-    File("DIR/deepchecks-telemetry-*.jsonl", "umask", "batches; by export DIR", "disable, if unchanged and there"),
+    File("DIR/deepchecks-telemetry-*.jsonl", "umask", "batches; by export DIR", "disable, if unchanged and not moved"),
     File("DIR/deepchecks-telemetry-receipt-*.json", "umask", "SHA-256 and outcomes; by deliver", "you delete it"),
     File("FILE", "0600", "paths and SHA-256; by disable --report FILE", "you delete it"),
     File("collector.db", "0600", "what was received; by collector --store", "you delete it"),
@@ -64,15 +66,15 @@ VARIABLES = (
     Variable("DO_NOT_TRACK", "1: off"),
     Variable("DEEPCHECKS_TELEMETRY_ENDPOINT", "the URL to send to, unless the policy has one"),
     Variable("DEEPCHECKS_TELEMETRY_DIR", "the directory that holds STATE and CONFIG, as state/ and config/"),
-    Variable("DISABLE_DEEPCHECKS_ANONYMOUS_TELEMETRY", "any text: off; of deepchecks itself"),
-    Variable("DISABLE_LATEST_VERSION_CHECK", "any text: off; of deepchecks itself"),
+    Variable("DISABLE_DEEPCHECKS_ANONYMOUS_TELEMETRY", "any text: off; a variable of deepchecks itself"),
+    Variable("DISABLE_LATEST_VERSION_CHECK", "any text: off; a variable of deepchecks itself"),
     Variable("DEEPCHECKS_COLLECTOR_TOKEN", "the token that collector serve requires"),
     Variable("HOME XDG_STATE_HOME XDG_CONFIG_HOME", "where STATE and CONFIG are"),
     Variable("XDG_CONFIG_DIRS", "where POLICY is, if it is not in /etc/xdg"),
     Variable("NO_COLOR", "any text: no colours"),
     Variable("PAGER", "the program that shows long lists on a terminal"),
     Variable("HTTPS_PROXY HTTP_PROXY ALL_PROXY NO_PROXY", "the proxy for uploads, as for requests"),
-    Variable("REQUESTS_CA_BUNDLE CURL_CA_BUNDLE SSL_CERT_FILE SSL_CERT_DIR", "the authorities that uploads trust"),
+    Variable("REQUESTS_CA_BUNDLE CURL_CA_BUNDLE SSL_CERT_FILE SSL_CERT_DIR", "the certificate authorities for uploads"),
     Variable("SSLKEYLOGFILE", "where TLS keys are logged, as for every program with Python"),
     Variable("PYTEST_CURRENT_TEST PYTEST_VERSION", "set by pytest: off, unless on is set"),
     Variable(

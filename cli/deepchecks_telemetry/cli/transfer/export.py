@@ -22,7 +22,10 @@ def size(text: str) -> int:
 @click.command()
 @click.argument("path", type=click.Path())
 @click.option(
-    "--split", type=size, metavar="SIZE", help="Start a new file before one exceeds this size, for example 500K or 5M."
+    "--split",
+    type=size,
+    metavar="SIZE",
+    help="Start a new file before a file exceeds this size, for example 500K or 5M.",
 )
 @click.option("--again", is_flag=True, help="Also write batches that were exported before and are not settled.")
 @json_option
