@@ -306,8 +306,7 @@ def run_round(
         recorder.start(home)
     for recorder in crowd:
         wait_until(lambda recorder=recorder: len(recorder.tries()) > 20)
-    wait_until(lambda: path.stat().st_size >= PAGE)  # a checkpoint may have truncated the WAL
-    grace_s = damage(path, chance) or 0.0
+    grace_s = damage_file(path, damage, chance, wait_until) or 0.0
     done = time.monotonic() + grace_s
     visitor.start(home, 20)
     visitor.wait()
@@ -324,6 +323,15 @@ def run_round(
         assert not [name for name in os.listdir(spool.state) if name.startswith("spool.db.")]
         return "wiped by disable"
     return check(spool, done, [*crowd, visitor], silent=path.name.endswith("-wal") or damage is swap_pages)
+
+
+def damage_file(path: Path, damage: Damage, chance: random.Random, wait_until: Callable[..., None]) -> float | None:
+    """Damage a file; a second time if a checkpoint of the crowd has emptied the WAL meanwhile."""
+    for _ in range(100):
+        wait_until(lambda: path.stat().st_size >= PAGE)
+        with contextlib.suppress(ValueError, IndexError):  # no offset or no byte in an empty file
+            return damage(path, chance)
+    raise AssertionError("the file was empty a hundred times")
 
 
 def acknowledged(recorder: Recorder, since: float) -> int:
