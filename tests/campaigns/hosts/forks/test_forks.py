@@ -61,7 +61,5 @@ def test_greenlets_and_forked_children_of_a_patched_host_count(
     totals = harness.audit()
     assert totals.facts["children"] == forks
     assert totals.facts["silent_children"] <= 0.05 * forks  # those that met the other writer's lock for 80 ms
-    # The rest met the other writer's lock. After one such wait, the records of a second do not wait for the lock.
-    assert totals.acknowledged + totals.stored.dropped > 0.95 * totals.attempted
-    assert totals.acknowledged > 0.5 * totals.attempted
+    assert totals.acknowledged > 0.9 * totals.attempted
     harness.check_speed(totals)
