@@ -23,6 +23,8 @@ BUDGETS = (
     Budget("due, endpoint answers / mode local, wall", "networks/ratio_to_local/due_answers/wall_ms", 1.3),
     Budget("due, endpoint refuses / mode local, wall", "networks/ratio_to_local/due_refuses/wall_ms", 1.3),
     Budget("due, endpoint is silent / mode local, wall", "networks/ratio_to_local/due_silent/wall_ms", 1.3),
+    Budget("telemetry --help, more than a bare Python, wall ms", "commands/help_over_python_wall_ms", 50),
+    Budget("telemetry status, CPU ms", "commands/status/cpu_ms", 300),
     Budget("slope of folding, few kinds", "growth/few_kinds/slope/fold_cpu_s", 1.1),
     Budget("slope of folding, many kinds", "growth/many_kinds/slope/fold_cpu_s", 1.1),
     Budget("slope of sending by batches, many kinds", "growth/many_kinds/slope/flush_cpu_s_by_batches", 1.1),

@@ -1,19 +1,15 @@
 """Two tasks of users take one command each: see whether and what is sent; turn it off everywhere and prove it."""
 
 import json
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
 
-import pytest
-
 Run = Callable[..., CompletedProcess[str]]
 Record = Callable[..., list[bool]]
 
 MAX_S = 5.0  # some 0.2 s on an idle machine
-MAX_STATUS_CPU_S = 0.3
 
 
 def test_preview_shows_whether_and_what_is_sent(program: Run, record: Record) -> None:
@@ -47,20 +43,3 @@ def test_disable_turns_telemetry_off_everywhere_and_proves_it(program: Run, reco
     assert done.stdout.endswith(": no recorded data is left.\n")
     assert record("run-check") == [False]
     assert [path for path in tmp_path.rglob("*") if path.is_file() and b"run-check" in path.read_bytes()] == []
-
-
-@pytest.mark.skipif(os.name == "nt", reason="Windows does not report the CPU time of child processes")
-def test_status_takes_less_than_a_third_of_a_second_of_cpu_time(program: Run, record: Record) -> None:
-    import resource  # Windows lacks it
-
-    def cpu_s() -> float:
-        usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return usage.ru_utime + usage.ru_stime
-
-    assert record("run-check") == [True]
-    times = []
-    for _ in range(4):
-        before = cpu_s()
-        assert program("status").returncode == 0
-        times.append(cpu_s() - before)
-    assert min(times) < MAX_STATUS_CPU_S, times
