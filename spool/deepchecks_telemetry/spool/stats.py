@@ -6,10 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from deepchecks_telemetry.spool.catalogue import EVENT_NAMES, Environment
-from deepchecks_telemetry.spool.db.connection import opened
 from deepchecks_telemetry.spool.db.schema import UNSETTLED, BatchState, in_states
 from deepchecks_telemetry.spool.files.paths import Home
-from deepchecks_telemetry.spool.recovery.maintenance import with_maintenance
+from deepchecks_telemetry.spool.recovery.maintenance import read_maintained
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,16 +93,7 @@ SELECT day, event, deepchecks_version, os_type, os_name, os_version, python_name
 
 def read_accounts(home: Home) -> Accounts:
     """The counts at one moment; all zero if there is no spool."""
-    try:
-        return with_maintenance(home, lambda: _read(home))
-    except FileNotFoundError:
-        return Accounts()
-
-
-def _read(home: Home) -> Accounts:
-    with opened(home) as connection:
-        connection.execute("BEGIN")  # one snapshot for all the sums
-        return query_accounts(connection)
+    return read_maintained(home, query_accounts, Accounts())
 
 
 def query_accounts(connection: sqlite3.Connection) -> Accounts:
@@ -129,16 +119,8 @@ def query_accounts(connection: sqlite3.Connection) -> Accounts:
 
 def read_unsent(home: Home) -> list[UnsentCount]:
     """The unsent events, oldest day first; empty if there is no spool."""
-    try:
-        rows = with_maintenance(home, lambda: _read_rows(home))
-    except FileNotFoundError:
-        return []
+    rows: list[tuple[Any, ...]] = read_maintained(home, lambda connection: connection.execute(_UNSENT).fetchall(), [])
     return [
         UnsentCount(day, EVENT_NAMES.get(event, "unknown"), Environment(*environment), count, state)
         for day, event, *environment, count, state in rows
     ]
-
-
-def _read_rows(home: Home) -> list[tuple[Any, ...]]:
-    with opened(home) as connection:
-        return connection.execute(_UNSENT).fetchall()

@@ -62,7 +62,7 @@ def read_page_data(home: Home, *, clock: Callable[[], float] = time.time) -> Pag
     sealed = _seal(home)
     status, answers = read_status(home)
     unsent = map(_count, read_unsent(home))
-    ledger = tuple(Entry(batch, _body(batch)) for batch in _batches(home))
+    ledger = tuple(Entry(batch, _body(batch)) for batch in batches(home))
     others = (count for entry in ledger for count in _counts(entry))
     return PageData(
         now=clock(),
@@ -76,13 +76,6 @@ def read_page_data(home: Home, *, clock: Callable[[], float] = time.time) -> Pag
 
 def _seal(home: Home) -> Batch | None:
     return seal_next(home) if decide(home).mode != OFF and read_unsent(home) else None
-
-
-def _batches(home: Home) -> list[Batch]:
-    try:
-        return batches(home)
-    except FileNotFoundError:
-        return []
 
 
 def _count(row: UnsentCount) -> Count:

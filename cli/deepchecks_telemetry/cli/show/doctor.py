@@ -94,7 +94,7 @@ def _attempts(home: Home) -> Iterator[Finding]:
     """Parked batches by cause, and the batch whose last attempt failed."""
     try:
         ledger = batches(home, states=(BatchState.PARKED, BatchState.SEALED))
-    except (FileNotFoundError, SpoolError):
+    except SpoolError:
         return  # the checks of the spool report this
     for (state, outcome, host), events in sorted(_by_cause(ledger).items()):
         text = f"{host or 'no receiver'}: {outcome}"

@@ -115,8 +115,6 @@ def _endpoint_problem(facts: Facts) -> CliError | None:
 def _read(home: Home) -> tuple[Accounts, list[Batch], SpoolError | None]:
     try:
         return read_accounts(home), batches(home), None
-    except FileNotFoundError:
-        return Accounts(), [], None
     except SpoolError as error:
         return Accounts(), [], error
 

@@ -53,6 +53,26 @@ def with_maintenance(home: Home, act: Callable[[], Result], *, check_tables: Ite
         return act()
 
 
+def read_maintained(
+    home: Home,
+    read: Callable[[sqlite3.Connection], Result],
+    missing: Result,
+    *,
+    check_tables: Iterable[str] = INTEGER_COLUMNS,
+) -> Result:
+    """What `read` returns for one snapshot of a maintained spool; `missing` if there is no spool."""
+
+    def act() -> Result:
+        with opened(home) as connection:
+            connection.execute("BEGIN")  # one snapshot
+            return read(connection)
+
+    try:
+        return with_maintenance(home, act, check_tables=check_tables)
+    except FileNotFoundError:
+        return missing
+
+
 def _maintain(home: Home, check_tables: Iterable[str]) -> None:
     if os.path.isdir(home.state) and (is_hard_linked_database(home.spool) or find_set_aside(home)):
         separate(home, BUSY_TIMEOUT_S)

@@ -27,15 +27,8 @@ def settle_receipt(home: Home, entries: Sequence[Entry]) -> list[Settled]:
     decision = decide(home)
     if decision.mode == OFF:
         raise NotAllowed(f"telemetry is off, decided by {decision.decided_by}", change_mode(decision.decided_by))
-    by_digest = {batch.sha256: batch for batch in _batches(home)}
+    by_digest = {batch.sha256: batch for batch in batches(home)}
     return [_settle(home, entry, by_digest.get(entry.sha256)) for entry in entries]
-
-
-def _batches(home: Home) -> list[Batch]:
-    try:
-        return batches(home)
-    except FileNotFoundError:
-        return []
 
 
 def _settle(home: Home, entry: Entry, batch: Batch | None) -> Settled:

@@ -43,17 +43,10 @@ def assemble(home: Home, queue: Queue, attached: str | None, environ: Mapping[st
 
 
 def _open_queue(home: Home, now: float) -> tuple[Queue, SpoolError | None]:
-    from deepchecks_telemetry.spool.db.connection import opened
-    from deepchecks_telemetry.spool.recovery.maintenance import with_maintenance
-
-    def read() -> Queue:
-        with opened(home) as connection:
-            connection.execute("BEGIN")  # one snapshot
-            return read_queue(connection.execute, now)
+    from deepchecks_telemetry.spool.recovery.maintenance import read_maintained
 
     try:
-        return with_maintenance(home, read, check_tables=["batches"]), None
-    except FileNotFoundError:
-        return Queue(), None
+        queue = read_maintained(home, lambda spool: read_queue(spool.execute, now), Queue(), check_tables=["batches"])
+        return queue, None
     except SpoolError as error:
         return Queue(), error
