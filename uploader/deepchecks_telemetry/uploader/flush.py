@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from deepchecks_telemetry.spool.batches.ledger import (
     Batch,
     Disposition,
-    ScheduleState,
     batches,
     mark_attempt,
     read_schedule,
@@ -76,7 +75,7 @@ def flush(
             if not mark_attempt(home, batch, endpoint.url, check=lambda: check_mode(home), clock=clock):
                 continue
             result = _send(home, batch, endpoint, post, clock)
-            settle(home, batch, _disposition(batch, result, read_schedule(home), endpoint, clock()))
+            settle(home, batch, _disposition(home, batch, result, endpoint, clock()))
             yield Attempt(batch, result)
             if result.kind == outcome.RETRY:
                 return
@@ -147,15 +146,16 @@ def _due_parked(home: Home, clock: Clock) -> Iterator[Batch]:
             return
 
 
-def _disposition(batch: Batch, result: Outcome, timing: ScheduleState, endpoint: Endpoint, now: float) -> Disposition:
+def _disposition(home: Home, batch: Batch, result: Outcome, endpoint: Endpoint, now: float) -> Disposition:
+    installation, failures = read_schedule(home)
     # The file of an exported batch may still be delivered, so a batch that is not delivered now stays exported.
     kept = BatchState.EXPORTED if batch.state == BatchState.EXPORTED else None
     if result.kind == outcome.RETRY:
         retry_after = None if result.retry_after_s is None else int(now) + result.retry_after_s
-        due = max(retry_after or 0, schedule.retry_due(now, timing.failures))
+        due = max(retry_after or 0, schedule.retry_due(now, failures))
         state = kept or BatchState.SEALED
         return Disposition(state, result.reason, next_upload=due, retry_after=retry_after, host=endpoint.host)
-    next_due = schedule.next_due(now, timing.installation_id) if timing.installation_id else None
+    next_due = schedule.next_due(now, installation) if installation else None
     rejected = batch.rows if result.kind == outcome.REJECTED else result.rejected_rows
     state = kept or BatchState.PARKED if result.kind == outcome.PARKED else BatchState(result.kind)
     return Disposition(state, result.reason, rejected, next_upload=next_due, host=endpoint.host)

@@ -69,14 +69,6 @@ class Disposition:
     host: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ScheduleState:
-    """What determines the time of the next try: the installation, and how many tries failed."""
-
-    installation_id: str | None
-    failures: int
-
-
 _COLUMNS = ", ".join(column.name for column in fields(Batch))
 
 
@@ -91,10 +83,14 @@ def batches(home: Home, *, states: tuple[str, ...] = STATES) -> list[Batch]:
     return read_maintained(home, read, [], check_tables=["batches"])
 
 
-def read_schedule(home: Home) -> ScheduleState:
-    """Read one row; `read_accounts` would count all events, before each of hundreds of batches."""
+def read_schedule(home: Home) -> tuple[str | None, int]:
+    """The installation, and how many tries failed: with `now`, these determine the time of the next try.
+
+    `read_accounts` would count all events, before each of hundreds of batches.
+    """
     with opened(home) as connection:
-        return ScheduleState(*connection.execute("SELECT installation, failures FROM spool").fetchone())
+        installation, failures = connection.execute("SELECT installation, failures FROM spool").fetchone()
+        return installation, failures
 
 
 def mark_attempt(
