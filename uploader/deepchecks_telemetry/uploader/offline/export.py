@@ -72,7 +72,8 @@ def export(
             target = _target(path, content, number)
             _write(home, target, content)
             mark_exported(home, group, clock=clock)
-            yield _exported(group, target, content)
+            ids, events = tuple(batch.id for batch in group), sum(batch.events for batch in group)
+            yield Exported(target, hashlib.sha256(content).hexdigest(), len(content), ids, events)
 
 
 def _check_path(path: str) -> None:
@@ -140,36 +141,15 @@ def _write(home: Home, target: str, content: bytes) -> None:
     digest = hashlib.sha256(content).hexdigest()
     export = Export(target, f"{target}.{os.urandom(6).hex()}.part", digest)
     try:
-        existing = _read(target, len(content))
-        if existing not in (None, content):
+        exists = os.path.exists(target)
+        if exists and read_plain(target, len(content)) != content:
             raise CannotWrite(f"the file {target} already exists with other content")
         if not register_export(home, export):
             raise NotAllowed("telemetry was disabled while the export was running")
-        if existing is None:
-            _write_file(export, content)
+        if not exists:
+            # With the permissions of the umask, because another user's collector may read a shared directory.
+            replace_file(target, content, permissions=BY_UMASK, temporary=export.part)
     except OSError as error:
         with suppress(OSError):
             os.unlink(export.part)
         raise CannotWrite(f"the file {target} cannot be written ({error.strerror or type(error).__name__})") from error
-
-
-def _read(path: str, max_bytes: int) -> bytes | None:
-    try:
-        return read_plain(path, max_bytes)
-    except FileNotFoundError:
-        return None
-
-
-def _write_file(export: Export, content: bytes) -> None:
-    # With the permissions of the umask, because another user's collector may read a shared directory.
-    replace_file(export.path, content, permissions=BY_UMASK, temporary=export.part)
-
-
-def _exported(group: Sequence[Batch], target: str, content: bytes) -> Exported:
-    return Exported(
-        target,
-        hashlib.sha256(content).hexdigest(),
-        len(content),
-        tuple(batch.id for batch in group),
-        sum(batch.events for batch in group),
-    )
