@@ -26,8 +26,8 @@ from deepchecks_telemetry.uploader.background import upload_if_due
 from deepchecks_telemetry.uploader.endpoint import ATTACHED, VARIABLE, Endpoint, configure
 from deepchecks_telemetry.uploader.flush import flush
 from deepchecks_telemetry.uploader.notice import mark_shown
-from deepchecks_telemetry.uploader.plan.decision import BlockedBy, Command
-from deepchecks_telemetry.uploader.plan.facts import plan_upload
+from deepchecks_telemetry.uploader.plan.decision import BlockedBy, Command, plan
+from deepchecks_telemetry.uploader.plan.facts import read_facts
 from deepchecks_telemetry.uploader.schedule import CLAIM_S, DAY_S, first_due
 from deepchecks_telemetry.uploader.wire.outcome import DELIVERED, Response
 
@@ -363,7 +363,8 @@ def test_the_notice_for_an_attached_endpoint_is_shown_once_on_a_terminal_and_a_f
 
 def plan_of(home: Home) -> "tuple[BlockedBy | None, str | None]":
     """What blocks the upload by `status`, and the endpoint."""
-    planned = plan_upload(home, Command.REPORT, time.time())
+    now = time.time()
+    planned = plan(read_facts(home, now), Command.REPORT, now)
     return planned.blocked_by, planned.endpoint and planned.endpoint.url
 
 

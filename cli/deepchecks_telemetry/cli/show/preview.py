@@ -11,8 +11,8 @@ from deepchecks_telemetry.spool.consent.decision import OFF, decide
 from deepchecks_telemetry.spool.files.paths import find_home
 from deepchecks_telemetry.spool.stats import read_unsent
 from deepchecks_telemetry.uploader.flush import seal_next
-from deepchecks_telemetry.uploader.plan.decision import Command
-from deepchecks_telemetry.uploader.plan.facts import plan_upload
+from deepchecks_telemetry.uploader.plan.decision import Command, plan
+from deepchecks_telemetry.uploader.plan.facts import read_facts
 from deepchecks_telemetry.uploader.plan.text import change_mode, summarize
 
 
@@ -39,4 +39,5 @@ def preview() -> None:
         echo_body(batch)
     elif not unsent:
         click.echo("Nothing is pending.", err=True)
-    click.echo(escape_control_chars(summarize(plan_upload(home, Command.REPORT, time.time()))), err=True)
+    now = time.time()
+    click.echo(escape_control_chars(summarize(plan(read_facts(home, now), Command.REPORT, now))), err=True)

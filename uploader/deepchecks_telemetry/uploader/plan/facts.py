@@ -10,16 +10,11 @@ from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.uploader.endpoint import find_endpoint
 from deepchecks_telemetry.uploader.errors import BadEndpoint
 from deepchecks_telemetry.uploader.notice import notice_shown
-from deepchecks_telemetry.uploader.plan.decision import Command, Facts, Plan, plan
-
-
-def plan_upload(home: Home, command: Command, now: float, *, attached: str | None = None) -> Plan:
-    """The decision for a process without an open connection to the spool, such as the uploader or a command."""
-    return plan(read_facts(home, now, attached=attached), command, now)
+from deepchecks_telemetry.uploader.plan.decision import Facts
 
 
 def read_facts(home: Home, now: float, *, attached: str | None = None) -> Facts:
-    """The facts for a process without an open connection to the spool; problems are among the facts.
+    """The facts for the uploader or a command, which have no open connection; problems are among the facts.
 
     `attached` is the endpoint that deepchecks itself sets; without it, the one stored in the spool is used.
     """
