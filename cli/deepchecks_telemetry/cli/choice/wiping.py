@@ -14,7 +14,7 @@ from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.spool.files.residue import find_residue
 from deepchecks_telemetry.spool.wipe import Erased, erase_all
 
-SETTINGS = ("endpoint", "notice", "told")  # files in a user's configuration, beside the mode
+SETTINGS = ("endpoint", "notice")  # files in a user's configuration, beside the mode
 
 
 def echo_wait() -> None:
