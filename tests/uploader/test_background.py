@@ -23,6 +23,7 @@ from deepchecks_telemetry.spool.stats import read_accounts
 from deepchecks_telemetry.spool.wipe import erase
 from deepchecks_telemetry.uploader import background
 from deepchecks_telemetry.uploader.background import upload_if_due
+from deepchecks_telemetry.uploader.child import start
 from deepchecks_telemetry.uploader.endpoint import ATTACHED, VARIABLE, Endpoint, configure
 from deepchecks_telemetry.uploader.flush import flush
 from deepchecks_telemetry.uploader.notice import mark_shown
@@ -42,7 +43,8 @@ posix = pytest.mark.skipif(os.name != "posix", reason="pseudo-terminals, named p
 CLAIMS = """
 import sys
 from deepchecks_telemetry.uploader import background
-background._start = lambda *_: print("started", flush=True)
+from deepchecks_telemetry.uploader.child import start
+start.start = lambda *_: print("started", flush=True)
 print("ready", flush=True)
 sys.stdin.readline()
 background.upload_if_due()
@@ -59,7 +61,7 @@ uploader.main(life_s=3.0)
 def started(monkeypatch: pytest.MonkeyPatch) -> list["str | None"]:
     """The endpoints of the uploaders that would have been started; none is started."""
     endpoints: list[str | None] = []
-    monkeypatch.setattr(background, "_start", lambda _, endpoint: endpoints.append(endpoint))
+    monkeypatch.setattr(start, "start", lambda _, endpoint: endpoints.append(endpoint))
     return endpoints
 
 
