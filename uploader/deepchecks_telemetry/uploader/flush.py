@@ -18,7 +18,7 @@ from deepchecks_telemetry.spool.batches.ledger import (
 )
 from deepchecks_telemetry.spool.batches.queue import DAMAGED, is_stale
 from deepchecks_telemetry.spool.batches.seal import MAX_ROWS, seal
-from deepchecks_telemetry.spool.consent.decision import ON, decide
+from deepchecks_telemetry.spool.consent.decision import ON
 from deepchecks_telemetry.spool.db.schema import BatchState
 from deepchecks_telemetry.spool.files.lock import hold
 from deepchecks_telemetry.spool.files.paths import Home
@@ -27,8 +27,8 @@ from deepchecks_telemetry.uploader.endpoint import Endpoint
 from deepchecks_telemetry.uploader.errors import NotAllowed
 from deepchecks_telemetry.uploader.offline.bundle import read_rows
 from deepchecks_telemetry.uploader.offline.export import deposit
-from deepchecks_telemetry.uploader.plan.decision import BlockedBy, Command, Facts, retry_after
-from deepchecks_telemetry.uploader.plan.facts import read_facts
+from deepchecks_telemetry.uploader.plan.decision import BlockedBy, Command, retry_after
+from deepchecks_telemetry.uploader.plan.facts import check_mode, read_facts
 from deepchecks_telemetry.uploader.plan.text import explain
 from deepchecks_telemetry.uploader.wire import outcome
 from deepchecks_telemetry.uploader.wire.causes import UNKNOWN_CONTENT
@@ -65,14 +65,14 @@ def flush(
     `exported`, also batches that were exported and are not settled; with `ignore_retry_after`, also before the time
     that the receiver asked for. Raises `NotAllowed`, or the spool's errors (`Busy` while another uploader runs).
     """
-    check_mode(home)
+    check_mode(home, ON)
     if not os.path.exists(home.spool):
         return  # before a directory is created for the lock
     if not ignore_retry_after:
         _check_retry_after(home, endpoint, clock())
     with hold(home.upload_lock, lock_s):
         for batch in _queue(home, parked=parked, exported=exported, clock=clock):
-            if not mark_attempt(home, batch, endpoint.url, check=lambda: check_mode(home), clock=clock):
+            if not mark_attempt(home, batch, endpoint.url, check=lambda: check_mode(home, ON), clock=clock):
                 continue
             result = _send(home, batch, endpoint, post, clock)
             settle(home, batch, _disposition(home, batch, result, endpoint, clock()))
@@ -98,14 +98,6 @@ def _check_retry_after(home: Home, endpoint: Endpoint, now: float) -> None:
 def seal_next(home: Home, *, clock: Clock = time.time) -> Batch | None:
     """The batch that would be sent next, which is sealed now if none is; None if there is nothing to send."""
     return next(_sealed(home, clock), None) if os.path.exists(home.spool) else None
-
-
-def check_mode(home: Home) -> None:
-    """Raise `NotAllowed`, naming the source, unless the mode is `on`."""
-    decision = decide(home)
-    if decision.mode != ON:
-        facts = Facts(decision.mode, decision.decided_by, mode_reason=decision.reason)
-        raise NotAllowed(*explain(BlockedBy.MODE, facts, Command.FLUSH, 0))
 
 
 def _queue(home: Home, *, parked: bool, exported: bool, clock: Clock) -> Iterator[Batch]:

@@ -15,14 +15,14 @@ from deepchecks_telemetry.spool.batches.export_files import Export
 from deepchecks_telemetry.spool.batches.exports import mark_exported, register_export
 from deepchecks_telemetry.spool.batches.ledger import Batch, batches, park_if_damaged
 from deepchecks_telemetry.spool.batches.seal import seal
-from deepchecks_telemetry.spool.consent.decision import OFF, decide
+from deepchecks_telemetry.spool.consent.decision import LOCAL, ON
 from deepchecks_telemetry.spool.db.schema import UNSETTLED, BatchState
 from deepchecks_telemetry.spool.files.atomic import BY_UMASK, replace_file
 from deepchecks_telemetry.spool.files.lock import hold
 from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.spool.files.regular import read_plain
 from deepchecks_telemetry.uploader.errors import CannotWrite, NotAllowed
-from deepchecks_telemetry.uploader.plan.text import change_mode
+from deepchecks_telemetry.uploader.plan.facts import check_mode
 from deepchecks_telemetry.uploader.wire import outcome
 from deepchecks_telemetry.uploader.wire.causes import NO_FOLDER
 from deepchecks_telemetry.uploader.wire.otlp import render
@@ -58,7 +58,7 @@ def export(
     exported and are not settled are written again. Raises `NotAllowed`, `CannotWrite`, or the spool's errors.
     """
     _check_path(path)
-    _check_mode(home)
+    check_mode(home, ON, LOCAL)
     if not os.path.exists(home.spool):
         return
     with hold(home.upload_lock, lock_s):
@@ -85,12 +85,6 @@ def _check_path(path: str) -> None:
     directory = os.path.dirname(os.path.abspath(path))
     if not os.path.isdir(directory):
         raise CannotWrite(f'there is no directory "{directory}"')
-
-
-def _check_mode(home: Home) -> None:
-    decision = decide(home)
-    if decision.mode == OFF:
-        raise NotAllowed(f"telemetry is off, decided by {decision.decided_by}", change_mode(decision.decided_by))
 
 
 def deposit(home: Home, batch: Batch, folder: str, endpoint: str | None = None) -> Outcome:
@@ -137,7 +131,7 @@ def _target(path: str, content: bytes, number: int) -> str:
 
 
 def _write(home: Home, target: str, content: bytes) -> None:
-    _check_mode(home)  # under `upload.lock`: a `disable` writes its choice, then waits for this lock
+    check_mode(home, ON, LOCAL)  # under `upload.lock`: a `disable` writes its choice, then waits for this lock
     digest = hashlib.sha256(content).hexdigest()
     export = Export(target, f"{target}.{os.urandom(6).hex()}.part", digest)
     try:

@@ -8,9 +8,18 @@ from deepchecks_telemetry.spool.consent.decision import decide
 from deepchecks_telemetry.spool.errors import SpoolError
 from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.uploader.endpoint import find_endpoint
-from deepchecks_telemetry.uploader.errors import BadEndpoint
+from deepchecks_telemetry.uploader.errors import BadEndpoint, NotAllowed
 from deepchecks_telemetry.uploader.notice import notice_shown
 from deepchecks_telemetry.uploader.plan.decision import Facts
+from deepchecks_telemetry.uploader.plan.text import change_mode, explain_mode
+
+
+def check_mode(home: Home, *allowed: str) -> None:
+    """Raise `NotAllowed`, naming the source and the remedy, unless the mode is one of the `allowed`."""
+    decision = decide(home)
+    if decision.mode not in allowed:
+        facts = Facts(decision.mode, decision.decided_by, mode_reason=decision.reason)
+        raise NotAllowed(explain_mode(facts), change_mode(decision.decided_by))
 
 
 def read_facts(home: Home, now: float, *, attached: str | None = None) -> Facts:
