@@ -39,8 +39,8 @@ class Accounts:
 
 
 @dataclass(frozen=True, slots=True)
-class UnsentCount:
-    """The unsent events of one UTC day, event, environment and state (pending, sealed or parked)."""
+class EventCount:
+    """How often an event happened on one UTC day in one environment, and the state of these events."""
 
     day: int
     event: str
@@ -117,10 +117,10 @@ def query_accounts(connection: sqlite3.Connection) -> Accounts:
     )
 
 
-def read_unsent(home: Home) -> list[UnsentCount]:
+def read_unsent(home: Home) -> list[EventCount]:
     """The unsent events, oldest day first; empty if there is no spool."""
     rows: list[tuple[Any, ...]] = read_maintained(home, lambda connection: connection.execute(_UNSENT).fetchall(), [])
     return [
-        UnsentCount(day, EVENT_NAMES.get(event, "unknown"), Environment(*environment), count, state)
+        EventCount(day, EVENT_NAMES.get(event, "unknown"), Environment(*environment), count, state)
         for day, event, *environment, count, state in rows
     ]
