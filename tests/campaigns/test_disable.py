@@ -14,8 +14,9 @@ import pytest
 from deepchecks_telemetry.spool.consent.decision import read_mode
 from deepchecks_telemetry.spool.db.connection import opened
 from deepchecks_telemetry.spool.files.paths import find_home
+from deepchecks_telemetry.spool.files.residue import find_residue
 from deepchecks_telemetry.spool.stats import Accounts, read_accounts
-from deepchecks_telemetry.spool.wipe import erase, find_residue
+from deepchecks_telemetry.spool.wipe import erase
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no SIGKILL"),

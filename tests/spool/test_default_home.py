@@ -14,8 +14,9 @@ from deepchecks_telemetry.spool.choice import choose
 from deepchecks_telemetry.spool.consent import decision as consent
 from deepchecks_telemetry.spool.consent.decision import decide
 from deepchecks_telemetry.spool.files.paths import Home, find_home
+from deepchecks_telemetry.spool.files.residue import find_residue
 from deepchecks_telemetry.spool.stats import Accounts, read_accounts
-from deepchecks_telemetry.spool.wipe import erase_all, find_residue
+from deepchecks_telemetry.spool.wipe import erase_all
 
 Run = Callable[..., str]
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="on Windows only our own variable moves directories")

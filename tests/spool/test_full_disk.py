@@ -14,7 +14,8 @@ from deepchecks_telemetry.spool.choice import choose
 from deepchecks_telemetry.spool.consent.decision import read_mode
 from deepchecks_telemetry.spool.errors import Unusable
 from deepchecks_telemetry.spool.files.paths import Home, find_home
-from deepchecks_telemetry.spool.wipe import erase, find_residue
+from deepchecks_telemetry.spool.files.residue import find_residue
+from deepchecks_telemetry.spool.wipe import erase
 
 Run = Callable[..., str]
 Mount = Callable[[str], None]

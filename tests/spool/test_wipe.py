@@ -20,8 +20,9 @@ from deepchecks_telemetry.spool.db.schema import BatchState
 from deepchecks_telemetry.spool.errors import Busy, Unusable
 from deepchecks_telemetry.spool.files.lock import hold
 from deepchecks_telemetry.spool.files.paths import Home
+from deepchecks_telemetry.spool.files.residue import find_residue
 from deepchecks_telemetry.spool.stats import Accounts, read_accounts
-from deepchecks_telemetry.spool.wipe import erase, find_residue
+from deepchecks_telemetry.spool.wipe import erase
 
 Run = Callable[..., str]
 Sql = Callable[..., list[Any]]
@@ -140,7 +141,7 @@ def test_disable_returns_what_was_recorded_and_resets_every_counter(dirs: Home, 
 
 
 def test_disable_without_a_spool_creates_no_state_directory(dirs: Home, home: Path) -> None:
-    assert erase(dirs).files == 0
+    assert len(erase(dirs).removed) == 0
     assert [path.relative_to(home).as_posix() for path in home.rglob("*")] == ["config", "config/mode"]
     assert not record("run-check")
 

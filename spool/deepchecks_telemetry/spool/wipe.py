@@ -24,11 +24,9 @@ from deepchecks_telemetry.spool.files.lock import hold
 from deepchecks_telemetry.spool.files.paths import REPLACED, SPOOL, Home
 from deepchecks_telemetry.spool.files.quarantine import LEASE_S, find_set_aside
 from deepchecks_telemetry.spool.files.regular import SIDE_SUFFIXES, is_hard_linked_database, is_lockable, is_plain
-from deepchecks_telemetry.spool.files.residue import find_page_directories, find_residue
+from deepchecks_telemetry.spool.files.residue import find_page_directories
 from deepchecks_telemetry.spool.recovery.hard_links import separate
 from deepchecks_telemetry.spool.stats import Accounts, query_accounts
-
-__all__ = ["Erased", "erase", "erase_all", "find_residue", "remove_files"]
 
 UPLOAD_WAIT_S = 45.0  # longer than the total deadline of an upload
 UNWIPEABLE = (FileNotFoundError, Damaged, Outdated, Unusable)
@@ -49,20 +47,6 @@ class Erased:
     markers: tuple[bytes, ...] = ()
     receivers: tuple[str, ...] = ()
     exports_left: tuple[str, ...] = ()
-
-    @property
-    def files(self) -> int:
-        """How many files were removed."""
-        return len(self.removed)
-
-
-@dataclass(frozen=True, slots=True)
-class _Contents:
-    """What is read before the rows are deleted."""
-
-    before: Accounts = field(default_factory=Accounts)
-    markers: tuple[bytes, ...] = ()
-    receivers: tuple[str, ...] = ()
 
 
 def erase_all(home: Home, *, on_wait: Callable[[], None] = lambda: None) -> list[Erased]:
@@ -137,7 +121,7 @@ def _hold_upload_lock(held: ExitStack, home: Home, on_wait: Callable[[], None]) 
 
 
 def _wipe_state(home: Home, pages: tuple[tuple[str, ...], tuple[str, ...]], *, fenced: bool) -> Erased:
-    contents = _read_contents(home) or _Contents()
+    before, markers, receivers = _read_contents(home)
     exports = remove_exports(home)
     # If the fence could not be closed before, a row could still be added after the last one was deleted.
     emptied = (fenced or _is_done(close_fence, home)) and _is_done(empty_tables, home)
@@ -147,11 +131,11 @@ def _wipe_state(home: Home, pages: tuple[tuple[str, ...], tuple[str, ...]], *, f
     left = tuple(path for path in left if not _truncate(path))
     return Erased(
         home,
-        contents.before,
+        before,
         (*exports.removed, *removed, *pages[0]),
         (*left, *pages[1]),
-        (*contents.markers, *_paths(exports)),
-        contents.receivers,
+        (*markers, *_paths(exports)),
+        receivers,
         (*exports.left, *exports.missing),
     )
 
@@ -169,14 +153,11 @@ def _remove_foreign(home: Home) -> None:
             os.unlink(entry.path)
 
 
-def _read_contents(home: Home) -> _Contents | None:
+def _read_contents(home: Home) -> tuple[Accounts, tuple[bytes, ...], tuple[str, ...]]:
+    """The counts, the markers and the receivers, which are read before the rows are deleted."""
     with suppress(*UNWIPEABLE), opened(home, locked=True) as connection:
-        return _Contents(
-            query_accounts(connection),
-            read_markers(connection),
-            read_receivers(connection),
-        )
-    return None
+        return query_accounts(connection), read_markers(connection), read_receivers(connection)
+    return Accounts(), (), ()
 
 
 def _is_done(act: Callable[[sqlite3.Connection], None], home: Home, *, locked: bool = True) -> bool:

@@ -14,8 +14,9 @@ from deepchecks_telemetry.spool.consent.decision import decide
 from deepchecks_telemetry.spool.doctor import WRONG, examine
 from deepchecks_telemetry.spool.errors import Unusable
 from deepchecks_telemetry.spool.files.paths import Home
+from deepchecks_telemetry.spool.files.residue import find_residue
 from deepchecks_telemetry.spool.stats import Accounts, read_accounts
-from deepchecks_telemetry.spool.wipe import erase, find_residue
+from deepchecks_telemetry.spool.wipe import erase
 
 Run = Callable[..., str]
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="Windows has no such permissions")

@@ -58,7 +58,7 @@ def _count(results: Sequence[Erased]) -> dict[str, int]:
         "rows": sum(before.rows for before in accounts),
         "batches": sum(before.batches for before in accounts),
         "identifiers": sum(before.installation_id is not None for before in accounts),
-        "files": sum(result.files for result in results),
+        "files": sum(len(result.removed) for result in results),
     }
 
 
