@@ -444,7 +444,7 @@ def test_disable_removes_our_exports_and_nothing_else(
     assert not left.exists()
     assert sorted(os.listdir(stick)) == ["b.jsonl", "moved.jsonl"]
     assert erased.exports_left == (str(edited), str(moved))
-    assert (erased.files, erased.before.exported) == (2, 4 + 2 - 3)
+    assert (len(erased.removed), erased.before.exported) == (2, 4 + 2 - 3)
 
 
 def export_one(home: Home, path: Path, event: str) -> Path:
@@ -719,7 +719,7 @@ def test_disable_removes_the_delivery_ledger(spool: Home, exported_file: Path, r
     assert os.path.exists(ledger)
     exported_file.unlink()
     erased = erase(spool)
-    assert (os.path.exists(ledger), erased.files, erased.exports_left) == (False, 1, (str(exported_file),))
+    assert (os.path.exists(ledger), len(erased.removed), erased.exports_left) == (False, 1, (str(exported_file),))
 
 
 def test_disable_reports_a_delivery_ledger_that_is_in_use(
