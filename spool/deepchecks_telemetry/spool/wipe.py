@@ -19,7 +19,7 @@ from deepchecks_telemetry.spool.consent.decision import read_choice
 from deepchecks_telemetry.spool.db.connection import BUSY_TIMEOUT_S, opened
 from deepchecks_telemetry.spool.db.emptying import close_fence, empty_tables, read_markers, read_receivers
 from deepchecks_telemetry.spool.errors import Busy, Damaged, Outdated, Unusable
-from deepchecks_telemetry.spool.files.directory import check_owner
+from deepchecks_telemetry.spool.files.directory import check_state_dir
 from deepchecks_telemetry.spool.files.lock import hold
 from deepchecks_telemetry.spool.files.paths import REPLACED, SPOOL, Home
 from deepchecks_telemetry.spool.files.quarantine import LEASE_S, find_set_aside
@@ -97,7 +97,7 @@ def _wipe(home: Home, on_wait: Callable[[], None]) -> Erased:
     if not os.path.lexists(home.state):
         exports = remove_exports(home)
         return Erased(home, removed=(*exports.removed, *pages[0]), left=(*exports.left, *pages[1]))
-    check_owner(home.state, "the state directory")
+    check_state_dir(home, writable=True)
     if is_hard_linked_database(home.spool) or find_set_aside(home):
         separate(home, BUSY_TIMEOUT_S)  # its list of exports must be read; the backup's files are not ours
     _remove_foreign(home)
