@@ -7,13 +7,12 @@ are checked against the catalogue: one that is not in it becomes "other" or "unk
 import os
 import sys
 from collections.abc import Callable, Container, Iterable, Mapping
+from functools import cache
 from typing import NamedTuple
 
 from deepchecks_telemetry.spool import catalogue
 from deepchecks_telemetry.spool.errors import raise_if_hosts
 from deepchecks_telemetry.spool.files.regular import exists
-
-__all__ = ["current", "find", "is_test_run"]
 
 _UNSET = ("", "0", "false", "no", "off")
 # Most services set CI too, but tools between them and this process (tox, sudo, a container) may pass on only one.
@@ -70,18 +69,10 @@ _RUNTIMES: tuple[tuple[str, Callable[[Traces], bool]], ...] = (
 )
 _CONTAINERS = ("kubernetes", "docker", "podman", "container")
 
-_found: list[catalogue.Environment] = []
 
-
+@cache
 def current() -> catalogue.Environment:
     """The environment of this process, found at the first call and cached for the process and its forks."""
-    if not _found:
-        _found.append(find())
-    return _found[0]
-
-
-def find() -> catalogue.Environment:
-    """Find the environment of this process."""
     prompt = getattr(sys, "ps1", "")  # set by the plain prompt and by IPython, only in interactive use
     traces = Traces(os.environ, sys.modules, exists, prompt if isinstance(prompt, str) else "repl")
     return _checked(
