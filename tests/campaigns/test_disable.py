@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from deepchecks_telemetry.spool.consent.decision import read_mode
+from deepchecks_telemetry.spool.consent.decision import read_source
 from deepchecks_telemetry.spool.db.connection import opened
 from deepchecks_telemetry.spool.files.paths import find_home
 from deepchecks_telemetry.spool.files.residue import find_residue
@@ -102,7 +102,7 @@ def check_progress() -> str:
     assert accounts.balance == 0
     with opened(home) as connection, closing(connection.execute("PRAGMA integrity_check")) as result:
         assert result.fetchall() == [("ok",)]
-    if read_mode(home.mode) is None:
+    if read_source("", home.mode).mode is None:
         assert not accounts.closed
         assert accounts.recorded > 0
         return "not begun"
@@ -146,7 +146,7 @@ def test_a_hand_written_on_has_no_effect_after_the_next_disable(
             reopened += erased.before.recorded > 0
             for _ in range(2):  # also after each program has checked twice
                 assert read_accounts(home) == Accounts(closed=True)
-                assert (read_mode(home.mode), find_residue(home, erased.markers)[1]) == ("off", [])
+                assert (read_source("", home.mode).mode, find_residue(home, erased.markers)[1]) == ("off", [])
                 time.sleep(0.02)
     finally:
         ended = [end(host) for host in hosts]

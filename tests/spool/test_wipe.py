@@ -13,7 +13,7 @@ from deepchecks_telemetry.spool import record, wipe
 from deepchecks_telemetry.spool.batches.ledger import Batch, Disposition, batches, settle
 from deepchecks_telemetry.spool.batches.seal import Row, seal
 from deepchecks_telemetry.spool.choice import choose
-from deepchecks_telemetry.spool.consent.decision import read_mode
+from deepchecks_telemetry.spool.consent.decision import read_source
 from deepchecks_telemetry.spool.consent.resource import current
 from deepchecks_telemetry.spool.db import emptying
 from deepchecks_telemetry.spool.db.schema import BatchState
@@ -137,7 +137,7 @@ def test_disable_returns_what_was_recorded_and_resets_every_counter(dirs: Home, 
     assert after == Accounts(closed=True)
     for (table,) in sql("SELECT name FROM sqlite_master WHERE type = 'table' AND name != 'spool'"):
         assert sql(f"SELECT count(*) FROM {table}") == [(0,)], table
-    assert read_mode(dirs.mode) == "off"
+    assert read_source("", dirs.mode).mode == "off"
 
 
 def test_disable_without_a_spool_creates_no_state_directory(dirs: Home, home: Path) -> None:
