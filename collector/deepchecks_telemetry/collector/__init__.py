@@ -8,7 +8,7 @@ tables/      its tables and views, the sums that a report reads, the migration
 loader       loads files instead of requests
 reporting/   the report: queries, suppression of small counts, text, CSV, HTML
 errors       the exceptions of this package
-__main__     `python -m deepchecks_telemetry.collector`, which `running` starts
+__main__     the child process of `running`
 """
 
 from deepchecks_telemetry.collector.errors import CollectorError
