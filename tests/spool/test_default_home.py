@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.spool.stored import Stored, stored
 
 from deepchecks_telemetry.spool import record
 from deepchecks_telemetry.spool.choice import choose
@@ -108,7 +109,8 @@ def test_disable_writes_and_wipes_both_homes_if_a_variable_is_set(moved: dict[st
     # If only the configuration is moved, the spool is the same.
     assert sum(result.before.recorded for result in erased) == 2
     assert find_residue(home, [marker for result in erased for marker in result.markers])[1] == []
-    assert read_accounts(home) == read_accounts(find_home()) == Accounts(closed=True)
+    assert read_accounts(home) == read_accounts(find_home()) == Accounts()
+    assert stored(home) == stored(find_home()) == Stored(closed=True)
     for variables in ({}, moved, {"DEEPCHECKS_TELEMETRY_DIR": "/nowhere"}):
         assert run(RECORD, **variables) == "False\n"
 
@@ -148,7 +150,7 @@ def test_the_default_home_is_wiped_even_if_the_other_belongs_to_another_user(
     os.chown(tmp_path / "moved" / "state", 12_345, 12_345)
     with pytest.raises(Exception, match="belongs to another user"):
         erase_all(find_home({"DEEPCHECKS_TELEMETRY_DIR": str(tmp_path / "moved")}))
-    assert read_accounts(find_home()) == Accounts(closed=True)
+    assert (read_accounts(find_home()), stored(find_home())) == (Accounts(), Stored(closed=True))
     assert decide(find_home(), {}).mode == "off"
 
 

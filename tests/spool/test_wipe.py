@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.spool.stored import Stored, stored
 
 from deepchecks_telemetry.spool import record, wipe
 from deepchecks_telemetry.spool.batches.ledger import Batch, Disposition, batches, settle
@@ -133,8 +134,7 @@ def test_disable_returns_what_was_recorded_and_resets_every_counter(dirs: Home, 
     erased = erase(dirs)
     before = erased.before
     assert (before.delivered, before.rejected, before.exported, before.parked, before.pending) == (1, 1, 1, 1, 1)
-    after = read_accounts(dirs)
-    assert after == Accounts(closed=True)
+    assert (read_accounts(dirs), stored(dirs)) == (Accounts(), Stored(closed=True))
     for (table,) in sql("SELECT name FROM sqlite_master WHERE type = 'table' AND name != 'spool'"):
         assert sql(f"SELECT count(*) FROM {table}") == [(0,)], table
     assert read_source("", dirs.mode).mode == "off"
@@ -181,7 +181,7 @@ def test_disable_waits_for_a_running_upload(dirs: Home) -> None:
     def finish_upload() -> None:
         waits.append("waiting")
         # The fence is closed before the wait, so no other request starts meanwhile.
-        assert read_accounts(dirs).closed
+        assert stored(dirs).closed
         flight.__exit__(None, None, None)
 
     erase(dirs, on_wait=finish_upload)
@@ -226,7 +226,7 @@ def test_if_the_choice_cannot_be_written_all_is_wiped_and_it_is_an_error(dirs: H
         Unusable, match=r"recorded data was wiped, but your choice cannot be written to .*: only the closed spool"
     ):
         erase(dirs)
-    assert read_accounts(dirs) == Accounts(closed=True)
+    assert (read_accounts(dirs), stored(dirs)) == (Accounts(), Stored(closed=True))
     assert not record("run-check")  # the fence is closed, and there is no choice
 
 

@@ -9,6 +9,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.spool.stored import stored
 
 from deepchecks_telemetry.spool import record
 from deepchecks_telemetry.spool.batches import ledger
@@ -108,12 +109,11 @@ def test_a_temporary_failure_keeps_everything_and_the_same_bytes_are_sent_again(
     receiver.answer = answer
     assert flush_kinds(spool, receiver) == [RETRY]
     kept = accounts(spool)
-    assert (kept.sealed, kept.delivered, kept.failures) == (3, 0, 1)
-    assert kept.next_upload is not None
-    assert NOW + 60 <= kept.next_upload <= NOW + 60 + 600
+    assert (kept.sealed, kept.delivered, stored(spool).failures) == (3, 0, 1)
+    assert NOW + 60 <= (stored(spool).next_upload or 0) <= NOW + 60 + 600
     assert record("run-suite")
     assert flush_kinds(spool, receiver) == [RETRY]
-    assert accounts(spool).failures == 2
+    assert stored(spool).failures == 2
     receiver.answer = respond_with(200)
     assert flush_kinds(spool, receiver) == [DELIVERED, DELIVERED]
     first, second, third, fourth = receiver.bodies()
@@ -121,9 +121,8 @@ def test_a_temporary_failure_keeps_everything_and_the_same_bytes_are_sent_again(
     assert list(counts(fourth).values()) == [1]
     assert not counts(fourth).keys() & counts(first).keys()
     after = accounts(spool)
-    assert (after.delivered, after.pending, after.sealed, after.failures) == (4, 0, 0, 0)
-    assert after.next_upload is not None
-    assert NOW < after.next_upload < NOW + 2 * DAY_S
+    assert (after.delivered, after.pending, after.sealed, stored(spool).failures) == (4, 0, 0, 0)
+    assert NOW < (stored(spool).next_upload or 0) < NOW + 2 * DAY_S
 
 
 def test_a_refused_connection_keeps_everything(spool: Home) -> None:
@@ -135,10 +134,8 @@ def test_a_refused_connection_keeps_everything(spool: Home) -> None:
 def test_retry_after_is_respected_unless_it_is_explicitly_ignored(spool: Home, receiver: "Receiver") -> None:
     receiver.answer = respond_with(503, retry_after="900")
     assert flush_kinds(spool, receiver) == [RETRY]
-    after = accounts(spool)
     assert stored_retry_after(spool) == {receiver.endpoint.host: NOW + 900}
-    assert after.next_upload is not None
-    assert after.next_upload >= NOW + 900
+    assert (stored(spool).next_upload or 0) >= NOW + 900
     receiver.answer = respond_with(200)
     for moment in (NOW, NOW + 899):
         with pytest.raises(NotAllowed, match=f"{receiver.endpoint.host} asked to wait until "):
@@ -410,11 +407,10 @@ def test_a_damaged_batch_changes_neither_the_schedule_nor_the_retry_after(spool:
     assert flush_kinds(spool, receiver) == [RETRY]
     with opened(spool) as connection:
         connection.execute("UPDATE batches SET packed = x'1f8b00'")
-    before = accounts(spool)
+    before = stored(spool).next_upload
     assert flush_kinds(spool, receiver, ignore_retry_after=True) == []
-    after = accounts(spool)
     assert stored_retry_after(spool) == {receiver.endpoint.host: NOW + 900}
-    assert (after.next_upload, after.failures, after.parked) == (before.next_upload, 1, 3)
+    assert (stored(spool).next_upload, stored(spool).failures, accounts(spool).parked) == (before, 1, 3)
 
 
 def test_the_retry_after_of_one_receiver_does_not_apply_to_another(

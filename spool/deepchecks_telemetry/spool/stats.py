@@ -26,10 +26,6 @@ class Accounts:
     rows: int = 0
     batches: int = 0
     installation_id: str | None = None
-    closed: bool = False
-    next_upload: int | None = None
-    failures: int = 0
-    attached_endpoint: str | None = None
 
     @property
     def balance(self) -> int:
@@ -77,6 +73,7 @@ _SUM = {
     "exported": f"coalesce((SELECT sum(events) FROM batches WHERE state = '{BatchState.EXPORTED}'), 0)",  # noqa: S608
     "delivered": "coalesce((SELECT count FROM tallies WHERE name = 'delivered'), 0)",
     "rejected": "coalesce((SELECT count FROM tallies WHERE name = 'rejected'), 0)",
+    "installation_id": "installation",
     "batches": f"(SELECT count(*) FROM batches WHERE state IN {in_states(*UNSETTLED)})",  # noqa: S608
 }
 _UNSENT = f"""
@@ -102,18 +99,10 @@ def query_accounts(connection: sqlite3.Connection) -> Accounts:
     cursor = connection.execute(f"SELECT {columns} FROM spool")  # noqa: S608
     sums = dict(zip([name for name, *_ in cursor.description], cursor.fetchone(), strict=True))
     dropped = connection.execute("SELECT substr(name, 9), count FROM tallies WHERE name LIKE 'dropped:%'")
-    (installation, epoch, due, failures, endpoint) = connection.execute(
-        "SELECT installation, epoch, next_upload, failures, endpoint FROM spool"
-    ).fetchone()
     return Accounts(
         **sums,
         dropped=dict(dropped.fetchall()),
         rows=connection.execute(f"SELECT count(*) FROM ({_UNSENT})").fetchone()[0],  # noqa: S608
-        installation_id=installation,
-        closed=bool(epoch % 2),
-        next_upload=due,
-        failures=failures,
-        attached_endpoint=endpoint if isinstance(endpoint, str) else None,  # the file may have been edited by hand
     )
 
 
