@@ -62,20 +62,6 @@ def explain_dropped(dropped: Mapping[str, int]) -> str:
 
 
 _TO_SEND = in_states(BatchState.SEALED, BatchState.PARKED)
-_SUM = {
-    # The largest id is a count that no later step changes. Events that could not be stored have no id, and neither have
-    # those that an earlier, damaged spool had recorded.
-    "recorded": "coalesce((SELECT max(id) FROM events), 0) + coalesce((SELECT sum(count) FROM tallies "
-    "WHERE name IN ('dropped:busy', 'dropped:failed', 'recovered')), 0)",
-    "pending": "(SELECT count(*) FROM events WHERE event > 0) + coalesce((SELECT sum(count) FROM folded), 0)",
-    "sealed": f"coalesce((SELECT sum(events) FROM batches WHERE state = '{BatchState.SEALED}'), 0)",  # noqa: S608
-    "parked": f"coalesce((SELECT sum(events) FROM batches WHERE state = '{BatchState.PARKED}'), 0)",  # noqa: S608
-    "exported": f"coalesce((SELECT sum(events) FROM batches WHERE state = '{BatchState.EXPORTED}'), 0)",  # noqa: S608
-    "delivered": "coalesce((SELECT count FROM tallies WHERE name = 'delivered'), 0)",
-    "rejected": "coalesce((SELECT count FROM tallies WHERE name = 'rejected'), 0)",
-    "installation_id": "installation",
-    "batches": f"(SELECT count(*) FROM batches WHERE state IN {in_states(*UNSETTLED)})",  # noqa: S608
-}
 _UNSENT = f"""
 SELECT day, event, deepchecks_version, os_type, os_name, os_version, python_name, python_version, runtime,
   sum(count), state FROM (
@@ -86,6 +72,22 @@ SELECT day, event, deepchecks_version, os_type, os_name, os_version, python_name
       WHERE state IN {_TO_SEND}
   ) JOIN environments ON environments.id = environment GROUP BY day, event, environment, state ORDER BY 1, 2, 3
 """  # noqa: S608
+_SUM = {
+    # The largest id is a count that no later step changes. Events that could not be stored have no id, and neither have
+    # those that an earlier, damaged spool had recorded.
+    "recorded": "coalesce((SELECT max(id) FROM events), 0) + coalesce((SELECT sum(count) FROM tallies "
+    "WHERE name IN ('dropped:busy', 'dropped:failed', 'recovered')), 0)",
+    "pending": "(SELECT count(*) FROM events WHERE event > 0) + coalesce((SELECT sum(count) FROM folded), 0)",
+    **{
+        state.value: f"coalesce((SELECT sum(events) FROM batches WHERE state = '{state}'), 0)"  # noqa: S608
+        for state in UNSETTLED
+    },
+    "delivered": "coalesce((SELECT count FROM tallies WHERE name = 'delivered'), 0)",
+    "rejected": "coalesce((SELECT count FROM tallies WHERE name = 'rejected'), 0)",
+    "rows": f"(SELECT count(*) FROM ({_UNSENT}))",  # noqa: S608
+    "installation_id": "installation",
+    "batches": f"(SELECT count(*) FROM batches WHERE state IN {in_states(*UNSETTLED)})",  # noqa: S608
+}
 
 
 def read_accounts(home: Home) -> Accounts:
@@ -95,15 +97,9 @@ def read_accounts(home: Home) -> Accounts:
 
 def query_accounts(connection: sqlite3.Connection) -> Accounts:
     """The counts, read through an open connection."""
-    columns = ", ".join(f"{query} AS {name}" for name, query in _SUM.items())
-    cursor = connection.execute(f"SELECT {columns} FROM spool")  # noqa: S608
-    sums = dict(zip([name for name, *_ in cursor.description], cursor.fetchone(), strict=True))
-    dropped = connection.execute("SELECT substr(name, 9), count FROM tallies WHERE name LIKE 'dropped:%'")
-    return Accounts(
-        **sums,
-        dropped=dict(dropped.fetchall()),
-        rows=connection.execute(f"SELECT count(*) FROM ({_UNSENT})").fetchone()[0],  # noqa: S608
-    )
+    sums = connection.execute(f"SELECT {', '.join(_SUM.values())} FROM spool").fetchone()  # noqa: S608
+    dropped = connection.execute("SELECT substr(name, 9), count FROM tallies WHERE name LIKE 'dropped:%'").fetchall()
+    return Accounts(**dict(zip(_SUM, sums, strict=True)), dropped=dict(dropped))
 
 
 def read_unsent(home: Home) -> list[EventCount]:
