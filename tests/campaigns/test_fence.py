@@ -56,7 +56,7 @@ from deepchecks_telemetry.uploader.flush import flush
 endpoint = Endpoint(sys.argv[3], "the campaign")
 while True:
     try:
-        for _ in flush(find_home(), endpoint, ignore_retry_after=True):
+        for _ in flush(find_home(), endpoint):
             done += 1
             note(tries, done)
     except (SpoolError, UploadError, FileNotFoundError):

@@ -24,12 +24,9 @@ from deepchecks_telemetry.spool.files.lock import hold
 from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.uploader import schedule
 from deepchecks_telemetry.uploader.endpoint import Endpoint
-from deepchecks_telemetry.uploader.errors import NotAllowed
 from deepchecks_telemetry.uploader.offline.bundle import read_rows
 from deepchecks_telemetry.uploader.offline.export import deposit
-from deepchecks_telemetry.uploader.plan.decision import BlockedBy, Command, retry_after
-from deepchecks_telemetry.uploader.plan.facts import check_mode, read_facts
-from deepchecks_telemetry.uploader.plan.text import explain
+from deepchecks_telemetry.uploader.plan.facts import check_mode
 from deepchecks_telemetry.uploader.wire import outcome
 from deepchecks_telemetry.uploader.wire.causes import UNKNOWN_CONTENT
 from deepchecks_telemetry.uploader.wire.http import post
@@ -54,22 +51,19 @@ def flush(
     *,
     parked: bool = False,
     exported: bool = False,
-    ignore_retry_after: bool = False,
     post: Post = post,
     clock: Clock = time.time,
     lock_s: float = 0.0,
 ) -> Iterator[Attempt]:
     """Send what is pending, oldest first, until nothing is left or an attempt must be retried later.
 
-    Yields one `Attempt` for each request. With `parked`, all parked batches are retried, otherwise one a week; with
-    `exported`, also batches that were exported and are not settled; with `ignore_retry_after`, also before the time
-    that the receiver asked for. Raises `NotAllowed`, or the spool's errors (`Busy` while another uploader runs).
+    The caller has asked `plan`, which respects a Retry-After. Yields one `Attempt` for each request. With `parked`, all
+    parked batches are retried, otherwise one a week; with `exported`, also batches that were exported and are not
+    settled. Raises `NotAllowed`, or the spool's errors (`Busy` while another uploader runs).
     """
     check_mode(home, ON)
     if not os.path.exists(home.spool):
         return  # before a directory is created for the lock
-    if not ignore_retry_after:
-        _check_retry_after(home, endpoint, clock())
     with hold(home.upload_lock, lock_s):
         for batch in _queue(home, parked=parked, exported=exported, clock=clock):
             if not mark_attempt(home, batch, endpoint.url, check=lambda: check_mode(home, ON), clock=clock):
@@ -87,12 +81,6 @@ def _send(home: Home, batch: Batch, endpoint: Endpoint, post: Post, clock: Clock
     if endpoint.folder is not None:
         return deposit(home, batch, endpoint.folder, endpoint.url)
     return classify(post(endpoint, batch.packed), now=clock())
-
-
-def _check_retry_after(home: Home, endpoint: Endpoint, now: float) -> None:
-    facts = read_facts(home, now)._replace(endpoint=endpoint)
-    if retry_after(facts, now) is not None:
-        raise NotAllowed(*explain(BlockedBy.RETRY_AFTER, facts, Command.FLUSH, now))
 
 
 def seal_next(home: Home, *, clock: Clock = time.time) -> Batch | None:

@@ -94,7 +94,7 @@ def plan(
 
     blocked = (
         _blocked_by_settings(facts, command)
-        or _blocked_by_time(facts, command, now, ignore_retry_after)
+        or _blocked_by_time(facts, command, now, ignore_retry_after=ignore_retry_after)
         or _blocked_by_queue(facts.queue, command, exported=exported)
     )
     due = facts.queue.next_upload
@@ -127,12 +127,7 @@ def _blocked_by_settings(facts: Facts, command: Command) -> BlockedBy | None:
     return None if facts.notice_shown or command is Command.FLUSH else BlockedBy.NOTICE
 
 
-def _blocked_by_time(
-    facts: Facts,
-    command: Command,
-    now: float,
-    ignore_retry_after: bool,  # noqa: FBT001
-) -> BlockedBy | None:
+def _blocked_by_time(facts: Facts, command: Command, now: float, *, ignore_retry_after: bool) -> BlockedBy | None:
     due = facts.queue.next_upload
     if command is Command.HOST and (due is None or not is_sane(due, now) or now < due):
         return BlockedBy.NOT_DUE
