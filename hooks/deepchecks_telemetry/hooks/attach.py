@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from deepchecks_telemetry.hooks.builtin_telemetry import disable_builtin_telemetry
 from deepchecks_telemetry.hooks.errors import SuppressOwnErrors
 from deepchecks_telemetry.hooks.import_hook import NotifyingFinder
-from deepchecks_telemetry.hooks.targets import MODULES, Target, targets_of
+from deepchecks_telemetry.hooks.targets import MODULES, TARGETS, Target
 from deepchecks_telemetry.hooks.worker import is_forked_worker, is_worker
 from deepchecks_telemetry.hooks.wrappers import INSIDE, Inside, count_export, count_run, emit, is_wrapped
 
@@ -56,8 +56,9 @@ def _import_completely(name: str) -> ModuleType:
 def on_import(module: ModuleType) -> None:
     """Apply every target of a module that was just executed or imported earlier."""
     with SuppressOwnErrors():  # an error would be raised by the host's import statement
-        for target in targets_of(module.__name__):
-            _apply(module, target)
+        for target in TARGETS:
+            if target.module == module.__name__:
+                _apply(module, target)
 
 
 def _apply(module: ModuleType, target: Target) -> None:

@@ -90,7 +90,7 @@ def plan(
     facts: Facts, command: Command, now: float, *, ignore_retry_after: bool = False, exported: bool = False
 ) -> Plan:
     """The decision at the time `now` (Unix seconds); with `exported`, exported batches are sent too."""
-    from deepchecks_telemetry.uploader.plan.text import explain
+    from deepchecks_telemetry.uploader.plan.text import EXPLANATIONS
 
     blocked = (
         _blocked_by_settings(facts, command)
@@ -99,7 +99,7 @@ def plan(
     )
     due = facts.queue.next_upload
     planned = due if due is not None and is_sane(due, now) else None
-    reason, remedy = explain(blocked, facts, command, now) if blocked else (None, None)
+    reason, remedy = EXPLANATIONS[blocked](facts, command, now) if blocked else (None, None)
     automatic = blocked is None or blocked in TEMPORARY
     return Plan(command, blocked, facts.endpoint, planned if automatic else None, reason, remedy)
 

@@ -30,11 +30,6 @@ def summarize(plan: Plan) -> str:
     return f"Nothing is sent: {plan.reason}."
 
 
-def explain(blocked: BlockedBy, facts: Facts, command: Command, now: float) -> Explanation:
-    """Why nothing is sent now, and what to do about it (None if no action is needed)."""
-    return EXPLANATIONS[blocked](facts, command, now)
-
-
 def change_mode(decided_by: str) -> str:
     """How to change the mode that `decided_by` decided."""
     if decided_by == POLICY:
@@ -121,6 +116,7 @@ def _count(number: int, noun: str) -> str:
     return f"1 {noun} is" if number == 1 else f"{number:,} {noun}s are"
 
 
+# Why nothing is sent now, and what to do about it.
 EXPLANATIONS: dict[BlockedBy, Callable[[Facts, Command, float], Explanation]] = {
     BlockedBy.MODE: _mode,
     BlockedBy.INVALID_ENDPOINT: _invalid_endpoint,
