@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from deepchecks_telemetry.cli.show.catalogue import ENVELOPE, as_markdown
-from deepchecks_telemetry.hooks import TARGETS
+from deepchecks_telemetry.hooks.targets import TARGETS
 from deepchecks_telemetry.spool.batches.seal import Row
 from deepchecks_telemetry.spool.catalogue import EVENTS, FIELDS, Environment
 from deepchecks_telemetry.uploader.wire.otlp import render

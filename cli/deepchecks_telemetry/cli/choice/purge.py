@@ -10,7 +10,9 @@ import click
 from deepchecks_telemetry.cli.choice.wiping import SETTINGS, check_wiped, echo_wait, wipe_user
 from deepchecks_telemetry.cli.errors import CliError
 from deepchecks_telemetry.cli.output import echo_json, echo_line, json_option
-from deepchecks_telemetry.hooks import HooksError, remove_file, remove_user_id
+from deepchecks_telemetry.hooks.builtin_telemetry import remove_user_id
+from deepchecks_telemetry.hooks.errors import HooksError
+from deepchecks_telemetry.hooks.pth.file import remove_file
 from deepchecks_telemetry.spool.batches.export_files import find_ledger
 from deepchecks_telemetry.spool.files.atomic import TEMPORARY
 from deepchecks_telemetry.spool.files.paths import Home, find_home

@@ -17,7 +17,8 @@ from deepchecks_telemetry.cli.output import (
     time_text,
 )
 from deepchecks_telemetry.cli.show.explain import Answer, echo_answers, explain, unknown_modes
-from deepchecks_telemetry.hooks import installed_file, old_user_id
+from deepchecks_telemetry.hooks.builtin_telemetry import old_user_id
+from deepchecks_telemetry.hooks.pth.file import installed_file
 from deepchecks_telemetry.spool.batches.ledger import Batch, batches
 from deepchecks_telemetry.spool.consent.decision import LOCAL, ON, decide
 from deepchecks_telemetry.spool.db.schema import BatchState
