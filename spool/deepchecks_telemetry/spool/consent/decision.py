@@ -13,7 +13,7 @@ from deepchecks_telemetry.spool.errors import raise_if_hosts
 from deepchecks_telemetry.spool.files import administrators
 from deepchecks_telemetry.spool.files.directory import ROOT, tighten, untrusted_reason
 from deepchecks_telemetry.spool.files.paths import Home
-from deepchecks_telemetry.spool.files.regular import read_plain
+from deepchecks_telemetry.spool.files.regular import read_plain, status_of
 
 ON, LOCAL, OFF = "on", "local", "off"
 MODES = (ON, LOCAL, OFF)  # from the most open to the most restrictive
@@ -115,10 +115,8 @@ def read_choice(home: Home, name: str = CHOICE) -> Source:
 
 def _untrusted_file_reason(path: str, directory: os.stat_result) -> str | None:
     """Why the file itself is not trusted; it may have been created before the directory was closed to other users."""
-    try:
-        status = os.stat(path)
-    except OSError as error:
-        raise_if_hosts(error)
+    status = status_of(path)
+    if status is None:
         return None
     if sys.platform != "win32" and status.st_mode & 0o002 and directory.st_mode & 0o001:
         return "contains a mode file that is writable by other users"
