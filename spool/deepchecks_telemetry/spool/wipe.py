@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 
-from deepchecks_telemetry.spool.batches.export_files import Removed, remove_exports
+from deepchecks_telemetry.spool.batches.export_files import remove_exports
 from deepchecks_telemetry.spool.choice import choose_off
 from deepchecks_telemetry.spool.consent.decision import read_choice
 from deepchecks_telemetry.spool.db.connection import BUSY_TIMEOUT_S, opened
@@ -51,9 +51,11 @@ class Erased:
 
 def erase_all(home: Home, *, on_wait: Callable[[], None] = lambda: None) -> list[Erased]:
     """Choose off and wipe in the directories in force and in the default ones; errors are raised at the end."""
+    # HOME may be a link to the home directory in the user database.
+    distinct = list({os.path.realpath(place.config): place for place in reversed(home.with_default)}.values())
     erased: list[Erased] = []
     errors: list[Exception] = []
-    for target in _distinct(home.with_default):
+    for target in distinct[::-1]:
         try:
             erased.append(erase(target, on_wait=on_wait))
         except (Busy, Unusable) as error:
@@ -62,11 +64,6 @@ def erase_all(home: Home, *, on_wait: Callable[[], None] = lambda: None) -> list
     if errors:
         raise errors[0]
     return erased
-
-
-def _distinct(homes: Iterable[Home]) -> list[Home]:
-    """The homes without repetition: HOME may be a link to the home directory in the user database."""
-    return list({os.path.realpath(home.config): home for home in reversed([*homes])}.values())[::-1]
 
 
 def erase(home: Home, *, on_wait: Callable[[], None] = lambda: None) -> Erased:
@@ -129,20 +126,17 @@ def _wipe_state(home: Home, pages: tuple[tuple[str, ...], tuple[str, ...]], *, f
     if left or not emptied:
         time.sleep(2 * LEASE_S)  # by then each process that had the file open has noticed its removal, or the choice
     left = tuple(path for path in left if not _truncate(path))
+    # A path can name a project, so no file of ours may still contain it.
+    paths = map(os.fsencode, (*exports.removed, *exports.left, *exports.missing))
     return Erased(
         home,
         before,
         (*exports.removed, *removed, *pages[0]),
         (*left, *pages[1]),
-        (*markers, *_paths(exports)),
+        (*markers, *paths),
         receivers,
         (*exports.left, *exports.missing),
     )
-
-
-def _paths(exports: Removed) -> tuple[bytes, ...]:
-    """Paths as markers: a path can name a project, so no file of ours may still contain it."""
-    return tuple(os.fsencode(path) for path in (*exports.removed, *exports.left, *exports.missing))
 
 
 def _remove_foreign(home: Home) -> None:

@@ -77,7 +77,7 @@ def current() -> catalogue.Environment:
     traces = Traces(os.environ, sys.modules, exists, prompt if isinstance(prompt, str) else "repl")
     return _checked(
         (
-            version_of(_listings(sys.path)),
+            version_of(map(_listing, map(str, sys.path))),
             *system_of(sys.platform, _release(sys.platform)),
             sys.implementation.name.lower(),
             "{}.{}".format(*sys.version_info),
@@ -173,10 +173,6 @@ def _checked(values: tuple[str, ...]) -> catalogue.Environment:
         for field, value in zip(catalogue.FIELDS, values, strict=True)
     )
     return catalogue.Environment(*allowed)
-
-
-def _listings(path: Iterable[object]) -> Iterable[list[str]]:
-    return (_listing(entry) for entry in path if isinstance(entry, str))
 
 
 def _listing(directory: str) -> list[str]:

@@ -142,10 +142,6 @@ def _is_null(number: int) -> bool:
     return status is not None and os.path.samestat(status, os.stat(os.devnull))
 
 
-def _paths(database: str) -> Iterator[str]:
-    return (database + suffix for suffix in ("", *SIDE_SUFFIXES))
-
-
 def _is_one_of(number: int, files: list[os.stat_result]) -> bool:
     status = status_of(number)
     return status is not None and any(os.path.samestat(status, file) for file in files)
@@ -179,7 +175,7 @@ else:
                 os.close(_fillers.pop())
 
     def _find(database: str, before: frozenset[int]) -> list[int]:
-        files = [status for status in map(status_of, _paths(database)) if status]
+        files = [status for suffix in ("", *SIDE_SUFFIXES) if (status := status_of(database + suffix))]
         numbers = sorted(open_numbers() - before, key=lambda number: _is_one_of(number, files[:1]), reverse=True)
         numbers = [number for number in numbers if _is_one_of(number, files)]
         if len(numbers) > MAX_FILES or not any(_is_one_of(number, files[:1]) for number in numbers):
