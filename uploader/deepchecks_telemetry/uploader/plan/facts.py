@@ -1,8 +1,5 @@
 """Reads the facts for `plan` from the settings and the spool; an unreadable spool is a fact, not an error."""
 
-import os
-from collections.abc import Mapping
-
 from deepchecks_telemetry.spool.batches.queue import Queue, read_queue
 from deepchecks_telemetry.spool.consent.decision import decide
 from deepchecks_telemetry.spool.errors import SpoolError
@@ -32,12 +29,12 @@ def read_facts(home: Home, now: float, *, attached: str | None = None) -> Facts:
     return facts._replace(spool_error=None if error is None else str(error))
 
 
-def assemble(home: Home, queue: Queue, attached: str | None, environ: Mapping[str, str] = os.environ) -> Facts:
+def assemble(home: Home, queue: Queue, attached: str | None) -> Facts:
     """The facts for a queue that was read already, and the endpoint that deepchecks itself sets, if any."""
-    decision = decide(home, environ, closed=lambda: queue.fence_closed)
+    decision = decide(home, closed=lambda: queue.fence_closed)
     facts = Facts(decision.mode, decision.decided_by, queue=queue, mode_reason=decision.reason)
     try:
-        endpoint = find_endpoint(home, attached, environ)
+        endpoint = find_endpoint(home, attached)
     except BadEndpoint as error:
         return facts._replace(invalid_endpoint=error.problem, endpoint_source=error.source)
     if endpoint is None:
