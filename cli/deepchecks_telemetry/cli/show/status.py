@@ -1,7 +1,7 @@
 """`status`: whether telemetry is on, why, what is pending, where it would be sent, and the next commands."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
@@ -70,13 +70,14 @@ def status(*, short: bool, explained: bool, as_json: bool) -> None:
         raise CliError(report["problem"])
 
 
-def read_status(home: Home, *, clock: Callable[[], float] = time.time) -> tuple[dict[str, Any], tuple[Answer, ...]]:
+def read_status(home: Home) -> tuple[dict[str, Any], tuple[Answer, ...]]:
     """The report of `status --json`, and the value of each source; counts are None if the spool cannot be read."""
-    now = clock()
+    now = time.time()
     accounts, ledger, unreadable = _read(home)
     facts = read_facts(home, now)
     planned = plan(facts, Command.REPORT, now)
     queue = facts.queue
+    identifier = old_user_id()
     decision = decide(home, closed=lambda: queue.fence_closed)
     problem = to_cli_error(unreadable) if unreadable else _endpoint_problem(facts)
     report = {
@@ -88,7 +89,8 @@ def read_status(home: Home, *, clock: Callable[[], float] = time.time) -> tuple[
         "blocked_by": planned.blocked_by and planned.blocked_by.value,
         "reason": planned.reason,
         "remedy": planned.remedy,
-        **_environment(),
+        "attached": installed_file() is not None,
+        "old_identifier": identifier and str(identifier),
         "endpoint": planned.endpoint and planned.endpoint.url,
         "endpoint_from": planned.endpoint and planned.endpoint.source,
         **{name: None if unreadable else getattr(accounts, name) for name in COUNTS},
@@ -120,12 +122,6 @@ def _read(home: Home) -> tuple[Accounts, list[Batch], SpoolError | None]:
         return Accounts(), [], error
 
 
-def _environment() -> dict[str, Any]:
-    """Whether this virtual environment is attached, and the identifier that deepchecks' own telemetry left in it."""
-    identifier = old_user_id()
-    return {"attached": installed_file() is not None, "old_identifier": identifier and str(identifier)}
-
-
 def _last_upload(ledger: list[Batch]) -> dict[str, Any] | None:
     tried = [batch for batch in ledger if isinstance(batch.tried_at, int)]
     last = max(tried, key=lambda batch: (batch.tried_at or 0, batch.id), default=None)
@@ -139,13 +135,14 @@ def _last_upload(ledger: list[Batch]) -> dict[str, Any] | None:
 def _lines(report: dict[str, Any]) -> list[str]:
     """The lines of `status`: mode and sending first, then the figures, then the next commands."""
     last = report["last_upload"]
+    endpoint = f"{report['endpoint']} (set by {report['endpoint_from']})" if report["endpoint"] else "none"
     return [
         f"Telemetry is {report['mode']}: decided by {report['decided_by']}.",
         report["sending"],
         *_also_off(report),
         "",
         *(_count_lines(report) if report["recorded"] is not None else ["  recorded      unknown"]),
-        f"  endpoint      {_endpoint(report)}",
+        f"  endpoint      {endpoint}",
         f"  last upload   {last_attempt(last) if last else 'never'}",
         f"  next upload   {next_upload(report)}",
         f"  installation  {report['installation_id'] or 'no identifier'}",
@@ -198,10 +195,6 @@ def _count_lines(report: dict[str, Any]) -> list[str]:
         f"  delivered     {number_text(report['delivered'])}    {rest}",
         *([f"  dropped       {explain_dropped(report['dropped_by_reason'])}"] if report["dropped"] else []),
     ]
-
-
-def _endpoint(report: dict[str, Any]) -> str:
-    return f"{report['endpoint']} (set by {report['endpoint_from']})" if report["endpoint"] else "none"
 
 
 def _advice(report: dict[str, Any]) -> list[str]:
