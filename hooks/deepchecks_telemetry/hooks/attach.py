@@ -41,16 +41,12 @@ def _attach(endpoint: str | None) -> None:
         _state().endpoints[:] = [endpoint]
     for name in MODULES:
         if sys.modules.get(name) is not None:
-            on_import(_import_completely(name))
+            from importlib import import_module
+
+            # Waits if another thread is still importing the module and began before the finder was installed.
+            on_import(import_module(name))
     if endpoint and not _state().first_import:
         _upload()
-
-
-def _import_completely(name: str) -> ModuleType:
-    from importlib import import_module
-
-    # Waits if another thread is still importing the module and began before the finder was installed.
-    return import_module(name)
 
 
 def on_import(module: ModuleType) -> None:

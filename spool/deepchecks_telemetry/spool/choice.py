@@ -19,14 +19,15 @@ def choose(home: Home, mode: str) -> None:
     write_private(home.mode, mode + "\n")
     if mode == OFF or not os.path.exists(home.spool):
         return
-    with suppress(Damaged):  # then it is quarantined, and the fence of the next spool is open
-        _open_fence(home)
-
-
-def _open_fence(home: Home) -> None:
+    # A damaged spool is quarantined by now, and the fence of the next one is open.
     deadline = monotonic() + BUSY_TIMEOUT_S
-    with hold(home.lock, BUSY_TIMEOUT_S), opened(home, locked=True) as connection, writing(connection, deadline):
-        connection.execute("UPDATE spool SET epoch = epoch + 1 WHERE epoch % 2 = 1")
+    with (
+        suppress(Damaged),
+        hold(home.lock, BUSY_TIMEOUT_S),
+        opened(home, locked=True) as spool,
+        writing(spool, deadline),
+    ):
+        spool.execute("UPDATE spool SET epoch = epoch + 1 WHERE epoch % 2 = 1")
 
 
 def choose_off(home: Home) -> bool:

@@ -20,7 +20,7 @@ from deepchecks_telemetry.spool.files.directory import check_state_dir, is_remot
 from deepchecks_telemetry.spool.files.lock import hold
 from deepchecks_telemetry.spool.files.paths import REPLACED, Home, without_variables
 from deepchecks_telemetry.spool.files.quarantine import find_replaced, find_set_aside, quarantined
-from deepchecks_telemetry.spool.files.regular import SIDE_SUFFIXES, is_hard_linked_database, is_lockable
+from deepchecks_telemetry.spool.files.regular import SIDE_SUFFIXES, is_hard_linked_database, is_lockable, status_of
 from deepchecks_telemetry.spool.recovery.hard_links import separate
 from deepchecks_telemetry.spool.stats import explain_dropped, query_accounts
 from deepchecks_telemetry.spool.trial import try_first_record
@@ -228,10 +228,8 @@ def _version(connection: sqlite3.Connection) -> Finding:
 
 
 def _wal(home: Home) -> Finding:
-    try:
-        size = os.stat(home.spool + "-wal").st_size
-    except OSError:
-        size = 0
+    status = status_of(home.spool + "-wal")
+    size = status.st_size if status else 0
     if size > MAX_WAL_BYTES:
         return Finding(
             "wal", WARNING, f"{size} bytes", "close programs that read the spool; the next flush truncates it"

@@ -187,10 +187,11 @@ def _release(platform: str) -> str:
     windows = getattr(sys, "getwindowsversion", None)
     if windows:
         return "{}.{}.{}".format(*windows())
-    return next(filter(None, map(_text, _MACOS_VERSION if platform == "darwin" else _OS_RELEASE)), "")
+    return next(filter(None, map(read_text, _MACOS_VERSION if platform == "darwin" else _OS_RELEASE)), "")
 
 
-def _text(path: str) -> str:
+def read_text(path: str) -> str:
+    """The beginning of a text file of the system; empty if it cannot be read."""
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
             return file.read(65536)

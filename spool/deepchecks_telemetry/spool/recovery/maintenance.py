@@ -25,7 +25,7 @@ from deepchecks_telemetry.spool.files.quarantine import (
     quarantine_replaced,
     quarantined,
 )
-from deepchecks_telemetry.spool.files.regular import is_hard_linked_database
+from deepchecks_telemetry.spool.files.regular import is_hard_linked_database, status_of
 from deepchecks_telemetry.spool.recovery.hard_links import separate
 
 Result = TypeVar("Result")
@@ -126,9 +126,6 @@ def _salvage(home: Home, copy: str) -> None:
 
 def _wait_until_settled(copy: str) -> None:
     """Wait until no process can acknowledge a record in the copy any more; `SETTLED_S` at most if the clock jumped."""
-    try:
-        age_s = time.time() - os.stat(copy).st_ctime
-    except OSError:
-        return
-    if age_s < SETTLED_S:
-        time.sleep(min(SETTLED_S, SETTLED_S - age_s))
+    status = status_of(copy)
+    age_s = time.time() - status.st_ctime if status else SETTLED_S
+    time.sleep(max(0, min(SETTLED_S, SETTLED_S - age_s)))
