@@ -21,7 +21,7 @@ PACKAGES = ("spool", "uploader", "hooks", "collector", "cli")
 SOURCES = [path for name in PACKAGES for path in (CHECKOUT / name).rglob("*.py")]
 WITH_UNDERSCORE = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+")
 # Flags of open(), names of ours in Python, a line of os-release, an attribute of deepchecks' own telemetry.
-NOT_VARIABLES = {"O_BINARY", "O_CLOEXEC", "O_NOFOLLOW", "O_NONBLOCK", "MIN_CELL", "TOKEN_VARIABLE", "VERSION_ID"}
+NOT_VARIABLES = {"O_BINARY", "O_CLOEXEC", "O_NOFOLLOW", "O_NONBLOCK", "MIN_CELL", "VERSION_ID"}
 NOT_VARIABLES |= {"ANALYTICS_DISABLED"}
 OF_REQUESTS = {"HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY"}
 

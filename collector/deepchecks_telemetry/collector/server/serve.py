@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     import uvicorn
 
 HOST, PORT = "127.0.0.1", 4318  # OTLP/HTTP's registered port, on loopback
-TOKEN_VARIABLE = "DEEPCHECKS_COLLECTOR_TOKEN"  # noqa: S105 — the name of the variable
 GRACE_S = 5
 START_S = 20.0
 
