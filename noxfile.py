@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import sys
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 
@@ -29,16 +30,10 @@ CONTRIB = "github.com/open-telemetry/opentelemetry-collector-contrib"
 RUNTIME = ("pyproject.toml", "--extra=collector")
 LOCKED = {
     "runtime": ("3.10", *RUNTIME),
-    "test": ("3.10", *RUNTIME, "--group=test"),
-    "dev": ("3.10", *RUNTIME, "--group=dev"),
+    **{name: ("3.10", *RUNTIME, f"--group={name}") for name in ("test", "dev", "hosts")},
     "lowest": ("3.10", *RUNTIME, "--group=test", "--resolution=lowest-direct"),
-    "browser": (MAIN, *RUNTIME, "--group=browser"),
-    "deploy": (MAIN, *RUNTIME, "--group=deploy"),
-    "fleet": (MAIN, *RUNTIME, "--group=fleet"),
-    "fuzz": (MAIN, *RUNTIME, "--group=fuzz"),
-    "hosts": ("3.10", *RUNTIME, "--group=hosts"),
+    **{name: (MAIN, *RUNTIME, f"--group={name}") for name in ("browser", "deploy", "fleet", "fuzz", "site")},
     "lint": ("3.10", "--group=lint"),
-    "site": (MAIN, *RUNTIME, "--group=site"),
     "supply": (MAIN, "--group=supply"),
 }
 
@@ -64,9 +59,15 @@ def install_group(session: nox.Session, name: str) -> None:
     session.install("--editable", ".[collector]", *nox.project.dependency_groups(PROJECT, name))
 
 
-def run_tests(session: nox.Session, *selection: str) -> None:
+def run_pytest(session: nox.Session, lock: str, *selection: str, env: Mapping[str, str] | None = None) -> None:
+    """Install a lock file and this project, and run some tests."""
+    install_sources(session, lock)
+    session.run("pytest", *selection, *session.posargs, env=env)
+
+
+def run_tests(session: nox.Session, lock: str, *selection: str) -> None:
     """Run the tests that need neither the real deepchecks nor a browser."""
-    session.run("pytest", "-m", "not real", *PARALLEL, "--ignore=tests/browser", *selection, *session.posargs)
+    run_pytest(session, lock, "-m", "not real", *PARALLEL, "--ignore=tests/browser", *selection)
 
 
 @nox.session
@@ -111,39 +112,34 @@ def docs(session: nox.Session) -> None:
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
     """Test the sources: on one Python all but the campaigns, on the others the code that runs in a host."""
-    install_sources(session, "test")
     host_code = [f"tests/{path}" for path in ("spool", "uploader", "hooks", "fuzz", "test_first_light.py")]
-    run_tests(session, *(["--ignore=tests/campaigns"] if session.python == MAIN else host_code))
+    run_tests(session, "test", *(["--ignore=tests/campaigns"] if session.python == MAIN else host_code))
 
 
 @nox.session(python=OTHERS)
 def whole(session: nox.Session) -> None:
     """Run all tests but the campaigns on the other Pythons too."""
-    install_sources(session, "test")
-    run_tests(session, "--ignore=tests/campaigns")
+    run_tests(session, "test", "--ignore=tests/campaigns")
 
 
 @nox.session(python=PYTHONS[0])
 def lowest(session: nox.Session) -> None:
     """Run all tests but the campaigns with the lowest versions that pyproject.toml allows, on the oldest Python."""
-    install_sources(session, "lowest")
-    run_tests(session, "--ignore=tests/campaigns")
+    run_tests(session, "lowest", "--ignore=tests/campaigns")
 
 
 @nox.session(python=MAIN)
 def campaigns(session: nox.Session) -> None:
     """Kill, damage, fail, race, and remove defences: the short form, or with `-- --long` an hour or more."""
-    install_sources(session, "test")
     excluded = [f"--ignore=tests/campaigns/{name}" for name in ("hosts", "test_programs.py")]  # see `hosts`
-    session.run("pytest", "-s", "tests/campaigns", *excluded, *session.posargs)
+    run_pytest(session, "test", "-s", "tests/campaigns", *excluded)
 
 
 @nox.session(python=DEEPCHECKS_PYTHONS)
 def hosts(session: nox.Session) -> None:
     """Record in real host programs (servers, pools, daemons, interrupts); with `-- --long`, thousands of times."""
-    install_sources(session, "hosts")
     programs = ["tests/campaigns/test_programs.py"] if session.python == MAIN else []
-    session.run("pytest", "-s", "tests/campaigns/hosts", *programs, *session.posargs)
+    run_pytest(session, "hosts", "-s", "tests/campaigns/hosts", *programs)
 
 
 @nox.session
@@ -170,15 +166,13 @@ def wheel(session: nox.Session) -> None:
 @nox.session(python=MAIN)
 def deploy(session: nox.Session) -> None:
     """Check the files of deploy/ with their own checkers, and run the Ansible tasks on a directory of the test."""
-    install_sources(session, "deploy")
-    session.run("pytest", "tests/docs/test_deployment.py", *session.posargs, env={"DEPLOY": "1"})
+    run_pytest(session, "deploy", "tests/docs/test_deployment.py", env={"DEPLOY": "1"})
 
 
 @nox.session(python=MAIN)
 def offline(session: nox.Session) -> None:
     """Download a wheelhouse as docs/install-offline.md says, and install from it without a network."""
-    install_sources(session, "test")
-    session.run("pytest", "tests/docs/test_install_offline.py", *session.posargs, env={"INDEX": "1"})
+    run_pytest(session, "test", "tests/docs/test_install_offline.py", env={"INDEX": "1"})
 
 
 @nox.session(python=MAIN)
@@ -230,8 +224,7 @@ def vision(session: nox.Session) -> None:
 @nox.session(python=MAIN)
 def fleet(session: nox.Session) -> None:
     """Test the SQL of collector/fleet/ in a real ClickHouse engine, on the output of a real Rotel."""
-    install_sources(session, "fleet")
-    session.run("pytest", "-m", "real", "tests/collector/test_fleet.py", *session.posargs)
+    run_pytest(session, "fleet", "-m", "real", "tests/collector/test_fleet.py")
 
 
 @nox.session(python=MAIN)
@@ -251,8 +244,7 @@ def otelcol(session: nox.Session) -> None:
 @nox.session(python=MAIN)
 def browser(session: nox.Session) -> None:
     """Test the page of `view` in Chromium, with axe-core from npm; `.ci/run` installs both."""
-    install_sources(session, "browser")
-    session.run("pytest", "tests/browser", *session.posargs)
+    run_pytest(session, "browser", "tests/browser")
 
 
 @nox.session(python=MAIN)
@@ -277,13 +269,7 @@ def fuzz(session: nox.Session) -> None:
     for seeds in sorted(Path("tests/fuzz/corpus").iterdir()):
         output = scratch / seeds.name
         output.mkdir(exist_ok=True)
-        options = (
-            f"-runs={runs}",
-            f"-artifact_prefix={output}-",
-            "-seed=1",
-            "-verbosity=0",
-            "-print_final_stats=1",
-        )
+        options = (f"-runs={runs}", f"-artifact_prefix={output}-", "-seed=1", "-verbosity=0", "-print_final_stats=1")
         session.run("python", "-m", "tests.fuzz", seeds.name, *options, str(output), str(seeds))
 
 

@@ -59,7 +59,7 @@ def main() -> None:
 
 
 def _imports(folder: Path, port: int) -> dict[str, float]:
-    from deepchecks_telemetry.hooks import deepchecks_folder
+    from deepchecks_telemetry.hooks.compatibility import deepchecks_folder
 
     installed = deepchecks_folder()
     if installed is None:
@@ -89,7 +89,7 @@ def _imports(folder: Path, port: int) -> dict[str, float]:
 
 def _idle(folder: Path) -> dict[str, float]:
     """The CPU of `python -I -c pass` in two environments that differ by the attach file."""
-    from deepchecks_telemetry.hooks import install_file
+    from deepchecks_telemetry.hooks.pth.file import install_file
 
     for name in ("bare", "attached"):
         venv.create(folder / name, symlinks=True)

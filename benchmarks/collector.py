@@ -94,16 +94,8 @@ def _slow(port: int) -> socket.socket:
 
 @contextmanager
 def _ours(folder: Path) -> Iterator[tuple[int, int]]:
-    command = [
-        sys.executable,
-        "-m",
-        "deepchecks_telemetry.collector",
-        "--port",
-        "0",
-        "--store",
-        str(folder / "store.db"),
-    ]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+    command, pipe = [sys.executable, "-m", "deepchecks_telemetry.collector", str(folder / "store.db")], subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as child:
         assert child.stdout is not None
         yield child.pid, int(child.stdout.readline().strip().rpartition(":")[2])
         child.terminate()

@@ -36,7 +36,7 @@ from deepchecks_telemetry.uploader.flush import flush
 from deepchecks_telemetry.uploader.wire.http import post
 short = functools.partial(post, deadline_s=1.0)
 for line in sys.stdin:
-    (sent,) = flush(find_home(), Endpoint(line.strip(), "a test"), post=short, ignore_retry_after=True, parked=True)
+    (sent,) = flush(find_home(), Endpoint(line.strip(), "a test"), post=short, parked=True)
     held = Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]
     print(held, sent.outcome.kind, flush=True)
 """

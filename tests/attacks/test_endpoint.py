@@ -148,7 +148,7 @@ def test_a_rebound_name_gets_nothing_without_a_valid_certificate(
 
 def send_again(spool: Home, endpoint: Endpoint, resolve: Resolve, address: str) -> list[str]:
     resolve(address)
-    return [sent.outcome.reason for sent in flush(spool, endpoint, ignore_retry_after=True)]
+    return [sent.outcome.reason for sent in flush(spool, endpoint)]
 
 
 # In a network namespace, in which this machine has an address that is not loopback.

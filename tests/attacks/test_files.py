@@ -34,7 +34,7 @@ STATE = [
     *("spool.db", "spool.db-wal", "spool.db-shm", "spool.db-journal", "spool.lock", "upload.lock", "spool.db.new"),
     *("spool.db.new-journal", "spool.db.mended", "spool.db.damaged-1", "spool.db.damaged-1-wal", "spool.db.view.html"),
 ]
-CONFIG = ["mode", "endpoint", "told"]
+CONFIG = ["mode", "endpoint", "notice"]
 KINDS = ["link", "fifo", "dangling link", "second name"]
 HARM = {
     **{name: ["link"] for name in STATE},

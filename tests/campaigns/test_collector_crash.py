@@ -94,8 +94,8 @@ def body(uids: list[str]) -> bytes:
 
 def run_round(store: Path, chance: random.Random, unacknowledged: list[list[str]]) -> tuple[set[str], set[str]]:
     """Serve, load, kill; unacknowledged batches are sent again in the next round."""
-    command = [sys.executable, "-m", "deepchecks_telemetry.collector", "--port", "0", "--store", str(store)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+    command = [sys.executable, "-m", "deepchecks_telemetry.collector", str(store)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout is not None
         address = urlsplit(child.stdout.readline().strip()).netloc
         kill = threading.Event()

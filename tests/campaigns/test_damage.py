@@ -18,10 +18,11 @@ import pytest
 from deepchecks_telemetry.spool.doctor import WRONG, examine
 from deepchecks_telemetry.spool.files.paths import Home, find_home
 from deepchecks_telemetry.spool.files.quarantine import quarantined
+from deepchecks_telemetry.spool.files.residue import find_residue
 from deepchecks_telemetry.spool.recording.writer import BACKOFF_S, COMPACT_EVERY
 from deepchecks_telemetry.spool.recovery import maintenance
 from deepchecks_telemetry.spool.stats import read_accounts, read_unsent
-from deepchecks_telemetry.spool.wipe import erase, find_residue
+from deepchecks_telemetry.spool.wipe import erase
 
 pytestmark = pytest.mark.timeout(3600)
 SEED = 70_000

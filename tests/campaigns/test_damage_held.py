@@ -17,9 +17,10 @@ import pytest
 from tests.campaigns.test_damage import cut, empty, garbage, put_text
 
 from deepchecks_telemetry.spool.files.paths import Home, find_home
+from deepchecks_telemetry.spool.files.residue import find_residue
 from deepchecks_telemetry.spool.recording.writer import BACKOFF_S
 from deepchecks_telemetry.spool.stats import read_accounts, read_unsent
-from deepchecks_telemetry.spool.wipe import erase, find_residue
+from deepchecks_telemetry.spool.wipe import erase
 
 pytestmark = pytest.mark.timeout(3600)
 SEED = 71_000

@@ -10,12 +10,14 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from tests.spool.stored import Stored, stored
 
-from deepchecks_telemetry.spool.consent.decision import read_mode
+from deepchecks_telemetry.spool.consent.decision import read_source
 from deepchecks_telemetry.spool.db.connection import opened
 from deepchecks_telemetry.spool.files.paths import find_home
+from deepchecks_telemetry.spool.files.residue import find_residue
 from deepchecks_telemetry.spool.stats import Accounts, read_accounts
-from deepchecks_telemetry.spool.wipe import erase, find_residue
+from deepchecks_telemetry.spool.wipe import erase
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no SIGKILL"),
@@ -101,12 +103,12 @@ def check_progress() -> str:
     assert accounts.balance == 0
     with opened(home) as connection, closing(connection.execute("PRAGMA integrity_check")) as result:
         assert result.fetchall() == [("ok",)]
-    if read_mode(home.mode) is None:
-        assert not accounts.closed
+    if read_source("", home.mode).mode is None:
+        assert not stored(home).closed
         assert accounts.recorded > 0
         return "not begun"
     assert os.path.exists(home.spool)
-    if not accounts.closed:
+    if not stored(home).closed:
         return "chosen"
     return "fenced" if accounts.recorded else "wiped"
 
@@ -144,8 +146,8 @@ def test_a_hand_written_on_has_no_effect_after_the_next_disable(
             erased = erase(home)
             reopened += erased.before.recorded > 0
             for _ in range(2):  # also after each program has checked twice
-                assert read_accounts(home) == Accounts(closed=True)
-                assert (read_mode(home.mode), find_residue(home, erased.markers)[1]) == ("off", [])
+                assert (read_accounts(home), stored(home)) == (Accounts(), Stored(closed=True))
+                assert (read_source("", home.mode).mode, find_residue(home, erased.markers)[1]) == ("off", [])
                 time.sleep(0.02)
     finally:
         ended = [end(host) for host in hosts]

@@ -16,9 +16,9 @@ import pytest
 
 from deepchecks_telemetry.spool.doctor import WRONG, examine
 from deepchecks_telemetry.spool.files.paths import Home, find_home
+from deepchecks_telemetry.spool.files.residue import find_residue
 from deepchecks_telemetry.spool.recovery import maintenance
 from deepchecks_telemetry.spool.stats import read_accounts, read_unsent
-from deepchecks_telemetry.spool.wipe import find_residue
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="strace is a Linux program"),

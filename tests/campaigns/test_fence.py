@@ -16,8 +16,9 @@ import pytest
 
 from deepchecks_telemetry.spool.choice import choose
 from deepchecks_telemetry.spool.files.paths import Home
+from deepchecks_telemetry.spool.files.residue import find_residue
 from deepchecks_telemetry.spool.stats import read_accounts
-from deepchecks_telemetry.spool.wipe import erase, find_residue
+from deepchecks_telemetry.spool.wipe import erase
 
 pytestmark = pytest.mark.timeout(3600)
 RECORDERS = 8
@@ -55,7 +56,7 @@ from deepchecks_telemetry.uploader.flush import flush
 endpoint = Endpoint(sys.argv[3], "the campaign")
 while True:
     try:
-        for _ in flush(find_home(), endpoint, ignore_retry_after=True):
+        for _ in flush(find_home(), endpoint):
             done += 1
             note(tries, done)
     except (SpoolError, UploadError, FileNotFoundError):

@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from tests.spool.stored import stored
 from tests.uploader.conftest import Receiver
 
 from deepchecks_telemetry.spool import record
@@ -111,7 +112,7 @@ def test_a_frozen_program_that_is_named_like_an_interpreter_runs_once(
     wait_until(lambda: processes_of(program) == [])
     (line,) = (tmp_path / "runs").read_text().splitlines()
     assert "frozen" in line
-    assert (read_accounts(due).recorded, read_accounts(due).next_upload, receiver.requests) == (2, 1, [])
+    assert (read_accounts(due).recorded, stored(due).next_upload, receiver.requests) == (2, 1, [])
 
 
 @pytest.fixture

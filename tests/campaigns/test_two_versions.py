@@ -13,8 +13,9 @@ import pytest
 from deepchecks_telemetry.spool.db.connection import opened
 from deepchecks_telemetry.spool.db.schema import SCHEMA_VERSION
 from deepchecks_telemetry.spool.files.paths import Home
+from deepchecks_telemetry.spool.files.residue import find_residue
 from deepchecks_telemetry.spool.stats import read_accounts, read_unsent
-from deepchecks_telemetry.spool.wipe import erase, find_residue
+from deepchecks_telemetry.spool.wipe import erase
 
 pytestmark = pytest.mark.timeout(1200)
 EARLIER = "e88976f"  # spool schema 1000, before any table was added

@@ -81,7 +81,7 @@ def arm(point, after, turn):
     setattr(modules[module], name, wrapped)
 
 def flush(home, **options):
-    options |= {"parked": True, "ignore_retry_after": True, "lock_s": 0.3, "post": flushing.post}
+    options |= {"parked": True, "lock_s": 0.3, "post": flushing.post}
     for _ in flushing.flush(home, endpoint, **options):
         pass
 

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from deepchecks_telemetry.cli.errors import REMEDIES, CliError, Group, to_cli_error
-from deepchecks_telemetry.hooks import HooksError
+from deepchecks_telemetry.hooks.errors import HooksError
 from deepchecks_telemetry.spool.consent.decision import POLICY
 from deepchecks_telemetry.spool.errors import Busy, Damaged, Outdated, SpoolError, Unusable
 from deepchecks_telemetry.uploader.endpoint import VARIABLE

@@ -217,6 +217,6 @@ def test_a_missing_store_is_reported_and_not_created(tmp_path: Path) -> None:
 
 def test_the_public_names_are_these() -> None:
     assert collector.__all__ == [
-        *("HOST", "MIN_CELL", "PORT", "TOKEN_VARIABLE", "Cell", "CollectorError", "Loaded", "Report", "Share"),
+        *("HOST", "MIN_CELL", "PORT", "Cell", "CollectorError", "Loaded", "Report", "Share"),
         *("as_csv", "as_html", "load", "reading", "report", "running", "serve"),
     ]

@@ -17,7 +17,7 @@ from deepchecks_telemetry.collector import CollectorError, report, running, serv
 
 Build = Callable[..., Any]
 Started = Callable[..., "tuple[subprocess.Popen[str], str]"]
-COMMAND = [sys.executable, "-m", "deepchecks_telemetry.collector", "--port", "0", "--store"]
+COMMAND = [sys.executable, "-m", "deepchecks_telemetry.collector"]
 
 
 def piped(command: list[str]) -> "subprocess.Popen[str]":
@@ -30,8 +30,8 @@ def started(tmp_path: Path) -> Iterator[Started]:
     """Starts collectors on `store.db`, and kills those that are still running at the end."""
     children: list[subprocess.Popen[str]] = []
 
-    def start(*arguments: str) -> "tuple[subprocess.Popen[str], str]":
-        child = piped([*COMMAND, str(tmp_path / "store.db"), *arguments])
+    def start(*command: str) -> "tuple[subprocess.Popen[str], str]":
+        child = piped([*(command or COMMAND), str(tmp_path / "store.db")])
         children.append(child)
         assert child.stdout is not None
         return child, child.stdout.readline().strip()
@@ -134,7 +134,7 @@ def test_a_signal_right_after_the_announcement_stops_it(started: Started) -> Non
 
 
 def test_the_output_has_the_url_and_no_address_of_a_sender(started: Started, record: Build, request_of: Build) -> None:
-    child, url = started("--lifeline")
+    child, url = started()
     assert posted(url, request_of(record())) == 200
     assert posted(url, []) == 400
     connection = connected(url)
@@ -148,12 +148,9 @@ def test_the_output_has_the_url_and_no_address_of_a_sender(started: Started, rec
 
 def test_a_port_in_use_is_reported(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = str(taken.getsockname()[1])
-        command = [*COMMAND, str(tmp_path / "store.db"), "--port", port]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith(f"Error: Cannot listen on 127.0.0.1, port {port}")
-    assert done.stderr.count("\n") == 1
+        port = taken.getsockname()[1]
+        with pytest.raises(CollectorError, match=f"Cannot listen on 127.0.0.1, port {port}"):
+            serve(tmp_path / "store.db", port=port)
 
 
 def test_an_invalid_port_is_reported(tmp_path: Path) -> None:
@@ -194,7 +191,9 @@ def test_an_ipv6_address_is_announced_in_brackets(started: Started) -> None:
         socket.create_server(("::1", 0), family=socket.AF_INET6).close()
     except OSError:
         pytest.skip("this machine has no IPv6 loopback")
-    _, url = started("--host", "::1")
+    command = "-m deepchecks_telemetry.cli telemetry collector serve --host ::1 --port 0 --store".split()
+    _, line = started(sys.executable, *command)
+    url = line.removeprefix("Listening on ")
     assert url.startswith("http://[::1]:")
     assert posted(url, {}) == 200
 

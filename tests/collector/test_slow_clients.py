@@ -245,9 +245,12 @@ def memory_kib(process: int) -> int:
 def test_two_hundred_slow_clients_block_nobody_and_memory_is_bounded(
     tmp_path: Path, record: Build, request_of: Build
 ) -> None:
-    command = [sys.executable, "-m", "deepchecks_telemetry.collector", "--port", "0", "--store", str(tmp_path / "s.db")]
+    command = [sys.executable, "-m", "deepchecks_telemetry.collector", str(tmp_path / "s.db")]
     start = HEAD + b"Content-Length: 4000000\r\n\r\n" + b" " * 200_000
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child, ExitStack() as stack:
+    with (
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child,
+        ExitStack() as stack,
+    ):
         stack.callback(child.kill)
         assert child.stdout is not None
         port = int(child.stdout.readline().strip().rpartition(":")[2])

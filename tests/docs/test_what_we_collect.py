@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from deepchecks_telemetry.cli.show.catalogue import ENVELOPE, as_markdown
-from deepchecks_telemetry.hooks import TARGETS
+from deepchecks_telemetry.cli.show.catalogue import ENVELOPE
+from deepchecks_telemetry.hooks.targets import TARGETS
 from deepchecks_telemetry.spool.batches.seal import Row
 from deepchecks_telemetry.spool.catalogue import EVENTS, FIELDS, Environment
 from deepchecks_telemetry.uploader.wire.otlp import render
@@ -27,8 +27,16 @@ def names(value: Any) -> set[str]:
     return inner | value.keys() | ({value["key"]} if "key" in value else set())
 
 
-def test_the_page_is_generated_from_the_catalogue() -> None:
-    assert as_markdown().strip() in PAGE
+def test_the_page_says_when_an_event_is_counted_and_why_a_field_is_collected() -> None:
+    rows = [f"| `{event.name}` | {event.when} |\n" for event in EVENTS]
+    rows += [f"| `{field.wire}` | {field.why} |\n" for field in ENVELOPE]
+    assert [row for row in rows if row not in PAGE] == []
+    lines = {line.split(" | ")[0]: line for line in PAGE.splitlines()}
+    for field in FIELDS:
+        _, wire, allowed, why = lines[f"| `{field.name}`"].removesuffix(" |").split(" | ")
+        assert (wire, why) == (f"`{field.wire}`", field.why)
+        words = field.pattern.replace("|", "\\|") if allowed[0] == "`" else field.pattern.replace("\\-", "-").split("|")
+        assert allowed == (f"`{words}`" if allowed[0] == "`" else ", ".join(words))
 
 
 @pytest.mark.parametrize("word", [*(event.name for event in EVENTS), *(field.name for field in FIELDS), *sorted(NAMED)])

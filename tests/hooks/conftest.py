@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 from tests.conftest import MACHINE
 
-from deepchecks_telemetry.hooks import deepchecks_folder, install_file
+from deepchecks_telemetry.hooks.compatibility import deepchecks_folder
+from deepchecks_telemetry.hooks.pth.file import install_file
 from deepchecks_telemetry.spool.catalogue import EVENT_NAMES
 
 Run = Callable[..., subprocess.CompletedProcess[str]]

@@ -9,21 +9,8 @@ from deepchecks_telemetry import hooks
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
-def test_the_public_names_are_these() -> None:
-    assert hooks.__all__ == [
-        "TARGETS",
-        "HooksError",
-        "Target",
-        "attach",
-        "deepchecks_folder",
-        "install_file",
-        "installed_file",
-        "missing_targets",
-        "old_user_id",
-        "remove_file",
-        "remove_user_id",
-        "stale_file",
-    ]
+def test_attach_is_the_only_public_name() -> None:
+    assert hooks.__all__ == ["attach"]
 
 
 def test_attaching_loads_no_deepchecks_and_no_spool(run: Run) -> None:

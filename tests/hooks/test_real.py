@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from tests.conftest import MACHINE
 
-from deepchecks_telemetry.hooks import deepchecks_folder, missing_targets, old_user_id, remove_user_id
+from deepchecks_telemetry.hooks.builtin_telemetry import old_user_id, remove_user_id
+from deepchecks_telemetry.hooks.compatibility import deepchecks_folder, missing_targets
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 Counts = dict[str, int]

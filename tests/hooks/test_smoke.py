@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from tests.conftest import MACHINE
 
-from deepchecks_telemetry.hooks import missing_targets
+from deepchecks_telemetry.hooks.compatibility import missing_targets
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 Counts = dict[str, int]

@@ -10,7 +10,7 @@ import pytest
 
 from deepchecks_telemetry.spool import record
 from deepchecks_telemetry.spool.choice import choose
-from deepchecks_telemetry.spool.consent.decision import read_mode
+from deepchecks_telemetry.spool.consent.decision import read_source
 from deepchecks_telemetry.spool.errors import Unusable
 from deepchecks_telemetry.spool.files.paths import Home
 
@@ -21,7 +21,7 @@ posix = pytest.mark.skipif(os.name != "posix", reason="Windows has no such permi
 def test_a_choice_is_one_word_in_a_file(dirs: Home, mode: str) -> None:
     choose(dirs, mode)
     assert Path(dirs.mode).read_text() == mode + "\n"
-    assert read_mode(dirs.mode) == mode
+    assert read_source("", dirs.mode).mode == mode
     assert os.listdir(dirs.config) == ["mode"]
 
 
@@ -50,7 +50,7 @@ def test_the_old_choice_stays_if_the_new_one_cannot_be_written(dirs: Home, monke
     monkeypatch.setattr(os, "replace", fail)
     with pytest.raises(Unusable, match="No space left on device"):
         choose(dirs, "on")
-    assert read_mode(dirs.mode) == "off"
+    assert read_source("", dirs.mode).mode == "off"
 
 
 def test_a_file_in_place_of_the_directory_is_a_one_line_error(dirs: Home) -> None:

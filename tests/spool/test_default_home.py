@@ -8,14 +8,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.spool.stored import Stored, stored
 
 from deepchecks_telemetry.spool import record
 from deepchecks_telemetry.spool.choice import choose
 from deepchecks_telemetry.spool.consent import decision as consent
 from deepchecks_telemetry.spool.consent.decision import decide
 from deepchecks_telemetry.spool.files.paths import Home, find_home
+from deepchecks_telemetry.spool.files.residue import find_residue
 from deepchecks_telemetry.spool.stats import Accounts, read_accounts
-from deepchecks_telemetry.spool.wipe import erase_all, find_residue
+from deepchecks_telemetry.spool.wipe import erase_all
 
 Run = Callable[..., str]
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="on Windows only our own variable moves directories")
@@ -107,7 +109,8 @@ def test_disable_writes_and_wipes_both_homes_if_a_variable_is_set(moved: dict[st
     # If only the configuration is moved, the spool is the same.
     assert sum(result.before.recorded for result in erased) == 2
     assert find_residue(home, [marker for result in erased for marker in result.markers])[1] == []
-    assert read_accounts(home) == read_accounts(find_home()) == Accounts(closed=True)
+    assert read_accounts(home) == read_accounts(find_home()) == Accounts()
+    assert stored(home) == stored(find_home()) == Stored(closed=True)
     for variables in ({}, moved, {"DEEPCHECKS_TELEMETRY_DIR": "/nowhere"}):
         assert run(RECORD, **variables) == "False\n"
 
@@ -147,7 +150,7 @@ def test_the_default_home_is_wiped_even_if_the_other_belongs_to_another_user(
     os.chown(tmp_path / "moved" / "state", 12_345, 12_345)
     with pytest.raises(Exception, match="belongs to another user"):
         erase_all(find_home({"DEEPCHECKS_TELEMETRY_DIR": str(tmp_path / "moved")}))
-    assert read_accounts(find_home()) == Accounts(closed=True)
+    assert (read_accounts(find_home()), stored(find_home())) == (Accounts(), Stored(closed=True))
     assert decide(find_home(), {}).mode == "off"
 
 

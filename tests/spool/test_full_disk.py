@@ -11,10 +11,11 @@ import pytest
 
 from deepchecks_telemetry.spool import wipe
 from deepchecks_telemetry.spool.choice import choose
-from deepchecks_telemetry.spool.consent.decision import read_mode
+from deepchecks_telemetry.spool.consent.decision import read_source
 from deepchecks_telemetry.spool.errors import Unusable
 from deepchecks_telemetry.spool.files.paths import Home, find_home
-from deepchecks_telemetry.spool.wipe import erase, find_residue
+from deepchecks_telemetry.spool.files.residue import find_residue
+from deepchecks_telemetry.spool.wipe import erase
 
 Run = Callable[..., str]
 Mount = Callable[[str], None]
@@ -111,7 +112,7 @@ def test_disable_works_on_a_full_disk_and_stops_running_programs(
     fill(home)
     erased = erase(find_home())
     assert not record_once(process)
-    assert read_mode(dirs.mode) == "off"
+    assert read_source("", dirs.mode).mode == "off"
     assert find_residue(dirs, erased.markers)[1] == []
     assert not (tmp_path / "carried.jsonl").exists()
     assert str(tmp_path / "carried.jsonl") in erased.removed
@@ -133,7 +134,7 @@ def test_on_a_full_disk_the_choice_is_off_before_files_are_removed(
     monkeypatch.setattr(wipe, "is_hard_linked_database", raise_interrupt)
     with pytest.raises(KeyboardInterrupt):
         erase(dirs)
-    assert read_mode(dirs.mode) == "off"
+    assert read_source("", dirs.mode).mode == "off"
 
 
 def test_without_a_free_inode_the_error_says_what_still_holds(
@@ -155,7 +156,7 @@ def test_without_a_free_inode_the_error_says_what_still_holds(
     for folder in folders[:2]:
         folder.rmdir()
     erase(find_home())
-    assert read_mode(dirs.mode) == "off"
+    assert read_source("", dirs.mode).mode == "off"
     assert not record_once(process)
 
 

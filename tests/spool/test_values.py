@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from deepchecks_telemetry.spool.batches.ledger import Batch, Disposition, ScheduleState
+from deepchecks_telemetry.spool.batches.ledger import Batch, Disposition
 from deepchecks_telemetry.spool.batches.seal import Row
-from deepchecks_telemetry.spool.stats import Accounts, UnsentCount
+from deepchecks_telemetry.spool.stats import Accounts, EventCount
 from deepchecks_telemetry.spool.wipe import Erased
 from deepchecks_telemetry.uploader.wire.outcome import Outcome, Response
 
-VALUES = [Accounts, Response, Batch, Erased, Outcome, Row, ScheduleState, Disposition, UnsentCount]
+VALUES = [Accounts, Response, Batch, Erased, Outcome, Row, Disposition, EventCount]
 
 
 @pytest.mark.parametrize("kind", VALUES, ids=lambda kind: kind.__name__)

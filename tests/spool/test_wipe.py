@@ -8,20 +8,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.spool.stored import Stored, stored
 
 from deepchecks_telemetry.spool import record, wipe
 from deepchecks_telemetry.spool.batches.ledger import Batch, Disposition, batches, settle
 from deepchecks_telemetry.spool.batches.seal import Row, seal
 from deepchecks_telemetry.spool.choice import choose
-from deepchecks_telemetry.spool.consent.decision import read_mode
+from deepchecks_telemetry.spool.consent.decision import read_source
 from deepchecks_telemetry.spool.consent.resource import current
 from deepchecks_telemetry.spool.db import emptying
 from deepchecks_telemetry.spool.db.schema import BatchState
 from deepchecks_telemetry.spool.errors import Busy, Unusable
 from deepchecks_telemetry.spool.files.lock import hold
 from deepchecks_telemetry.spool.files.paths import Home
+from deepchecks_telemetry.spool.files.residue import find_residue
 from deepchecks_telemetry.spool.stats import Accounts, read_accounts
-from deepchecks_telemetry.spool.wipe import erase, find_residue
+from deepchecks_telemetry.spool.wipe import erase
 
 Run = Callable[..., str]
 Sql = Callable[..., list[Any]]
@@ -132,15 +134,14 @@ def test_disable_returns_what_was_recorded_and_resets_every_counter(dirs: Home, 
     erased = erase(dirs)
     before = erased.before
     assert (before.delivered, before.rejected, before.exported, before.parked, before.pending) == (1, 1, 1, 1, 1)
-    after = read_accounts(dirs)
-    assert after == Accounts(closed=True)
+    assert (read_accounts(dirs), stored(dirs)) == (Accounts(), Stored(closed=True))
     for (table,) in sql("SELECT name FROM sqlite_master WHERE type = 'table' AND name != 'spool'"):
         assert sql(f"SELECT count(*) FROM {table}") == [(0,)], table
-    assert read_mode(dirs.mode) == "off"
+    assert read_source("", dirs.mode).mode == "off"
 
 
 def test_disable_without_a_spool_creates_no_state_directory(dirs: Home, home: Path) -> None:
-    assert erase(dirs).files == 0
+    assert len(erase(dirs).removed) == 0
     assert [path.relative_to(home).as_posix() for path in home.rglob("*")] == ["config", "config/mode"]
     assert not record("run-check")
 
@@ -180,7 +181,7 @@ def test_disable_waits_for_a_running_upload(dirs: Home) -> None:
     def finish_upload() -> None:
         waits.append("waiting")
         # The fence is closed before the wait, so no other request starts meanwhile.
-        assert read_accounts(dirs).closed
+        assert stored(dirs).closed
         flight.__exit__(None, None, None)
 
     erase(dirs, on_wait=finish_upload)
@@ -225,7 +226,7 @@ def test_if_the_choice_cannot_be_written_all_is_wiped_and_it_is_an_error(dirs: H
         Unusable, match=r"recorded data was wiped, but your choice cannot be written to .*: only the closed spool"
     ):
         erase(dirs)
-    assert read_accounts(dirs) == Accounts(closed=True)
+    assert (read_accounts(dirs), stored(dirs)) == (Accounts(), Stored(closed=True))
     assert not record("run-check")  # the fence is closed, and there is no choice
 
 

@@ -20,8 +20,9 @@ from deepchecks_telemetry.spool.errors import Busy, Unusable
 from deepchecks_telemetry.spool.files.lock import hold
 from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.spool.files.quarantine import LEASE_S
+from deepchecks_telemetry.spool.files.residue import find_residue
 from deepchecks_telemetry.spool.stats import read_accounts
-from deepchecks_telemetry.spool.wipe import erase, find_residue
+from deepchecks_telemetry.spool.wipe import erase
 from deepchecks_telemetry.uploader.wire import http
 
 Sql = Callable[..., list[Any]]
@@ -72,14 +73,14 @@ def test_removed_files_inside_and_outside_are_counted_together(dirs: Home, rende
     for name in ("spool.db.new", "spool.db.damaged-1"):
         Path(dirs.state, name).write_bytes(b"run-check")
     erased = erase(dirs)
-    assert (erased.files, erased.exports_left) == (3, (str(tmp_path / "carried"),))
+    assert (len(erased.removed), erased.exports_left) == (3, (str(tmp_path / "carried"),))
 
 
 def test_without_a_spool_only_its_copies_are_removed(dirs: Home) -> None:
     os.makedirs(dirs.state, mode=0o700)
     for name in ("spool.db-wal", "spool.db.damaged-1", "notes"):
         Path(dirs.state, name).write_bytes(b"run-check")
-    assert erase(dirs).files == 2
+    assert len(erase(dirs).removed) == 2
     assert {*os.listdir(dirs.state)} - LOCK == {"notes"}
 
 
@@ -110,7 +111,7 @@ def test_nothing_is_removed_from_another_users_directory(dirs: Home, tmp_path: P
 def test_a_spool_of_a_newer_version_is_removed_completely(dirs: Home, sql: Sql) -> None:
     assert record("run-check")
     sql("PRAGMA user_version = 999999")
-    assert erase(dirs).files == 3  # the database, its WAL and the WAL's index
+    assert len(erase(dirs).removed) == 3  # the database, its WAL and the WAL's index
     assert not [name for name in os.listdir(dirs.state) if name.startswith("spool.db")]
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.spool.stored import stored
 from tests.uploader.programs import HOST, PATIENCE_S, Children, host, run_simultaneously, set_due
 
 from deepchecks_telemetry.spool.batches.ledger import batches
@@ -23,11 +24,12 @@ from deepchecks_telemetry.spool.stats import read_accounts
 from deepchecks_telemetry.spool.wipe import erase
 from deepchecks_telemetry.uploader import background
 from deepchecks_telemetry.uploader.background import upload_if_due
+from deepchecks_telemetry.uploader.child import start
 from deepchecks_telemetry.uploader.endpoint import ATTACHED, VARIABLE, Endpoint, configure
 from deepchecks_telemetry.uploader.flush import flush
 from deepchecks_telemetry.uploader.notice import mark_shown
-from deepchecks_telemetry.uploader.plan.decision import BlockedBy, Command
-from deepchecks_telemetry.uploader.plan.facts import plan_upload
+from deepchecks_telemetry.uploader.plan.decision import BlockedBy, Command, plan
+from deepchecks_telemetry.uploader.plan.facts import read_facts
 from deepchecks_telemetry.uploader.schedule import CLAIM_S, DAY_S, first_due
 from deepchecks_telemetry.uploader.wire.outcome import DELIVERED, Response
 
@@ -42,7 +44,8 @@ posix = pytest.mark.skipif(os.name != "posix", reason="pseudo-terminals, named p
 CLAIMS = """
 import sys
 from deepchecks_telemetry.uploader import background
-background._start = lambda *_: print("started", flush=True)
+from deepchecks_telemetry.uploader.child import start
+start.start = lambda *_: print("started", flush=True)
 print("ready", flush=True)
 sys.stdin.readline()
 background.upload_if_due()
@@ -59,7 +62,7 @@ uploader.main(life_s=3.0)
 def started(monkeypatch: pytest.MonkeyPatch) -> list["str | None"]:
     """The endpoints of the uploaders that would have been started; none is started."""
     endpoints: list[str | None] = []
-    monkeypatch.setattr(background, "_start", lambda _, endpoint: endpoints.append(endpoint))
+    monkeypatch.setattr(start, "start", lambda _, endpoint: endpoints.append(endpoint))
     return endpoints
 
 
@@ -76,7 +79,7 @@ def test_an_upload_that_is_due_is_started_once_and_claimed_for_an_hour(due: Home
     upload_if_due()
     upload_if_due()
     assert started == [None]
-    claimed = read_accounts(due).next_upload
+    claimed = stored(due).next_upload
     assert claimed is not None
     assert before + CLAIM_S <= claimed <= time.time() + CLAIM_S
 
@@ -86,7 +89,7 @@ def test_an_upload_that_is_not_due_is_not_started(due: Home, started: list["str 
     set_due(due, later)
     upload_if_due()
     assert started == []
-    assert read_accounts(due).next_upload == later
+    assert stored(due).next_upload == later
 
 
 @pytest.mark.parametrize("moment", [None, 40_000 * DAY_S])
@@ -99,7 +102,7 @@ def test_a_new_installation_or_one_whose_clock_jumped_back_waits_for_its_first_f
     assert started == []
     accounts = read_accounts(due)
     assert accounts.installation_id is not None
-    assert accounts.next_upload in {
+    assert stored(due).next_upload in {
         first_due(before, accounts.installation_id),
         first_due(time.time(), accounts.installation_id),
     }
@@ -154,11 +157,11 @@ def test_the_attached_endpoint_is_passed_on_and_stored_only_if_it_is_in_force(
     set_due(spool, 0)
     monkeypatch.setenv(VARIABLE, AWAY)
     upload_if_due("https://me:hunter2@collector.example")
-    assert (started, read_accounts(spool).attached_endpoint) == ([None], None)
+    assert (started, stored(spool).endpoint) == ([None], None)
     monkeypatch.delenv(VARIABLE)
     set_due(spool, 0)
     upload_if_due("https://attached.example")
-    assert (started, read_accounts(spool).attached_endpoint) == ([None, noted], noted)
+    assert (started, stored(spool).endpoint) == ([None, noted], noted)
 
 
 def test_a_locked_spool_does_not_block_an_import(due: Home, started: list["str | None"]) -> None:
@@ -187,7 +190,7 @@ def test_a_program_that_embeds_python_is_not_started_again_and_claims_nothing(
     monkeypatch.setattr(subprocess, "Popen", refuse)
     background.upload_if_due()
     assert background.why_no_uploader() is not None
-    assert read_accounts(due).next_upload == 0  # not claimed, so that the next program starts it
+    assert stored(due).next_upload == 0  # not claimed, so that the next program starts it
 
 
 def run_before_claim(monkeypatch: pytest.MonkeyPatch, act: "Callable[[], object]") -> None:
@@ -240,7 +243,7 @@ def test_ten_simultaneous_imports_make_one_request_and_do_not_affect_their_progr
     assert not children.more()
     assert len(receiver.requests) == 1
     accounts = read_accounts(spool)
-    assert (accounts.sealed, accounts.failures, accounts.balance) == (3, 1, 0)
+    assert (accounts.sealed, stored(spool).failures, accounts.balance) == (3, 1, 0)
 
 
 @posix
@@ -263,8 +266,7 @@ def test_the_child_sends_pending_events_whatever_files_are_in_the_hosts_director
     assert len(receiver.requests) == 1
     accounts = read_accounts(spool)
     assert (accounts.delivered, accounts.balance) == (3, 0)
-    assert accounts.next_upload is not None
-    assert accounts.next_upload > time.time()
+    assert (stored(spool).next_upload or 0) > time.time()
 
 
 @posix
@@ -351,19 +353,20 @@ def test_the_notice_for_an_attached_endpoint_is_shown_once_on_a_terminal_and_a_f
     assert any(time.strftime("%Y-%m-%d", time.gmtime(moment)) in notice for moment in due)
     assert Path(spool.config, "notice").read_text() == f"{url}\n"
     assert plan_of(spool) == (None, url)
-    assert read_accounts(spool).next_upload in due
+    assert stored(spool).next_upload in due
     assert on_a_terminal(HOST, url, str(children.python)) == ""
     assert (children.more(), receiver.requests) == (False, [])
     set_due(spool, time.time() - 1)
     assert on_a_terminal(HOST, url, str(children.python)) == ""
     assert children.wait() == url
     assert len(receiver.requests) == 1
-    assert (read_accounts(spool).delivered, read_accounts(spool).attached_endpoint) == (3, url)
+    assert (read_accounts(spool).delivered, stored(spool).endpoint) == (3, url)
 
 
 def plan_of(home: Home) -> "tuple[BlockedBy | None, str | None]":
     """What blocks the upload by `status`, and the endpoint."""
-    planned = plan_upload(home, Command.REPORT, time.time())
+    now = time.time()
+    planned = plan(read_facts(home, now), Command.REPORT, now)
     return planned.blocked_by, planned.endpoint and planned.endpoint.url
 
 

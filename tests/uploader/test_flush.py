@@ -9,6 +9,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.spool.stored import stored
 
 from deepchecks_telemetry.spool import record
 from deepchecks_telemetry.spool.batches import ledger
@@ -26,6 +27,8 @@ from deepchecks_telemetry.spool.wipe import erase
 from deepchecks_telemetry.uploader.endpoint import Endpoint
 from deepchecks_telemetry.uploader.errors import NotAllowed
 from deepchecks_telemetry.uploader.flush import flush, seal_next
+from deepchecks_telemetry.uploader.plan.decision import BlockedBy, Command, plan
+from deepchecks_telemetry.uploader.plan.facts import read_facts
 from deepchecks_telemetry.uploader.schedule import DAY_S, MAX_RETRY_AFTER_S
 from deepchecks_telemetry.uploader.wire.outcome import DELIVERED, PARKED, REJECTED, RETRY, Response
 
@@ -48,6 +51,12 @@ def stored_retry_after(home: Home) -> dict[str, int]:
     """Until when each host asked to wait (Unix seconds)."""
     with opened(home) as connection:
         return dict(connection.execute("SELECT host, until FROM retry_after").fetchall())
+
+
+def waits(home: Home, endpoint: Endpoint, now: float) -> bool:
+    """Whether nothing is sent to `endpoint` because it asked to wait."""
+    facts = read_facts(home, now)._replace(endpoint=endpoint)
+    return plan(facts, Command.FLUSH, now).blocked_by is BlockedBy.RETRY_AFTER
 
 
 def flush_kinds(home: Home, receiver: "Receiver", **options: Any) -> list[str]:
@@ -108,12 +117,11 @@ def test_a_temporary_failure_keeps_everything_and_the_same_bytes_are_sent_again(
     receiver.answer = answer
     assert flush_kinds(spool, receiver) == [RETRY]
     kept = accounts(spool)
-    assert (kept.sealed, kept.delivered, kept.failures) == (3, 0, 1)
-    assert kept.next_upload is not None
-    assert NOW + 60 <= kept.next_upload <= NOW + 60 + 600
+    assert (kept.sealed, kept.delivered, stored(spool).failures) == (3, 0, 1)
+    assert NOW + 60 <= (stored(spool).next_upload or 0) <= NOW + 60 + 600
     assert record("run-suite")
     assert flush_kinds(spool, receiver) == [RETRY]
-    assert accounts(spool).failures == 2
+    assert stored(spool).failures == 2
     receiver.answer = respond_with(200)
     assert flush_kinds(spool, receiver) == [DELIVERED, DELIVERED]
     first, second, third, fourth = receiver.bodies()
@@ -121,9 +129,8 @@ def test_a_temporary_failure_keeps_everything_and_the_same_bytes_are_sent_again(
     assert list(counts(fourth).values()) == [1]
     assert not counts(fourth).keys() & counts(first).keys()
     after = accounts(spool)
-    assert (after.delivered, after.pending, after.sealed, after.failures) == (4, 0, 0, 0)
-    assert after.next_upload is not None
-    assert NOW < after.next_upload < NOW + 2 * DAY_S
+    assert (after.delivered, after.pending, after.sealed, stored(spool).failures) == (4, 0, 0, 0)
+    assert NOW < (stored(spool).next_upload or 0) < NOW + 2 * DAY_S
 
 
 def test_a_refused_connection_keeps_everything(spool: Home) -> None:
@@ -132,20 +139,17 @@ def test_a_refused_connection_keeps_everything(spool: Home) -> None:
     assert accounts(spool).sealed == 3
 
 
-def test_retry_after_is_respected_unless_it_is_explicitly_ignored(spool: Home, receiver: "Receiver") -> None:
+def test_retry_after_is_respected_until_a_batch_is_delivered(spool: Home, receiver: "Receiver") -> None:
     receiver.answer = respond_with(503, retry_after="900")
     assert flush_kinds(spool, receiver) == [RETRY]
-    after = accounts(spool)
     assert stored_retry_after(spool) == {receiver.endpoint.host: NOW + 900}
-    assert after.next_upload is not None
-    assert after.next_upload >= NOW + 900
+    assert (stored(spool).next_upload or 0) >= NOW + 900
     receiver.answer = respond_with(200)
     for moment in (NOW, NOW + 899):
-        with pytest.raises(NotAllowed, match=f"{receiver.endpoint.host} asked to wait until "):
-            list(flush(spool, receiver.endpoint, clock=lambda now=moment: now))  # type: ignore[misc]
-    assert len(receiver.requests) == 1
-    assert flush_kinds(spool, receiver, ignore_retry_after=True) == [DELIVERED]
+        assert waits(spool, receiver.endpoint, moment)
+    assert flush_kinds(spool, receiver) == [DELIVERED]
     assert stored_retry_after(spool) == {}
+    assert not waits(spool, receiver.endpoint, NOW)
 
 
 @pytest.mark.parametrize("now", [NOW + 900, NOW - MAX_RETRY_AFTER_S - 1])
@@ -154,8 +158,7 @@ def test_retry_after_ends_and_is_not_prolonged_by_a_clock_that_jumped_back(
 ) -> None:
     receiver.answer = respond_with(503, retry_after="900")
     assert flush_kinds(spool, receiver) == [RETRY]
-    receiver.answer = respond_with(200)
-    assert [sent.outcome.kind for sent in flush(spool, receiver.endpoint, clock=lambda: now)] == [DELIVERED]
+    assert not waits(spool, receiver.endpoint, now)
 
 
 @pytest.mark.parametrize(("rows", "rejected", "delivered"), [("0", 0, 3), ("1", 1, 2), ("2", 3, 0), ("99", 3, 0)])
@@ -263,11 +266,11 @@ def test_a_mode_other_than_on_sends_nothing_and_names_its_source(
 ) -> None:
     monkeypatch.setenv("DEEPCHECKS_TELEMETRY", mode)
     with pytest.raises(NotAllowed, match="DEEPCHECKS_TELEMETRY"):
-        list(flush(spool, receiver.endpoint, ignore_retry_after=True, parked=True))
+        list(flush(spool, receiver.endpoint, parked=True))
     monkeypatch.setenv("DEEPCHECKS_TELEMETRY", ON)
     choose(spool, mode)
     with pytest.raises(NotAllowed, match="your choice"):
-        list(flush(spool, receiver.endpoint, ignore_retry_after=True, parked=True))
+        list(flush(spool, receiver.endpoint, parked=True))
     assert receiver.requests == []
     assert accounts(spool).pending == 3
 
@@ -410,11 +413,10 @@ def test_a_damaged_batch_changes_neither_the_schedule_nor_the_retry_after(spool:
     assert flush_kinds(spool, receiver) == [RETRY]
     with opened(spool) as connection:
         connection.execute("UPDATE batches SET packed = x'1f8b00'")
-    before = accounts(spool)
-    assert flush_kinds(spool, receiver, ignore_retry_after=True) == []
-    after = accounts(spool)
+    before = stored(spool).next_upload
+    assert flush_kinds(spool, receiver) == []
     assert stored_retry_after(spool) == {receiver.endpoint.host: NOW + 900}
-    assert (after.next_upload, after.failures, after.parked) == (before.next_upload, 1, 3)
+    assert (stored(spool).next_upload, stored(spool).failures, accounts(spool).parked) == (before, 1, 3)
 
 
 def test_the_retry_after_of_one_receiver_does_not_apply_to_another(
@@ -427,10 +429,7 @@ def test_the_retry_after_of_one_receiver_does_not_apply_to_another(
         assert flush_kinds(spool, other) == [DELIVERED]
         assert record("run-suite")
         assert stored_retry_after(spool) == {receiver.endpoint.host: NOW + 900}
-        with pytest.raises(NotAllowed, match=receiver.endpoint.host):
-            flush_kinds(spool, receiver)
-        assert flush_kinds(spool, other) == [DELIVERED]
-    assert len(receiver.requests) == 1
+        assert (waits(spool, receiver.endpoint, NOW), waits(spool, other.endpoint, NOW)) == (True, False)
 
 
 def test_an_attempt_without_a_response_does_not_keep_the_outcome_of_the_previous_one(

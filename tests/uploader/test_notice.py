@@ -87,12 +87,6 @@ def test_each_of_several_endpoints_has_its_notice_once(folders: Home) -> None:
     assert [notice_shown(folders, Endpoint(url, ATTACHED)) for url in urls] == [False, *[True] * MAX_URLS]
 
 
-def test_a_notice_of_an_older_version_still_counts(folders: Home) -> None:
-    os.makedirs(folders.config)
-    Path(folders.config, "told").write_text(f"{URL}\n")
-    assert notice_shown(folders, ENDPOINT)
-
-
 def test_the_notice_is_not_printed_if_it_cannot_be_recorded(folders: Home) -> None:
     Path(folders.config).write_text("a file in the directory's place")
     stream = Terminal()

@@ -28,7 +28,9 @@ def run_read_only(connection: sqlite3.Connection, sql: str, *, timeout_s: float 
     # The connection is the standard library's, and plugins are other people's code: see spool/recovery/migrations.py.
     database = Database(connection, execute_plugins=False)
     deadline = time.monotonic() + timeout_s
-    _forbid_changes(connection)
+    for pragma in ("query_only = ON", f"hard_heap_limit = {MAX_HEAP_BYTES}"):
+        connection.execute(f"PRAGMA {pragma}")
+    connection.set_authorizer(_authorize)
     connection.set_progress_handler(lambda: int(time.monotonic() > deadline), STEPS)
     # Caught here, because `with_maintenance` takes "no such column" for damage and would quarantine the spool.
     try:
@@ -55,12 +57,6 @@ def _message(error: Exception) -> str:
     if isinstance(error, ValueError) or "not authorized" in text or "prohibited" in text:
         return "Only read-only queries are allowed. Start the query with SELECT, WITH or VALUES."
     return f"SQLite error: {text.rstrip('.')}. The table sqlite_master lists all tables and their columns."
-
-
-def _forbid_changes(connection: sqlite3.Connection) -> None:
-    for pragma in ("query_only = ON", f"hard_heap_limit = {MAX_HEAP_BYTES}"):
-        connection.execute(f"PRAGMA {pragma}")
-    connection.set_authorizer(_authorize)
 
 
 def _authorize(action: int, first: str | None, second: str | None, *_: object) -> int:

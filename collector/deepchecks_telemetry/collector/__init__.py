@@ -8,7 +8,7 @@ tables/      its tables and views, the sums that a report reads, the migration
 loader       loads files instead of requests
 reporting/   the report: queries, suppression of small counts, text, CSV, HTML
 errors       the exceptions of this package
-__main__     `python -m deepchecks_telemetry.collector`, which `running` starts
+__main__     the child process of `running`
 """
 
 from deepchecks_telemetry.collector.errors import CollectorError
@@ -17,14 +17,13 @@ from deepchecks_telemetry.collector.reporting.csv import as_csv
 from deepchecks_telemetry.collector.reporting.html import as_html
 from deepchecks_telemetry.collector.reporting.query import Report, report
 from deepchecks_telemetry.collector.reporting.suppression import MIN_CELL, Cell, Share
-from deepchecks_telemetry.collector.server.serve import HOST, PORT, TOKEN_VARIABLE, running, serve
+from deepchecks_telemetry.collector.server.serve import HOST, PORT, running, serve
 from deepchecks_telemetry.collector.store import reading
 
 __all__ = [
     "HOST",
     "MIN_CELL",
     "PORT",
-    "TOKEN_VARIABLE",
     "Cell",
     "CollectorError",
     "Loaded",

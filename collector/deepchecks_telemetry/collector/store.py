@@ -131,8 +131,8 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
 
 def _values(connection: sqlite3.Connection, rows: Sequence[Row], received: date) -> Iterator[tuple[object, ...]]:
     """The values of `_INSERT`; the ids of installations and environments are looked up once in a batch."""
-    installation_id = cache(partial(_installation_id, connection))
-    environment_id = cache(partial(_environment_id, connection))
+    installation_id = cache(lambda text: _id(connection, "installations", ("uuid",), (_uuid_bytes(text),)))
+    environment_id = cache(partial(_id, connection, "environments", Environment._fields))
     number_of = cache(lambda day: (date.fromisoformat(day) - _EPOCH).days)
     received_day = (received - _EPOCH).days
     for row in rows:
@@ -178,14 +178,6 @@ def _last_id(connection: sqlite3.Connection) -> int:
 
 def _uuid_bytes(text: str) -> bytes:
     return bytes.fromhex(text.replace("-", ""))
-
-
-def _installation_id(connection: sqlite3.Connection, text: str) -> int:
-    return _id(connection, "installations", ("uuid",), (_uuid_bytes(text),))
-
-
-def _environment_id(connection: sqlite3.Connection, environment: Environment) -> int:
-    return _id(connection, "environments", Environment._fields, environment)
 
 
 def _id(connection: sqlite3.Connection, table: str, columns: Sequence[str], values: Sequence[object]) -> int:

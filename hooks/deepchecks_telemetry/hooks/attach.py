@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from deepchecks_telemetry.hooks.builtin_telemetry import disable_builtin_telemetry
 from deepchecks_telemetry.hooks.errors import SuppressOwnErrors
 from deepchecks_telemetry.hooks.import_hook import NotifyingFinder
-from deepchecks_telemetry.hooks.targets import MODULES, Target, targets_of
+from deepchecks_telemetry.hooks.targets import MODULES, TARGETS, Target
 from deepchecks_telemetry.hooks.worker import is_forked_worker, is_worker
 from deepchecks_telemetry.hooks.wrappers import INSIDE, Inside, count_export, count_run, emit, is_wrapped
 
@@ -41,23 +41,20 @@ def _attach(endpoint: str | None) -> None:
         _state().endpoints[:] = [endpoint]
     for name in MODULES:
         if sys.modules.get(name) is not None:
-            on_import(_import_completely(name))
+            from importlib import import_module
+
+            # Waits if another thread is still importing the module and began before the finder was installed.
+            on_import(import_module(name))
     if endpoint and not _state().first_import:
         _upload()
-
-
-def _import_completely(name: str) -> ModuleType:
-    from importlib import import_module
-
-    # Waits if another thread is still importing the module and began before the finder was installed.
-    return import_module(name)
 
 
 def on_import(module: ModuleType) -> None:
     """Apply every target of a module that was just executed or imported earlier."""
     with SuppressOwnErrors():  # an error would be raised by the host's import statement
-        for target in targets_of(module.__name__):
-            _apply(module, target)
+        for target in TARGETS:
+            if target.module == module.__name__:
+                _apply(module, target)
 
 
 def _apply(module: ModuleType, target: Target) -> None:

@@ -54,8 +54,3 @@ TARGETS = (
     Target("export", NO_EVENT, "deepchecks.core.display", "DisplayableResult.show_in_window"),
 )
 MODULES = tuple(dict.fromkeys(target.module for target in TARGETS))
-
-
-def targets_of(module: str) -> list[Target]:
-    """The targets in one module."""
-    return [target for target in TARGETS if target.module == module]

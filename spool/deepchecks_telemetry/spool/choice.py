@@ -1,7 +1,6 @@
 """Writes the user's choice completely or not at all, before anything else is changed because of it."""
 
 import os
-import stat
 from contextlib import suppress
 
 from deepchecks_telemetry.spool.consent.decision import OFF
@@ -12,6 +11,7 @@ from deepchecks_telemetry.spool.files.atomic import PRIVATE, replace_file
 from deepchecks_telemetry.spool.files.directory import make_directory, tighten, untrusted_reason
 from deepchecks_telemetry.spool.files.lock import hold
 from deepchecks_telemetry.spool.files.paths import Home
+from deepchecks_telemetry.spool.files.regular import is_plain
 
 
 def choose(home: Home, mode: str) -> None:
@@ -19,14 +19,15 @@ def choose(home: Home, mode: str) -> None:
     write_private(home.mode, mode + "\n")
     if mode == OFF or not os.path.exists(home.spool):
         return
-    with suppress(Damaged):  # then it is quarantined, and the fence of the next spool is open
-        _open_fence(home)
-
-
-def _open_fence(home: Home) -> None:
+    # A damaged spool is quarantined by now, and the fence of the next one is open.
     deadline = monotonic() + BUSY_TIMEOUT_S
-    with hold(home.lock, BUSY_TIMEOUT_S), opened(home, locked=True) as connection, writing(connection, deadline):
-        connection.execute("UPDATE spool SET epoch = epoch + 1 WHERE epoch % 2 = 1")
+    with (
+        suppress(Damaged),
+        hold(home.lock, BUSY_TIMEOUT_S),
+        opened(home, locked=True) as spool,
+        writing(spool, deadline),
+    ):
+        spool.execute("UPDATE spool SET epoch = epoch + 1 WHERE epoch % 2 = 1")
 
 
 def choose_off(home: Home) -> bool:
@@ -62,14 +63,9 @@ def _truncate(path: str) -> bool:
     try:
         if untrusted_reason(os.stat(os.path.dirname(path)), writable=True):
             return False
-        if os.path.lexists(path) and not _is_single(path):
+        if not is_plain(path):
             os.unlink(path)  # a symbolic link, or a hard link to a file of a backup
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0), PRIVATE))
     except OSError:
         return False
     return True
-
-
-def _is_single(path: str) -> bool:
-    status = os.lstat(path)
-    return stat.S_ISREG(status.st_mode) and status.st_nlink == 1

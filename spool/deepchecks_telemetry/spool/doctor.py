@@ -20,7 +20,7 @@ from deepchecks_telemetry.spool.files.directory import check_state_dir, is_remot
 from deepchecks_telemetry.spool.files.lock import hold
 from deepchecks_telemetry.spool.files.paths import REPLACED, Home, without_variables
 from deepchecks_telemetry.spool.files.quarantine import find_replaced, find_set_aside, quarantined
-from deepchecks_telemetry.spool.files.regular import SIDE_SUFFIXES, is_hard_linked_database, is_lockable
+from deepchecks_telemetry.spool.files.regular import SIDE_SUFFIXES, is_hard_linked_database, is_lockable, status_of
 from deepchecks_telemetry.spool.recovery.hard_links import separate
 from deepchecks_telemetry.spool.stats import explain_dropped, query_accounts
 from deepchecks_telemetry.spool.trial import try_first_record
@@ -31,9 +31,6 @@ LOCK_S = 2.0
 MAX_WAL_BYTES = 4 * 2**20
 OUR_FILES = ("spool.lock", "upload.lock", "spool.db.view.html", "exports.jsonl")
 
-_REMEDY_NO_SPOOL = "set DEEPCHECKS_TELEMETRY_DIR to a directory of your own, on a local disk"
-
-AGAIN = "run this again in a moment"
 START_EMPTY = "run deepchecks telemetry disable, then enable, to start with an empty spool; pending events are lost"
 SETTLE = "run deepchecks telemetry settle RECEIPT; a late receipt still counts them as delivered"
 
@@ -103,7 +100,8 @@ def _no_spool(home: Home) -> Finding:
     try:
         try_first_record(home)
     except (SpoolError, OSError) as error:
-        return Finding("spool", WRONG, f"none, and it cannot be created: {error}", _REMEDY_NO_SPOOL)
+        remedy = "set DEEPCHECKS_TELEMETRY_DIR to a directory of your own, on a local disk"
+        return Finding("spool", WRONG, f"none, and it cannot be created: {error}", remedy)
     return Finding("spool", OK, "none yet; the first event creates it")
 
 
@@ -114,7 +112,8 @@ def _hard_link(home: Home) -> Iterator[Finding]:
             text = "a backup had hard-linked the spool; it was moved to a file of its own, and the backup is unchanged"
             yield Finding("hard link", WARNING, text)
     except (SpoolError, OSError) as error:
-        yield Finding("hard link", WRONG, f"the spool has a second hard link, so nothing is recorded: {error}", AGAIN)
+        text = f"the spool has a second hard link, so nothing is recorded: {error}"
+        yield Finding("hard link", WRONG, text, "run this again in a moment")
 
 
 def _files(home: Home) -> Iterator[Finding]:
@@ -229,10 +228,8 @@ def _version(connection: sqlite3.Connection) -> Finding:
 
 
 def _wal(home: Home) -> Finding:
-    try:
-        size = os.stat(home.spool + "-wal").st_size
-    except OSError:
-        size = 0
+    status = status_of(home.spool + "-wal")
+    size = status.st_size if status else 0
     if size > MAX_WAL_BYTES:
         return Finding(
             "wal", WARNING, f"{size} bytes", "close programs that read the spool; the next flush truncates it"

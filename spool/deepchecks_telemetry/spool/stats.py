@@ -6,10 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from deepchecks_telemetry.spool.catalogue import EVENT_NAMES, Environment
-from deepchecks_telemetry.spool.db.connection import opened
 from deepchecks_telemetry.spool.db.schema import UNSETTLED, BatchState, in_states
 from deepchecks_telemetry.spool.files.paths import Home
-from deepchecks_telemetry.spool.recovery.maintenance import with_maintenance
+from deepchecks_telemetry.spool.recovery.maintenance import read_maintained
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +26,6 @@ class Accounts:
     rows: int = 0
     batches: int = 0
     installation_id: str | None = None
-    closed: bool = False
-    next_upload: int | None = None
-    failures: int = 0
-    attached_endpoint: str | None = None
 
     @property
     def balance(self) -> int:
@@ -40,8 +35,8 @@ class Accounts:
 
 
 @dataclass(frozen=True, slots=True)
-class UnsentCount:
-    """The unsent events of one UTC day, event, environment and state (pending, sealed or parked)."""
+class EventCount:
+    """How often an event happened on one UTC day in one environment, and the state of these events."""
 
     day: int
     event: str
@@ -67,19 +62,6 @@ def explain_dropped(dropped: Mapping[str, int]) -> str:
 
 
 _TO_SEND = in_states(BatchState.SEALED, BatchState.PARKED)
-_SUM = {
-    # The largest id is a count that no later step changes. Events that could not be stored have no id, and neither have
-    # those that an earlier, damaged spool had recorded.
-    "recorded": "coalesce((SELECT max(id) FROM events), 0) + coalesce((SELECT sum(count) FROM tallies "
-    "WHERE name IN ('dropped:busy', 'dropped:failed', 'recovered')), 0)",
-    "pending": "(SELECT count(*) FROM events WHERE event > 0) + coalesce((SELECT sum(count) FROM folded), 0)",
-    "sealed": f"coalesce((SELECT sum(events) FROM batches WHERE state = '{BatchState.SEALED}'), 0)",  # noqa: S608
-    "parked": f"coalesce((SELECT sum(events) FROM batches WHERE state = '{BatchState.PARKED}'), 0)",  # noqa: S608
-    "exported": f"coalesce((SELECT sum(events) FROM batches WHERE state = '{BatchState.EXPORTED}'), 0)",  # noqa: S608
-    "delivered": "coalesce((SELECT count FROM tallies WHERE name = 'delivered'), 0)",
-    "rejected": "coalesce((SELECT count FROM tallies WHERE name = 'rejected'), 0)",
-    "batches": f"(SELECT count(*) FROM batches WHERE state IN {in_states(*UNSETTLED)})",  # noqa: S608
-}
 _UNSENT = f"""
 SELECT day, event, deepchecks_version, os_type, os_name, os_version, python_name, python_version, runtime,
   sum(count), state FROM (
@@ -90,55 +72,40 @@ SELECT day, event, deepchecks_version, os_type, os_name, os_version, python_name
       WHERE state IN {_TO_SEND}
   ) JOIN environments ON environments.id = environment GROUP BY day, event, environment, state ORDER BY 1, 2, 3
 """  # noqa: S608
+_SUM = {
+    # The largest id is a count that no later step changes. Events that could not be stored have no id, and neither have
+    # those that an earlier, damaged spool had recorded.
+    "recorded": "coalesce((SELECT max(id) FROM events), 0) + coalesce((SELECT sum(count) FROM tallies "
+    "WHERE name IN ('dropped:busy', 'dropped:failed', 'recovered')), 0)",
+    "pending": "(SELECT count(*) FROM events WHERE event > 0) + coalesce((SELECT sum(count) FROM folded), 0)",
+    **{
+        state.value: f"coalesce((SELECT sum(events) FROM batches WHERE state = '{state}'), 0)"  # noqa: S608
+        for state in UNSETTLED
+    },
+    "delivered": "coalesce((SELECT count FROM tallies WHERE name = 'delivered'), 0)",
+    "rejected": "coalesce((SELECT count FROM tallies WHERE name = 'rejected'), 0)",
+    "rows": f"(SELECT count(*) FROM ({_UNSENT}))",  # noqa: S608
+    "installation_id": "installation",
+    "batches": f"(SELECT count(*) FROM batches WHERE state IN {in_states(*UNSETTLED)})",  # noqa: S608
+}
 
 
 def read_accounts(home: Home) -> Accounts:
     """The counts at one moment; all zero if there is no spool."""
-    try:
-        return with_maintenance(home, lambda: _read(home))
-    except FileNotFoundError:
-        return Accounts()
-
-
-def _read(home: Home) -> Accounts:
-    with opened(home) as connection:
-        connection.execute("BEGIN")  # one snapshot for all the sums
-        return query_accounts(connection)
+    return read_maintained(home, query_accounts, Accounts())
 
 
 def query_accounts(connection: sqlite3.Connection) -> Accounts:
     """The counts, read through an open connection."""
-    columns = ", ".join(f"{query} AS {name}" for name, query in _SUM.items())
-    cursor = connection.execute(f"SELECT {columns} FROM spool")  # noqa: S608
-    sums = dict(zip([name for name, *_ in cursor.description], cursor.fetchone(), strict=True))
-    dropped = connection.execute("SELECT substr(name, 9), count FROM tallies WHERE name LIKE 'dropped:%'")
-    (installation, epoch, due, failures, endpoint) = connection.execute(
-        "SELECT installation, epoch, next_upload, failures, endpoint FROM spool"
-    ).fetchone()
-    return Accounts(
-        **sums,
-        dropped=dict(dropped.fetchall()),
-        rows=connection.execute(f"SELECT count(*) FROM ({_UNSENT})").fetchone()[0],  # noqa: S608
-        installation_id=installation,
-        closed=bool(epoch % 2),
-        next_upload=due,
-        failures=failures,
-        attached_endpoint=endpoint if isinstance(endpoint, str) else None,  # the file may have been edited by hand
-    )
+    sums = connection.execute(f"SELECT {', '.join(_SUM.values())} FROM spool").fetchone()  # noqa: S608
+    dropped = connection.execute("SELECT substr(name, 9), count FROM tallies WHERE name LIKE 'dropped:%'").fetchall()
+    return Accounts(**dict(zip(_SUM, sums, strict=True)), dropped=dict(dropped))
 
 
-def read_unsent(home: Home) -> list[UnsentCount]:
+def read_unsent(home: Home) -> list[EventCount]:
     """The unsent events, oldest day first; empty if there is no spool."""
-    try:
-        rows = with_maintenance(home, lambda: _read_rows(home))
-    except FileNotFoundError:
-        return []
+    rows: list[tuple[Any, ...]] = read_maintained(home, lambda connection: connection.execute(_UNSENT).fetchall(), [])
     return [
-        UnsentCount(day, EVENT_NAMES.get(event, "unknown"), Environment(*environment), count, state)
+        EventCount(day, EVENT_NAMES.get(event, "unknown"), Environment(*environment), count, state)
         for day, event, *environment, count, state in rows
     ]
-
-
-def _read_rows(home: Home) -> list[tuple[Any, ...]]:
-    with opened(home) as connection:
-        return connection.execute(_UNSENT).fetchall()

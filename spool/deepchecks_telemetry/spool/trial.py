@@ -21,26 +21,17 @@ def try_first_record(home: Home) -> None:
     length = len(os.fsencode(home.spool))
     if os.name == "posix" and length > MAX_PATH_BYTES:
         raise Unusable(f"the path {home.spool} has {length} bytes, but SQLite accepts at most {MAX_PATH_BYTES}")
-    existing = _nearest_existing(home.state)
+    existing = home.state
+    while not os.path.lexists(existing):
+        existing = os.path.dirname(existing)
     check_state_dir(home) if existing == home.state else check_above(existing)
     directory = tempfile.mkdtemp(prefix=".trial-", dir=existing)
     try:
         os.chmod(directory, 0o700)
         trial = Home(os.path.join(directory, "s"), os.path.join(directory, "c"), home.policy)
         if len(os.fsencode(trial.spool)) <= MAX_PATH_BYTES:  # the temporary path can be longer than the real one
-            _create(trial)
+            create(trial, LOCK_S)
+            with opened(trial):
+                pass
     finally:
         shutil.rmtree(directory, ignore_errors=True)
-
-
-def _create(trial: Home) -> None:
-    create(trial, LOCK_S)
-    with opened(trial):
-        pass
-
-
-def _nearest_existing(path: str) -> str:
-    """The directory itself, or its nearest parent that exists."""
-    while not os.path.lexists(path):
-        path = os.path.dirname(path)
-    return path

@@ -13,22 +13,20 @@ from collections.abc import Callable, Iterable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 
-from deepchecks_telemetry.spool.batches.export_files import Removed, remove_exports
+from deepchecks_telemetry.spool.batches.export_files import remove_exports
 from deepchecks_telemetry.spool.choice import choose_off
 from deepchecks_telemetry.spool.consent.decision import read_choice
 from deepchecks_telemetry.spool.db.connection import BUSY_TIMEOUT_S, opened
 from deepchecks_telemetry.spool.db.emptying import close_fence, empty_tables, read_markers, read_receivers
 from deepchecks_telemetry.spool.errors import Busy, Damaged, Outdated, Unusable
-from deepchecks_telemetry.spool.files.directory import check_owner
+from deepchecks_telemetry.spool.files.directory import check_state_dir
 from deepchecks_telemetry.spool.files.lock import hold
 from deepchecks_telemetry.spool.files.paths import REPLACED, SPOOL, Home
 from deepchecks_telemetry.spool.files.quarantine import LEASE_S, find_set_aside
 from deepchecks_telemetry.spool.files.regular import SIDE_SUFFIXES, is_hard_linked_database, is_lockable, is_plain
-from deepchecks_telemetry.spool.files.residue import find_page_directories, find_residue
+from deepchecks_telemetry.spool.files.residue import find_page_directories
 from deepchecks_telemetry.spool.recovery.hard_links import separate
 from deepchecks_telemetry.spool.stats import Accounts, query_accounts
-
-__all__ = ["Erased", "erase", "erase_all", "find_residue", "remove_files"]
 
 UPLOAD_WAIT_S = 45.0  # longer than the total deadline of an upload
 UNWIPEABLE = (FileNotFoundError, Damaged, Outdated, Unusable)
@@ -50,26 +48,14 @@ class Erased:
     receivers: tuple[str, ...] = ()
     exports_left: tuple[str, ...] = ()
 
-    @property
-    def files(self) -> int:
-        """How many files were removed."""
-        return len(self.removed)
-
-
-@dataclass(frozen=True, slots=True)
-class _Contents:
-    """What is read before the rows are deleted."""
-
-    before: Accounts = field(default_factory=Accounts)
-    markers: tuple[bytes, ...] = ()
-    receivers: tuple[str, ...] = ()
-
 
 def erase_all(home: Home, *, on_wait: Callable[[], None] = lambda: None) -> list[Erased]:
     """Choose off and wipe in the directories in force and in the default ones; errors are raised at the end."""
+    # HOME may be a link to the home directory in the user database.
+    distinct = list({os.path.realpath(place.config): place for place in reversed(home.with_default)}.values())
     erased: list[Erased] = []
     errors: list[Exception] = []
-    for target in _distinct(home.with_default):
+    for target in distinct[::-1]:
         try:
             erased.append(erase(target, on_wait=on_wait))
         except (Busy, Unusable) as error:
@@ -78,11 +64,6 @@ def erase_all(home: Home, *, on_wait: Callable[[], None] = lambda: None) -> list
     if errors:
         raise errors[0]
     return erased
-
-
-def _distinct(homes: Iterable[Home]) -> list[Home]:
-    """The homes without repetition: HOME may be a link to the home directory in the user database."""
-    return list({os.path.realpath(home.config): home for home in reversed([*homes])}.values())[::-1]
 
 
 def erase(home: Home, *, on_wait: Callable[[], None] = lambda: None) -> Erased:
@@ -113,7 +94,7 @@ def _wipe(home: Home, on_wait: Callable[[], None]) -> Erased:
     if not os.path.lexists(home.state):
         exports = remove_exports(home)
         return Erased(home, removed=(*exports.removed, *pages[0]), left=(*exports.left, *pages[1]))
-    check_owner(home.state, "the state directory")
+    check_state_dir(home, writable=True)
     if is_hard_linked_database(home.spool) or find_set_aside(home):
         separate(home, BUSY_TIMEOUT_S)  # its list of exports must be read; the backup's files are not ours
     _remove_foreign(home)
@@ -137,7 +118,7 @@ def _hold_upload_lock(held: ExitStack, home: Home, on_wait: Callable[[], None]) 
 
 
 def _wipe_state(home: Home, pages: tuple[tuple[str, ...], tuple[str, ...]], *, fenced: bool) -> Erased:
-    contents = _read_contents(home) or _Contents()
+    before, markers, receivers = _read_contents(home)
     exports = remove_exports(home)
     # If the fence could not be closed before, a row could still be added after the last one was deleted.
     emptied = (fenced or _is_done(close_fence, home)) and _is_done(empty_tables, home)
@@ -145,20 +126,17 @@ def _wipe_state(home: Home, pages: tuple[tuple[str, ...], tuple[str, ...]], *, f
     if left or not emptied:
         time.sleep(2 * LEASE_S)  # by then each process that had the file open has noticed its removal, or the choice
     left = tuple(path for path in left if not _truncate(path))
+    # A path can name a project, so no file of ours may still contain it.
+    paths = map(os.fsencode, (*exports.removed, *exports.left, *exports.missing))
     return Erased(
         home,
-        contents.before,
+        before,
         (*exports.removed, *removed, *pages[0]),
         (*left, *pages[1]),
-        (*contents.markers, *_paths(exports)),
-        contents.receivers,
+        (*markers, *paths),
+        receivers,
         (*exports.left, *exports.missing),
     )
-
-
-def _paths(exports: Removed) -> tuple[bytes, ...]:
-    """Paths as markers: a path can name a project, so no file of ours may still contain it."""
-    return tuple(os.fsencode(path) for path in (*exports.removed, *exports.left, *exports.missing))
 
 
 def _remove_foreign(home: Home) -> None:
@@ -169,14 +147,11 @@ def _remove_foreign(home: Home) -> None:
             os.unlink(entry.path)
 
 
-def _read_contents(home: Home) -> _Contents | None:
+def _read_contents(home: Home) -> tuple[Accounts, tuple[bytes, ...], tuple[str, ...]]:
+    """The counts, the markers and the receivers, which are read before the rows are deleted."""
     with suppress(*UNWIPEABLE), opened(home, locked=True) as connection:
-        return _Contents(
-            query_accounts(connection),
-            read_markers(connection),
-            read_receivers(connection),
-        )
-    return None
+        return query_accounts(connection), read_markers(connection), read_receivers(connection)
+    return Accounts(), (), ()
 
 
 def _is_done(act: Callable[[sqlite3.Connection], None], home: Home, *, locked: bool = True) -> bool:

@@ -163,7 +163,6 @@ def test_explain_lists_the_value_of_every_source(deepchecks: Run, home: Path) ->
 LIBRARY_ENDPOINT = "https://deepchecks.example/v1/logs"
 
 
-@pytest.mark.parametrize("name", ["notice", "told"])
 @pytest.mark.parametrize(
     ("choice", "shown", "blocked_by"),
     [
@@ -178,13 +177,13 @@ LIBRARY_ENDPOINT = "https://deepchecks.example/v1/logs"
     ],
 )
 def test_counts_are_sent_to_an_endpoint_of_deepchecks_once_its_notice_was_shown(
-    choice: str | None, shown: str | None, blocked_by: str | None, name: str, deepchecks: Run, record: Record, sql: Sql,
+    choice: str | None, shown: str | None, blocked_by: str | None, deepchecks: Run, record: Record, sql: Sql,
     home: Path,
 ) -> None:  # fmt: skip
     assert record("run-check") == [True]
     sql("UPDATE spool SET endpoint = 'https://deepchecks.example'")
     (home / "config").mkdir()
-    for file, text in (("mode", choice), (name, shown)):
+    for file, text in (("mode", choice), ("notice", shown)):
         if text:
             (home / "config" / file).write_text(text + "\n")
     report = json.loads(deepchecks("status", "--json").stdout)

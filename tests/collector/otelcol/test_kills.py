@@ -59,7 +59,7 @@ class Client:
             self.send_many()
 
     def flush(self) -> None:
-        list(flush(self.home, Endpoint(self.url, "a campaign"), parked=True, ignore_retry_after=True))
+        list(flush(self.home, Endpoint(self.url, "a campaign"), parked=True))
 
     def send_many(self) -> None:
         if self.waiting is None:

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from deepchecks_telemetry.hooks import HooksError, install_file, installed_file, remove_file, stale_file
+from deepchecks_telemetry.hooks.errors import HooksError
 from deepchecks_telemetry.hooks.pth import file
-from deepchecks_telemetry.hooks.pth.file import FILE_NAME
+from deepchecks_telemetry.hooks.pth.file import FILE_NAME, install_file, installed_file, remove_file, stale_file
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 Counts = dict[str, int]

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from tests.spool.stored import stored
 
 from deepchecks_telemetry.spool import record
 from deepchecks_telemetry.spool.batches.ledger import KEPT_BATCHES, Batch, Disposition, batches, mark_attempt, settle
@@ -117,12 +118,10 @@ def test_failures_are_counted_until_another_outcome(dirs: Home, sealed: Seal, sq
     for failures in (1, 2):
         found = Disposition(BatchState.SEALED, "refused", next_upload=100 * failures, retry_after=50, host=HOST)
         assert settle(dirs, batch, found)
-        stats = read_accounts(dirs)
-        assert (stats.failures, stats.next_upload) == (failures, 100 * failures)
+        assert (stored(dirs).failures, stored(dirs).next_upload) == (failures, 100 * failures)
         assert sql(WAITS) == [(HOST, 50)]
     assert settle(dirs, batch, Disposition(BatchState.DELIVERED, "delivered", host=HOST))
-    stats = read_accounts(dirs)
-    assert (stats.failures, stats.next_upload) == (0, 200)
+    assert (stored(dirs).failures, stored(dirs).next_upload) == (0, 200)
     assert sql(WAITS) == []
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from tests.spool.stored import stored
 
 from deepchecks_telemetry.spool import record
 from deepchecks_telemetry.spool.batches.ledger import (
@@ -90,8 +91,7 @@ def test_a_receipt_does_not_change_the_schedule(dirs: Home, sealed: Seal, sql: S
     refused = Disposition(BatchState.SEALED, "refused", next_upload=100, retry_after=50, host=HOST)
     assert settle(dirs, other, refused)
     assert settle(dirs, batch, Disposition(BatchState.DELIVERED, "a test", next_upload=900), reschedule=False)
-    stats = read_accounts(dirs)
-    assert (stats.failures, stats.next_upload) == (1, 100)
+    assert (stored(dirs).failures, stored(dirs).next_upload) == (1, 100)
     assert sql(WAITS) == [(HOST, 50)]
 
 
@@ -100,8 +100,7 @@ def test_a_disposition_without_times_keeps_the_schedule_but_no_retry_after(dirs:
     refused = Disposition(BatchState.SEALED, "refused", next_upload=100, retry_after=50, host=HOST)
     assert settle(dirs, batch, refused)
     assert settle(dirs, batch, Disposition(BatchState.PARKED, "refused", host=HOST))
-    stats = read_accounts(dirs)
-    assert (stats.failures, stats.next_upload) == (0, 100)
+    assert (stored(dirs).failures, stored(dirs).next_upload) == (0, 100)
     assert sql(WAITS) == []
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from deepchecks_telemetry.spool.choice import choose
 from deepchecks_telemetry.spool.consent import decision as consent
-from deepchecks_telemetry.spool.consent.decision import Source, decide, read_environ, read_mode, resolve
+from deepchecks_telemetry.spool.consent.decision import Source, decide, read_environ, read_source, resolve
 from deepchecks_telemetry.spool.files.paths import Home
 
 WORDS = {None: None, "on": "on", "local\n": "local", "OFF": "off", "": "off", "o": "off"}
@@ -113,22 +113,22 @@ def test_a_choice_that_cannot_be_read_means_off(tmp_path: Path) -> None:
     folder, loop, binary = tmp_path / "folder", tmp_path / "loop", tmp_path / "binary"
     folder.mkdir()
     binary.write_bytes(b"\xff\x00on")
-    assert [read_mode(str(path)) for path in (folder, binary)] == ["off", "off"]
+    assert [read_source("", str(path)).mode for path in (folder, binary)] == ["off", "off"]
     if os.name == "posix":
         loop.symlink_to(loop)
-        assert read_mode(str(loop)) == "off"
+        assert read_source("", str(loop)).mode == "off"
 
 
 def test_a_file_that_is_longer_than_any_mode_means_off(tmp_path: Path) -> None:
     for size, mode in ((64, "on"), (65, "off")):
         (tmp_path / "mode").write_bytes(b"on".ljust(size))
-        assert read_mode(str(tmp_path / "mode")) == mode
+        assert read_source("", str(tmp_path / "mode")).mode == mode
 
 
 def test_a_missing_choice_is_not_set(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("on")
-    assert read_mode(str(tmp_path / "missing" / "mode")) is None
-    assert read_mode(str(tmp_path / "file" / "mode")) is None
+    assert read_source("", str(tmp_path / "missing" / "mode")).mode is None
+    assert read_source("", str(tmp_path / "file" / "mode")).mode is None
 
 
 def test_the_fence_only_counts_if_the_choice_is_missing(dirs: Home) -> None:

@@ -199,7 +199,7 @@ def test_only_values_of_the_catalogue_are_returned(names: list[str], release: st
 def test_the_version_of_windows_is_read_from_its_build(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "win32")
     monkeypatch.setattr(sys, "getwindowsversion", lambda: (10, 0, 22631, 2, ""), raising=False)
-    assert resource.find()[1:4] == ("windows", "windows", "11")
+    assert resource.current.__wrapped__()[1:4] == ("windows", "windows", "11")
 
 
 def test_free_text_becomes_other_or_unknown() -> None:
@@ -216,7 +216,7 @@ def test_an_unreadable_system_is_unknown_without_an_error(tmp_path: Path, monkey
     monkeypatch.setattr(sys, "ps1", object(), raising=False)
     monkeypatch.setattr(resource, "_OS_RELEASE", (str(tmp_path), str(tmp_path / "gone"), str(binary)))
     monkeypatch.setattr(resource, "_RUNTIMES", resource._RUNTIMES[-2:])  # the prompt
-    values = resource.find()
+    values = resource.current.__wrapped__()
     assert values[:4] == ("unknown", "linux", "other", "unknown")
     assert (values.runtime, catalogue.is_allowed(values)) == ("repl", True)
 
@@ -230,7 +230,7 @@ def test_it_is_found_once_within_two_milliseconds_and_kept_across_a_fork(bare_en
         before = set(sys.modules)
         took_ms = []
         for _ in range(5):
-            environment._found.clear()
+            environment.current.cache_clear()
             began = time.perf_counter()
             found = environment.current()
             took_ms.append((time.perf_counter() - began) * 1e3)

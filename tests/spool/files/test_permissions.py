@@ -8,14 +8,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tests.spool.stored import Stored, stored
 
 from deepchecks_telemetry.spool.choice import choose
 from deepchecks_telemetry.spool.consent.decision import decide
 from deepchecks_telemetry.spool.doctor import WRONG, examine
 from deepchecks_telemetry.spool.errors import Unusable
 from deepchecks_telemetry.spool.files.paths import Home
+from deepchecks_telemetry.spool.files.residue import find_residue
 from deepchecks_telemetry.spool.stats import Accounts, read_accounts
-from deepchecks_telemetry.spool.wipe import erase, find_residue
+from deepchecks_telemetry.spool.wipe import erase
 
 Run = Callable[..., str]
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="Windows has no such permissions")
@@ -48,7 +50,7 @@ def test_recording_continues_after_kubernetes_opens_the_directory_to_a_group(
     assert not [found for found in examine(dirs) if found.level == WRONG]
     open_to_the_group(home)
     erase(dirs)
-    assert read_accounts(dirs) == Accounts(closed=True)
+    assert (read_accounts(dirs), stored(dirs)) == (Accounts(), Stored(closed=True))
 
 
 @pytest.mark.parametrize("mode", [0o777, 0o2775, 0])

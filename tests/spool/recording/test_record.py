@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.spool.stored import stored
 
 from deepchecks_telemetry.spool import record
 from deepchecks_telemetry.spool.catalogue import EVENT_NAMES
@@ -142,11 +143,11 @@ def test_recording_stops_after_disable_and_continues_after_enable(dirs: Home) ->
     erase(dirs)
     assert not record("run-check")
     stats = read_accounts(dirs)
-    assert (stats.recorded, stats.installation_id, stats.closed) == (0, None, True)
+    assert (stats.recorded, stats.installation_id, stored(dirs).closed) == (0, None, True)
     choose(dirs, "on")
     assert record("run-check")
     stats = read_accounts(dirs)
-    assert (stats.recorded, stats.pending, stats.closed) == (1, 1, False)
+    assert (stats.recorded, stats.pending, stored(dirs).closed) == (1, 1, False)
     assert stats.installation_id not in {first, None}
 
 

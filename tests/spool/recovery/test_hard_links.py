@@ -18,10 +18,11 @@ from deepchecks_telemetry.spool.doctor import OK, WARNING, WRONG, examine
 from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.spool.files.quarantine import find_set_aside
 from deepchecks_telemetry.spool.files.regular import is_hard_linked_database
+from deepchecks_telemetry.spool.files.residue import find_residue
 from deepchecks_telemetry.spool.recovery import hard_links
 from deepchecks_telemetry.spool.recovery.hard_links import separate
 from deepchecks_telemetry.spool.stats import read_accounts
-from deepchecks_telemetry.spool.wipe import erase, find_residue
+from deepchecks_telemetry.spool.wipe import erase
 
 Run = Callable[..., str]
 Render = Callable[[str, list[Row]], bytes]

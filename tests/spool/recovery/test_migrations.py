@@ -14,10 +14,11 @@ from deepchecks_telemetry.spool.batches.seal import Row, seal
 from deepchecks_telemetry.spool.db.connection import opened
 from deepchecks_telemetry.spool.db.schema import BREAKING, SCHEMA_VERSION
 from deepchecks_telemetry.spool.files.paths import Home
+from deepchecks_telemetry.spool.files.residue import find_residue
 from deepchecks_telemetry.spool.recovery import migrations
 from deepchecks_telemetry.spool.recovery.migrations import migrate
 from deepchecks_telemetry.spool.stats import read_accounts
-from deepchecks_telemetry.spool.wipe import erase, find_residue
+from deepchecks_telemetry.spool.wipe import erase
 
 Run = Callable[..., str]
 Sql = Callable[..., list[Any]]

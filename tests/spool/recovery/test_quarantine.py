@@ -135,7 +135,7 @@ def find_residue_in_another_process(dirs: Home, mark: str) -> list[str]:
     """In another process, because this one has the spool open."""
     code = (
         "import sys; from deepchecks_telemetry.spool.files.paths import find_home\n"
-        "from deepchecks_telemetry.spool.wipe import find_residue\n"
+        "from deepchecks_telemetry.spool.files.residue import find_residue\n"
         "print(*find_residue(find_home(), [sys.argv[1].encode()])[1])"
     )
     done = subprocess.run([sys.executable, "-c", code, mark], capture_output=True, text=True, timeout=60, check=True)

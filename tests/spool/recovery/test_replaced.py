@@ -15,10 +15,11 @@ from deepchecks_telemetry.spool.doctor import examine
 from deepchecks_telemetry.spool.errors import Unusable
 from deepchecks_telemetry.spool.files.paths import REPLACED, Home
 from deepchecks_telemetry.spool.files.quarantine import MAX_QUARANTINED, find_replaced, quarantined
+from deepchecks_telemetry.spool.files.residue import find_residue
 from deepchecks_telemetry.spool.recording import record as recording
 from deepchecks_telemetry.spool.recording import writer
 from deepchecks_telemetry.spool.stats import read_accounts
-from deepchecks_telemetry.spool.wipe import erase, find_residue
+from deepchecks_telemetry.spool.wipe import erase
 
 pytestmark = pytest.mark.skipif(sys.platform != "win32", reason="only Windows does not rename an open file")
 

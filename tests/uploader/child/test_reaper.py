@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.spool.stored import stored
 from tests.uploader.programs import PATIENCE_S, set_due
 
 from deepchecks_telemetry.spool.choice import choose
@@ -75,7 +76,7 @@ def test_a_host_that_is_process_1_starts_nothing_and_leaves_the_upload_to_anothe
 ) -> None:
     output = run(*container, sys.executable, "-c", PROGRAM.format(first=""))
     assert output == "None this program is process 1 of its container and would have to reap the uploader\n"
-    assert read_accounts(due).next_upload == 1
+    assert stored(due).next_upload == 1
 
 
 def test_a_worker_of_an_application_that_is_process_1_starts_nothing(due: Home, container: list[str]) -> None:
@@ -83,7 +84,7 @@ def test_a_worker_of_an_application_that_is_process_1_starts_nothing(due: Home, 
     worker, master = output.splitlines()
     assert worker.startswith("None process 1 of this container (python")
     assert master == "True ['1']"
-    assert read_accounts(due).next_upload == 1
+    assert stored(due).next_upload == 1
 
 
 def test_in_a_container_with_an_init_the_upload_is_made_and_no_process_remains(
@@ -104,13 +105,13 @@ def test_in_a_container_with_an_init_the_upload_is_made_and_no_process_remains(
 def test_a_subreaper_starts_nothing(due: Home) -> None:
     output = run(sys.executable, "-c", PROGRAM.format(first=SUBREAPER))
     assert output.startswith("None this program adopts orphaned processes")
-    assert read_accounts(due).next_upload == 1
+    assert stored(due).next_upload == 1
 
 
 @pytest.mark.usefixtures("startable")
 def test_an_ordinary_host_has_no_child_after_the_start(due: Home) -> None:
     assert run(sys.executable, "-c", PROGRAM.format(first="")) == "None None\n"
-    assert (read_accounts(due).next_upload or 0) > time.time()
+    assert (stored(due).next_upload or 0) > time.time()
 
 
 def test_without_ctypes_a_host_is_not_treated_as_a_subreaper(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,8 +11,8 @@ from deepchecks_telemetry.spool.errors import SpoolError
 from deepchecks_telemetry.spool.files.paths import find_home
 from deepchecks_telemetry.uploader.errors import UploadError
 from deepchecks_telemetry.uploader.flush import flush
-from deepchecks_telemetry.uploader.plan.decision import Command
-from deepchecks_telemetry.uploader.plan.facts import plan_upload
+from deepchecks_telemetry.uploader.plan.decision import Command, plan
+from deepchecks_telemetry.uploader.plan.facts import read_facts
 from deepchecks_telemetry.uploader.wire.http import post
 
 LIFE_S = 60.0  # whatever a server does
@@ -31,7 +31,8 @@ def main(attached: str | None = None, *, life_s: float = LIFE_S) -> None:
         os.nice(19)
     home = find_home()
     with suppress(SpoolError, UploadError, FileNotFoundError):
-        planned = plan_upload(home, Command.CHILD, time.time(), attached=attached)
+        now = time.time()
+        planned = plan(read_facts(home, now, attached=attached), Command.CHILD, now)
         if planned.sends_now and planned.endpoint is not None:
             for _ in flush(home, planned.endpoint, post=partial(post, deadline_s=RESPONSE_S)):
                 pass

@@ -106,14 +106,10 @@ def _execute(home: Home, planned: "Plan") -> None:
     from deepchecks_telemetry.uploader.plan.decision import BlockedBy
 
     if planned.sends_now:
-        _start(home.state, _attached_url(planned))
+        from deepchecks_telemetry.uploader.child import start
+
+        start.start(home.state, _attached_url(planned))
     elif planned.blocked_by is BlockedBy.NOTICE and planned.endpoint is not None and planned.next_upload is not None:
         from deepchecks_telemetry.uploader.notice import show_notice
 
         show_notice(home, planned.endpoint, planned.next_upload, sys.stderr)
-
-
-def _start(folder: str, endpoint: str | None) -> None:
-    from deepchecks_telemetry.uploader.child.start import start
-
-    start(folder, endpoint)

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from deepchecks_telemetry.spool.batches.ledger import (
     Batch,
     Disposition,
-    ScheduleState,
     batches,
     mark_attempt,
     read_schedule,
@@ -19,18 +18,15 @@ from deepchecks_telemetry.spool.batches.ledger import (
 )
 from deepchecks_telemetry.spool.batches.queue import DAMAGED, is_stale
 from deepchecks_telemetry.spool.batches.seal import MAX_ROWS, seal
-from deepchecks_telemetry.spool.consent.decision import ON, decide
+from deepchecks_telemetry.spool.consent.decision import ON
 from deepchecks_telemetry.spool.db.schema import BatchState
 from deepchecks_telemetry.spool.files.lock import hold
 from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.uploader import schedule
 from deepchecks_telemetry.uploader.endpoint import Endpoint
-from deepchecks_telemetry.uploader.errors import NotAllowed
 from deepchecks_telemetry.uploader.offline.bundle import read_rows
 from deepchecks_telemetry.uploader.offline.export import deposit
-from deepchecks_telemetry.uploader.plan.decision import BlockedBy, Command, Facts, retry_after
-from deepchecks_telemetry.uploader.plan.facts import read_facts
-from deepchecks_telemetry.uploader.plan.text import explain
+from deepchecks_telemetry.uploader.plan.facts import check_mode
 from deepchecks_telemetry.uploader.wire import outcome
 from deepchecks_telemetry.uploader.wire.causes import UNKNOWN_CONTENT
 from deepchecks_telemetry.uploader.wire.http import post
@@ -55,28 +51,25 @@ def flush(
     *,
     parked: bool = False,
     exported: bool = False,
-    ignore_retry_after: bool = False,
     post: Post = post,
     clock: Clock = time.time,
     lock_s: float = 0.0,
 ) -> Iterator[Attempt]:
     """Send what is pending, oldest first, until nothing is left or an attempt must be retried later.
 
-    Yields one `Attempt` for each request. With `parked`, all parked batches are retried, otherwise one a week; with
-    `exported`, also batches that were exported and are not settled; with `ignore_retry_after`, also before the time
-    that the receiver asked for. Raises `NotAllowed`, or the spool's errors (`Busy` while another uploader runs).
+    The caller has asked `plan`, which respects a Retry-After. Yields one `Attempt` for each request. With `parked`, all
+    parked batches are retried, otherwise one a week; with `exported`, also batches that were exported and are not
+    settled. Raises `NotAllowed`, or the spool's errors (`Busy` while another uploader runs).
     """
-    check_mode(home)
+    check_mode(home, ON)
     if not os.path.exists(home.spool):
         return  # before a directory is created for the lock
-    if not ignore_retry_after:
-        _check_retry_after(home, endpoint, clock())
     with hold(home.upload_lock, lock_s):
         for batch in _queue(home, parked=parked, exported=exported, clock=clock):
-            if not mark_attempt(home, batch, endpoint.url, check=lambda: check_mode(home), clock=clock):
+            if not mark_attempt(home, batch, endpoint.url, check=lambda: check_mode(home, ON), clock=clock):
                 continue
             result = _send(home, batch, endpoint, post, clock)
-            settle(home, batch, _disposition(batch, result, read_schedule(home), endpoint, clock()))
+            settle(home, batch, _disposition(home, batch, result, endpoint, clock()))
             yield Attempt(batch, result)
             if result.kind == outcome.RETRY:
                 return
@@ -90,23 +83,9 @@ def _send(home: Home, batch: Batch, endpoint: Endpoint, post: Post, clock: Clock
     return classify(post(endpoint, batch.packed), now=clock())
 
 
-def _check_retry_after(home: Home, endpoint: Endpoint, now: float) -> None:
-    facts = read_facts(home, now)._replace(endpoint=endpoint)
-    if retry_after(facts, now) is not None:
-        raise NotAllowed(*explain(BlockedBy.RETRY_AFTER, facts, Command.FLUSH, now))
-
-
 def seal_next(home: Home, *, clock: Clock = time.time) -> Batch | None:
     """The batch that would be sent next, which is sealed now if none is; None if there is nothing to send."""
     return next(_sealed(home, clock), None) if os.path.exists(home.spool) else None
-
-
-def check_mode(home: Home) -> None:
-    """Raise `NotAllowed`, naming the source, unless the mode is `on`."""
-    decision = decide(home)
-    if decision.mode != ON:
-        facts = Facts(decision.mode, decision.decided_by, mode_reason=decision.reason)
-        raise NotAllowed(*explain(BlockedBy.MODE, facts, Command.FLUSH, 0))
 
 
 def _queue(home: Home, *, parked: bool, exported: bool, clock: Clock) -> Iterator[Batch]:
@@ -147,15 +126,16 @@ def _due_parked(home: Home, clock: Clock) -> Iterator[Batch]:
             return
 
 
-def _disposition(batch: Batch, result: Outcome, timing: ScheduleState, endpoint: Endpoint, now: float) -> Disposition:
+def _disposition(home: Home, batch: Batch, result: Outcome, endpoint: Endpoint, now: float) -> Disposition:
+    installation, failures = read_schedule(home)
     # The file of an exported batch may still be delivered, so a batch that is not delivered now stays exported.
     kept = BatchState.EXPORTED if batch.state == BatchState.EXPORTED else None
     if result.kind == outcome.RETRY:
         retry_after = None if result.retry_after_s is None else int(now) + result.retry_after_s
-        due = max(retry_after or 0, schedule.retry_due(now, timing.failures))
+        due = max(retry_after or 0, schedule.retry_due(now, failures))
         state = kept or BatchState.SEALED
         return Disposition(state, result.reason, next_upload=due, retry_after=retry_after, host=endpoint.host)
-    next_due = schedule.next_due(now, timing.installation_id) if timing.installation_id else None
+    next_due = schedule.next_due(now, installation) if installation else None
     rejected = batch.rows if result.kind == outcome.REJECTED else result.rejected_rows
     state = kept or BatchState.PARKED if result.kind == outcome.PARKED else BatchState(result.kind)
     return Disposition(state, result.reason, rejected, next_upload=next_due, host=endpoint.host)

@@ -18,7 +18,6 @@ from deepchecks_telemetry.uploader.endpoint import ATTACHED, Endpoint
 if TYPE_CHECKING:
     from typing import TextIO
 
-FILE_NAMES = ("notice", "told")  # the second is the former name of the file
 MAX_URLS = 8  # enough for a user with several libraries that set endpoints: each has one notice
 
 TEXT = """deepchecks records anonymous usage counts of seven events, such as running a check.
@@ -77,15 +76,12 @@ def mark_shown(home: Home, endpoint: Endpoint) -> None:
 def _write_shown(home: Home, urls: list[str]) -> None:
     from deepchecks_telemetry.spool.choice import write_private
 
-    write_private(os.path.join(home.config, FILE_NAMES[0]), "".join(f"{url}\n" for url in urls[-MAX_URLS:]))
+    write_private(os.path.join(home.config, "notice"), "".join(f"{url}\n" for url in urls[-MAX_URLS:]))
 
 
 def _read_shown(home: Home) -> list[str]:
-    return [url for name in FILE_NAMES for url in _read(os.path.join(home.config, name)).splitlines() if url.strip()]
-
-
-def _read(path: str) -> str:
     try:
-        return read_plain(path, 65_536).decode("utf-8", "replace")
+        text = read_plain(os.path.join(home.config, "notice"), 65_536).decode("utf-8", "replace")
     except OSError:
-        return ""
+        return []
+    return [url for url in text.splitlines() if url.strip()]

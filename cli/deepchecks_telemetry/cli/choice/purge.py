@@ -10,7 +10,9 @@ import click
 from deepchecks_telemetry.cli.choice.wiping import SETTINGS, check_wiped, echo_wait, wipe_user
 from deepchecks_telemetry.cli.errors import CliError
 from deepchecks_telemetry.cli.output import echo_json, echo_line, json_option
-from deepchecks_telemetry.hooks import HooksError, remove_file, remove_user_id
+from deepchecks_telemetry.hooks.builtin_telemetry import remove_user_id
+from deepchecks_telemetry.hooks.errors import HooksError
+from deepchecks_telemetry.hooks.pth.file import remove_file
 from deepchecks_telemetry.spool.batches.export_files import find_ledger
 from deepchecks_telemetry.spool.files.atomic import TEMPORARY
 from deepchecks_telemetry.spool.files.paths import Home, find_home
@@ -60,22 +62,18 @@ def _echo_report(report: dict[str, Any]) -> None:
 
 
 def _remove(home: Home) -> tuple[list[str], list[str]]:
-    paths = [path for place in home.with_default for path in (*_state(place), *_config(place), *_ledger(place))]
+    paths = []
+    for place in home.with_default:
+        # The emptied spool, and the locks: while the fence is closed and the choice is off, no process creates them.
+        paths += _files(place.state, lambda name: name.startswith("spool.db") or name in LOCKS)
+        paths += _files(place.config, lambda name: name in SETTINGS or TEMPORARY.search(name) is not None)
+        paths += _ledger(place)
     removed, left = remove_files(paths)
     for place in home.with_default:
         for folder in (place.state, os.path.dirname(_ledger(place)[0])):
             with suppress(OSError):  # it contains a file of another program
                 os.rmdir(folder)
     return list(removed), list(left)
-
-
-def _state(home: Home) -> list[str]:
-    """The emptied spool, and the locks: while the fence is closed and the choice is off, no process creates them."""
-    return _files(home.state, lambda name: name.startswith("spool.db") or name in LOCKS)
-
-
-def _config(home: Home) -> list[str]:
-    return _files(home.config, lambda name: name in SETTINGS or TEMPORARY.search(name) is not None)
 
 
 def _ledger(home: Home) -> list[str]:

@@ -14,7 +14,7 @@ from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.spool.files.residue import find_residue
 from deepchecks_telemetry.spool.wipe import Erased, erase_all
 
-SETTINGS = ("endpoint", "notice", "told")  # files in a user's configuration, beside the mode
+SETTINGS = ("endpoint", "notice")  # files in a user's configuration, beside the mode
 
 
 def echo_wait() -> None:
@@ -58,7 +58,7 @@ def _count(results: Sequence[Erased]) -> dict[str, int]:
         "rows": sum(before.rows for before in accounts),
         "batches": sum(before.batches for before in accounts),
         "identifiers": sum(before.installation_id is not None for before in accounts),
-        "files": sum(result.files for result in results),
+        "files": sum(len(result.removed) for result in results),
     }
 
 

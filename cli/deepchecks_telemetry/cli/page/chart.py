@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from deepchecks_telemetry.cli.page.data import STATES, Count
+from deepchecks_telemetry.cli.page.data import STATES
 from deepchecks_telemetry.cli.page.html import Html, join, tag
+from deepchecks_telemetry.spool.stats import EventCount
 
 EPOCH = date(1970, 1, 1)
 LAST_DAY = (date.max - EPOCH).days
@@ -48,7 +49,7 @@ class Bar:
         return sum(self.sums.values())
 
 
-def by_day(counts: Iterable[Count]) -> dict[int, Counter[str]]:
+def by_day(counts: Iterable[EventCount]) -> dict[int, Counter[str]]:
     """Sums by day and state, oldest first; invalid days are left out."""
     sums: dict[int, Counter[str]] = {}
     for count in counts:

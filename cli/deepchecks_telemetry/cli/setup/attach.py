@@ -3,7 +3,8 @@
 import click
 
 from deepchecks_telemetry.cli.output import echo_line
-from deepchecks_telemetry.hooks import deepchecks_folder, install_file, missing_targets
+from deepchecks_telemetry.hooks.compatibility import deepchecks_folder, missing_targets
+from deepchecks_telemetry.hooks.pth.file import install_file
 
 
 @click.command()

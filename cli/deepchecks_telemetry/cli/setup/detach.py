@@ -3,7 +3,7 @@
 import click
 
 from deepchecks_telemetry.cli.output import echo_line
-from deepchecks_telemetry.hooks import remove_file
+from deepchecks_telemetry.hooks.pth.file import remove_file
 
 
 @click.command()

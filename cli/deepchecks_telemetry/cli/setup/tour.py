@@ -4,10 +4,9 @@ import hashlib
 import json
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -15,6 +14,7 @@ from deepchecks_telemetry.cli.errors import CliError
 from deepchecks_telemetry.cli.setup.sandbox import Sandbox
 from deepchecks_telemetry.collector import running
 from deepchecks_telemetry.spool import catalogue
+from deepchecks_telemetry.uploader.offline.bundle import read_rows
 
 EVENTS = {"package-import": 1, "run-check": 2, "run-suite": 1, "suite-to-html": 1, "suite-to-json": 1}
 
@@ -95,7 +95,7 @@ def _send(sandbox: Sandbox, url: str) -> None:
     sandbox.run("collector", "report", "--store", store)
     received = json.loads(sandbox.run("collector", "report", "--store", store, "--json", show=False))
     _expect("received counts", received["by_event"], EVENTS)
-    _expect("previewed counts", _previewed(body), EVENTS)
+    _expect("previewed counts", _sum((row.event, row.count) for row in read_rows(body)), EVENTS)
 
 
 def _disable(sandbox: Sandbox) -> None:
@@ -103,11 +103,8 @@ def _disable(sandbox: Sandbox) -> None:
     sandbox.run_script(RECORD_EVENTS.format(events=["run-check"]))
     sandbox.run("disable")
     files = [path for path in sandbox.folder.glob("home/**/*") if path.is_file()]
-    _expect("files with recorded data", [path.name for path in files if _has_event(path.read_bytes())], [])
-
-
-def _has_event(content: bytes) -> bool:
-    return any(event.name.encode() in content for event in catalogue.EVENTS)
+    names = [event.name.encode() for event in catalogue.EVENTS]
+    _expect("files with recorded data", [path.name for path in files if any(map(path.read_bytes().count, names))], [])
 
 
 def _expect(what: str, actual: object, expected: object) -> None:
@@ -115,22 +112,6 @@ def _expect(what: str, actual: object, expected: object) -> None:
     if actual != expected:
         raise CliError(f"The tour stopped: {what} is {actual}, not {expected}.")
     click.secho(f"  checked: {what}", fg="cyan")
-
-
-def _previewed(body: bytes) -> dict[str, int]:
-    """The counts in a request, read as a receiver reads them."""
-    records = [
-        record
-        for resource in json.loads(body)["resourceLogs"]
-        for scope in resource["scopeLogs"]
-        for record in scope["logRecords"]
-    ]
-    return _sum((record["eventName"].removeprefix("deepchecks."), _count(record)) for record in records)
-
-
-def _count(record: Mapping[str, Any]) -> int:
-    values = {attribute["key"]: attribute["value"] for attribute in record["attributes"]}
-    return int(values["deepchecks.event.count"]["intValue"])
 
 
 def _sum(pairs: Iterable[tuple[str, int]]) -> dict[str, int]:

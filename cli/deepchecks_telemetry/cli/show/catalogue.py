@@ -1,9 +1,8 @@
 """`catalogue`: everything that can be recorded or sent, why, and its value on this machine.
 
-The page docs/what-we-collect.md is written by `as_markdown`, so the command and the page cannot differ.
+The page docs/what-we-collect.md is generated from the same tables.
 """
 
-from collections.abc import Iterator
 from importlib.metadata import version
 from typing import NamedTuple
 
@@ -76,26 +75,3 @@ def _envelope_values() -> dict[str, str]:
     sender = f"deepchecks_telemetry {version('deepchecks-telemetry')}"
     known = {"service": "deepchecks", "installation": installation, "sender": sender}
     return {field.name: known.get(field.name, "") for field in ENVELOPE}
-
-
-def as_markdown() -> str:
-    """The catalogue as the tables of docs/what-we-collect.md, without a value of any machine."""
-    return "\n".join(_lines())
-
-
-def _lines() -> Iterator[str]:
-    yield "\n## Events\n\n| event | counted when |\n|---|---|"
-    yield from (f"| `{event.name}` | {event.when} |" for event in EVENTS)
-    yield "\n## Fields\n\n| field | OpenTelemetry name | allowed values | why it is collected |\n|---|---|---|---|"
-    yield from (f"| `{field.name}` | `{field.wire}` | {_allowed(field.pattern)} | {field.why} |" for field in FIELDS)
-    yield "\n## Sent with each count\n\n| what | OpenTelemetry name | value and purpose |\n|---|---|---|"
-    yield from (f"| {field.name} | `{field.wire}` | {field.why} |" for field in ENVELOPE)
-    yield ""
-
-
-def _allowed(pattern: str) -> str:
-    """A closed list as its words, another pattern unchanged, with each bar escaped, because it would end a cell."""
-    words = pattern.replace("\\-", "-").split("|")
-    if all(word.replace("-", "").isalnum() for word in words):
-        return ", ".join(words)
-    return "`" + pattern.replace("|", "\\|") + "`"

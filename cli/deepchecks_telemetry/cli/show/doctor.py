@@ -9,14 +9,10 @@ import click
 
 from deepchecks_telemetry.cli.output import count_text, echo_json, echo_line, json_option
 from deepchecks_telemetry.cli.show.status import host_text
-from deepchecks_telemetry.hooks import (
-    TARGETS,
-    deepchecks_folder,
-    missing_targets,
-    old_user_id,
-    remove_user_id,
-    stale_file,
-)
+from deepchecks_telemetry.hooks.builtin_telemetry import old_user_id, remove_user_id
+from deepchecks_telemetry.hooks.compatibility import deepchecks_folder, missing_targets
+from deepchecks_telemetry.hooks.pth.file import stale_file
+from deepchecks_telemetry.hooks.targets import TARGETS
 from deepchecks_telemetry.spool.batches.ledger import Batch, batches
 from deepchecks_telemetry.spool.db.schema import BatchState
 from deepchecks_telemetry.spool.doctor import OK, WARNING, WRONG, Finding, examine
@@ -94,7 +90,7 @@ def _attempts(home: Home) -> Iterator[Finding]:
     """Parked batches by cause, and the batch whose last attempt failed."""
     try:
         ledger = batches(home, states=(BatchState.PARKED, BatchState.SEALED))
-    except (FileNotFoundError, SpoolError):
+    except SpoolError:
         return  # the checks of the spool report this
     for (state, outcome, host), events in sorted(_by_cause(ledger).items()):
         text = f"{host or 'no receiver'}: {outcome}"

@@ -1,7 +1,7 @@
 """Each source of the mode and of the endpoint with its value, in order of precedence, and the unknown values."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import click
@@ -41,11 +41,9 @@ class UnknownMode:
     remedy: str
 
 
-def explain(
-    home: Home, decision: Decision, attached: str | None, environ: Mapping[str, str] = os.environ
-) -> tuple[Answer, ...]:
+def explain(home: Home, decision: Decision, attached: str | None) -> tuple[Answer, ...]:
     """Every source of both settings, including those that are not set."""
-    return (*_modes(home, decision), *_endpoints(home, attached, environ))
+    return (*_modes(home, decision), *_endpoints(home, attached))
 
 
 def unknown_modes(home: Home, decision: Decision) -> tuple[UnknownMode, ...]:
@@ -70,13 +68,13 @@ def _where(home: Home, source: Source) -> str:
     return files.get(source.name, ENVIRONMENT if source.name.isupper() else home.spool)
 
 
-def _endpoints(home: Home, attached: str | None, environ: Mapping[str, str]) -> Iterator[Answer]:
+def _endpoints(home: Home, attached: str | None) -> Iterator[Answer]:
     nowhere = home.spool  # a file or nothing, so never a directory that could contain an endpoint
     neither = home._replace(policy=nowhere, config=nowhere)
     policy, choice = neither._replace(policy=home.policy), neither._replace(config=home.config)
     sources: tuple[tuple[str, str, Callable[[], Endpoint | None]], ...] = (
         (POLICY, os.path.join(home.policy, "endpoint"), lambda: find_endpoint(policy, environ={})),
-        (VARIABLE, ENVIRONMENT, lambda: find_endpoint(neither, environ=environ)),
+        (VARIABLE, ENVIRONMENT, lambda: find_endpoint(neither)),
         (CHOICE, os.path.join(home.config, "endpoint"), lambda: find_endpoint(choice, environ={})),
         (ATTACHED, home.spool, lambda: find_endpoint(neither, attached, {})),
     )

@@ -18,7 +18,7 @@ from deepchecks_telemetry.cli.output import (
 )
 from deepchecks_telemetry.cli.show.query import read_events, run_query
 from deepchecks_telemetry.spool.files.paths import find_home
-from deepchecks_telemetry.spool.stats import UnsentCount, read_unsent
+from deepchecks_telemetry.spool.stats import EventCount, read_unsent
 
 ENVIRONMENT = "deepchecks, system, python, runtime"
 Row = dict[str, Any]
@@ -78,7 +78,7 @@ def _echo(rows: list[Row], table: Callable[[list[Row]], Table], nothing: str, *,
         click.echo(nothing)
 
 
-def _count_dict(row: UnsentCount) -> Row:
+def _count_dict(row: EventCount) -> Row:
     environment = row.environment._asdict()
     return {"day": day_text(row.day), "event": row.event, **environment, "count": row.count, "state": row.state}
 

@@ -4,16 +4,15 @@ import time
 
 import click
 
-from deepchecks_telemetry.cli.errors import CliError, instruction
 from deepchecks_telemetry.cli.output import escape_control_chars
 from deepchecks_telemetry.cli.show.sent import echo_body
-from deepchecks_telemetry.spool.consent.decision import OFF, decide
+from deepchecks_telemetry.spool.consent.decision import LOCAL, ON
 from deepchecks_telemetry.spool.files.paths import find_home
 from deepchecks_telemetry.spool.stats import read_unsent
 from deepchecks_telemetry.uploader.flush import seal_next
-from deepchecks_telemetry.uploader.plan.decision import Command
-from deepchecks_telemetry.uploader.plan.facts import plan_upload
-from deepchecks_telemetry.uploader.plan.text import change_mode, summarize
+from deepchecks_telemetry.uploader.plan.decision import Command, plan
+from deepchecks_telemetry.uploader.plan.facts import check_mode, read_facts
+from deepchecks_telemetry.uploader.plan.text import summarize
 
 
 @click.command()
@@ -29,14 +28,12 @@ def preview() -> None:
       deepchecks telemetry preview | python -m json.tool
     """
     home = find_home()
-    decision = decide(home)
-    if decision.mode == OFF:
-        remedy = instruction(change_mode(decision.decided_by))
-        raise CliError(f"Telemetry is off, decided by {decision.decided_by}. {remedy}")
+    check_mode(home, ON, LOCAL)
     unsent = read_unsent(home)
     batch = seal_next(home) if unsent else None
     if batch is not None:
         echo_body(batch)
     elif not unsent:
         click.echo("Nothing is pending.", err=True)
-    click.echo(escape_control_chars(summarize(plan_upload(home, Command.REPORT, time.time()))), err=True)
+    now = time.time()
+    click.echo(escape_control_chars(summarize(plan(read_facts(home, now), Command.REPORT, now))), err=True)

@@ -17,7 +17,7 @@ from deepchecks_telemetry.cli.output import (
 )
 from deepchecks_telemetry.spool.batches.ledger import Batch, batches
 from deepchecks_telemetry.spool.errors import Damaged
-from deepchecks_telemetry.spool.files.paths import Home, find_home
+from deepchecks_telemetry.spool.files.paths import find_home
 
 LIST_ALL = "To list all batches, run: deepchecks telemetry sent"
 
@@ -40,7 +40,7 @@ def sent(*, batch: int | None, limit: int | None, as_csv: bool, as_json: bool) -
     """
     if (as_csv and as_json) or (batch is not None and (as_csv or as_json or limit)):
         raise click.UsageError("BATCH, --csv and --json cannot be combined, nor BATCH and --limit.")
-    ledger = _read_ledger(find_home())
+    ledger = batches(find_home())
     if batch is not None:
         chosen = [entry for entry in ledger if entry.id == batch]
         if not chosen:
@@ -57,13 +57,6 @@ def sent(*, batch: int | None, limit: int | None, as_csv: bool, as_json: bool) -
     else:
         headers = ("batch", "state", "events", "attempts", "last attempt (UTC)", "outcome", "sha256")
         echo_table(headers, [_row(entry) for entry in ledger], paged=True)
-
-
-def _read_ledger(home: Home) -> list[Batch]:
-    try:
-        return batches(home)
-    except FileNotFoundError:
-        return []
 
 
 def echo_body(batch: Batch) -> None:

@@ -1,7 +1,7 @@
 """`status`: whether telemetry is on, why, what is pending, where it would be sent, and the next commands."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
@@ -17,7 +17,8 @@ from deepchecks_telemetry.cli.output import (
     time_text,
 )
 from deepchecks_telemetry.cli.show.explain import Answer, echo_answers, explain, unknown_modes
-from deepchecks_telemetry.hooks import installed_file, old_user_id
+from deepchecks_telemetry.hooks.builtin_telemetry import old_user_id
+from deepchecks_telemetry.hooks.pth.file import installed_file
 from deepchecks_telemetry.spool.batches.ledger import Batch, batches
 from deepchecks_telemetry.spool.consent.decision import LOCAL, ON, decide
 from deepchecks_telemetry.spool.db.schema import BatchState
@@ -69,13 +70,14 @@ def status(*, short: bool, explained: bool, as_json: bool) -> None:
         raise CliError(report["problem"])
 
 
-def read_status(home: Home, *, clock: Callable[[], float] = time.time) -> tuple[dict[str, Any], tuple[Answer, ...]]:
+def read_status(home: Home) -> tuple[dict[str, Any], tuple[Answer, ...]]:
     """The report of `status --json`, and the value of each source; counts are None if the spool cannot be read."""
-    now = clock()
+    now = time.time()
     accounts, ledger, unreadable = _read(home)
     facts = read_facts(home, now)
     planned = plan(facts, Command.REPORT, now)
     queue = facts.queue
+    identifier = old_user_id()
     decision = decide(home, closed=lambda: queue.fence_closed)
     problem = to_cli_error(unreadable) if unreadable else _endpoint_problem(facts)
     report = {
@@ -87,7 +89,8 @@ def read_status(home: Home, *, clock: Callable[[], float] = time.time) -> tuple[
         "blocked_by": planned.blocked_by and planned.blocked_by.value,
         "reason": planned.reason,
         "remedy": planned.remedy,
-        **_environment(),
+        "attached": installed_file() is not None,
+        "old_identifier": identifier and str(identifier),
         "endpoint": planned.endpoint and planned.endpoint.url,
         "endpoint_from": planned.endpoint and planned.endpoint.source,
         **{name: None if unreadable else getattr(accounts, name) for name in COUNTS},
@@ -115,16 +118,8 @@ def _endpoint_problem(facts: Facts) -> CliError | None:
 def _read(home: Home) -> tuple[Accounts, list[Batch], SpoolError | None]:
     try:
         return read_accounts(home), batches(home), None
-    except FileNotFoundError:
-        return Accounts(), [], None
     except SpoolError as error:
         return Accounts(), [], error
-
-
-def _environment() -> dict[str, Any]:
-    """Whether this virtual environment is attached, and the identifier that deepchecks' own telemetry left in it."""
-    identifier = old_user_id()
-    return {"attached": installed_file() is not None, "old_identifier": identifier and str(identifier)}
 
 
 def _last_upload(ledger: list[Batch]) -> dict[str, Any] | None:
@@ -140,13 +135,14 @@ def _last_upload(ledger: list[Batch]) -> dict[str, Any] | None:
 def _lines(report: dict[str, Any]) -> list[str]:
     """The lines of `status`: mode and sending first, then the figures, then the next commands."""
     last = report["last_upload"]
+    endpoint = f"{report['endpoint']} (set by {report['endpoint_from']})" if report["endpoint"] else "none"
     return [
         f"Telemetry is {report['mode']}: decided by {report['decided_by']}.",
         report["sending"],
         *_also_off(report),
         "",
         *(_count_lines(report) if report["recorded"] is not None else ["  recorded      unknown"]),
-        f"  endpoint      {_endpoint(report)}",
+        f"  endpoint      {endpoint}",
         f"  last upload   {last_attempt(last) if last else 'never'}",
         f"  next upload   {next_upload(report)}",
         f"  installation  {report['installation_id'] or 'no identifier'}",
@@ -199,10 +195,6 @@ def _count_lines(report: dict[str, Any]) -> list[str]:
         f"  delivered     {number_text(report['delivered'])}    {rest}",
         *([f"  dropped       {explain_dropped(report['dropped_by_reason'])}"] if report["dropped"] else []),
     ]
-
-
-def _endpoint(report: dict[str, Any]) -> str:
-    return f"{report['endpoint']} (set by {report['endpoint_from']})" if report["endpoint"] else "none"
 
 
 def _advice(report: dict[str, Any]) -> list[str]:

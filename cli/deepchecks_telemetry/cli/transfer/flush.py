@@ -52,14 +52,7 @@ def flush(*, ignore_retry_after: bool, exported: bool, as_json: bool) -> None:
     results: list[Attempt] = []
     if planned.sends_now and planned.endpoint is not None:
         _show_notice(home, planned.endpoint)
-        sending = send_batches(
-            home,
-            planned.endpoint,
-            parked=True,
-            exported=exported,
-            ignore_retry_after=ignore_retry_after,
-            lock_s=1.0,
-        )
+        sending = send_batches(home, planned.endpoint, parked=True, exported=exported, lock_s=1.0)
         for sent in _interruptible(_with_progress(sending, accounts), home):
             results.append(sent)
             if not as_json:

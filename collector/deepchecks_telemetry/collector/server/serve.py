@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     import uvicorn
 
 HOST, PORT = "127.0.0.1", 4318  # OTLP/HTTP's registered port, on loopback
-TOKEN_VARIABLE = "DEEPCHECKS_COLLECTOR_TOKEN"  # noqa: S105 — the name of the variable
 GRACE_S = 5
 START_S = 20.0
 
@@ -51,16 +50,7 @@ def serve(
 @contextmanager
 def running(store: Path, *, start_s: float = START_S) -> Iterator[str]:
     """Run a collector in a child process on a free loopback port until the block or this process ends; its base URL."""
-    command = [
-        sys.executable,
-        "-m",
-        "deepchecks_telemetry.collector",
-        "--store",
-        str(store),
-        "--port",
-        "0",
-        "--lifeline",
-    ]
+    command = [sys.executable, "-m", "deepchecks_telemetry.collector", str(store)]
     # A file in the current directory must not replace a module.
     environment = {**os.environ, "PYTHONSAFEPATH": "1"}
     with subprocess.Popen(

@@ -9,7 +9,7 @@ import json
 import os
 import re
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import astuple, dataclass
 
@@ -55,7 +55,8 @@ def list_export(home: Home, export: Export) -> None:
     """Add a file to the list before it is written; remove what a killed export left in the same directory."""
     listed = read_list(home)
     _remove_stale_parts(listed, os.path.dirname(export.path))
-    kept = [old for old in listed if not (_is_same_file(old, export) and not os.path.lexists(old.part))]
+    same = (export.path, export.sha256)
+    kept = [old for old in listed if (old.path, old.sha256) != same or os.path.lexists(old.part)]
     lines = [json.dumps(astuple(entry)) + "\n" for entry in [*kept, export][-MAX_LISTED:]]
     write_private(_list_path(home), "".join(lines))
 
@@ -83,10 +84,6 @@ def _parse(line: str) -> Export | None:
         return None
     is_text = all(isinstance(value, str) and "\0" not in value for value in astuple(export))
     return export if is_text else None
-
-
-def _is_same_file(old: Export, new: Export) -> bool:
-    return (old.path, old.sha256) == (new.path, new.sha256)
 
 
 def _remove_stale_parts(listed: Sequence[Export], directory: str) -> None:
@@ -177,12 +174,8 @@ def _has_our_content(export: Export) -> bool:
             if first != BEGINNING:
                 return False
             digest = hashlib.sha256(first)
-            for chunk in _chunks(file.read):
+            for chunk in iter(lambda: file.read(65_536), b""):
                 digest.update(chunk)
     except OSError:
         return False
     return digest.hexdigest() == export.sha256
-
-
-def _chunks(read: Callable[[int], bytes]) -> Iterator[bytes]:
-    return iter(lambda: read(65_536), b"")

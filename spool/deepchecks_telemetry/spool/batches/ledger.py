@@ -14,7 +14,7 @@ from deepchecks_telemetry.spool.db.connection import BUSY_TIMEOUT_S, opened
 from deepchecks_telemetry.spool.db.schema import FINAL, STATES, UNSETTLED, BatchState, in_states
 from deepchecks_telemetry.spool.errors import Damaged
 from deepchecks_telemetry.spool.files.paths import Home
-from deepchecks_telemetry.spool.recovery.maintenance import with_maintenance
+from deepchecks_telemetry.spool.recovery.maintenance import read_maintained
 
 MAX_BODY_BYTES = 2**22  # bytes; 1,000 rows of 1,000 environments take 1 MB, and a few KB of gzip can be gigabytes
 GZIP_WBITS = 31  # zlib's code for the gzip format
@@ -69,33 +69,28 @@ class Disposition:
     host: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ScheduleState:
-    """What determines the time of the next try: the installation, and how many tries failed."""
-
-    installation_id: str | None
-    failures: int
-
-
 _COLUMNS = ", ".join(column.name for column in fields(Batch))
 
 
 def batches(home: Home, *, states: tuple[str, ...] = STATES) -> list[Batch]:
-    """The batches in one of `states`, oldest first."""
+    """The batches in one of `states`, oldest first; empty if there is no spool."""
     marks = ", ".join("?" * len(states))
     query = f"SELECT {_COLUMNS} FROM batches WHERE state IN ({marks}) ORDER BY id"  # noqa: S608
 
-    def read() -> list[Batch]:
-        with opened(home) as connection:
-            return [Batch(id_, BatchState(state), *rest) for id_, state, *rest in connection.execute(query, states)]
+    def read(connection: sqlite3.Connection) -> list[Batch]:
+        return [Batch(id_, BatchState(state), *rest) for id_, state, *rest in connection.execute(query, states)]
 
-    return with_maintenance(home, read, check_tables=["batches"])
+    return read_maintained(home, read, [], check_tables=["batches"])
 
 
-def read_schedule(home: Home) -> ScheduleState:
-    """Read one row; `read_accounts` would count all events, before each of hundreds of batches."""
+def read_schedule(home: Home) -> tuple[str | None, int]:
+    """The installation, and how many tries failed: with `now`, these determine the time of the next try.
+
+    `read_accounts` would count all events, before each of hundreds of batches.
+    """
     with opened(home) as connection:
-        return ScheduleState(*connection.execute("SELECT installation, failures FROM spool").fetchone())
+        installation, failures = connection.execute("SELECT installation, failures FROM spool").fetchone()
+        return installation, failures
 
 
 def mark_attempt(

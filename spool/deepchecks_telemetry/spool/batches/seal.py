@@ -7,7 +7,7 @@ import gzip
 import hashlib
 import sqlite3
 import time
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 from uuid import uuid4
 
@@ -57,20 +57,17 @@ def seal(
     file can contain many. `render(installation_id, rows)` returns the body that is stored with the batch; a retry sends
     the same bytes. `already_checked` skips the check of the large tables, directly after another batch.
     """
-    check_tables = ["batches"] if already_checked else INTEGER_COLUMNS
-    return with_maintenance(
-        home, lambda: _seal_under_lock(home, render, clock, while_unsent=while_unsent), check_tables=check_tables
-    )
 
+    def act() -> bool:
+        with hold(home.lock, LOCK_S), opened(home, locked=True) as connection:
+            with writing(connection, monotonic() + LOCK_S):
+                fold(connection)
+                _redate_far_future(connection, int(clock()))
+                sealed = (while_unsent or not _is_blocked(connection)) and _seal(connection, render, int(clock()))
+            checkpoint(connection)
+        return sealed
 
-def _seal_under_lock(home: Home, render: Render, clock: Callable[[], float], *, while_unsent: bool) -> bool:
-    with hold(home.lock, LOCK_S), opened(home, locked=True) as connection:
-        with writing(connection, monotonic() + LOCK_S):
-            fold(connection)
-            _redate_far_future(connection, int(clock()))
-            sealed = (while_unsent or not _is_blocked(connection)) and _seal(connection, render, int(clock()))
-        checkpoint(connection)
-    return sealed
+    return with_maintenance(home, act, check_tables=["batches"] if already_checked else INTEGER_COLUMNS)
 
 
 def _is_blocked(connection: sqlite3.Connection) -> bool:
@@ -86,7 +83,8 @@ def _seal(connection: sqlite3.Connection, render: Render, now: int) -> bool:
     environments = _read_environments(connection)
     while keys := _take_oldest(connection, now // DAY_S):
         known = [key for key in keys if _is_known(key, environments)]
-        _discard(connection, (key for key in keys if not _is_known(key, environments)))
+        unknown = [count for *_, count in set(keys) - set(known) if is_count(count)]
+        add_tally(connection, "dropped:unknown", sum(unknown))
         if known:
             rows = [
                 Row(str(uuid4()), day, EVENT_NAMES[event], environments[number], n) for day, event, number, n in known
@@ -135,10 +133,6 @@ def _is_known(key: Key, environments: Container[int]) -> bool:
     """Whether all values are in the catalogue; an invalid day or count could be the bytes of a text."""
     day, event, environment, count = key
     return is_day(day) and event in EVENT_NAMES and environment in environments and is_count(count)
-
-
-def _discard(connection: sqlite3.Connection, keys: Iterable[Key]) -> None:
-    add_tally(connection, "dropped:unknown", sum(count for *_, count in keys if is_count(count)))
 
 
 def _identify(connection: sqlite3.Connection, installation: str, now: int) -> str:

@@ -13,7 +13,7 @@ from deepchecks_telemetry.spool.errors import raise_if_hosts
 from deepchecks_telemetry.spool.files import administrators
 from deepchecks_telemetry.spool.files.directory import ROOT, tighten, untrusted_reason
 from deepchecks_telemetry.spool.files.paths import Home
-from deepchecks_telemetry.spool.files.regular import read_plain
+from deepchecks_telemetry.spool.files.regular import read_plain, status_of
 
 ON, LOCAL, OFF = "on", "local", "off"
 MODES = (ON, LOCAL, OFF)  # from the most open to the most restrictive
@@ -70,27 +70,15 @@ def resolve(sources: Iterable[Source], *, test_run: bool = False) -> Decision:
     return Decision(OFF, TEST_RUN, all_sources) if test_run else Decision(ON, DEFAULT, all_sources)
 
 
-def parse_mode(text: str) -> str:
-    """The mode that a text names; anything else means off, also the empty text of a truncated file."""
-    word = text.strip().lower()
-    return word if word in MODES else OFF
-
-
 def parse_source(name: str, text: str) -> Source:
-    """The source with that text; it has a reason if the text is not a valid mode, except for the empty text.
+    """The source with that text, which is off, with a reason, if the text is not a mode.
 
-    An empty file is what `disable` leaves on a full disk.
+    The empty text, of the file that `disable` leaves on a full disk, is off without a reason.
     """
-    mode, word = parse_mode(text), text.strip()
-    is_valid = not word or word.lower() in MODES
-    return Source(
-        name, mode, None if is_valid else f"{word[:MAX_SHOWN]!r} is not a valid mode: expected on, local or off"
-    )
-
-
-def read_mode(path: str) -> str | None:
-    """The mode in a file, None if there is no file, off if it cannot be read."""
-    return read_source("", path).mode
+    word = text.strip()
+    if not word or word.lower() in MODES:
+        return Source(name, word.lower() or OFF)
+    return Source(name, OFF, f"{word[:MAX_SHOWN]!r} is not a valid mode: expected on, local or off")
 
 
 def read_source(name: str, path: str) -> Source:
@@ -127,10 +115,8 @@ def read_choice(home: Home, name: str = CHOICE) -> Source:
 
 def _untrusted_file_reason(path: str, directory: os.stat_result) -> str | None:
     """Why the file itself is not trusted; it may have been created before the directory was closed to other users."""
-    try:
-        status = os.stat(path)
-    except OSError as error:
-        raise_if_hosts(error)
+    status = status_of(path)
+    if status is None:
         return None
     if sys.platform != "win32" and status.st_mode & 0o002 and directory.st_mode & 0o001:
         return "contains a mode file that is writable by other users"

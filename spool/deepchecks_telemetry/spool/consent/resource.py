@@ -7,13 +7,12 @@ are checked against the catalogue: one that is not in it becomes "other" or "unk
 import os
 import sys
 from collections.abc import Callable, Container, Iterable, Mapping
+from functools import cache
 from typing import NamedTuple
 
 from deepchecks_telemetry.spool import catalogue
 from deepchecks_telemetry.spool.errors import raise_if_hosts
 from deepchecks_telemetry.spool.files.regular import exists
-
-__all__ = ["current", "find", "is_test_run"]
 
 _UNSET = ("", "0", "false", "no", "off")
 # Most services set CI too, but tools between them and this process (tox, sudo, a container) may pass on only one.
@@ -70,23 +69,15 @@ _RUNTIMES: tuple[tuple[str, Callable[[Traces], bool]], ...] = (
 )
 _CONTAINERS = ("kubernetes", "docker", "podman", "container")
 
-_found: list[catalogue.Environment] = []
 
-
+@cache
 def current() -> catalogue.Environment:
     """The environment of this process, found at the first call and cached for the process and its forks."""
-    if not _found:
-        _found.append(find())
-    return _found[0]
-
-
-def find() -> catalogue.Environment:
-    """Find the environment of this process."""
     prompt = getattr(sys, "ps1", "")  # set by the plain prompt and by IPython, only in interactive use
     traces = Traces(os.environ, sys.modules, exists, prompt if isinstance(prompt, str) else "repl")
     return _checked(
         (
-            version_of(_listings(sys.path)),
+            version_of(map(_listing, map(str, sys.path))),
             *system_of(sys.platform, _release(sys.platform)),
             sys.implementation.name.lower(),
             "{}.{}".format(*sys.version_info),
@@ -184,10 +175,6 @@ def _checked(values: tuple[str, ...]) -> catalogue.Environment:
     return catalogue.Environment(*allowed)
 
 
-def _listings(path: Iterable[object]) -> Iterable[list[str]]:
-    return (_listing(entry) for entry in path if isinstance(entry, str))
-
-
 def _listing(directory: str) -> list[str]:
     try:
         return os.listdir(directory or ".")
@@ -200,10 +187,11 @@ def _release(platform: str) -> str:
     windows = getattr(sys, "getwindowsversion", None)
     if windows:
         return "{}.{}.{}".format(*windows())
-    return next(filter(None, map(_text, _MACOS_VERSION if platform == "darwin" else _OS_RELEASE)), "")
+    return next(filter(None, map(read_text, _MACOS_VERSION if platform == "darwin" else _OS_RELEASE)), "")
 
 
-def _text(path: str) -> str:
+def read_text(path: str) -> str:
+    """The beginning of a text file of the system; empty if it cannot be read."""
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
             return file.read(65536)

@@ -67,14 +67,11 @@ def _build(home: Home) -> None:
             connection.execute("COMMIT")
             # Last, so that no -journal, -wal or -shm file is made and removed: on ext4 without a journal, mounted with
             # `discard`, each removal waits until the device has discarded the blocks (up to 156 ms seen).
-            connection.execute(f"PRAGMA journal_mode = {_journal_mode(home)}").fetchall()
+            journal = "DELETE" if is_remote(home.state) else "WAL"
+            connection.execute(f"PRAGMA journal_mode = {journal}").fetchall()
         finally:
             connection.close()
         os.rename(temporary, home.spool)
     except (OSError, sqlite3.Error) as error:
         raise_if_hosts(error)
         raise Unusable(f"the spool cannot be created ({type(error).__name__})") from error
-
-
-def _journal_mode(home: Home) -> str:
-    return "DELETE" if is_remote(home.state) else "WAL"

@@ -6,7 +6,7 @@ import time
 from deepchecks_telemetry.spool.db.busy import monotonic, writing
 from deepchecks_telemetry.spool.db.compaction import checkpoint
 from deepchecks_telemetry.spool.db.connection import BUSY_TIMEOUT_S
-from deepchecks_telemetry.spool.db.schema import FINAL
+from deepchecks_telemetry.spool.db.schema import FINAL, in_states
 from deepchecks_telemetry.spool.errors import Busy
 
 READERS_WAIT_S = 10.0  # a reader in another process prevents the WAL from being truncated
@@ -57,6 +57,5 @@ def read_markers(connection: sqlite3.Connection) -> tuple[bytes, ...]:
 
 def read_receivers(connection: sqlite3.Connection) -> tuple[str, ...]:
     """The endpoints that have received batches, or rejected them."""
-    marks = ", ".join("?" * len(FINAL))
-    endpoints = connection.execute(f"SELECT DISTINCT endpoint FROM batches WHERE state IN ({marks}) ORDER BY 1", FINAL)  # noqa: S608
-    return tuple(str(endpoint) for (endpoint,) in endpoints if endpoint)
+    query = f"SELECT DISTINCT endpoint FROM batches WHERE state IN {in_states(*FINAL)} ORDER BY 1"  # noqa: S608
+    return tuple(str(endpoint) for (endpoint,) in connection.execute(query) if endpoint)

@@ -15,7 +15,7 @@ import sqlite3
 import sys
 from typing import NamedTuple
 
-from deepchecks_telemetry.spool.consent.resource import is_container
+from deepchecks_telemetry.spool.consent.resource import is_container, read_text
 from deepchecks_telemetry.spool.db.busy import MANY_TRIES, writing
 from deepchecks_telemetry.spool.db.compaction import add_tally, fold
 from deepchecks_telemetry.spool.db.emptying import forget_installation
@@ -97,12 +97,7 @@ if sys.platform == "win32":
 else:
 
     def _find_machine() -> str:
-        try:
-            with open(MACHINE_ID, encoding="utf-8", errors="replace") as file:
-                return "" if is_container() else file.read(64).strip()
-        except OSError as error:
-            raise_if_hosts(error)
-            return ""
+        return "" if is_container() else read_text(MACHINE_ID)[:64].strip()
 
 
 def _is_settled(connection: sqlite3.Connection, origin: Origin) -> bool:

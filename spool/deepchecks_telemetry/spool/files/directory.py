@@ -21,36 +21,24 @@ LOCAL = frozenset(
 ROOT = 0  # a trusted user id, because root can do everything anyway
 
 
-def check_state_dir(home: Home) -> None:
-    """Refuse a state directory that is a link, has another owner (sudo), or is writable by other users."""
-    check_directory(home.state, "the state directory")
+def check_state_dir(home: Home, *, writable: bool = False) -> None:
+    """Refuse a state directory that is a link, has another owner (sudo), or cannot be closed to other users.
 
-
-def check_directory(path: str, name: str) -> None:
-    """Refuse a directory that cannot be closed to other users; a missing one raises `FileNotFoundError`."""
-    reason = untrusted_reason(tighten(path, _stat(path, name), even_if_public=True))
-    if reason:
-        raise Unusable(f"{name} {path} {reason}")
-
-
-def check_owner(path: str, name: str) -> None:
-    """Refuse another user's directory. Files may be removed from this user's own, even if others can write to it."""
-    reason = untrusted_reason(tighten(path, _stat(path, name), even_if_public=True), writable=True)
-    if reason:
-        raise Unusable(f"{name} {path} {reason}")
-
-
-def _stat(path: str, name: str) -> os.stat_result:
+    With `writable`, only the first two: files may be removed from this user's own directory even if others can write
+    to it. A missing directory raises `FileNotFoundError`.
+    """
     try:
-        status = os.lstat(path)
+        status = os.lstat(home.state)
     except FileNotFoundError:
         raise
     except OSError as error:
         raise_if_hosts(error)
-        raise Unusable(f"{name} {path} cannot be used ({error.strerror})") from error
+        raise Unusable(f"the state directory {home.state} cannot be used ({error.strerror})") from error
     if not stat.S_ISDIR(status.st_mode):
-        raise Unusable(f"{name} {path} is a link or a file, not a directory")
-    return status
+        raise Unusable(f"the state directory {home.state} is a link or a file, not a directory")
+    reason = untrusted_reason(tighten(home.state, status, even_if_public=True), writable=writable)
+    if reason:
+        raise Unusable(f"the state directory {home.state} {reason}")
 
 
 def tighten(path: str, status: os.stat_result, *, even_if_public: bool = False) -> os.stat_result:
@@ -97,8 +85,8 @@ def untrusted_reason(status: os.stat_result, *trusted: int, writable: bool = Fal
     return None
 
 
-def make_directory(path: str) -> bool:
-    """Create the directory and its missing parents for this user alone; True if this call created it.
+def make_directory(path: str) -> None:
+    """Create the directory and its missing parents for this user alone.
 
     Nothing is created in another user's directory: with `sudo` and that user's HOME it would belong to root and lock
     the user out; and the owner of the parent can replace the directory by another one.
@@ -112,10 +100,9 @@ def make_directory(path: str) -> bool:
         if exists(os.path.dirname(path)) or os.path.dirname(path) == path:
             raise Unusable(f"the directory {path} cannot be created ({error.strerror})") from error
         make_directory(os.path.dirname(path))
-        return make_directory(path)
+        make_directory(path)
     except FileExistsError:
-        return False
-    return True
+        pass
 
 
 def check_above(directory: str) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from deepchecks_telemetry.spool.errors import Busy, Unusable, raise_if_hosts
-from deepchecks_telemetry.spool.files.regular import exists, is_lockable
+from deepchecks_telemetry.spool.files.regular import exists, is_lockable, status_of
 
 POLL_S = 0.005
 HELD = "another process holds the spool's lock"
@@ -54,7 +54,8 @@ def hold_in_host(path: str) -> Iterator[None]:
         except OSError as error:
             raise_if_hosts(error)
             raise Unusable(f"the lock file cannot be used ({type(error).__name__})") from error
-        if not _is_at(path, descriptor):
+        status = status_of(path)
+        if status is None or not os.path.samestat(status, os.fstat(descriptor)):
             raise Busy(HELD)  # the file was removed between open and flock, so no other process can see this lock
         yield
     finally:
@@ -86,11 +87,3 @@ else:
 
     def _lock(descriptor: int) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-
-def _is_at(path: str, descriptor: int) -> bool:
-    try:
-        return os.path.samestat(os.stat(path), os.fstat(descriptor))
-    except OSError as error:
-        raise_if_hosts(error)
-        return False

@@ -55,7 +55,7 @@ def quarantine_replaced(home: Home) -> None:
 def _rename_to_copy(home: Home, spool: str) -> bool:
     """False if another process has the file open (only on Windows)."""
     try:
-        _rename(spool, os.path.join(home.state, f"{COPY}{time.time_ns():x}"))
+        rename_database(spool, os.path.join(home.state, f"{COPY}{time.time_ns():x}"))
     except PermissionError as error:
         raise_if_hosts(error)
         if os.name != "nt":
@@ -70,7 +70,7 @@ def set_aside(home: Home) -> None:
     `recovery/hard_links.py` copies it back. After `MAX_SET_ASIDE` backups without a command nothing is recorded.
     """
     if is_hard_linked_database(home.spool) and len(find_set_aside(home)) < MAX_SET_ASIDE:
-        _rename(home.spool, f"{home.spool}{SET_ASIDE}{time.time_ns():x}")
+        rename_database(home.spool, f"{home.spool}{SET_ASIDE}{time.time_ns():x}")
 
 
 def find_set_aside(home: Home) -> list[str]:
@@ -92,7 +92,8 @@ def quarantined(home: Home) -> list[str]:
     return list(filter(is_plain_database, copies))  # a link is not one of our copies
 
 
-def _rename(path: str, target: str) -> None:
+def rename_database(path: str, target: str) -> None:
+    """Rename a database with the files that SQLite keeps beside it."""
     # The database first, so that another process finds none, and waits for the lock to create one.
     for suffix in ("", *SIDE_SUFFIXES):
         if exists(path + suffix):

@@ -32,12 +32,8 @@ def _is_mine(status: os.stat_result) -> bool:
 
 def is_hard_linked(path: str) -> bool:
     """Whether a regular file of this user's has a second hard link, for example from a backup by `cp -al`."""
-    try:
-        status = os.lstat(path)
-    except OSError as error:
-        raise_if_hosts(error)
-        return False
-    return stat.S_ISREG(status.st_mode) and status.st_nlink > 1 and _is_mine(status)
+    status = status_of(path, follow=False)
+    return status is not None and stat.S_ISREG(status.st_mode) and status.st_nlink > 1 and _is_mine(status)
 
 
 def is_hard_linked_database(database: str) -> bool:
@@ -96,21 +92,21 @@ def _open_nonblocking(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
-def exists(path: str) -> bool:
-    """As `os.path.lexists`, which would swallow a TimeoutError that the host's signal handler raises inside it."""
+def status_of(path: str | int, *, follow: bool = True) -> os.stat_result | None:
+    """The status of a path or a descriptor, None if there is none; an exception of the host's is not swallowed."""
     try:
-        os.lstat(path)
+        return os.stat(path, follow_symlinks=follow)
     except (OSError, ValueError) as error:
         raise_if_hosts(error)
-        return False
-    return True
+        return None
+
+
+def exists(path: str) -> bool:
+    """As `os.path.lexists`, which would swallow a TimeoutError that the host's signal handler raises inside it."""
+    return status_of(path, follow=False) is not None
 
 
 def file_id(path: str) -> tuple[int, int] | None:
     """Device and inode of the file that is at `path` now; None if there is none."""
-    try:
-        status = os.stat(path)
-    except OSError as error:
-        raise_if_hosts(error)
-        return None
-    return status.st_dev, status.st_ino
+    status = status_of(path)
+    return status and (status.st_dev, status.st_ino)

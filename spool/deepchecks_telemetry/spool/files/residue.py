@@ -3,7 +3,7 @@
 import os
 import stat
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from deepchecks_telemetry.spool.catalogue import EVENTS
 from deepchecks_telemetry.spool.files.paths import Home
@@ -26,7 +26,8 @@ def find_residue(home: Home, markers: Iterable[bytes] = ()) -> tuple[int, list[s
 def list_files(home: Home) -> list[str]:
     """Every file in this user's directories, and the pages that `view` has written elsewhere."""
     tops = [directory for target in home.with_default for directory in (target.state, target.config)]
-    return list(dict.fromkeys(path for top in (*tops, *find_page_directories()) for path in _files(top)))
+    walks = (walk for top in (*tops, *find_page_directories()) for walk in os.walk(top))
+    return list(dict.fromkeys(os.path.join(directory, name) for directory, _, names in walks for name in names))
 
 
 def make_page_directory() -> str:
@@ -53,11 +54,6 @@ def _is_page_directory(path: str) -> bool:
         return stat.S_ISDIR(status.st_mode) and is_mine and not set(os.listdir(path)) - {PAGE}
     except OSError:
         return False
-
-
-def _files(top: str) -> Iterator[str]:
-    for directory, _, names in os.walk(top):
-        yield from (os.path.join(directory, name) for name in names)
 
 
 def _contains(path: str, markers: Iterable[bytes]) -> bool:

@@ -16,7 +16,7 @@ from itertools import repeat
 from typing import NamedTuple
 
 from deepchecks_telemetry.spool.errors import Unusable, raise_if_hosts
-from deepchecks_telemetry.spool.files.regular import SIDE_SUFFIXES
+from deepchecks_telemetry.spool.files.regular import SIDE_SUFFIXES, status_of
 
 FIRST_NUMBER = 256  # of SQLite's files; after a host has closed everything, its next files get low numbers
 LISTING = "/dev/fd"
@@ -80,7 +80,7 @@ def open_numbers() -> frozenset[int]:
     except OSError as error:
         raise_if_hosts(error)
         listed = UNLISTED
-    return frozenset(number for number in listed if _stat(number))
+    return frozenset(number for number in listed if status_of(number))
 
 
 def mark(database: str, before: frozenset[int]) -> Descriptors:
@@ -126,7 +126,7 @@ def close(connection: sqlite3.Connection, cursor: sqlite3.Cursor, descriptors: D
 
 
 def _is_the_hosts(number: int, offset: int) -> bool:
-    return _stat(number) is not None and _offset(number) != offset and number not in _replaced
+    return status_of(number) is not None and _offset(number) != offset and number not in _replaced
 
 
 def _offset(number: int) -> int | None:
@@ -137,33 +137,13 @@ def _offset(number: int) -> int | None:
         return None
 
 
-def _stat(number: int) -> os.stat_result | None:
-    try:
-        return os.fstat(number)
-    except OSError as error:
-        raise_if_hosts(error)
-        return None
-
-
 def _is_null(number: int) -> bool:
-    status = _stat(number)
+    status = status_of(number)
     return status is not None and os.path.samestat(status, os.stat(os.devnull))
 
 
-def _stat_path(path: str) -> os.stat_result | None:
-    try:
-        return os.stat(path)
-    except OSError as error:
-        raise_if_hosts(error)
-        return None
-
-
-def _paths(database: str) -> Iterator[str]:
-    return (database + suffix for suffix in ("", *SIDE_SUFFIXES))
-
-
 def _is_one_of(number: int, files: list[os.stat_result]) -> bool:
-    status = _stat(number)
+    status = status_of(number)
     return status is not None and any(os.path.samestat(status, file) for file in files)
 
 
@@ -195,7 +175,7 @@ else:
                 os.close(_fillers.pop())
 
     def _find(database: str, before: frozenset[int]) -> list[int]:
-        files = [status for status in map(_stat_path, _paths(database)) if status]
+        files = [status for suffix in ("", *SIDE_SUFFIXES) if (status := status_of(database + suffix))]
         numbers = sorted(open_numbers() - before, key=lambda number: _is_one_of(number, files[:1]), reverse=True)
         numbers = [number for number in numbers if _is_one_of(number, files)]
         if len(numbers) > MAX_FILES or not any(_is_one_of(number, files[:1]) for number in numbers):

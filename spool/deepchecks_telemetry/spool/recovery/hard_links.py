@@ -15,8 +15,14 @@ from deepchecks_telemetry.spool.db.origin import find_origin, is_copy, store_ori
 from deepchecks_telemetry.spool.db.sqlite_errors import FAULTS
 from deepchecks_telemetry.spool.files.lock import hold
 from deepchecks_telemetry.spool.files.paths import Home
-from deepchecks_telemetry.spool.files.quarantine import LEASE_S, find_set_aside, remove_orphan_wal, set_aside
-from deepchecks_telemetry.spool.files.regular import SIDE_SUFFIXES, leads_elsewhere, remove_database
+from deepchecks_telemetry.spool.files.quarantine import (
+    LEASE_S,
+    find_set_aside,
+    remove_orphan_wal,
+    rename_database,
+    set_aside,
+)
+from deepchecks_telemetry.spool.files.regular import leads_elsewhere, remove_database
 
 COPIED_SUFFIXES = ("-wal", "-journal", "")  # the database last, because then the copy counts as complete
 
@@ -31,12 +37,6 @@ def separate(home: Home, lock_s: float) -> None:
             remove_database(aside)
 
 
-def _rename(path: str, target: str) -> None:
-    for suffix in ("", *SIDE_SUFFIXES):
-        if os.path.lexists(path + suffix):
-            os.rename(path + suffix, target + suffix)
-
-
 def _copy_back(home: Home, aside: str) -> None:
     """Copy to the spool's path; if a new spool exists there by now, to a quarantined copy that is salvaged into it."""
     temporary, damaged = home.spool + ".new", f"{home.spool}.damaged-{time.time_ns():x}"
@@ -44,7 +44,7 @@ def _copy_back(home: Home, aside: str) -> None:
     for suffix in COPIED_SUFFIXES:
         _copy(aside + suffix, temporary + suffix)
     if os.path.lexists(home.spool) or not _make_original(temporary, aside):
-        _rename(temporary, damaged)
+        rename_database(temporary, damaged)
     else:
         remove_orphan_wal(home)
         os.rename(temporary, home.spool)

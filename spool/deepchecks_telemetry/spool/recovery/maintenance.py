@@ -25,7 +25,7 @@ from deepchecks_telemetry.spool.files.quarantine import (
     quarantine_replaced,
     quarantined,
 )
-from deepchecks_telemetry.spool.files.regular import is_hard_linked_database
+from deepchecks_telemetry.spool.files.regular import is_hard_linked_database, status_of
 from deepchecks_telemetry.spool.recovery.hard_links import separate
 
 Result = TypeVar("Result")
@@ -51,6 +51,26 @@ def with_maintenance(home: Home, act: Callable[[], Result], *, check_tables: Ite
     except Damaged:  # by now the spool is quarantined
         _maintain(home, INTEGER_COLUMNS)
         return act()
+
+
+def read_maintained(
+    home: Home,
+    read: Callable[[sqlite3.Connection], Result],
+    missing: Result,
+    *,
+    check_tables: Iterable[str] = INTEGER_COLUMNS,
+) -> Result:
+    """What `read` returns for one snapshot of a maintained spool; `missing` if there is no spool."""
+
+    def act() -> Result:
+        with opened(home) as connection:
+            connection.execute("BEGIN")  # one snapshot
+            return read(connection)
+
+    try:
+        return with_maintenance(home, act, check_tables=check_tables)
+    except FileNotFoundError:
+        return missing
 
 
 def _maintain(home: Home, check_tables: Iterable[str]) -> None:
@@ -106,9 +126,6 @@ def _salvage(home: Home, copy: str) -> None:
 
 def _wait_until_settled(copy: str) -> None:
     """Wait until no process can acknowledge a record in the copy any more; `SETTLED_S` at most if the clock jumped."""
-    try:
-        age_s = time.time() - os.stat(copy).st_ctime
-    except OSError:
-        return
-    if age_s < SETTLED_S:
-        time.sleep(min(SETTLED_S, SETTLED_S - age_s))
+    status = status_of(copy)
+    age_s = time.time() - status.st_ctime if status else SETTLED_S
+    time.sleep(max(0, min(SETTLED_S, SETTLED_S - age_s)))

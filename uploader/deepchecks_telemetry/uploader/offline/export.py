@@ -15,14 +15,14 @@ from deepchecks_telemetry.spool.batches.export_files import Export
 from deepchecks_telemetry.spool.batches.exports import mark_exported, register_export
 from deepchecks_telemetry.spool.batches.ledger import Batch, batches, park_if_damaged
 from deepchecks_telemetry.spool.batches.seal import seal
-from deepchecks_telemetry.spool.consent.decision import OFF, decide
+from deepchecks_telemetry.spool.consent.decision import LOCAL, ON
 from deepchecks_telemetry.spool.db.schema import UNSETTLED, BatchState
 from deepchecks_telemetry.spool.files.atomic import BY_UMASK, replace_file
 from deepchecks_telemetry.spool.files.lock import hold
 from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.spool.files.regular import read_plain
 from deepchecks_telemetry.uploader.errors import CannotWrite, NotAllowed
-from deepchecks_telemetry.uploader.plan.text import change_mode
+from deepchecks_telemetry.uploader.plan.facts import check_mode
 from deepchecks_telemetry.uploader.wire import outcome
 from deepchecks_telemetry.uploader.wire.causes import NO_FOLDER
 from deepchecks_telemetry.uploader.wire.otlp import render
@@ -58,7 +58,7 @@ def export(
     exported and are not settled are written again. Raises `NotAllowed`, `CannotWrite`, or the spool's errors.
     """
     _check_path(path)
-    _check_mode(home)
+    check_mode(home, ON, LOCAL)
     if not os.path.exists(home.spool):
         return
     with hold(home.upload_lock, lock_s):
@@ -72,7 +72,8 @@ def export(
             target = _target(path, content, number)
             _write(home, target, content)
             mark_exported(home, group, clock=clock)
-            yield _exported(group, target, content)
+            ids, events = tuple(batch.id for batch in group), sum(batch.events for batch in group)
+            yield Exported(target, hashlib.sha256(content).hexdigest(), len(content), ids, events)
 
 
 def _check_path(path: str) -> None:
@@ -84,12 +85,6 @@ def _check_path(path: str) -> None:
     directory = os.path.dirname(os.path.abspath(path))
     if not os.path.isdir(directory):
         raise CannotWrite(f'there is no directory "{directory}"')
-
-
-def _check_mode(home: Home) -> None:
-    decision = decide(home)
-    if decision.mode == OFF:
-        raise NotAllowed(f"telemetry is off, decided by {decision.decided_by}", change_mode(decision.decided_by))
 
 
 def deposit(home: Home, batch: Batch, folder: str, endpoint: str | None = None) -> Outcome:
@@ -136,40 +131,19 @@ def _target(path: str, content: bytes, number: int) -> str:
 
 
 def _write(home: Home, target: str, content: bytes) -> None:
-    _check_mode(home)  # under `upload.lock`: a `disable` writes its choice, then waits for this lock
+    check_mode(home, ON, LOCAL)  # under `upload.lock`: a `disable` writes its choice, then waits for this lock
     digest = hashlib.sha256(content).hexdigest()
     export = Export(target, f"{target}.{os.urandom(6).hex()}.part", digest)
     try:
-        existing = _read(target, len(content))
-        if existing not in (None, content):
+        exists = os.path.exists(target)
+        if exists and read_plain(target, len(content)) != content:
             raise CannotWrite(f"the file {target} already exists with other content")
         if not register_export(home, export):
             raise NotAllowed("telemetry was disabled while the export was running")
-        if existing is None:
-            _write_file(export, content)
+        if not exists:
+            # With the permissions of the umask, because another user's collector may read a shared directory.
+            replace_file(target, content, permissions=BY_UMASK, temporary=export.part)
     except OSError as error:
         with suppress(OSError):
             os.unlink(export.part)
         raise CannotWrite(f"the file {target} cannot be written ({error.strerror or type(error).__name__})") from error
-
-
-def _read(path: str, max_bytes: int) -> bytes | None:
-    try:
-        return read_plain(path, max_bytes)
-    except FileNotFoundError:
-        return None
-
-
-def _write_file(export: Export, content: bytes) -> None:
-    # With the permissions of the umask, because another user's collector may read a shared directory.
-    replace_file(export.path, content, permissions=BY_UMASK, temporary=export.part)
-
-
-def _exported(group: Sequence[Batch], target: str, content: bytes) -> Exported:
-    return Exported(
-        target,
-        hashlib.sha256(content).hexdigest(),
-        len(content),
-        tuple(batch.id for batch in group),
-        sum(batch.events for batch in group),
-    )

@@ -4,12 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from deepchecks_telemetry.spool.batches.ledger import Batch, Disposition, batches, settle
-from deepchecks_telemetry.spool.consent.decision import OFF, decide
+from deepchecks_telemetry.spool.consent.decision import LOCAL, ON
 from deepchecks_telemetry.spool.db.schema import FINAL, BatchState
 from deepchecks_telemetry.spool.files.paths import Home
-from deepchecks_telemetry.uploader.errors import NotAllowed
 from deepchecks_telemetry.uploader.offline.receipt import Entry
-from deepchecks_telemetry.uploader.plan.text import change_mode
+from deepchecks_telemetry.uploader.plan.facts import check_mode
 from deepchecks_telemetry.uploader.wire.outcome import REJECTED
 
 
@@ -24,18 +23,9 @@ class Settled:
 
 def settle_receipt(home: Home, entries: Sequence[Entry]) -> list[Settled]:
     """Apply the entries of a receipt; one whose batch is settled already, or not in this spool, changes nothing."""
-    decision = decide(home)
-    if decision.mode == OFF:
-        raise NotAllowed(f"telemetry is off, decided by {decision.decided_by}", change_mode(decision.decided_by))
-    by_digest = {batch.sha256: batch for batch in _batches(home)}
+    check_mode(home, ON, LOCAL)
+    by_digest = {batch.sha256: batch for batch in batches(home)}
     return [_settle(home, entry, by_digest.get(entry.sha256)) for entry in entries]
-
-
-def _batches(home: Home) -> list[Batch]:
-    try:
-        return batches(home)
-    except FileNotFoundError:
-        return []
 
 
 def _settle(home: Home, entry: Entry, batch: Batch | None) -> Settled:

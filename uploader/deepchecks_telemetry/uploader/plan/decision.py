@@ -90,16 +90,16 @@ def plan(
     facts: Facts, command: Command, now: float, *, ignore_retry_after: bool = False, exported: bool = False
 ) -> Plan:
     """The decision at the time `now` (Unix seconds); with `exported`, exported batches are sent too."""
-    from deepchecks_telemetry.uploader.plan.text import explain
+    from deepchecks_telemetry.uploader.plan.text import EXPLANATIONS
 
     blocked = (
         _blocked_by_settings(facts, command)
-        or _blocked_by_time(facts, command, now, ignore_retry_after)
+        or _blocked_by_time(facts, command, now, ignore_retry_after=ignore_retry_after)
         or _blocked_by_queue(facts.queue, command, exported=exported)
     )
     due = facts.queue.next_upload
     planned = due if due is not None and is_sane(due, now) else None
-    reason, remedy = explain(blocked, facts, command, now) if blocked else (None, None)
+    reason, remedy = EXPLANATIONS[blocked](facts, command, now) if blocked else (None, None)
     automatic = blocked is None or blocked in TEMPORARY
     return Plan(command, blocked, facts.endpoint, planned if automatic else None, reason, remedy)
 
@@ -127,12 +127,7 @@ def _blocked_by_settings(facts: Facts, command: Command) -> BlockedBy | None:
     return None if facts.notice_shown or command is Command.FLUSH else BlockedBy.NOTICE
 
 
-def _blocked_by_time(
-    facts: Facts,
-    command: Command,
-    now: float,
-    ignore_retry_after: bool,  # noqa: FBT001
-) -> BlockedBy | None:
+def _blocked_by_time(facts: Facts, command: Command, now: float, *, ignore_retry_after: bool) -> BlockedBy | None:
     due = facts.queue.next_upload
     if command is Command.HOST and (due is None or not is_sane(due, now) or now < due):
         return BlockedBy.NOT_DUE

@@ -1,25 +1,26 @@
 """Reads the facts for `plan` from the settings and the spool; an unreadable spool is a fact, not an error."""
 
-import os
-from collections.abc import Mapping
-
 from deepchecks_telemetry.spool.batches.queue import Queue, read_queue
 from deepchecks_telemetry.spool.consent.decision import decide
 from deepchecks_telemetry.spool.errors import SpoolError
 from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.uploader.endpoint import find_endpoint
-from deepchecks_telemetry.uploader.errors import BadEndpoint
+from deepchecks_telemetry.uploader.errors import BadEndpoint, NotAllowed
 from deepchecks_telemetry.uploader.notice import notice_shown
-from deepchecks_telemetry.uploader.plan.decision import Command, Facts, Plan, plan
+from deepchecks_telemetry.uploader.plan.decision import Facts
+from deepchecks_telemetry.uploader.plan.text import change_mode, explain_mode
 
 
-def plan_upload(home: Home, command: Command, now: float, *, attached: str | None = None) -> Plan:
-    """The decision for a process without an open connection to the spool, such as the uploader or a command."""
-    return plan(read_facts(home, now, attached=attached), command, now)
+def check_mode(home: Home, *allowed: str) -> None:
+    """Raise `NotAllowed`, naming the source and the remedy, unless the mode is one of the `allowed`."""
+    decision = decide(home)
+    if decision.mode not in allowed:
+        facts = Facts(decision.mode, decision.decided_by, mode_reason=decision.reason)
+        raise NotAllowed(explain_mode(facts), change_mode(decision.decided_by))
 
 
 def read_facts(home: Home, now: float, *, attached: str | None = None) -> Facts:
-    """The facts for a process without an open connection to the spool; problems are among the facts.
+    """The facts for the uploader or a command, which have no open connection; problems are among the facts.
 
     `attached` is the endpoint that deepchecks itself sets; without it, the one stored in the spool is used.
     """
@@ -28,12 +29,12 @@ def read_facts(home: Home, now: float, *, attached: str | None = None) -> Facts:
     return facts._replace(spool_error=None if error is None else str(error))
 
 
-def assemble(home: Home, queue: Queue, attached: str | None, environ: Mapping[str, str] = os.environ) -> Facts:
+def assemble(home: Home, queue: Queue, attached: str | None) -> Facts:
     """The facts for a queue that was read already, and the endpoint that deepchecks itself sets, if any."""
-    decision = decide(home, environ, closed=lambda: queue.fence_closed)
+    decision = decide(home, closed=lambda: queue.fence_closed)
     facts = Facts(decision.mode, decision.decided_by, queue=queue, mode_reason=decision.reason)
     try:
-        endpoint = find_endpoint(home, attached, environ)
+        endpoint = find_endpoint(home, attached)
     except BadEndpoint as error:
         return facts._replace(invalid_endpoint=error.problem, endpoint_source=error.source)
     if endpoint is None:
@@ -43,17 +44,10 @@ def assemble(home: Home, queue: Queue, attached: str | None, environ: Mapping[st
 
 
 def _open_queue(home: Home, now: float) -> tuple[Queue, SpoolError | None]:
-    from deepchecks_telemetry.spool.db.connection import opened
-    from deepchecks_telemetry.spool.recovery.maintenance import with_maintenance
-
-    def read() -> Queue:
-        with opened(home) as connection:
-            connection.execute("BEGIN")  # one snapshot
-            return read_queue(connection.execute, now)
+    from deepchecks_telemetry.spool.recovery.maintenance import read_maintained
 
     try:
-        return with_maintenance(home, read, check_tables=["batches"]), None
-    except FileNotFoundError:
-        return Queue(), None
+        queue = read_maintained(home, lambda spool: read_queue(spool.execute, now), Queue(), check_tables=["batches"])
+        return queue, None
     except SpoolError as error:
         return Queue(), error

@@ -30,11 +30,6 @@ def summarize(plan: Plan) -> str:
     return f"Nothing is sent: {plan.reason}."
 
 
-def explain(blocked: BlockedBy, facts: Facts, command: Command, now: float) -> Explanation:
-    """Why nothing is sent now, and what to do about it (None if no action is needed)."""
-    return EXPLANATIONS[blocked](facts, command, now)
-
-
 def change_mode(decided_by: str) -> str:
     """How to change the mode that `decided_by` decided."""
     if decided_by == POLICY:
@@ -64,14 +59,6 @@ def explain_mode(facts: Facts) -> str:
     return f"telemetry is {facts.mode}, decided by {facts.decided_by}{why}"
 
 
-def _mode(facts: Facts, *_: object) -> Explanation:
-    return explain_mode(facts), change_mode(facts.decided_by)
-
-
-def _invalid_endpoint(facts: Facts, *_: object) -> Explanation:
-    return f"{facts.invalid_endpoint} (set by {facts.endpoint_source})", change_endpoint(facts.endpoint_source)
-
-
 def _notice(*_: object) -> Explanation:
     return (
         f"the endpoint is set by {ATTACHED}, and its notice has not been shown yet",
@@ -93,13 +80,13 @@ def _retry_after(facts: Facts, command: Command, now: float) -> Explanation:
 
 
 def _future_day(facts: Facts, *_: object) -> Explanation:
-    events = _count(facts.queue.future, "event")
+    events = "1 event is" if facts.queue.future == 1 else f"{facts.queue.future:,} events are"
     return f"{events} dated in the future: the clock was ahead", "check the clock; they are sent when that day comes"
 
 
 def _parked(facts: Facts, command: Command, _: float) -> Explanation:
     queue = facts.queue
-    reason = f"{_batches(queue.parked_batches)} parked"
+    reason = "1 batch is parked" if queue.parked_batches == 1 else f"{queue.parked_batches} batches are parked"
     if queue.damaged_batches == queue.parked_batches:
         return f"{reason}, because the stored bytes were changed", REMOVE_SPOOL
     if command is Command.FLUSH:
@@ -113,17 +100,13 @@ def _next_parked_try(queue: Queue) -> str:
     return f"; one of them is retried automatically from {time_text(queue.last_parked_try + PARKED_RETRY_S)}"
 
 
-def _batches(number: int) -> str:
-    return "1 batch is" if number == 1 else f"{number} batches are"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"1 {noun} is" if number == 1 else f"{number:,} {noun}s are"
-
-
+# Why nothing is sent now, and what to do about it.
 EXPLANATIONS: dict[BlockedBy, Callable[[Facts, Command, float], Explanation]] = {
-    BlockedBy.MODE: _mode,
-    BlockedBy.INVALID_ENDPOINT: _invalid_endpoint,
+    BlockedBy.MODE: lambda facts, *_: (explain_mode(facts), change_mode(facts.decided_by)),
+    BlockedBy.INVALID_ENDPOINT: lambda facts, *_: (
+        f"{facts.invalid_endpoint} (set by {facts.endpoint_source})",
+        change_endpoint(facts.endpoint_source),
+    ),
     BlockedBy.NO_ENDPOINT: lambda *_: ("no endpoint is set", SET_ENDPOINT),
     BlockedBy.SPOOL: lambda facts, *_: (str(facts.spool_error), "deepchecks telemetry doctor"),
     BlockedBy.FENCE: lambda *_: ("an earlier disable closed the spool", ENABLE),
