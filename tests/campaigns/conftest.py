@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -16,6 +17,7 @@ import pytest
 from deepchecks_telemetry.spool.files.paths import Home, find_home
 
 WaitUntil = Callable[..., None]
+KILLED = 1 if os.name == "nt" else -signal.SIGKILL  # the exit code of a process after `Popen.kill`
 
 
 class Python(NamedTuple):
