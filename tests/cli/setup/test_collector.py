@@ -4,11 +4,11 @@ import csv
 import io
 import json
 import os
-import subprocess
 import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
 from click.testing import CliRunner, Result
@@ -94,7 +94,7 @@ def test_the_csv_report_is_valid_csv(loaded: None, collector: Run) -> None:
 @pytest.mark.skipif(os.name != "nt", reason="only Windows has another encoding for files and pipes than for the screen")
 @pytest.mark.usefixtures("loaded")
 def test_on_windows_a_redirected_report_is_in_the_encoding_that_it_declares(
-    python: Callable[..., "subprocess.CompletedProcess[str]"], tmp_path: Path
+    python: Callable[..., CompletedProcess[str]], tmp_path: Path
 ) -> None:
     command = ["-m", "deepchecks_telemetry.cli", *"telemetry collector report --html --store".split()]
     done = python(*command, str(tmp_path / "store.db"), PYTHONIOENCODING="")  # empty: as if it were not set
