@@ -73,7 +73,7 @@ def _runs(path: str) -> bool:
 def _environment(python: str, folder: Path, *more: str) -> str:
     subprocess.run([python, "-m", "venv", folder], check=True, timeout=120)
     interpreter = str(folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python"))
-    needed = ["filelock>=3.30", "platformdirs>=4.2", *more]
+    needed = ["filelock>=3.30", *more]
     install = [interpreter, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *needed]
     if subprocess.run(install, capture_output=True, timeout=300).returncode:
         pytest.skip(f"pip cannot install {needed} on this machine")

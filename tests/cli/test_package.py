@@ -19,7 +19,7 @@ CommandPath = tuple[str, ...]
 Run = Callable[..., subprocess.CompletedProcess[str]]
 Record = Callable[..., list[bool]]
 
-LIGHT = {"_xxsubinterpreters", "click", "platformdirs", "deepchecks_telemetry", "colorama", "typing_extensions"}
+LIGHT = {"_xxsubinterpreters", "click", "deepchecks_telemetry", "colorama", "typing_extensions"}
 RECORD = "from deepchecks_telemetry.spool import record; print(record('run-check'))"
 
 
