@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -16,6 +17,7 @@ import pytest
 from deepchecks_telemetry.spool.files.paths import Home, find_home
 
 WaitUntil = Callable[..., None]
+KILLED = 1 if os.name == "nt" else -signal.SIGKILL  # the exit code of a process after `Popen.kill`
 
 
 class Python(NamedTuple):
@@ -71,7 +73,7 @@ def _runs(path: str) -> bool:
 def _environment(python: str, folder: Path, *more: str) -> str:
     subprocess.run([python, "-m", "venv", folder], check=True, timeout=120)
     interpreter = str(folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python"))
-    needed = ["filelock>=3.30", "platformdirs>=4.2", *more]
+    needed = ["filelock>=3.30", *more]
     install = [interpreter, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *needed]
     if subprocess.run(install, capture_output=True, timeout=300).returncode:
         pytest.skip(f"pip cannot install {needed} on this machine")

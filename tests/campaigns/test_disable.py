@@ -2,7 +2,6 @@
 
 import os
 import random
-import signal
 import subprocess
 import sys
 import time
@@ -10,6 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from tests.campaigns.conftest import KILLED
 from tests.spool.stored import Stored, stored
 
 from deepchecks_telemetry.spool.consent.decision import read_source
@@ -19,10 +19,7 @@ from deepchecks_telemetry.spool.files.residue import find_residue
 from deepchecks_telemetry.spool.stats import Accounts, read_accounts
 from deepchecks_telemetry.spool.wipe import erase
 
-pytestmark = [
-    pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no SIGKILL"),
-    pytest.mark.timeout(3600),
-]
+pytestmark = pytest.mark.timeout(3600)
 SEED = 20_241
 
 # Fills a spool with batches in every state, prints all identifiers, and continues to record.
@@ -65,7 +62,7 @@ def end(process: "subprocess.Popen[str]") -> bool:
     """Kill a process; whether it was still running."""
     process.kill()
     with process:
-        return process.wait(timeout=30) == -signal.SIGKILL
+        return process.wait(timeout=30) == KILLED
 
 
 def test_a_killed_disable_is_finished_by_the_next(

@@ -3,7 +3,6 @@
 import json
 import os
 import random
-import signal
 import subprocess
 import time
 from collections import Counter
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from tests.campaigns.conftest import KILLED
 
 from deepchecks_telemetry.spool.batches.ledger import batches
 from deepchecks_telemetry.spool.db.connection import opened
@@ -19,7 +19,6 @@ from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.spool.stats import read_accounts, read_unsent
 
 pytestmark = pytest.mark.timeout(3600)
-KILLED = 1 if os.name == "nt" else -signal.SIGKILL  # the exit code of `Popen.kill`
 SEED = 20_240
 # Writers are distinguished by their runtime, which a variable determines.
 RUNTIMES = {

@@ -11,19 +11,16 @@ VARIABLE = "TESTS_REGISTERED_HOME"
 
 try:
     import pwd
-except ImportError:  # Windows: the folders are those of the shell, below the test's user
-    import platformdirs.windows
+except ImportError:  # Windows, where both are known to the system only
 
-    def get_win_folder(csidl_name: str) -> str:
-        """The folder of that name below the test's user, never the real one."""
-        folder = os.environ.get(VARIABLE) or os.environ["USERPROFILE"]
-        return os.path.join(folder, "AppData", csidl_name.removeprefix("CSIDL_").title())
+    def find_folder(number: int) -> str:
+        """The folder of that number below the test's user, never the real one."""
+        return os.path.join(os.environ.get(VARIABLE) or os.environ["USERPROFILE"], "AppData", str(number))
 
-    platformdirs.windows.get_win_folder = get_win_folder
     # Tests cannot write a policy as an administrator, and one of another user would not count.
-    owner = types.ModuleType("deepchecks_telemetry.spool.files.administrators")
-    owner.__dict__["is_administrators"] = bool
-    sys.modules[owner.__name__] = owner
+    NAME = "deepchecks_telemetry.spool.files.windows"
+    windows = sys.modules.setdefault(NAME, types.ModuleType(NAME))  # conftest.py has imported the real one
+    windows.__dict__.update(find_folder=find_folder, is_administrators=bool, LOCAL_APPDATA=0x1C, COMMON_APPDATA=0x23)
 else:
     _real = pwd.getpwuid
 

@@ -67,10 +67,10 @@ def run() -> Run:
 
 @pytest.fixture(scope="session")
 def sources() -> str:
-    """A PYTHONPATH with which any interpreter finds these packages, and the pure Python libraries that they need."""
+    """A PYTHONPATH with which any interpreter finds these packages, and the library that they need."""
     packages = [str(Path(folder).parent) for folder in import_module("deepchecks_telemetry").__path__]
-    needed = [str(Path(str(import_module(name).__file__)).parents[1]) for name in ("platformdirs", "filelock")]
-    return os.pathsep.join(dict.fromkeys([*packages, *needed, str(MACHINE)]))
+    needed = str(Path(str(import_module("filelock").__file__)).parents[1])
+    return os.pathsep.join(dict.fromkeys([*packages, needed, str(MACHINE)]))
 
 
 @pytest.fixture(scope="session")
@@ -81,6 +81,6 @@ def pythons(sources: str) -> list[str]:
 
 
 def _can_run(python: str, sources: str) -> bool:
-    needed = [python, "-c", "import sqlite3, filelock, platformdirs"]
+    needed = [python, "-c", "import sqlite3, filelock"]
     environ = os.environ | {"PYTHONPATH": sources}
     return subprocess.run(needed, env=environ, capture_output=True, timeout=30).returncode == 0

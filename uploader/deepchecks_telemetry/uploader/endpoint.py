@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from deepchecks_telemetry.spool.consent.decision import CHOICE, POLICY
-from deepchecks_telemetry.spool.files import administrators
+from deepchecks_telemetry.spool.files import windows
 from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.spool.files.regular import read_plain
 from deepchecks_telemetry.uploader.errors import BadEndpoint
@@ -110,7 +110,7 @@ def _parse_words(words: list[str]) -> str:
 
 def _read_policy(home: Home) -> str | None:
     text = _read(home.policy)
-    if text is not None and not administrators.is_administrators(os.path.join(home.policy, "endpoint")):
+    if text is not None and not windows.is_administrators(os.path.join(home.policy, "endpoint")):
         raise BadEndpoint("the endpoint file does not belong to the administrators of this machine", POLICY)
     return text
 

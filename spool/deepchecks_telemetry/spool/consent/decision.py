@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from deepchecks_telemetry.spool.consent.resource import is_test_run
 from deepchecks_telemetry.spool.errors import raise_if_hosts
-from deepchecks_telemetry.spool.files import administrators
+from deepchecks_telemetry.spool.files import windows
 from deepchecks_telemetry.spool.files.directory import ROOT, tighten, untrusted_reason
 from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.spool.files.regular import read_plain, status_of
@@ -97,7 +97,7 @@ def read_source(name: str, path: str) -> Source:
 def read_policy(home: Home) -> Source:
     """The administrator's mode; off if somebody else could have written it."""
     source = read_source(POLICY, home.policy_mode)
-    if source.mode is None or administrators.is_administrators(home.policy_mode):
+    if source.mode is None or windows.is_administrators(home.policy_mode):
         return source
     return Source(POLICY, OFF, f"{home.policy_mode} does not belong to the administrators of this machine")
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from deepchecks_telemetry.spool.errors import Unusable, raise_if_hosts
+from deepchecks_telemetry.spool.files import windows
 from deepchecks_telemetry.spool.files.regular import exists
 
 APP = "deepchecks"
@@ -106,16 +107,8 @@ def find_default(policy: str) -> Home | None:
 
 def _windows(policy: str) -> Home:
     """Two directories in one, because Windows has the same base for state and configuration."""
-    base = os.path.join(_ask_platformdirs()[0], APP, "telemetry")
+    base = os.path.join(windows.find_folder(windows.LOCAL_APPDATA), APP, "telemetry")
     return Home(os.path.join(base, "state"), os.path.join(base, "config"), policy)
-
-
-def _ask_platformdirs() -> tuple[str, str]:
-    """The bases for this user and for the machine; only used on Windows."""
-    import platformdirs
-
-    roots = platformdirs.PlatformDirs(appauthor=False)
-    return roots.user_state_dir, roots.site_config_dir
 
 
 def _xdg(environ: Mapping[str, str]) -> tuple[str, str]:
@@ -156,7 +149,7 @@ def registered_home() -> str | None:
 def _policy_directories(environ: Mapping[str, str]) -> list[str]:
     # The machine's own is first, because a variable must not override the administrator.
     more = filter(os.path.isabs, environ.get("XDG_CONFIG_DIRS", "").split(os.pathsep))
-    return [_ask_platformdirs()[1]] if sys.platform == "win32" else [USUAL[2], *more]
+    return [windows.find_folder(windows.COMMON_APPDATA)] if sys.platform == "win32" else [USUAL[2], *more]
 
 
 def find_policy(directories: list[str]) -> str:
