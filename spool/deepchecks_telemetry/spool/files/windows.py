@@ -1,4 +1,4 @@
-"""What only Windows itself knows: the folders of a user and of the machine, and whether an administrator owns a file.
+"""Functions of Windows: the folders of a user and of the machine, and whether an administrator owns a file.
 
 On Windows any user may create files where the policy is, so a policy counts only if an administrator owns its file. On
 other systems only root can write there, and nothing is checked.
