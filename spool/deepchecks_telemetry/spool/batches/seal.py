@@ -80,7 +80,8 @@ def _seal(connection: sqlite3.Connection, render: Render, now: int) -> bool:
     epoch, installation = parse_state(connection.execute(SELECT_STATE).fetchone())
     if epoch % 2 or installation is None:
         return False
-    environments = _read_environments(connection)
+    found = connection.execute(f"SELECT id, {ENVIRONMENT_COLUMNS} FROM environments")  # noqa: S608
+    environments = {number: Environment(*values) for number, *values in found if is_allowed(tuple(values))}
     while keys := _take_oldest(connection, now // DAY_S):
         known = [key for key in keys if _is_known(key, environments)]
         unknown = [count for *_, count in set(keys) - set(known) if is_count(count)]
@@ -92,11 +93,6 @@ def _seal(connection: sqlite3.Connection, render: Render, now: int) -> bool:
             _store(connection, rows, known, render(_identify(connection, installation, now), rows), now)
             return True
     return False
-
-
-def _read_environments(connection: sqlite3.Connection) -> dict[int, Environment]:
-    rows = connection.execute(f"SELECT id, {ENVIRONMENT_COLUMNS} FROM environments")  # noqa: S608
-    return {number: Environment(*values) for number, *values in rows if is_allowed(tuple(values))}
 
 
 def _redate_far_future(connection: sqlite3.Connection, now: int) -> None:
