@@ -27,7 +27,7 @@ from deepchecks_telemetry.spool.files.paths import Home, find_home
 from deepchecks_telemetry.spool.stats import Accounts, explain_dropped, read_accounts
 from deepchecks_telemetry.uploader.endpoint import Endpoint
 from deepchecks_telemetry.uploader.errors import BadEndpoint
-from deepchecks_telemetry.uploader.plan.decision import Command, Facts, plan, retry_after
+from deepchecks_telemetry.uploader.plan.decision import Command, plan, retry_after
 from deepchecks_telemetry.uploader.plan.facts import read_facts
 from deepchecks_telemetry.uploader.plan.text import summarize
 from deepchecks_telemetry.uploader.wire.causes import remedy_for
@@ -79,7 +79,10 @@ def read_status(home: Home) -> tuple[dict[str, Any], tuple[Answer, ...]]:
     queue = facts.queue
     identifier = old_user_id()
     decision = decide(home, closed=lambda: queue.fence_closed)
-    problem = to_cli_error(unreadable) if unreadable else _endpoint_problem(facts)
+    failed: Exception | None = unreadable
+    if failed is None and facts.invalid_endpoint is not None:
+        failed = BadEndpoint(facts.invalid_endpoint, facts.endpoint_source)
+    problem = to_cli_error(failed) if failed else None
     report = {
         "mode": facts.mode,
         "decided_by": facts.decided_by,
@@ -107,12 +110,6 @@ def read_status(home: Home) -> tuple[dict[str, Any], tuple[Answer, ...]]:
         "problem": problem and problem.message,
     }
     return report, explain(home, decision, queue.attached_endpoint)
-
-
-def _endpoint_problem(facts: Facts) -> CliError | None:
-    if facts.invalid_endpoint is None:
-        return None
-    return to_cli_error(BadEndpoint(facts.invalid_endpoint, facts.endpoint_source))
 
 
 def _read(home: Home) -> tuple[Accounts, list[Batch], SpoolError | None]:
