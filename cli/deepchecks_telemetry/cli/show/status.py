@@ -1,7 +1,6 @@
 """`status`: whether telemetry is on, why, what is pending, where it would be sent, and the next commands."""
 
 import time
-from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
@@ -136,7 +135,11 @@ def _lines(report: dict[str, Any]) -> list[str]:
     return [
         f"Telemetry is {report['mode']}: decided by {report['decided_by']}.",
         report["sending"],
-        *_also_off(report),
+        *(
+            f"Also off because of {unknown['source']}: {unknown['problem']}."
+            for unknown in report["not_understood"]
+            if unknown["source"] != report["decided_by"]  # which the first line names
+        ),
         "",
         *(_count_lines(report) if report["recorded"] is not None else ["  recorded      unknown"]),
         f"  endpoint      {endpoint}",
@@ -154,13 +157,6 @@ def _lines(report: dict[str, Any]) -> list[str]:
         *_advice(report),
         f"Documentation:        {DOCUMENTATION}",
     ]
-
-
-def _also_off(report: dict[str, Any]) -> Iterator[str]:
-    """Each source that counts as off because its value is not valid, except the one that the sentence names."""
-    for unknown in report["not_understood"]:
-        if unknown["source"] != report["decided_by"]:
-            yield f"Also off because of {unknown['source']}: {unknown['problem']}."
 
 
 def last_attempt(last: dict[str, Any]) -> str:
