@@ -16,6 +16,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from tests.collector.messages import RESOURCE
 
 from deepchecks_telemetry.collector import report
 
@@ -27,17 +28,6 @@ SEED = 20_241
 ROUNDS, ROUNDS_IN_FULL = 6, 200
 CHECKED = 25  # check every 25 rounds: a lost row stays lost, and reading half a million rows takes time
 SENDERS, ROWS = 3, 400  # so many that storing them takes longer than sending the response
-RESOURCE = {
-    "service.name": "deepchecks",
-    "service.version": "0.19.1",
-    "app.installation.id": "0b6ee9b4-1f59-4a0e-9f0e-3f0c5a1c7c11",
-    "os.type": "linux",
-    "os.name": "debian",
-    "os.version": "12",
-    "process.runtime.name": "cpython",
-    "process.runtime.version": "3.11",
-    "deepchecks.runtime": "script",
-}
 
 
 class Sender(threading.Thread):

@@ -37,7 +37,7 @@ FLUSH, CARRY = "flush", "carry"
 PHASES = {
     FLUSH: ["flushing.seal", "flushing.mark_attempt", "flushing.post", "flushing.settle"],
     CARRY: [
-        *("exporting.seal", "exporting.register_export", "exporting._write_file", "exporting.mark_exported"),
+        *("exporting.seal", "exporting.register_export", "exporting.replace_file", "exporting.mark_exported"),
         *("delivering.post", "delivering._record", "settling.settle", "flushing.mark_attempt", "flushing.settle"),
     ],
 }

@@ -17,8 +17,8 @@ import pytest
 
 from deepchecks_telemetry.spool.files.paths import find_home
 from deepchecks_telemetry.spool.recording.record import close, record
-from deepchecks_telemetry.uploader import background
 from deepchecks_telemetry.uploader.background import upload_if_due
+from deepchecks_telemetry.uploader.child import start
 
 Run = Callable[..., CompletedProcess[str]]
 Sql = Callable[..., list[Any]]
@@ -204,7 +204,7 @@ SCENARIOS = {
 
 @pytest.fixture
 def world(deepchecks: Run, sql: Sql, home: Path, receiver: Any, monkeypatch: pytest.MonkeyPatch) -> World:
-    monkeypatch.setattr(background, "_start", run_uploader)
+    monkeypatch.setattr(start, "start", run_uploader)
     return World(deepchecks, sql, home, receiver, monkeypatch)
 
 

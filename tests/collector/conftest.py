@@ -9,20 +9,9 @@ from typing import Any, NamedTuple
 
 import pytest
 import requests
+from tests.collector.messages import RESOURCE
 
 from deepchecks_telemetry.collector import running
-
-RESOURCE = {
-    "service.name": "deepchecks",
-    "service.version": "0.19.1",
-    "app.installation.id": "0b6ee9b4-1f59-4a0e-9f0e-3f0c5a1c7c11",
-    "os.type": "linux",
-    "os.name": "debian",
-    "os.version": "12",
-    "process.runtime.name": "cpython",
-    "process.runtime.version": "3.11",
-    "deepchecks.runtime": "script",
-}
 
 
 def _pairs(values: dict[str, str]) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
+from tests.collector.messages import RESOURCE
 
 from deepchecks_telemetry.collector import report, running
 from deepchecks_telemetry.spool import record
@@ -16,18 +17,6 @@ from deepchecks_telemetry.spool.files.paths import Home, find_home
 from deepchecks_telemetry.spool.stats import read_unsent
 from deepchecks_telemetry.uploader.endpoint import Endpoint
 from deepchecks_telemetry.uploader.flush import flush
-
-RESOURCE = {
-    "service.name": "deepchecks",
-    "service.version": "0.19.1",
-    "app.installation.id": "0b6ee9b4-1f59-4a0e-9f0e-3f0c5a1c7c11",
-    "os.type": "linux",
-    "os.name": "debian",
-    "os.version": "12",
-    "process.runtime.name": "cpython",
-    "process.runtime.version": "3.11",
-    "deepchecks.runtime": "script",
-}
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import pytest
 from deepchecks_telemetry.cli.setup.help import DIRECTORIES, FILES, VARIABLES
 from deepchecks_telemetry.spool.consent.decision import SWITCHES
 from deepchecks_telemetry.spool.consent.resource import _CI
-from deepchecks_telemetry.uploader.child.command import PATH_LIST_VARIABLES, PATH_VARIABLES
+from deepchecks_telemetry.uploader.child.command import PATH_VARIABLES
 
 CHECKOUT = Path(__file__).parents[3]
 PACKAGES = ("spool", "uploader", "hooks", "collector", "cli")
@@ -39,7 +39,7 @@ def test_the_table_has_the_variables_of_the_sources_and_no_others() -> None:
     listed = [name for row in VARIABLES for name in row.name.split()]
     assert len(listed) == len(set(listed))
     read = {name for name in strings() if WITH_UNDERSCORE.fullmatch(name)} - NOT_VARIABLES
-    read |= {*SWITCHES, *_CI, *PATH_VARIABLES, *PATH_LIST_VARIABLES, *OF_REQUESTS, "HOME", "container", "PAGER"}
+    read |= {*SWITCHES, *_CI, *PATH_VARIABLES, *OF_REQUESTS, "SSL_CERT_DIR", "HOME", "container", "PAGER"}
     assert set(listed) == read
 
 

@@ -4,10 +4,6 @@ import gzip
 import hashlib
 import json
 import os
-import signal
-import subprocess
-import sys
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -177,25 +173,11 @@ def test_each_line_of_deliver_names_its_file(deepchecks: Run, record: Record, re
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows sends no SIGINT to one process")
 def test_ctrl_c_says_what_is_kept_and_the_same_command_finishes(
-    deepchecks: Run, exported: Path, receiver: Any, stick: Path
+    deepchecks: Run, exported: Path, receiver: Any, stick: Path, interrupt: Callable[..., tuple[int, str, str]]
 ) -> None:
-    receiver.arrived, receiver.hold = threading.Event(), threading.Event()
     arguments = ["deliver", str(exported), "--endpoint", receiver.url]
-    # A background process of a shell without job control, which may run these tests, ignores SIGINT.
-    script = (
-        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        f"from deepchecks_telemetry.cli import main; sys.argv[1:] = ['telemetry', *{arguments!r}]; main()"
-    )
-    child = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert receiver.arrived.wait(60)
-    child.send_signal(signal.SIGINT)
-    try:
-        out, err = child.communicate(timeout=8)
-    except subprocess.TimeoutExpired:  # Python ignores a KeyboardInterrupt in a destructor; a person would try again
-        child.send_signal(signal.SIGINT)
-        out, err = child.communicate(timeout=60)
-    receiver.hold.set()
-    assert (child.returncode, out) == (1, "")
+    code, out, err = interrupt(*arguments)
+    assert (code, out) == (1, "")
     assert err == (
         "Error: Interrupted. Nothing is lost. What was delivered is in the ledger; no receipt was written. "
         "Run the same command again.\n"

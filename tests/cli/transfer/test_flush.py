@@ -2,11 +2,9 @@
 
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -168,29 +166,14 @@ def test_a_long_flush_shows_progress_only_on_a_terminal(
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows sends no SIGINT to one process")
 def test_ctrl_c_reports_that_nothing_is_lost_and_the_attempt_has_no_earlier_outcome(
-    deepchecks: Run, program: Run, record: Record, receiver: Any
+    deepchecks: Run, record: Record, receiver: Any, interrupt: Callable[..., tuple[int, str, str]]
 ) -> None:
     assert record("run-check", "run-suite") == [True, True]
     deepchecks("enable", "--endpoint", receiver.url)
     receiver.status = 413
     assert deepchecks("flush").returncode == 1
-    receiver.arrived, receiver.hold = threading.Event(), threading.Event()
-    # A background process of a shell without job control, which may run these tests, ignores SIGINT.
-    script = (
-        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        "from deepchecks_telemetry.cli import main; sys.argv[1:] = ['telemetry', 'flush']; main()"
-    )
-    command = [sys.executable, "-c", script]
-    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert receiver.arrived.wait(60)
-    child.send_signal(signal.SIGINT)
-    try:
-        out, err = child.communicate(timeout=8)
-    except subprocess.TimeoutExpired:  # Python ignores a KeyboardInterrupt in a destructor; a person would try again
-        child.send_signal(signal.SIGINT)
-        out, err = child.communicate(timeout=60)
-    receiver.hold.set()
-    assert (child.returncode, out) == (1, "")
+    code, out, err = interrupt("flush")
+    assert (code, out) == (1, "")
     assert err == (
         f"Sending to {receiver.url}/v1/logs (set by your choice).\n"
         "Error: Interrupted. Nothing is lost: 2 events not delivered yet. A request in progress is sent again "

@@ -6,9 +6,7 @@ from typing import Any
 import pytest
 from tests.spool.stored import stored
 
-from deepchecks_telemetry.spool import record
 from deepchecks_telemetry.spool.batches.ledger import KEPT_BATCHES, Batch, Disposition, batches, mark_attempt, settle
-from deepchecks_telemetry.spool.batches.seal import Row, seal
 from deepchecks_telemetry.spool.choice import choose
 from deepchecks_telemetry.spool.db.schema import BatchState
 from deepchecks_telemetry.spool.files.paths import Home
@@ -20,19 +18,6 @@ Seal = Callable[..., Batch]
 URL = "https://collector.example.org/v1/logs"
 HOST = "a.example"
 WAITS = "SELECT host, until FROM retry_after"
-EVENTS = ["run-check"] * 5 + ["run-suite"] * 3 + ["package-import"]
-
-
-@pytest.fixture
-def sealed(dirs: Home, render: Callable[[str, list[Row]], bytes]) -> Seal:
-    """Record some events and seal them: a batch of three rows with 5, 3 and 1 events."""
-
-    def make(names: list[str] = EVENTS) -> Batch:
-        assert all(map(record, names))
-        assert seal(dirs, render)
-        return batches(dirs, states=("sealed",))[-1]
-
-    return make
 
 
 def test_an_attempt_is_noted_before_the_request(dirs: Home, sealed: Seal) -> None:
@@ -129,7 +114,7 @@ def test_a_late_settlement_does_not_affect_a_new_batch_of_the_same_number(dirs: 
     old = sealed()
     erase(dirs)
     choose(dirs, "on")
-    new = sealed(["run-check"])
+    new = sealed("run-check")
     assert new.id == old.id
     assert settle(dirs, old, Disposition(BatchState.DELIVERED, "delivered")) is False
     assert mark_attempt(dirs, old, URL) is False
@@ -139,7 +124,7 @@ def test_a_late_settlement_does_not_affect_a_new_batch_of_the_same_number(dirs: 
 
 def test_settled_batches_are_kept_up_to_a_limit(dirs: Home, sealed: Seal) -> None:
     for _ in range(KEPT_BATCHES + 3):
-        assert settle(dirs, sealed(["run-check"]), Disposition(BatchState.DELIVERED, "delivered"))
+        assert settle(dirs, sealed("run-check"), Disposition(BatchState.DELIVERED, "delivered"))
     assert len(batches(dirs)) == KEPT_BATCHES
     assert batches(dirs)[-1].id == KEPT_BATCHES + 3
     assert read_accounts(dirs).delivered == KEPT_BATCHES + 3

@@ -17,7 +17,6 @@ from deepchecks_telemetry.spool.batches.ledger import (
     mark_attempt,
     settle,
 )
-from deepchecks_telemetry.spool.batches.seal import Row, seal
 from deepchecks_telemetry.spool.db.schema import STATES, BatchState, in_states
 from deepchecks_telemetry.spool.errors import Damaged
 from deepchecks_telemetry.spool.files.paths import Home
@@ -28,18 +27,6 @@ Seal = Callable[..., Batch]
 URL = "https://collector.example.org/v1/logs"
 HOST = "a.example"
 WAITS = "SELECT host, until FROM retry_after"
-
-
-@pytest.fixture
-def sealed(dirs: Home, render: Callable[[str, list[Row]], bytes]) -> Seal:
-    """Record some events and seal them."""
-
-    def make(*names: str) -> Batch:
-        assert all(map(record, names))
-        assert seal(dirs, render, while_unsent=True)
-        return batches(dirs, states=("sealed",))[-1]
-
-    return make
 
 
 @pytest.mark.parametrize(("refused", "rejected"), [(0, 0), (1, 1), (2, 3), (99, 3)])

@@ -89,7 +89,7 @@ def test_another_processs_transaction_is_waited_for(
 def test_the_file_lock_of_another_process_is_waited_for(
     dirs: Home, batch: Batch, act: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module, name in ((choice, "BUSY_TIMEOUT_S"), (sealing, "LOCK_S"), (wipe, "BUSY_TIMEOUT_S")):
+    for module, name in ((choice, "BUSY_TIMEOUT_S"), (sealing, "BUSY_TIMEOUT_S"), (wipe, "BUSY_TIMEOUT_S")):
         monkeypatch.setattr(module, name, 0.05)
     with hold(dirs.lock, 1), pytest.raises(Busy):
         ACTS[act](dirs, batch)

@@ -16,12 +16,9 @@ import pytest
 from tests.conftest import MACHINE
 from tests.uploader.programs import HOST, PATIENCE_S, Children, host, set_due
 
-from deepchecks_telemetry.spool.choice import choose
-from deepchecks_telemetry.spool.consent.decision import ON
 from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.spool.stats import read_accounts
 from deepchecks_telemetry.uploader.child import command
-from deepchecks_telemetry.uploader.endpoint import configure
 
 if TYPE_CHECKING:
     from tests.uploader.conftest import Receiver
@@ -34,15 +31,6 @@ BASE: str = os.path.realpath(sys.executable if os.name == "posix" else sys._base
 # Two modules of the standard library, and some that urllib3 and requests import if they are installed.
 PLANTED = ("queue", "gzip", "brotli", "socks", "chardet", "simplejson")
 START = "from deepchecks_telemetry.uploader import upload_if_due; upload_if_due()"
-
-
-@pytest.fixture
-def due(spool: Home, receiver: "Receiver") -> Home:
-    """A spool whose upload to the receiver is due."""
-    choose(spool, ON)
-    configure(spool, receiver.endpoint.url)
-    set_due(spool, time.time() - 1)
-    return spool
 
 
 @pytest.fixture

@@ -8,19 +8,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.spool.stored import stored
-from tests.uploader.programs import PATIENCE_S, set_due
+from tests.uploader.programs import PATIENCE_S
 
-from deepchecks_telemetry.spool.choice import choose
-from deepchecks_telemetry.spool.consent.decision import ON
 from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.spool.stats import read_accounts
 from deepchecks_telemetry.uploader.child import reaper
-from deepchecks_telemetry.uploader.endpoint import configure
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.uploader.conftest import Receiver
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux has PID namespaces and subreapers")
 PROGRAM = """
@@ -45,15 +41,6 @@ while not reaped or reaped[-1] != worker.pid:
     reaped.append(os.wait()[0])
 print(reaped == [worker.pid], sorted(filter(str.isdigit, os.listdir("/proc"))))
 """
-
-
-@pytest.fixture
-def due(spool: Home, receiver: "Receiver") -> Home:
-    """A spool whose upload to the receiver is due."""
-    choose(spool, ON)
-    configure(spool, receiver.endpoint.url)
-    set_due(spool, 1)
-    return spool
 
 
 @pytest.fixture

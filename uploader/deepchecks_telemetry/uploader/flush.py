@@ -90,11 +90,8 @@ def seal_next(home: Home, *, clock: Clock = time.time) -> Batch | None:
 
 def _queue(home: Home, *, parked: bool, exported: bool, clock: Clock) -> Iterator[Batch]:
     """The sealed batches, oldest first, then those sealed now; what is recorded meanwhile waits for the next flush."""
-    states = (
-        BatchState.SEALED,
-        *((BatchState.PARKED,) if parked else ()),
-        *((BatchState.EXPORTED,) if exported else ()),
-    )
+    wanted = {BatchState.SEALED: True, BatchState.PARKED: parked, BatchState.EXPORTED: exported}
+    states = tuple(state for state, is_wanted in wanted.items() if is_wanted)
     yield from (batch for batch in batches(home, states=states) if batch.packed)
     if not parked:
         yield from _due_parked(home, clock)

@@ -27,15 +27,11 @@ def next_due(now: float, installation_id: str) -> int:
     return (int(now) // DAY_S + 1) * DAY_S + phase_s(installation_id)
 
 
-def draw() -> float:
-    """A random number, at least 0 and less than 1."""
+def retry_due(now: float, failures: int, *, draw: Callable[[], float] | None = None) -> int:
+    """When to retry: an exponential back-off with full jitter, at most a day; `failures` are those before this one."""
     import random  # 1 ms, needed only after a failure
 
-    return random.random()  # noqa: S311 - not for security: it spreads the load
-
-
-def retry_due(now: float, failures: int, *, draw: Callable[[], float] = draw) -> int:
-    """When to retry: an exponential back-off with full jitter, at most a day; `failures` are those before this one."""
+    draw = draw or random.random
     return int(now) + 60 + int(draw() * min(DAY_S, FIRST_RETRY_S * 2 ** min(failures, 10)))
 
 

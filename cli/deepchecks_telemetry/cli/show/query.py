@@ -1,7 +1,6 @@
 """The queries of `inspect --events` and `--sql` on the spool's tables; a query can change nothing."""
 
 import os
-import sqlite3
 from typing import Any
 
 from deepchecks_telemetry.cli.errors import CliError
@@ -24,7 +23,9 @@ def run_query(home: Home, sql: str, *, timeout_s: float = TIMEOUT_S) -> list[dic
 
     def read() -> list[dict[str, Any]]:
         with opened(home) as connection:
-            _add_catalogue(connection)
+            connection.execute("PRAGMA temp_store = MEMORY")
+            connection.execute("CREATE TEMP TABLE catalogue (number INTEGER PRIMARY KEY, name TEXT)")
+            connection.executemany("INSERT INTO temp.catalogue VALUES (?, ?)", [event[:2] for event in EVENTS])
             return run_read_only(connection, sql, timeout_s=timeout_s)
 
     try:
@@ -36,9 +37,3 @@ def run_query(home: Home, sql: str, *, timeout_s: float = TIMEOUT_S) -> list[dic
 def read_events(home: Home) -> list[dict[str, Any]]:
     """Every event that is not aggregated yet, oldest first; empty where there is no spool."""
     return run_query(home, RAW_EVENTS) if os.path.exists(home.spool) else []
-
-
-def _add_catalogue(connection: sqlite3.Connection) -> None:
-    connection.execute("PRAGMA temp_store = MEMORY")
-    connection.execute("CREATE TEMP TABLE catalogue (number INTEGER PRIMARY KEY, name TEXT)")
-    connection.executemany("INSERT INTO temp.catalogue VALUES (?, ?)", [event[:2] for event in EVENTS])

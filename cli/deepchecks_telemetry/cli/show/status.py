@@ -1,7 +1,6 @@
 """`status`: whether telemetry is on, why, what is pending, where it would be sent, and the next commands."""
 
 import time
-from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
@@ -27,7 +26,7 @@ from deepchecks_telemetry.spool.files.paths import Home, find_home
 from deepchecks_telemetry.spool.stats import Accounts, explain_dropped, read_accounts
 from deepchecks_telemetry.uploader.endpoint import Endpoint
 from deepchecks_telemetry.uploader.errors import BadEndpoint
-from deepchecks_telemetry.uploader.plan.decision import Command, Facts, plan, retry_after
+from deepchecks_telemetry.uploader.plan.decision import Command, plan, retry_after
 from deepchecks_telemetry.uploader.plan.facts import read_facts
 from deepchecks_telemetry.uploader.plan.text import summarize
 from deepchecks_telemetry.uploader.wire.causes import remedy_for
@@ -79,7 +78,10 @@ def read_status(home: Home) -> tuple[dict[str, Any], tuple[Answer, ...]]:
     queue = facts.queue
     identifier = old_user_id()
     decision = decide(home, closed=lambda: queue.fence_closed)
-    problem = to_cli_error(unreadable) if unreadable else _endpoint_problem(facts)
+    failed: Exception | None = unreadable
+    if failed is None and facts.invalid_endpoint is not None:
+        failed = BadEndpoint(facts.invalid_endpoint, facts.endpoint_source)
+    problem = to_cli_error(failed) if failed else None
     report = {
         "mode": facts.mode,
         "decided_by": facts.decided_by,
@@ -109,12 +111,6 @@ def read_status(home: Home) -> tuple[dict[str, Any], tuple[Answer, ...]]:
     return report, explain(home, decision, queue.attached_endpoint)
 
 
-def _endpoint_problem(facts: Facts) -> CliError | None:
-    if facts.invalid_endpoint is None:
-        return None
-    return to_cli_error(BadEndpoint(facts.invalid_endpoint, facts.endpoint_source))
-
-
 def _read(home: Home) -> tuple[Accounts, list[Batch], SpoolError | None]:
     try:
         return read_accounts(home), batches(home), None
@@ -139,7 +135,11 @@ def _lines(report: dict[str, Any]) -> list[str]:
     return [
         f"Telemetry is {report['mode']}: decided by {report['decided_by']}.",
         report["sending"],
-        *_also_off(report),
+        *(
+            f"Also off because of {unknown['source']}: {unknown['problem']}."
+            for unknown in report["not_understood"]
+            if unknown["source"] != report["decided_by"]  # which the first line names
+        ),
         "",
         *(_count_lines(report) if report["recorded"] is not None else ["  recorded      unknown"]),
         f"  endpoint      {endpoint}",
@@ -157,13 +157,6 @@ def _lines(report: dict[str, Any]) -> list[str]:
         *_advice(report),
         f"Documentation:        {DOCUMENTATION}",
     ]
-
-
-def _also_off(report: dict[str, Any]) -> Iterator[str]:
-    """Each source that counts as off because its value is not valid, except the one that the sentence names."""
-    for unknown in report["not_understood"]:
-        if unknown["source"] != report["decided_by"]:
-            yield f"Also off because of {unknown['source']}: {unknown['problem']}."
 
 
 def last_attempt(last: dict[str, Any]) -> str:

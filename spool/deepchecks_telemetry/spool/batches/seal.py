@@ -15,7 +15,7 @@ from deepchecks_telemetry.spool.batches.queue import DAY_S, DAYS_AHEAD, MAX_PARK
 from deepchecks_telemetry.spool.catalogue import EVENT_NAMES, LAST_DAY, Environment, is_allowed, is_count, is_day
 from deepchecks_telemetry.spool.db.busy import monotonic, writing
 from deepchecks_telemetry.spool.db.compaction import add_tally, checkpoint, fold
-from deepchecks_telemetry.spool.db.connection import opened
+from deepchecks_telemetry.spool.db.connection import BUSY_TIMEOUT_S, opened
 from deepchecks_telemetry.spool.db.schema import ENVIRONMENT_COLUMNS, SELECT_STATE, BatchState, in_states, parse_state
 from deepchecks_telemetry.spool.files.lock import hold
 from deepchecks_telemetry.spool.files.paths import Home
@@ -24,7 +24,6 @@ from deepchecks_telemetry.spool.recording.watch import today
 from deepchecks_telemetry.spool.recovery.maintenance import INTEGER_COLUMNS, with_maintenance
 
 MAX_ROWS = 1000  # of some 300 bytes each, far below the 1 MiB that receivers commonly accept
-LOCK_S = 5.0
 YEAR = 365  # days after which an installation gets a new id, so that its later rows cannot be joined with earlier ones
 
 
@@ -59,8 +58,8 @@ def seal(
     """
 
     def act() -> bool:
-        with hold(home.lock, LOCK_S), opened(home, locked=True) as connection:
-            with writing(connection, monotonic() + LOCK_S):
+        with hold(home.lock, BUSY_TIMEOUT_S), opened(home, locked=True) as connection:
+            with writing(connection, monotonic() + BUSY_TIMEOUT_S):
                 fold(connection)
                 _redate_far_future(connection, int(clock()))
                 sealed = (while_unsent or not _is_blocked(connection)) and _seal(connection, render, int(clock()))
@@ -80,7 +79,8 @@ def _seal(connection: sqlite3.Connection, render: Render, now: int) -> bool:
     epoch, installation = parse_state(connection.execute(SELECT_STATE).fetchone())
     if epoch % 2 or installation is None:
         return False
-    environments = _read_environments(connection)
+    found = connection.execute(f"SELECT id, {ENVIRONMENT_COLUMNS} FROM environments")  # noqa: S608
+    environments = {number: Environment(*values) for number, *values in found if is_allowed(tuple(values))}
     while keys := _take_oldest(connection, now // DAY_S):
         known = [key for key in keys if _is_known(key, environments)]
         unknown = [count for *_, count in set(keys) - set(known) if is_count(count)]
@@ -92,11 +92,6 @@ def _seal(connection: sqlite3.Connection, render: Render, now: int) -> bool:
             _store(connection, rows, known, render(_identify(connection, installation, now), rows), now)
             return True
     return False
-
-
-def _read_environments(connection: sqlite3.Connection) -> dict[int, Environment]:
-    rows = connection.execute(f"SELECT id, {ENVIRONMENT_COLUMNS} FROM environments")  # noqa: S608
-    return {number: Environment(*values) for number, *values in rows if is_allowed(tuple(values))}
 
 
 def _redate_far_future(connection: sqlite3.Connection, now: int) -> None:

@@ -44,10 +44,6 @@ class Origin(NamedTuple):
         key = salt.encode()[: hashlib.blake2b.MAX_KEY_SIZE]
         return Origin(*(text and hashlib.blake2b(text.encode(), key=key, digest_size=16).hexdigest() for text in self))
 
-    def differs(self, other: "Origin") -> bool:
-        """Whether an identity that is known on both sides differs."""
-        return any(mine and theirs and mine != theirs for mine, theirs in zip(self, other, strict=True))
-
 
 def settle_origin(connection: sqlite3.Connection, path: str, deadline: float, *, tries: int = MANY_TRIES) -> None:
     """Store the origin of the spool at `path` if none is stored; turn a copy into a new installation.
@@ -118,8 +114,8 @@ def _read(connection: sqlite3.Connection) -> tuple[object, ...] | None:
 def _is_copy(stored: tuple[object, ...] | None, origin: Origin) -> bool:
     if stored is None:
         return False
-    salt, machine, file = map(str, stored)
-    return Origin(machine, file).differs(origin.digest(salt))
+    salt, *digests = map(str, stored)
+    return any(old and new and old != new for old, new in zip(digests, origin.digest(salt), strict=True))
 
 
 def _become_new_installation(connection: sqlite3.Connection) -> None:

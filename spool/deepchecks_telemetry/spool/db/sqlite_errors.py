@@ -21,7 +21,10 @@ def translate(error: Exception) -> Busy | Damaged | Unusable:
         return Busy("the spool is locked by another process")
     # The class itself is raised if the file is corrupt or not a database.
     corrupt = type(error) is sqlite3.DatabaseError
-    if corrupt or any(sign in text for sign in BROKEN) or _is_unreadable(error):
+    # Before Python 3.11 "disk I/O error" has no code, and a full disk raises it too, so there it never counts as
+    # damage. Otherwise a failed write would quarantine a healthy spool.
+    unreadable = getattr(error, "sqlite_errorcode", 0) in UNREADABLE
+    if corrupt or any(sign in text for sign in BROKEN) or unreadable:
         return Damaged("the spool file is damaged or not a spool")
     return Unusable(f"the spool cannot be used ({type(error).__name__})")
 
@@ -34,12 +37,3 @@ def is_busy(error: Exception) -> bool:
 def is_damage(error: Exception) -> bool:
     """Whether an error means that the file is damaged, or is not a spool."""
     return isinstance(translate(error) if isinstance(error, FAULTS) else error, Damaged)
-
-
-def _is_unreadable(error: Exception) -> bool:
-    """Whether a page cannot be read.
-
-    Before Python 3.11 "disk I/O error" has no code, and a full disk raises it too, so there it never counts as damage.
-    Otherwise a failed write would quarantine a healthy spool.
-    """
-    return getattr(error, "sqlite_errorcode", 0) in UNREADABLE

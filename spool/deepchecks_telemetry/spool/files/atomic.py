@@ -4,6 +4,7 @@ import errno
 import os
 import re
 import time
+from contextlib import suppress
 
 # Random, because two containers that share a home directory can both have process id 1.
 TEMPORARY = re.compile(r"\.[0-9a-f]{12}\.new")
@@ -25,7 +26,8 @@ def replace_file(path: str, content: bytes, *, permissions: int | None = PRIVATE
         _write_new(temporary, content, permissions)
         _rename_over(temporary, path)
     except (OSError, KeyboardInterrupt):
-        _remove(temporary)
+        with suppress(OSError):
+            os.unlink(temporary)
         raise
     sync_directory(os.path.dirname(os.path.abspath(path)))
 
@@ -51,13 +53,6 @@ def _rename_over(source: str, target: str) -> None:
             if os.name != "nt" or time.monotonic() >= deadline:
                 raise
         time.sleep(PAUSE_S)
-
-
-def _remove(path: str) -> None:
-    try:
-        os.unlink(path)
-    except OSError:
-        pass
 
 
 def sync_directory(directory: str) -> None:

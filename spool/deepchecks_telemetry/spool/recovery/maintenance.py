@@ -90,7 +90,10 @@ def _maintain(home: Home, check_tables: Iterable[str]) -> None:
             _check_integers(connection, table)
         settle_origin(connection, home.spool, monotonic() + BUSY_TIMEOUT_S)
     if version < SCHEMA_VERSION:
-        _migrate(home)
+        from deepchecks_telemetry.spool.recovery.migrations import migrate
+
+        with hold(home.lock, BUSY_TIMEOUT_S), opened(home, locked=True) as connection:
+            migrate(connection)
     for copy in copies:
         _salvage(home, copy)
 
@@ -103,13 +106,6 @@ def _check_integers(connection: sqlite3.Connection, table: str) -> None:
     wrong = " OR ".join(f"typeof({column}) != 'integer'" for column in INTEGER_COLUMNS[table])
     if connection.execute(f"SELECT 1 FROM {table} WHERE {wrong} LIMIT 1").fetchone():  # noqa: S608
         raise Damaged("the spool's tables contain invalid values")
-
-
-def _migrate(home: Home) -> None:
-    from deepchecks_telemetry.spool.recovery.migrations import migrate
-
-    with hold(home.lock, BUSY_TIMEOUT_S), opened(home, locked=True) as connection:
-        migrate(connection)
 
 
 def _salvage(home: Home, copy: str) -> None:

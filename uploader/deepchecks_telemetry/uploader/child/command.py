@@ -20,7 +20,6 @@ except ImportError:
     import deepchecks_telemetry.uploader.__main__ as uploader
 uploader.main(sys.argv[1] or None)
 """
-PATH_LIST_VARIABLES = ("SSL_CERT_DIR",)
 PATH_VARIABLES = (DIR_VARIABLE, "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSLKEYLOGFILE")
 
 
@@ -44,8 +43,8 @@ def environment() -> dict[str, str]:
     environ = dict(os.environ)
     for name in filter(environ.get, PATH_VARIABLES):
         environ[name] = _absolute(os.path.expanduser(environ[name]) if name == DIR_VARIABLE else environ[name])
-    for name in filter(environ.get, PATH_LIST_VARIABLES):
-        environ[name] = os.pathsep.join(map(_absolute, environ[name].split(os.pathsep)))
+    if paths := environ.get("SSL_CERT_DIR"):
+        environ["SSL_CERT_DIR"] = os.pathsep.join(map(_absolute, paths.split(os.pathsep)))
     return environ
 
 

@@ -8,7 +8,6 @@ import os
 import sys
 
 INTERPRETER_NAMES = frozenset({"python", "pythonw", "pypy"})
-FROZEN = "this program is frozen (PyInstaller, cx_Freeze, Nuitka): its executable is not a Python interpreter"
 
 
 def find_interpreter() -> str | None:
@@ -24,7 +23,7 @@ def find_interpreter() -> str | None:
 def why_no_interpreter() -> str | None:
     """Why no interpreter is known, as a clause; None if one is."""
     if is_frozen():
-        return FROZEN
+        return "this program is frozen (PyInstaller, cx_Freeze, Nuitka): its executable is not a Python interpreter"
     if find_interpreter() is None:
         name = os.path.basename(sys.executable or "") or "unknown"
         return f"this program embeds Python: its executable ({name}) is not a Python interpreter"

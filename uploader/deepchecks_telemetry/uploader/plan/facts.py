@@ -24,9 +24,14 @@ def read_facts(home: Home, now: float, *, attached: str | None = None) -> Facts:
 
     `attached` is the endpoint that deepchecks itself sets; without it, the one stored in the spool is used.
     """
-    queue, error = _open_queue(home, now)
-    facts = assemble(home, queue, attached or queue.attached_endpoint)
-    return facts._replace(spool_error=None if error is None else str(error))
+    from deepchecks_telemetry.spool.recovery.maintenance import read_maintained
+
+    queue, problem = Queue(), None
+    try:
+        queue = read_maintained(home, lambda spool: read_queue(spool.execute, now), queue, check_tables=["batches"])
+    except SpoolError as error:
+        problem = str(error)
+    return assemble(home, queue, attached or queue.attached_endpoint)._replace(spool_error=problem)
 
 
 def assemble(home: Home, queue: Queue, attached: str | None) -> Facts:
@@ -41,13 +46,3 @@ def assemble(home: Home, queue: Queue, attached: str | None) -> Facts:
         return facts
     shown = notice_shown(home, endpoint)
     return facts._replace(endpoint=endpoint, endpoint_source=endpoint.source, notice_shown=shown)
-
-
-def _open_queue(home: Home, now: float) -> tuple[Queue, SpoolError | None]:
-    from deepchecks_telemetry.spool.recovery.maintenance import read_maintained
-
-    try:
-        queue = read_maintained(home, lambda spool: read_queue(spool.execute, now), Queue(), check_tables=["batches"])
-        return queue, None
-    except SpoolError as error:
-        return Queue(), error

@@ -6,7 +6,7 @@ Pure functions, except that `change_mode` may name a command without the environ
 import time
 from collections.abc import Callable
 
-from deepchecks_telemetry.spool.batches.queue import PARKED_RETRY_S, Queue
+from deepchecks_telemetry.spool.batches.queue import PARKED_RETRY_S
 from deepchecks_telemetry.spool.consent.decision import DEFAULT_CHOICE, MODE_VARIABLE, POLICY, SWITCHES, TEST_RUN
 from deepchecks_telemetry.spool.files.paths import without_variables
 from deepchecks_telemetry.uploader.endpoint import ATTACHED, VARIABLE
@@ -91,13 +91,10 @@ def _parked(facts: Facts, command: Command, _: float) -> Explanation:
         return f"{reason}, because the stored bytes were changed", REMOVE_SPOOL
     if command is Command.FLUSH:
         return reason, FLUSH
-    return reason, f"run {FLUSH}{_next_parked_try(queue)}"
-
-
-def _next_parked_try(queue: Queue) -> str:
     if queue.last_parked_try is None:
-        return ""
-    return f"; one of them is retried automatically from {time_text(queue.last_parked_try + PARKED_RETRY_S)}"
+        return reason, f"run {FLUSH}"
+    retried = time_text(queue.last_parked_try + PARKED_RETRY_S)
+    return reason, f"run {FLUSH}; one of them is retried automatically from {retried}"
 
 
 # Why nothing is sent now, and what to do about it.

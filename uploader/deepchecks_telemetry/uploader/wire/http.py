@@ -49,7 +49,7 @@ def _post(endpoint: Endpoint, body: bytes, encoding: Mapping[str, str]) -> Respo
         "User-Agent": f"deepchecks-telemetry/{SCOPE['version']}",
     }
     with requests.Session() as session:
-        session.auth = _no_netrc
+        session.auth = lambda request: request  # adds nothing; if it is set, requests does not read ~/.netrc
         session.mount("https://", SystemTrustAdapter())
         for local in ("http://localhost:", "http://localhost/"):
             session.mount(local, LoopbackAdapter())
@@ -80,8 +80,3 @@ def _read(response: "requests.Response") -> Response:
     if response.raw.length_remaining:
         return Response(error=causes.CUT_SHORT)
     return Response(response.status_code, {name.lower(): value for name, value in response.headers.items()}, body)
-
-
-def _no_netrc(request: "requests.PreparedRequest") -> "requests.PreparedRequest":
-    """Adds nothing; requests does not read ~/.netrc if an authentication is set."""
-    return request

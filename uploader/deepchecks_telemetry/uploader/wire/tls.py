@@ -87,14 +87,9 @@ def name_cause(error: Exception) -> str:
         return causes.NO_CA_FILE
     for link in chain:
         if isinstance(link, ssl.SSLCertVerificationError):
-            return _name_certificate_error(link.verify_code)
+            other = causes.OTHER_HOST if link.verify_code in NAME_ERRORS else causes.UNTRUSTED
+            return causes.EXPIRED if link.verify_code in VALIDITY_ERRORS else other
     return next((phrase for kind, phrase in CAUSES if any(isinstance(link, kind) for link in chain)), causes.NOT_SENT)
-
-
-def _name_certificate_error(code: int) -> str:
-    if code in VALIDITY_ERRORS:
-        return causes.EXPIRED
-    return causes.OTHER_HOST if code in NAME_ERRORS else causes.UNTRUSTED
 
 
 def _chain(error: object) -> Iterator[BaseException]:
