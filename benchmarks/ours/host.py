@@ -71,10 +71,21 @@ class Host(NamedTuple):
 
     def cost(self, code: str, *arguments: object, **more: str) -> Cost:
         """The times of a process of this code."""
+        return self.timed(code, *arguments, **more)[0]
+
+    def time(self, command: Sequence[str]) -> Cost:
+        """The times of a command, which must not fail."""
         before, start = _children_s(), time.perf_counter()
-        self.run(code, *arguments, **more)
+        subprocess.run(command, env=self.environ(), cwd=self.home, capture_output=True, timeout=TIMEOUT_S, check=True)
         wall_s = time.perf_counter() - start
         return Cost(wall_s * 1e3, (_children_s() - before) * 1e3)
+
+    def timed(self, code: str, *arguments: object, **more: str) -> tuple[Cost, str]:
+        """The times of a process of this code, and its output."""
+        before, start = _children_s(), time.perf_counter()
+        output = self.run(code, *arguments, **more)
+        wall_s = time.perf_counter() - start
+        return Cost(wall_s * 1e3, (_children_s() - before) * 1e3), output
 
 
 def measure_alternately(variants: Mapping[str, Callable[[], Cost]], rounds: int) -> dict[str, list[Cost]]:
