@@ -29,7 +29,7 @@ OURS: dict[str, list[str]] = {
     "byhand": [],
 }  # no requirements but the checkout
 DATASETTE = "datasette==0.65.5"  # only its command line is measured
-LIGHT = (*OURS, "diskcache", "persistqueue", "segment", "posthog")
+LIGHT = (*OURS, "diskcache", "segment", "posthog")
 
 
 def main() -> None:

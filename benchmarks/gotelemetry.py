@@ -81,7 +81,8 @@ def measure(built: dict[str, str], python: str) -> dict[str, Any]:
             (str(go / "gotelemetry"), "off"),
         ),
     }
-    return {"version": built["version"], "go": built["go"], **{name: _measure(each) for name, each in subjects.items()}}
+    measured = {name: _measure(subject) for name, subject in subjects.items()}
+    return {"version": built["version"], "go_version": built["go"], **measured}
 
 
 def _measure(subject: Subject) -> dict[str, Any]:

@@ -80,7 +80,7 @@ def go(figures: Figures) -> str:
         ("of 1,000 events on a full disk", *(_full_disk(side["full_disk"]) for side in (ours, its))),
         ("after opting out", *(_left_behind(side["opted_out"]) for side in (ours, its))),
     ]
-    return table(("", "**ours**", f"x/telemetry {measured['version']}, {measured['go']}"), rows)
+    return table(("", "**ours**", f"x/telemetry {measured['version']}, {measured['go_version']}"), rows)
 
 
 def _nanoseconds(side: Peer) -> str:

@@ -20,19 +20,18 @@ WAL_KEPT_BYTES = 2 * 2**20  # a larger WAL is truncated by the host; twice what 
 def fold(connection: sqlite3.Connection) -> None:
     """Turn the raw events into counts, in the caller's write transaction.
 
-    The last event stays as an empty row, so that ids continue from it and the largest id remains the count of all.
+    The last row stays, without its event, so that ids continue from it and the largest id remains the count of all.
     """
     (last,) = connection.execute("SELECT max(id) FROM events").fetchone()
     if last is None:
         return
     connection.execute(
         "INSERT INTO folded (day, event, environment, count) "
-        "SELECT day, event, environment, count(*) FROM events WHERE event > 0 AND id <= ? "
-        "GROUP BY 1, 2, 3 ON CONFLICT DO UPDATE SET count = count + excluded.count",
-        (last,),
+        "SELECT day, event, environment, count(*) FROM events WHERE event > 0 "
+        "GROUP BY 1, 2, 3 ON CONFLICT DO UPDATE SET count = count + excluded.count"
     )
-    connection.execute("DELETE FROM events WHERE id < ?", (last,))
-    connection.execute("UPDATE events SET day = 0, event = 0, environment = 0 WHERE id = ?", (last,))
+    connection.execute("DELETE FROM events")  # without WHERE, SQLite frees the pages without reading them
+    connection.execute("INSERT INTO events (id, day, event, environment) VALUES (?, 0, 0, 0)", (last,))
 
 
 def checkpoint(connection: sqlite3.Connection) -> bool:
