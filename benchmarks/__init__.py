@@ -13,8 +13,10 @@ facts          what remains after an event, and what survives
 ours/          figures of this package only
 measuring      all measures as one document
 machine        describes the machine
+gotelemetry    this package beside Go's own telemetry; go/ has the program
 budgets        limits of ratios
-tables         the tables of docs/performance.md that compare the peers
+summary        the first lines of docs/performance.md
+tables         its tables that compare the peers
 own_tables     its tables of this package only
 chart          its chart
 

@@ -8,9 +8,18 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from benchmarks import chart, network
+from benchmarks import chart, gotelemetry, network
 from benchmarks.budgets import check
-from benchmarks.environments import CHECKOUT, HERE, Installed, ask_version, install, install_ours, read_requirements
+from benchmarks.environments import (
+    CHECKOUT,
+    HERE,
+    Installed,
+    ask_version,
+    install,
+    install_ours,
+    read_releases,
+    read_requirements,
+)
 from benchmarks.measuring import load, measure
 
 FIGURES, PICTURE = HERE / "figures" / "performance.json", CHECKOUT / "docs" / "performance.svg"
@@ -19,7 +28,8 @@ OURS: dict[str, list[str]] = {
     "ours_due": [],
     "byhand": [],
 }  # no requirements but the checkout
-LIGHT = (*OURS, "diskcache", "persistqueue", "segment", "posthog")
+DATASETTE = "datasette==0.65.5"  # only its command line is measured
+LIGHT = (*OURS, "diskcache", "segment", "posthog")
 
 
 def main() -> None:
@@ -54,7 +64,25 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _install(options: argparse.Namespace, folder: Path) -> dict[str, dict[str, Any]]:
+def _install(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """The peers; for a full run also what only some of its tables need: Go's telemetry, and other command lines."""
+    peers = _install_peers(options, folder)
+    if options.quick or options.only:
+        return {"peers": peers}
+    go = gotelemetry.build(folder)
+    return {"peers": peers, "go": go, "commands": _find_commands(folder, peers, go)}
+
+
+def _find_commands(folder: Path, peers: dict[str, dict[str, Any]], go: dict[str, str]) -> dict[str, list[str]]:
+    """The command lines of other projects that are installed."""
+    pythons = {"sqlite-utils": peers["sqliteutils"].get("python"), "datasette": install(folder, [DATASETTE]).python}
+    found = {f"{name} --help": [str(Path(at).with_name(name)), "--help"] for name, at in pythons.items() if at}
+    if "error" not in go:
+        found |= {"go version": [go["command"], "version"], "gotelemetry help": [f"{go['folder']}/gotelemetry", "help"]}
+    return found
+
+
+def _install_peers(options: argparse.Namespace, folder: Path) -> dict[str, dict[str, Any]]:
     requirements = OURS | read_requirements((HERE / "requirements.txt").read_text("utf-8"))
     chosen = options.only or (LIGHT if options.quick else requirements)
     ours = install_ours(folder, install(folder, []))
@@ -70,10 +98,11 @@ def _install_one(folder: Path, name: str, requirements: list[str], ours: Install
         return {"error": f"not installed: {installed.error}"}
     distribution = load(name).DISTRIBUTION
     version, number = ask_version(installed.python, distribution) if distribution else ("", 0)
-    return {"python": installed.python, "version": version, "distributions": number}
+    released = read_releases((HERE / "requirements.txt").read_text("utf-8")).get(name, "")
+    return {"python": installed.python, "version": version, "released": released, "distributions": number}
 
 
-def _run_isolated(installed: dict[str, dict[str, Any]]) -> int:
+def _run_isolated(installed: dict[str, Any]) -> int:
     """Run the same command again in a network namespace with only loopback."""
     isolate = network.find_command()
     command = [*isolate, sys.executable, "-m", "benchmarks", *sys.argv[1:], "--installed", json.dumps(installed)]

@@ -6,8 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks.endpoints import STATES
-
 Figures = dict[str, Any]
 
 
@@ -63,12 +61,6 @@ def record_us(figures: Figures, name: str, share: str = "p50") -> float | None:
     return times["median"] if times else None
 
 
-def whole_ms(figures: Figures, name: str, state: str) -> float | None:
-    """The time of a peer's whole process."""
-    times = figures["peers"].get(name, {}).get("whole", {}).get(state, {}).get("wall_ms")
-    return times["median"] if times else None
-
-
 def is_durable(peer: dict[str, Any]) -> bool:
     """Whether an unsent event survives SIGKILL, in a store that processes share."""
     facts = peer.get("facts", {})
@@ -80,11 +72,25 @@ def _ratio(value: float | None, base: float | None) -> float | None:
 
 
 def _to_by_hand(share: str) -> Callable[[Figures], float | None]:
-    """The ratio of record.py if it was run, because it alternates between both in one process."""
+    """The ratio of record.py if it was run, because it calls both alternately in one process."""
 
     def find(figures: Figures) -> float | None:
-        ratio = (figures.get("record") or {}).get("ratio", {}).get(share)
+        ratio = _record(figures, "alone", "ratio", f"{share}_us")
         return ratio or _ratio(record_us(figures, "ours", share), record_us(figures, "byhand", share))
+
+    return find
+
+
+def _record(figures: Figures, load: str, name: str, key: str) -> float | None:
+    """A figure of record.py."""
+    value: float | None = (figures.get("record") or {}).get(load, {}).get(name, {}).get(key)
+    return value
+
+
+def _of_record(load: str, name: str, key: str, unit: float = 1.0) -> Callable[[Figures], float | None]:
+    def find(figures: Figures) -> float | None:
+        value = _record(figures, load, name, key)
+        return None if value is None else value / unit
 
     return find
 
@@ -100,23 +106,6 @@ def _fastest(is_compared: Callable[[dict[str, Any]], bool]) -> Callable[[Figures
     return find
 
 
-def _to_by_hand_whole(name: str) -> Callable[[Figures], float | None]:
-    """The ratio in the worst state of the endpoint; in each state both were measured alternately."""
-
-    def find(figures: Figures) -> float | None:
-        return max((ratio for state in STATES if (ratio := _whole(figures, name, state))), default=None)
-
-    return find
-
-
-def _whole(figures: Figures, name: str, state: str) -> float | None:
-    return _ratio(whole_ms(figures, name, state), whole_ms(figures, "byhand", state))
-
-
-def _silence(figures: Figures) -> float | None:
-    return _ratio(_whole(figures, "ours_due", "silent"), _whole(figures, "ours_due", "answers"))
-
-
 def _modules(figures: Figures) -> float | None:
     modules: float | None = figures["peers"].get("ours", {}).get("first", {}).get("modules")
     return modules
@@ -126,7 +115,10 @@ QUEUES = ("PostHog", "Segment", "Sentry", "Snowplow", "wandb, offline")
 OWN = ("ours", "ours_due", "byhand")
 RULES = (
     Rule("record, p50 / a bare INSERT by hand", 1.3, 2.5, _to_by_hand("p50")),
-    Rule("record, p99 / a bare INSERT by hand", 2, 10, _to_by_hand("p99")),
+    Rule("record, mean / a bare INSERT that keeps its WAL bounded", 1.4, 4, _of_record("alone", "ratio", "mean_us")),
+    Rule("record, p99.9, ms", 0.5, 100, _of_record("alone", "ours", "p99.9_us", 1000)),
+    Rule("record, four processes, p99.9, ms", 2, 200, _of_record("four", "ours", "p99.9_us", 1000)),
+    Rule("record, the longest of ten million, ms", 20, 2000, _of_record("alone", "ours", "max_ms")),
     Rule("fastest peer that is durable and shared / record, p50", 5, 2, _fastest(is_durable), least=True),
     Rule(
         "fastest of five queues in memory / record, p50",
@@ -135,11 +127,6 @@ RULES = (
         _fastest(lambda peer: peer["name"] in QUEUES),
         least=True,
     ),
-    Rule("whole process, worst network / the same by hand", 1.3, 5, _to_by_hand_whole("ours")),
-    Rule(
-        "whole process that starts the upload, worst network / the same by hand", 1.3, 6, _to_by_hand_whole("ours_due")
-    ),
-    Rule("whole process that starts the upload, silent / answering endpoint", 1.3, 2, _silence),
     Rule("modules that import and first record load", 100, 200, _modules),
 )
 

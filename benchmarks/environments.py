@@ -1,6 +1,7 @@
 """Creates a virtual environment for each peer once, with the requirements of requirements.txt."""
 
 import hashlib
+import re
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from typing import NamedTuple
 HERE = Path(__file__).parent
 CHECKOUT = HERE.parent
 INSTALL_S = 1_200.0
+RELEASED = re.compile(r"  # (\d{4}-\d{2})$", re.MULTILINE)
 COUNT_DISTRIBUTIONS = """
 import re, sys
 from importlib.metadata import PackageNotFoundError, distribution
@@ -37,8 +39,15 @@ class Installed(NamedTuple):
 
 def read_requirements(text: str) -> dict[str, list[str]]:
     """The paragraphs of requirements.txt by their name; the first one is a comment on the file."""
-    paragraphs = [paragraph.splitlines() for paragraph in text.strip().split("\n\n")]
+    paragraphs = [RELEASED.sub("", paragraph).splitlines() for paragraph in text.strip().split("\n\n")]
     return {name.removeprefix("# "): lines for name, *lines in paragraphs if lines and not lines[0].startswith("#")}
+
+
+def read_releases(text: str) -> dict[str, str]:
+    """The month in which the first requirement of each paragraph was released."""
+    paragraphs = text.strip().split("\n\n")[1:]
+    months = {paragraph.splitlines()[0].removeprefix("# "): RELEASED.findall(paragraph) for paragraph in paragraphs}
+    return {name: found[0] for name, found in months.items() if found}
 
 
 def install(folder: Path, requirements: list[str]) -> Installed:

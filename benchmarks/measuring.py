@@ -5,17 +5,17 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from benchmarks import facts, machine, timing
+from benchmarks import facts, gotelemetry, machine, timing
 from benchmarks.budgets import evaluate
 from benchmarks.environments import HERE
 from benchmarks.peers import Adapter
 from benchmarks.processes import Peer
 
 MEASURES = {**timing.MEASURES, "left": facts.measure_left, "facts": facts.measure_facts}
-RECORD_S = 600.0
+RECORDS, RECORD_S = 10_000_000, 3_600.0
 Installed = Mapping[str, Mapping[str, Any]]  # by peer: python, version, distributions; or error
 
 
@@ -25,9 +25,10 @@ def load(name: str) -> Adapter:
     return adapter
 
 
-def measure(installed: Installed, *, quick: bool, isolated: bool, ours: bool) -> dict[str, Any]:
-    """The figures of one run; with `ours`, also those of this package only."""
+def measure(everything: Mapping[str, Any], *, quick: bool, isolated: bool, ours: bool) -> dict[str, Any]:
+    """The figures of one run; with `ours`, also those of this package only, and those beside Go's telemetry."""
     started = time.monotonic()
+    installed: Installed = everything["peers"]
     peers = _measure_peers(installed, timing.QUICK if quick else timing.FULL, isolated=isolated)
     figures = {
         "machine": machine.describe(),
@@ -35,7 +36,8 @@ def measure(installed: Installed, *, quick: bool, isolated: bool, ours: bool) ->
         "isolation": "a network namespace" if isolated else "an audit hook in each process",
         "peers": peers,
         "record": _measure_record(installed) if ours else None,
-        "ours": _measure_ours(installed) if ours else None,
+        "ours": _measure_ours(installed, everything["commands"]) if ours else None,
+        "go": _measure_go(installed, everything["go"]) if ours else None,
         "took_s": round(time.monotonic() - started),
     }
     return figures | {"budgets": [budget._asdict() for budget in evaluate(figures)]}
@@ -62,12 +64,23 @@ def _measure_record(installed: Installed) -> dict[str, Any] | None:
     if python is None:
         return None
     _log("record.py")
-    command = [python, HERE / "record.py"]
+    command = [python, HERE / "record.py", "--records", str(RECORDS)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=RECORD_S, check=False)
     return {"error": done.stderr.splitlines()[-1]} if done.returncode else dict(json.loads(done.stdout))
 
 
-def _measure_ours(installed: Installed) -> dict[str, Any] | None:
+def _measure_go(installed: Installed, built: dict[str, str]) -> dict[str, Any] | None:
+    python = installed.get("ours", {}).get("python")
+    if python is None:
+        return None
+    _log("go")
+    try:
+        return gotelemetry.measure(built, python)
+    except Exception as error:  # noqa: BLE001 - the figures of an hour must not be lost
+        return {"not_measured": f"{type(error).__name__}: {error}"}
+
+
+def _measure_ours(installed: Installed, others: Mapping[str, Sequence[str]]) -> dict[str, Any] | None:
     """The figures of this package only, in the environment with deepchecks if there is one."""
     python = installed.get("deepchecks", {}).get("python") or installed.get("ours", {}).get("python")
     if python is None:
@@ -76,8 +89,8 @@ def _measure_ours(installed: Installed) -> dict[str, Any] | None:
     from benchmarks.ours import measure
 
     try:
-        return dict(measure(python, quick=False))
-    except Exception as error:  # noqa: BLE001 - the figures of half an hour must not be lost
+        return measure(python, quick=False, light=installed.get("ours", {}).get("python"), others=others)
+    except Exception as error:  # noqa: BLE001 - the figures of an hour must not be lost
         return {"error": f"{type(error).__name__}: {error}"}
 
 

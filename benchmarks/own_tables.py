@@ -1,42 +1,75 @@
 """The tables of docs/performance.md on this package only, generated from the figures."""
 
+from collections.abc import Callable
+
+from benchmarks.ours.sizes import CHECKS_A_DAY
 from benchmarks.tables import Figures, table
 
 
 def render(figures: Figures) -> str:
-    """All tables in their order."""
-    if figures["ours"] is None or "error" in figures["ours"]:
-        return f"Not measured in this run: {(figures['ours'] or {}).get('error', 'it was not asked for')}."
-    return "\n\n".join(render_table(figures["ours"]) for render_table in (calls, start, growth, sizes))
+    """The tables of folding and of sizes."""
+    return _tables(figures, growth, sizes)
+
+
+def render_library(figures: Figures) -> str:
+    """What a program that imports deepchecks pays."""
+    return _tables(figures, library)
+
+
+def render_commands(figures: Figures) -> str:
+    """The command line beside others."""
+    return _tables(figures, commands)
+
+
+def render_calls(figures: Figures) -> str:
+    """System calls, instructions and bytes of a record."""
+    return _tables(figures, calls)
+
+
+def _tables(figures: Figures, *renders: Callable[[Figures], str]) -> str:
+    ours = figures["ours"] or {"error": "it was not asked for"}
+    return f"Not measured: {ours['error']}." if "error" in ours else "\n\n".join(render(ours) for render in renders)
 
 
 def calls(figures: Figures) -> str:
-    """System calls and instructions of one record, compared with a bare INSERT by hand."""
+    """One record, compared with a bare INSERT by hand; and a day's bytes."""
     rows: list[tuple[object, ...]] = []
-    if counted := figures["system_calls"]:
+    counted = figures["system_calls"]
+    if "record" in counted:
         rows.append(("system calls of a record", _calls(counted["record"]), _calls(counted["record_by_hand"])))
         syncs = (sum(counted["syncs"][who][at] for at in ONE) for who in ("ours", "by_hand"))
         rows.append(("fsyncs from the opening to the exit, one event", *syncs))
-    if counted := figures["instructions"]:
+    counted = figures["instructions"]
+    if "record" in counted:
         name = f"instructions of a record ({counted['counted_by']})"
         rows.append((name, *(f"{counted[key]:,}" for key in ("record", "insert_by_hand"))))
+    written = figures["sizes"]["written_a_day"]
+    rows.append(("bytes written for an event, with folds and checkpoints", written["an_event"], "–"))
+    rows.append((f"MB written in a day of {CHECKS_A_DAY:,} checks", f"{written['total'] / 1e6:.1f}", "–"))
+    rows.append(("bytes of the spool's files after that day", f"{written['files']:,}", "–"))
     return table(("", "**ours**", "by hand"), rows)
 
 
-def start(figures: Figures) -> str:
-    """The cost of a start, of a process and of the commands."""
-    rows = [("import and first record, bare Python", *_cost(figures["first_record"]["bare"]))]
-    if with_deepchecks := figures["first_record"].get("with_deepchecks"):
-        name = f"the same, deepchecks loaded: {with_deepchecks['percent_of_it']} % of its import"
-        rows.append((name, *_cost(with_deepchecks)))
-    rows += [(f"a process: {NAMES[name]}", *_cost(figures["process"][name])) for name in NAMES]
-    rows += [
-        (f"the same, and checks whether an upload is due: {NETWORKS.get(name, name)}", *_cost(cost))
-        for name, cost in figures["networks"].items()
-        if isinstance(cost, dict) and "wall_ms" in cost
-    ]
-    rows += [(COMMANDS[name], *_cost(figures["commands"][name])) for name in COMMANDS]
-    return table(("", "wall ms", "CPU ms"), rows)
+def library(figures: Figures) -> str:
+    """A program that imports deepchecks, counts 30 events and exits."""
+    measured = figures["library"]
+    if "not_measured" in measured:
+        return f"Not measured: {measured['not_measured']}."
+    heads = (
+        *("", "first event: CPU ms", "% of the import", "30 events: CPU ms", "modules"),
+        *("whole program: wall ms", "wall ratio", "CPU ratio"),
+    )
+    keys = ("first_cpu_ms", "percent_of_import", "records_cpu_ms", "modules", "wall_ms", "wall_ratio", "cpu_ratio")
+    rows = [(PROGRAMS[name], *(f"{run[key]:,}" for key in keys)) for name, run in measured.items()]
+    return table(heads, rows)
+
+
+def commands(figures: Figures) -> str:
+    """Commands, warm and cold."""
+    heads = ("", "warm, ms", "/ Python alone", "CPU ms", "cold, ms", "/ Python alone")
+    keys = ("wall_ms", "ratio", "cpu_ms", "cold_wall_ms", "cold_ratio")
+    rows = [(f"`{name}`", *(f"{run[key]:,}" for key in keys)) for name, run in figures["commands"].items()]
+    return table(heads, rows)
 
 
 def growth(figures: Figures) -> str:
@@ -75,26 +108,17 @@ def sizes(figures: Figures) -> str:
 
 
 ONE = ("opening", "first", "exit")
-NAMES = {"python": "Python alone", "by_hand": "one INSERT by hand", "ours": "**ours**"}
-NETWORKS = {
-    "local": "mode local",
-    "not_due": "not due",
-    "due_answers": "due, the endpoint answers",
-    "due_refuses": "due, the endpoint refuses",
-    "due_silent": "due, the endpoint is silent",
-}
-COMMANDS = {
-    "python": "Python alone",
-    "help": "`deepchecks telemetry --help`",
-    "status": "`deepchecks telemetry status`",
+PROGRAMS = {
+    "without": "without this package",
+    "by_hand": "an INSERT by hand for each event",
+    "ours": "**ours**, no endpoint",
+    "not_due": "**ours**, no upload is due",
+    "due_answers": "**ours**, an upload is due, the endpoint answers",
+    "due_refuses": "**ours**, an upload is due, the endpoint refuses",
+    "due_silent": "**ours**, an upload is due, the endpoint is silent",
 }
 
 
 def _calls(figures: Figures) -> str:
     listed = ", ".join(f"{number} {name}" for name, number in figures["calls"].items())
     return f"{figures['total']}: {listed}"
-
-
-def _cost(figures: Figures) -> tuple[str, str]:
-    wall, cpu = (f"{figures[key]:,}" if key in figures else "–" for key in ("wall_ms", "cpu_ms"))
-    return wall, cpu

@@ -1,124 +1,121 @@
-"""Measures the cost of a record in one run: compared with a bare INSERT, in four processes, at the start of a process.
+"""Measures one record against a bare INSERT that keeps its WAL bounded too: median, tail and mean, alone and of four.
 
-    python benchmarks/record.py            # a minute; prints one JSON document
+    python benchmarks/record.py [--records N]     # one million takes a minute; prints one JSON document
 
-This is not a test: absolute times depend on the machine, only the ratios can be compared.
+Both are called alternately, on the same disk. The bare INSERT has the same pragmas, except for SQLite's own checkpoint,
+which comes at the size that the WAL of this package has at a fold. This is not a test: absolute times depend on the
+machine, and p99.9 also on its other programs.
 """
 
+import argparse
 import json
 import multiprocessing
 import os
 import sqlite3
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
+from array import array
 from collections.abc import Callable
 from pathlib import Path
 
-ROUNDS, CALLS = 40, 500
-PACE_S = 1 / 500  # four processes at 500 records a second each
-BARE = "INSERT INTO events (day, event, environment) VALUES (?, ?, ?)"
+CALLS = 500  # of one before the other has its turn
+PROCESSES, PACE_S, PACED_CALLS, ROUNDS = 4, 1 / 500, 2_000, 3  # four processes at 500 records a second each
+LONG_S = 0.02
+BARE = "INSERT INTO events (day, event, environment) VALUES (20000, ?, 1)"
+SCHEMA = """
+PRAGMA page_size = 512; PRAGMA journal_mode = WAL;
+CREATE TABLE events (id INTEGER PRIMARY KEY, day INTEGER, event INTEGER, environment INTEGER);
+"""
+SHARES = {"p50": 0.5, "p99": 0.99, "p99.9": 0.999}
+Call = Callable[[], object]
 
 
 def main() -> None:
-    """Run all and print the figures; times in microseconds unless the name says otherwise."""
+    """Measure and print; times are in microseconds unless the name says otherwise."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--records", type=int, default=1_000_000, metavar="N", help="in the one process")
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        os.environ["DEEPCHECKS_TELEMETRY_DIR"] = folder
-        os.environ["DEEPCHECKS_TELEMETRY"] = "on"
-        ours, bare = _interleave(Path(folder))
-        figures = {"record_us": _shape(ours), "bare_us": _shape(bare)}
-        figures["ratio"] = {name: round(_at(ours, share) / _at(bare, share), 2) for name, share in SHARES.items()}
-        figures["four_processes_us"] = _shape(_four())
-        figures["first_record_cpu_ms"] = {
-            "bare interpreter": _first("pass"),
-            "with deepchecks' imports": _first(LOADED),
-        }
-    print(json.dumps(figures, indent=2))
+        os.environ |= {"DEEPCHECKS_TELEMETRY_DIR": folder, "DEEPCHECKS_TELEMETRY": "on"}
+        bare = Path(folder, "bare.db")
+        sqlite3.connect(bare).executescript(SCHEMA)
+        print(json.dumps({"alone": _alone(bare, options.records), "four": _four(bare)}, indent=2))
 
 
-SHARES = {"p50": 0.5, "p99": 0.99, "p99.9": 0.999, "max": 1.0}
-# The modules that deepchecks 0.19.1 has imported, as far as this package needs them.
-LOADED = (
-    "import sqlite3, pathlib, typing, dataclasses, inspect, json, subprocess, importlib.metadata, ipaddress, random"
-)
+def _alone(path: Path, records: int) -> dict[str, object]:
+    calls = {"ours": _ours(), "bare": _bare(path)}
+    times = {name: array("f") for name in calls}
+    for _ in range(records // CALLS):
+        for name, call in calls.items():
+            _time(call, CALLS, times[name])
+    return _compare(times)
 
 
-def _interleave(folder: Path) -> tuple[list[float], list[float]]:
+def _four(path: Path) -> dict[str, object]:
+    times = {"ours": array("f"), "bare": array("f")}
+    with multiprocessing.get_context("spawn").Pool(PROCESSES) as pool:
+        for _ in range(ROUNDS):
+            for name, taken in times.items():
+                for part in pool.starmap(_paced, [(name, path)] * PROCESSES):
+                    taken.extend(part)
+    return _compare(times)
+
+
+def _paced(name: str, path: Path) -> "array[float]":
+    """The times of one of several processes, which each open their store once."""
+    call = _ours() if name == "ours" else _bare(path)
+    call()
+    times = array("f")
+    due = time.monotonic()
+    for _ in range(PACED_CALLS):
+        due += PACE_S
+        time.sleep(max(0.0, due - time.monotonic()))
+        _time(call, 1, times)
+    return times
+
+
+def _ours() -> Call:
     from deepchecks_telemetry.spool import record
 
-    connection = _by_hand(folder / "bare.db")
+    return lambda: record("run-check")
+
+
+def _bare(path: Path) -> Call:
+    from deepchecks_telemetry.spool.recording.writer import COMPACT_EVERY
+
+    connection = sqlite3.connect(path, isolation_level=None)
+    frames = COMPACT_EVERY * 21 // 20  # an event changes 1.05 pages
+    connection.executescript(f"PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = {frames}")
     execute = connection.cursor().execute
-    ours: list[float] = []
-    bare: list[float] = []
-    for _ in range(ROUNDS):
-        ours += _time(lambda: record("run-check"))
-        bare += _time(lambda: execute(BARE, (20_000, 2, 1)))
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    return ours, bare
+    return lambda: execute(BARE, (2,))
 
 
-def _by_hand(path: Path) -> sqlite3.Connection:
-    """A database with the same settings, and nothing else."""
-    connection = sqlite3.connect(path, isolation_level=None, timeout=0)
-    connection.executescript(
-        "PRAGMA page_size = 512; PRAGMA journal_mode = WAL; "
-        "PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 0;"
-        "CREATE TABLE events (id INTEGER PRIMARY KEY, day INTEGER, event INTEGER, environment INTEGER);"
-    )
-    return connection
-
-
-def _time(call: Callable[[], object], calls: int = CALLS) -> list[float]:
+def _time(call: Call, calls: int, times: "array[float]") -> None:
     clock = time.perf_counter
-    times = []
     for _ in range(calls):
         start = clock()
         call()
         times.append(clock() - start)
-    return times
 
 
-def _four() -> list[float]:
-    with multiprocessing.get_context("spawn").Pool(4) as pool:
-        return [time_s for times in pool.map(_paced, range(4)) for time_s in times]
+def _compare(times: "dict[str, array[float]]") -> dict[str, object]:
+    shapes = {name: _shape(taken) for name, taken in times.items()}
+    ours, bare = shapes["ours"], shapes["bare"]
+    ratio = {name: round(ours[name] / bare[name], 2) for name in ("mean_us", *(f"{share}_us" for share in SHARES))}
+    return {**shapes, "ratio": ratio}
 
 
-def _paced(_: int) -> list[float]:
-    from deepchecks_telemetry.spool import record
-
-    record("run-check")
-    times = []
-    due = time.monotonic()
-    for _ in range(2000):
-        due += PACE_S
-        time.sleep(max(0.0, due - time.monotonic()))
-        times += _time(lambda: record("run-check"), 1)
-    return times
-
-
-def _first(before: str) -> float:
-    """The median CPU of importing the package and recording once, to an existing spool."""
-    code = (
-        f"{before}\nimport resource\na = resource.getrusage(0)\nfrom deepchecks_telemetry.spool import record\n"
-        "assert record('run-check')\nb = resource.getrusage(0)\n"
-        "print(b.ru_utime - a.ru_utime + b.ru_stime - a.ru_stime)"
-    )
-    # The first run writes the bytecode, which an installed package has.
-    environ = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    command = [sys.executable, "-c", code]
-    runs = [subprocess.run(command, env=environ, capture_output=True, text=True, check=True) for _ in range(16)]
-    return round(statistics.median(float(run.stdout) for run in runs[1:]) * 1e3, 1)
-
-
-def _shape(times: list[float]) -> dict[str, float]:
-    return {name: round(_at(times, share) * 1e6, 1) for name, share in SHARES.items()}
-
-
-def _at(times: list[float], share: float) -> float:
+def _shape(times: "array[float]") -> dict[str, float]:
     ordered = sorted(times)
-    return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
+    shares = {f"{name}_us": round(ordered[int((len(ordered) - 1) * share)] * 1e6, 1) for name, share in SHARES.items()}
+    return {
+        "records": len(ordered),
+        "mean_us": round(statistics.fmean(ordered) * 1e6, 2),
+        **shares,
+        "max_ms": round(ordered[-1] * 1e3, 1),
+        "records_over_20_ms": sum(time_s > LONG_S for time_s in ordered[-1000:]),
+    }
 
 
 if __name__ == "__main__":

@@ -51,11 +51,11 @@ def machine(figures: Figures) -> str:
 def versions(figures: Figures) -> str:
     """The version of each peer and the number of its packages, or why it was not measured."""
     rows = [
-        (name(peer), peer.get("version") or "–", peer.get("distributions") or "–", peer.get("error", ""))
+        (name(peer), *(peer.get(key) or "–" for key in ("version", "released", "distributions")), peer.get("error", ""))
         for key, peer in figures["peers"].items()
         if key != "ours_due"
     ]
-    return table(("", "version", "packages with it", "not measured, because"), rows)
+    return table(("", "version", "released", "packages with it", "not measured, because"), rows)
 
 
 def record(figures: Figures) -> str:
@@ -136,13 +136,17 @@ def budgets(figures: Figures) -> str:
     rows = [
         (
             budget["name"],
-            f"at {'least' if budget['least'] else 'most'} {budget['limit']:,}",
+            limit(budget),
             "–" if budget["found"] is None else f"{budget['found']:,}",
             words[budget["kept"]],
         )
         for budget in figures["budgets"]
     ]
     return table(("budget", "limit", "found", "kept"), rows)
+
+
+def limit(budget: Peer) -> str:
+    return f"at {'least' if budget['least'] else 'most'} {budget['limit']:,}"
 
 
 def better_peers(figures: Figures) -> str:

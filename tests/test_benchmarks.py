@@ -8,9 +8,12 @@ from typing import Any
 
 import pytest
 from benchmarks.endpoints import answering
-from benchmarks.ours import calls, growth
+from benchmarks.ours import calls, growth, library
 from benchmarks.ours.budgets import BUDGETS, judge
-from benchmarks.ours.host import RECORD, Host
+from benchmarks.ours.host import RECORD, Cost, Host
+from benchmarks.ours.library import Run
+
+from deepchecks_telemetry.spool.recording.writer import COMPACT_EVERY
 
 FIRST = BUDGETS[0]
 
@@ -42,13 +45,25 @@ def test_the_slope_is_the_exponent_of_growth(power: int) -> None:
 
 @pytest.mark.parametrize(("found", "kept"), [(FIRST.limit, True), (FIRST.limit + 1, False)])
 def test_a_budget_is_kept_or_missed_by_the_measurement(found: float, *, kept: bool) -> None:
-    judged = judge({"first_record": {"bare": {"cpu_ms": found}}})
+    judged = judge({"library": {"ours": {"first_cpu_ms": found}}})
     assert judged[0] == {"name": FIRST.name, "limit": FIRST.limit, "least": False, "found": found, "kept": kept}
 
 
 def test_a_missing_measurement_is_neither_kept_nor_missed() -> None:
-    figures: dict[str, Any] = {"first_record": {"with_deepchecks": {"not_measured": "deepchecks is not installed"}}}
+    figures: dict[str, Any] = {"library": {"not_measured": "deepchecks is not installed"}}
     assert {figure["kept"] for figure in judge(figures)} == {None}
+
+
+def test_the_trace_contains_a_fold() -> None:
+    assert calls.COMPACT_EVERY == COMPACT_EVERY
+
+
+def test_the_ratio_of_a_program_is_to_that_of_the_same_round() -> None:
+    report = {"import_cpu_ms": 4000.0, "first_cpu_ms": 4.0}
+    without = [Run(Cost(wall_ms, 100.0), report) for wall_ms in (1000.0, 2000.0, 4000.0)]
+    ours = [Run(Cost(wall_ms, 101.0), report) for wall_ms in (1010.0, 2040.0, 4040.0)]
+    summary = library._summarize(ours, without)
+    assert (summary["wall_ratio"], summary["cpu_ratio"], summary["percent_of_import"]) == (1.01, 1.01, 0.1)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="strace is a Linux program")

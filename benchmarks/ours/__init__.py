@@ -2,7 +2,8 @@
 
 calls          system calls of a record
 instructions   instructions of a record in user space
-start          import, a whole process, the commands
+library        a program that imports deepchecks, with this package and without
+commands       `deepchecks telemetry …` beside commands of other projects
 growth         folding, sealing and sending by the number of events
 sizes          bytes on the disk by the number and kinds of events
 budgets        limits of these figures
@@ -11,26 +12,41 @@ inside         runs in the measured processes
 """
 
 import tempfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
-from benchmarks.ours import calls, growth, instructions, sizes, start
+from benchmarks.ours import calls, commands, growth, instructions, library, sizes
 from benchmarks.ours.budgets import judge
 from benchmarks.ours.host import Host
 
+Measure = Callable[[Host, bool], Any]
+MEASURES: dict[str, Measure] = {
+    "system_calls": lambda host, quick: calls.count(host, quick=quick),
+    "instructions": lambda host, _: instructions.count(host),
+    "library": lambda host, quick: library.measure(host, quick=quick),
+    "growth": lambda host, quick: growth.measure(host, quick=quick),
+    "sizes": lambda host, quick: sizes.measure(host, quick=quick),
+}
 
-def measure(python: str, *, quick: bool) -> dict[str, object]:
-    """All figures of an interpreter with the package; `not_measured` is the reason for a missing one."""
+
+def measure(
+    python: str,
+    *,
+    quick: bool,
+    only: str | None = None,
+    light: str | None = None,
+    others: Mapping[str, commands.Command] | None = None,
+) -> dict[str, Any]:
+    """All figures of an interpreter with the package, or `only` one; `not_measured` is the reason for a missing one.
+
+    The commands are those of the interpreter `light`, without deepchecks, and compared with those of `others`.
+    """
     # A just started uploader may still write while the directory is removed.
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         host = Host(python, Path(folder))
-        figures: dict[str, object] = {
-            "system_calls": calls.count(host.elsewhere("calls"), quick=quick),
-            "instructions": instructions.count(host.elsewhere("instructions")),
-            "first_record": start.first_record(host.elsewhere("first"), quick=quick),
-            "process": start.process(host.elsewhere("process"), quick=quick),
-            "networks": start.networks(host.elsewhere("networks"), quick=quick),
-            "commands": start.commands(host.elsewhere("commands"), quick=quick),
-            "growth": growth.measure(host.elsewhere("growth"), quick=quick),
-            "sizes": sizes.measure(host.elsewhere("sizes"), quick=quick),
-        }
+        figures = {name: act(host.elsewhere(name), quick) for name, act in MEASURES.items() if only in (None, name)}
+        if only in (None, "commands"):
+            there = host.elsewhere("commands")._replace(python=light or python)
+            figures["commands"] = commands.measure(there, others or {}, quick=quick)
     return {**figures, "budgets": judge(figures)}

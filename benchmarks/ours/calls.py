@@ -33,6 +33,7 @@ CALL = re.compile(r"^(?:\d+ +)?(\w+)\(")
 MARKED = re.compile(r'"/mark/(\w+)"')
 SYNCING = ("fsync", "fdatasync", "sync_file_range", "msync")
 
+COMPACT_EVERY = 2_500  # as in spool/recording/writer.py
 Phases = list[tuple[str, Counter[str]]]
 
 
@@ -40,7 +41,7 @@ def count(host: Host, *, quick: bool) -> dict[str, Any]:
     """Calls by name: of a usual record, of the first one in an existing spool, of the exit, and of the same by hand."""
     if shutil.which("strace") is None:
         return {"not_measured": "strace is not installed"}
-    records = 1000 if quick else 2000
+    records = COMPACT_EVERY if quick else 2 * COMPACT_EVERY
     host.run(MARK + OURS, 0)  # creates the spool and the bytecode
     ours = trace(host, MARK + OURS, records)
     by_hand = trace(host, MARK + BY_HAND + HAND, host.spool, records)
@@ -49,7 +50,7 @@ def count(host: Host, *, quick: bool) -> dict[str, Any]:
         "records": records,
         "record": usual(ours),
         "record_by_hand": usual(by_hand),
-        "thousand_records_with_their_fold": _of_a_thousand(ours),
+        "records_with_one_fold": _with_one_fold(ours),
         "import": _phase(ours, "opening"),
         "first_record": _phase(ours, "first"),
         "exit_beyond_python": _phase(ours, "exit") - _phase(nothing, "exit"),
@@ -79,7 +80,7 @@ def split(lines: Iterable[str]) -> Phases:
 
 
 def usual(phases: Phases) -> dict[str, Any]:
-    """The calls of most records; those that check the choice (every 10 ms) or fold (every thousandth) make more."""
+    """The calls of most records; those that check the choice (every 10 ms) or fold make more."""
     records = [calls for name, calls in phases if name == "record"]
     ((calls, alike),) = Counter(tuple(sorted(calls.items())) for calls in records).most_common(1)
     return {
@@ -90,9 +91,9 @@ def usual(phases: Phases) -> dict[str, Any]:
     }
 
 
-def _of_a_thousand(phases: Phases) -> dict[str, int]:
-    thousand = [calls for name, calls in phases if name == "record"][:1000]
-    return {name: calls for name, calls in sum(thousand, Counter[str]()).most_common() if calls >= 2}
+def _with_one_fold(phases: Phases) -> dict[str, int]:
+    records = [calls for name, calls in phases if name == "record"][:COMPACT_EVERY]
+    return {name: calls for name, calls in sum(records, Counter[str]()).most_common() if calls >= 2}
 
 
 def _phase(phases: Phases, name: str) -> Counter[str]:

@@ -18,15 +18,15 @@ Runs = Sequence[dict[str, float]]
 
 
 def measure(host: Host, *, quick: bool) -> dict[str, Any]:
-    """Seconds and slopes of run step, with few and many kinds; and folding as in the host, by the thousand."""
+    """Seconds and slopes of run step, with few and many kinds; and folding as in the host."""
     events = QUICK_EVENTS if quick else EVENTS
     forms = {"few_kinds": FEW_KINDS, "many_kinds": QUICK_EVENTS[1] if quick else MANY_KINDS}
     with answering(lambda *_: b"{}") as endpoint:
         grown = {name: _grow(host.elsewhere(name), events, kinds, endpoint.url) for name, kinds in forms.items()}
     return {
         **grown,
-        "in_the_host_by_the_thousand": {
-            name: _by_the_thousand(host.elsewhere(f"host-{name}"), QUICK_HOST_EVENTS if quick else HOST_EVENTS, kinds)
+        "in_the_host": {
+            name: _in_host(host.elsewhere(f"host-{name}"), QUICK_HOST_EVENTS if quick else HOST_EVENTS, kinds)
             for name, kinds in forms.items()
         },
     }
@@ -53,8 +53,8 @@ def _by_batches(batches: Sequence[int], runs: Runs) -> dict[str, float]:
     return {"flush_cpu_s_by_batches": slope(batches, [run["flush_cpu_s"] for run in runs])}
 
 
-def _by_the_thousand(host: Host, events: Sequence[int], kinds: int) -> dict[str, Any]:
-    runs = [host.elsewhere(str(count)).inside("in_thousands", count, kinds) for count in events]
+def _in_host(host: Host, events: Sequence[int], kinds: int) -> dict[str, Any]:
+    runs = [host.elsewhere(str(count)).inside("in_host", count, kinds) for count in events]
     return {
         "events": list(events),
         **{step: [round(run[step], 4) for run in runs] for step in (SECONDS[0], CPU[0])},

@@ -3,7 +3,6 @@
 import json
 import os
 import resource
-import statistics
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -69,12 +68,19 @@ class Host(NamedTuple):
         """The result of a function of inside.py in the measured interpreter."""
         return self.ask(INSIDE.read_text("utf-8"), act, *arguments, **more)
 
-    def cost(self, code: str, *arguments: object, **more: str) -> Cost:
-        """The times of a process of this code."""
+    def time(self, command: Sequence[str]) -> Cost:
+        """The times of a command, which must not fail."""
         before, start = _children_s(), time.perf_counter()
-        self.run(code, *arguments, **more)
+        subprocess.run(command, env=self.environ(), cwd=self.home, capture_output=True, timeout=TIMEOUT_S, check=True)
         wall_s = time.perf_counter() - start
         return Cost(wall_s * 1e3, (_children_s() - before) * 1e3)
+
+    def timed(self, code: str, *arguments: object, **more: str) -> tuple[Cost, str]:
+        """The times of a process of this code, and its output."""
+        before, start = _children_s(), time.perf_counter()
+        output = self.run(code, *arguments, **more)
+        wall_s = time.perf_counter() - start
+        return Cost(wall_s * 1e3, (_children_s() - before) * 1e3), output
 
 
 def measure_alternately(variants: Mapping[str, Callable[[], Cost]], rounds: int) -> dict[str, list[Cost]]:
@@ -88,17 +94,6 @@ def measure_alternately(variants: Mapping[str, Callable[[], Cost]], rounds: int)
     return costs
 
 
-def medians(costs: dict[str, list[Cost]]) -> dict[str, dict[str, float]]:
-    """The medians of each variant, rounded."""
-    return {
-        name: {
-            "wall_ms": round(statistics.median(cost.wall_ms for cost in runs), 1),
-            "cpu_ms": round(statistics.median(cost.cpu_ms for cost in runs), 1),
-        }
-        for name, runs in costs.items()
-    }
-
-
 def _children_s() -> float:
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
@@ -109,7 +104,6 @@ def at_least(count: int, *, quick: bool) -> int:
     return max(3, count // 3) if quick else count
 
 
-BARE = "pass"
 RECORD = "from deepchecks_telemetry.spool import record\nassert record('run-check')\n"
 # An INSERT into the same table with the same settings, and nothing else.
 BY_HAND = """

@@ -6,11 +6,13 @@ row, and the delivered events against the inserted ones, so that each figure is 
 
 import json
 import os
+import re
 import sqlite3
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from typing import TextIO
 
 from deepchecks_telemetry.spool import record
 from deepchecks_telemetry.spool.batches.seal import seal
@@ -21,11 +23,11 @@ from deepchecks_telemetry.spool.db.connection import opened
 from deepchecks_telemetry.spool.db.schema import ENVIRONMENT_COLUMNS
 from deepchecks_telemetry.spool.files.lock import hold
 from deepchecks_telemetry.spool.files.paths import find_home
+from deepchecks_telemetry.spool.recording.writer import COMPACT_EVERY
 from deepchecks_telemetry.spool.stats import read_accounts
 
 HOME = find_home()
 FIRST_DAY, ENVIRONMENTS = 20_454, 20
-THOUSAND = 1000  # the host folds at every thousandth event
 FILL = """
 WITH RECURSIVE one(n) AS (SELECT :first UNION ALL SELECT n + 1 FROM one WHERE n + 1 < :past)
 INSERT INTO events (day, event, environment)
@@ -37,7 +39,7 @@ def grow(events: int, kinds: int) -> dict[str, float]:
     """Fold, seal and send a number of events of different kinds; all must arrive."""
     _prepare()
     with hold(HOME.lock, 5):  # prevents the host from folding
-        for number in range(events - 1 if events <= THOUSAND and kinds == len(EVENTS) else 0):
+        for number in range(events - 1 if events <= COMPACT_EVERY and kinds == len(EVENTS) else 0):
             assert record(EVENTS[number % kinds].name)
         with opened(HOME, locked=True) as connection:
             (existing,) = connection.execute("SELECT count(*) FROM events WHERE event > 0").fetchone()
@@ -80,27 +82,44 @@ def raw(events: int) -> dict[str, int]:
 
 
 def folded(events: int, kinds: int) -> dict[str, int]:
-    """The bytes after a number of events, folded at every thousandth as in a host."""
+    """The bytes after a number of events, folded as often as in a host."""
     _prepare()
     with opened(HOME) as connection:
-        for first in range(0, events, THOUSAND):
-            _fill(connection, first, min(events, first + THOUSAND), kinds)
+        for first in range(0, events, COMPACT_EVERY):
+            _fill(connection, first, min(events, first + COMPACT_EVERY), kinds)
             assert compact(HOME, connection)
         (rows,) = connection.execute("SELECT count(*) FROM folded").fetchone()
         assert rows in {min(events, kinds), min(events, kinds) + 1}, rows
     return {"bytes": _size("") + _size("-wal"), "kinds": rows}
 
 
-def in_thousands(events: int, kinds: int) -> dict[str, float]:
-    """The time of folding as a host does: a thousand events at a time, with lock and checkpoint."""
+def in_host(events: int, kinds: int) -> dict[str, float]:
+    """The time of folding as a host does: so many events at a time, with lock and checkpoint."""
     _prepare()
     took: Counter[str] = Counter()
     with opened(HOME) as connection:
-        for first in range(0, events, THOUSAND):
-            _fill(connection, first, first + THOUSAND, kinds)
+        for first in range(0, events, COMPACT_EVERY):
+            _fill(connection, first, first + COMPACT_EVERY, kinds)
             took.update(_time("fold", lambda: compact(HOME, connection)))
     assert read_accounts(HOME).pending == events + 1
     return dict(took)
+
+
+def written(checks: int) -> dict[str, float]:
+    """The bytes that a number of records write, with their folds and checkpoints, and those of the files afterwards."""
+    _prepare()
+    with open("/proc/self/io", encoding="ascii") as file:
+        before = _written(file)
+        for _ in range(checks):
+            assert record("run-check")
+        total = _written(file) - before
+    return {"an_event": round(total / checks, 1), "total": total, "files": sum(map(_size, ("", "-wal", "-shm")))}
+
+
+def _written(file: TextIO) -> int:
+    """The bytes of this process's write calls; changes of shared memory are not among them."""
+    file.seek(0)
+    return int(re.search(r"wchar: (\d+)", file.read())[1])  # type: ignore[index]
 
 
 def late(events: int) -> dict[str, int]:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from benchmarks.ours.host import BY_HAND, RECORD, Host
 
-FEW, MANY = 100, 900  # records; fewer than a thousand, at which the host folds
+FEW, MANY = 100, 900  # records; the host does not fold before
 OURS = """
 import sys
 from deepchecks_telemetry.spool import record

@@ -5,20 +5,22 @@ from typing import Any
 from benchmarks.ours.growth import FEW_KINDS, MANY_KINDS
 from benchmarks.ours.host import Host
 
-RAW = (100, 300, 900)  # below the thousand at which the host folds
+RAW = (100, 300, 900)  # the host does not fold before
 PUT_OFF = (2_000, 4_000)  # raw events that are not folded, because another process holds the lock
+CHECKS_A_DAY = 10_000
 LATE = (10_000, 100_000, 1_000_000)
 EVENTS = (10_000, 100_000, 1_000_000)
 KINDS = (FEW_KINDS, 1_000, 10_000, 100_000, MANY_KINDS)
 
 
 def measure(host: Host, *, quick: bool) -> dict[str, Any]:
-    """Bytes of raw events, of folded ones by number of events and of kinds, and of events that were folded late."""
+    """Bytes of raw events, written in a day, of folded events by their number and kinds, and of events folded late."""
     raw = RAW if quick else RAW + PUT_OFF
     events, kinds, late = (sizes[:2] if quick else sizes for sizes in (EVENTS, KINDS, LATE))
     by_events = [host.elsewhere(f"events-{count}").inside("folded", count, FEW_KINDS)["bytes"] for count in events]
     return {
         "raw": _raw(host, raw),
+        "written_a_day": host.elsewhere("day").inside("written", CHECKS_A_DAY),
         "folded_by_events": {"events": list(events), "bytes": by_events},
         "folded_by_events_ratio": round(max(by_events) / min(by_events), 2),
         "folded_by_kinds": _by_kinds(host, kinds),

@@ -28,7 +28,7 @@ pytestmark = pytest.mark.timeout(3600)
 SEED = 70_000
 PAGE = 512
 GRACE_S = 0.1  # ten leases
-# A program that has the spool open detects a broken schema or WAL when it folds, at every thousandth event. Events that
+# A program that has the spool open detects a broken schema or WAL when it folds, at every 2,500th event. Events that
 # it stored since the damage cannot be read then. Programs in tight loops can delay each other's folding for a while.
 UNNOTICED = 5 * COMPACT_EVERY
 FULL = (3 + 4 + 5 + 6) * 9 + 240 + 450  # the number of events that `FILL` records

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from deepchecks_telemetry.spool import record
-from deepchecks_telemetry.spool.db.compaction import checkpoint, compact, fold
+from deepchecks_telemetry.spool.db import compaction
+from deepchecks_telemetry.spool.db.compaction import checkpoint, compact, fold, wal_bytes
 from deepchecks_telemetry.spool.db.connection import connect
 from deepchecks_telemetry.spool.files.lock import hold
 from deepchecks_telemetry.spool.files.paths import Home
@@ -97,6 +98,30 @@ def test_a_checkpoint_truncates_the_wal_or_returns_false(dirs: Home) -> None:
     assert run_on_spool(dirs, checkpoint) is True
     assert os.path.getsize(dirs.spool + "-wal") == 0
     assert read_accounts(dirs).pending == 2
+
+
+def test_after_compaction_the_next_append_overwrites_the_wal(dirs: Home) -> None:
+    for _ in range(3):
+        assert all(record("run-check") for _ in range(100))
+        run_on_spool(dirs, lambda connection: compact(dirs, connection))
+    assert 0 < wal_bytes(dirs) < 1.5 * 100 * (512 + 24 + 30)
+
+
+def test_compaction_truncates_a_large_wal(dirs: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compaction, "WAL_KEPT_BYTES", 10_000)
+    assert all(record("run-check") for _ in range(100))
+    assert run_on_spool(dirs, lambda connection: compact(dirs, connection)) is True
+    assert wal_bytes(dirs) == 0
+
+
+def test_compaction_reports_that_a_reader_keeps_a_large_wal(dirs: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compaction, "WAL_KEPT_BYTES", 0)
+    assert record("run-check")
+    with closing(sqlite3.connect(dirs.spool, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM events").fetchall()
+        assert record("run-check")
+        assert run_on_spool(dirs, lambda connection: compact(dirs, connection)) is False
 
 
 def test_compaction_is_left_to_the_process_with_the_lock(dirs: Home, sql: Sql) -> None:

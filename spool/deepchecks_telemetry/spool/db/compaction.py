@@ -1,36 +1,37 @@
 """The only code that folds raw events into counts and checkpoints the WAL."""
 
+import os
 import sqlite3
 from contextlib import suppress
 
 from deepchecks_telemetry.spool.db.busy import HOST_TRIES, monotonic, retry_while_busy, writing
 from deepchecks_telemetry.spool.db.schema_guard import HOST_VM_STEPS, limit_vm_steps
-from deepchecks_telemetry.spool.errors import Busy
+from deepchecks_telemetry.spool.errors import Busy, raise_if_hosts
 from deepchecks_telemetry.spool.files.lock import hold_in_host
 from deepchecks_telemetry.spool.files.paths import Home
 
 # How long SQLite waits for readers with the write lock held. With no wait it meets a reader nearly every time among
 # writers in tight loops, and the WAL grows; with the timeout of a command, a forgotten reader would block all hosts.
-CHECKPOINT_WAIT_MS = 10
-COMPACT_DEADLINE_S = 0.05  # in the host; it is tried again a thousand events later
+CHECKPOINT_WAIT_MS = 5
+COMPACT_DEADLINE_S = 0.01  # for each of its two steps in the host; it is tried again some hundred events later
+WAL_KEPT_BYTES = 2 * 2**20  # a larger WAL is truncated by the host; twice what one process writes between two folds
 
 
 def fold(connection: sqlite3.Connection) -> None:
     """Turn the raw events into counts, in the caller's write transaction.
 
-    The last event stays as an empty row, so that ids continue from it and the largest id remains the count of all.
+    The last row stays, without its event, so that ids continue from it and the largest id remains the count of all.
     """
     (last,) = connection.execute("SELECT max(id) FROM events").fetchone()
     if last is None:
         return
     connection.execute(
         "INSERT INTO folded (day, event, environment, count) "
-        "SELECT day, event, environment, count(*) FROM events WHERE event > 0 AND id <= ? "
-        "GROUP BY 1, 2, 3 ON CONFLICT DO UPDATE SET count = count + excluded.count",
-        (last,),
+        "SELECT day, event, environment, count(*) FROM events WHERE event > 0 "
+        "GROUP BY 1, 2, 3 ON CONFLICT DO UPDATE SET count = count + excluded.count"
     )
-    connection.execute("DELETE FROM events WHERE id < ?", (last,))
-    connection.execute("UPDATE events SET day = 0, event = 0, environment = 0 WHERE id = ?", (last,))
+    connection.execute("DELETE FROM events")  # without WHERE, SQLite frees the pages without reading them
+    connection.execute("INSERT INTO events (id, day, event, environment) VALUES (?, 0, 0, 0)", (last,))
 
 
 def checkpoint(connection: sqlite3.Connection) -> bool:
@@ -46,15 +47,27 @@ def checkpoint(connection: sqlite3.Connection) -> bool:
 
 def compact(home: Home, connection: sqlite3.Connection) -> bool:
     """Fold and checkpoint; False (never `Busy`) if another process is doing it, or holds a lock."""
-    deadline = monotonic() + COMPACT_DEADLINE_S
     limit_vm_steps(connection, HOST_VM_STEPS)
     with suppress(Busy), hold_in_host(home.lock):
-        with writing(connection, deadline, tries=HOST_TRIES):
+        with writing(connection, monotonic() + COMPACT_DEADLINE_S, tries=HOST_TRIES):
             fold(connection)
-        # Among writers in tight loops the first try usually meets one of them, and without retries the WAL would grow.
-        retry_while_busy(lambda: _truncate_wal(connection), deadline, tries=HOST_TRIES)
+        # Two fsyncs, some ms, while others can write. If none has written, the next append overwrites the WAL from its
+        # beginning. Not during the checkpoint, because the fold wrote a frame: else SQLite's WAL-reset bug could occur.
+        connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        if wal_bytes(home) > WAL_KEPT_BYTES:
+            # Among writers in tight loops the first try usually meets one of them.
+            retry_while_busy(lambda: _truncate_wal(connection), monotonic() + COMPACT_DEADLINE_S, tries=HOST_TRIES)
         return True
     return False
+
+
+def wal_bytes(home: Home) -> int:
+    """The size of the WAL's file, 0 without one; not truncated, it contains frames that are in the database already."""
+    try:
+        return os.stat(home.spool + "-wal").st_size
+    except OSError as error:
+        raise_if_hosts(error)
+        return 0
 
 
 def _truncate_wal(connection: sqlite3.Connection) -> None:

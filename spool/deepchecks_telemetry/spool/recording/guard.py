@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from types import CodeType, FrameType
 
 SLICES, SLICE_S = 10, 0.01  # number of waits before giving up, and the length of one; it is checked after each
-OWNER = re.compile(r"owner=(\d+)")
+OWNER = r"owner=(\d+)"
 
 
 class Guard:
@@ -54,7 +54,7 @@ class Guard:
         return lock
 
     def _is_leaked(self, lock: RLock) -> bool:
-        owner = OWNER.search(repr(lock))
+        owner = re.search(OWNER, repr(lock))
         if owner is None or self.forking or lock is not self.lock:
             return False
         frame = sys._current_frames().get(int(owner[1]))  # noqa: SLF001

@@ -3,8 +3,6 @@
 import sqlite3
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass, fields
-from typing import Any
 from uuid import uuid4
 
 from deepchecks_telemetry.spool.catalogue import is_allowed
@@ -32,19 +30,25 @@ INSERT_ENVIRONMENT = (
 )
 
 
-@dataclass(frozen=True, slots=True)
 class Connection:
     """An open connection with its descriptors, its file and one cursor (creating a cursor costs 0.5 of 8 µs).
 
     `lock` is the file lock that each statement needs on a network file system, where SQLite's own locks do not work
-    reliably between machines.
+    reliably between machines. Never changed; as frozen dataclasses, the two classes were a fifth of attach and the
+    first record.
     """
 
-    raw: sqlite3.Connection
-    cursor: sqlite3.Cursor
-    descriptors: Descriptors
-    file: tuple[int, int] | None
-    lock: str | None
+    __slots__ = ("cursor", "descriptors", "file", "lock", "raw")
+
+    def __init__(
+        self,
+        raw: sqlite3.Connection,
+        cursor: sqlite3.Cursor,
+        descriptors: Descriptors,
+        file: tuple[int, int] | None,
+        lock: str | None,
+    ) -> None:
+        self.raw, self.cursor, self.descriptors, self.file, self.lock = raw, cursor, descriptors, file, lock
 
     def execute(self, statement: str, values: tuple[object, ...], deadline: float) -> sqlite3.Cursor:
         """Execute one statement in a transaction of its own; raise `Busy` at `deadline` (of `monotonic`)."""
@@ -63,12 +67,14 @@ class Connection:
         return True
 
 
-@dataclass(frozen=True, slots=True)
 class Session(Connection):
     """A connection, and the values read through it: the fence and the id of this process's environment."""
 
-    epoch: int
-    environment_id: int
+    __slots__ = ("environment_id", "epoch")
+
+    def __init__(self, opened: Connection, epoch: int, environment_id: int) -> None:
+        super().__init__(opened.raw, opened.cursor, opened.descriptors, opened.file, opened.lock)
+        self.epoch, self.environment_id = epoch, environment_id
 
     def append_on(self, day: int) -> str:
         """The statement that appends one event of that day."""
@@ -129,10 +135,6 @@ def open_session(
     for _ in range(2):
         row = connection.execute(SELECT_ENVIRONMENT, tuple(environment), deadline).fetchone()
         if row:
-            return Session(**_fields(connection), epoch=epoch, environment_id=row[0])
+            return Session(connection, epoch, row[0])
         connection.execute(INSERT_ENVIRONMENT, (*environment, epoch), deadline)
     return None  # the fence has changed meanwhile
-
-
-def _fields(connection: Connection) -> dict[str, Any]:
-    return {field.name: getattr(connection, field.name) for field in fields(connection)}

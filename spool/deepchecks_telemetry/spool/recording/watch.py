@@ -6,13 +6,14 @@ import time
 from collections.abc import Callable
 
 from deepchecks_telemetry.spool.db.busy import sleep
+from deepchecks_telemetry.spool.db.compaction import wal_bytes
 from deepchecks_telemetry.spool.errors import Busy, raise_if_hosts
 from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.spool.files.quarantine import LEASE_S
 from deepchecks_telemetry.spool.files.regular import file_id
 
 FIRST_DAY = 20_454  # 2026-01-01; this package did not exist before
-WAL_HIGH_WATER_BYTES = 2 * 2**20  # a slow disk, a reader or writers in loops delay the process that should checkpoint
+WAL_HIGH_WATER_BYTES = 3 * 2**20  # a slow disk, a reader or writers in loops delay the process that should checkpoint
 WAL_LIMIT_BYTES = 16 * 2**20  # nothing is recorded beyond this; a reader that never ends keeps the WAL from shrinking
 THROTTLE_S = 0.005  # between two records above the high-water mark
 
@@ -54,7 +55,7 @@ class Watch:
 
     def throttle(self) -> bool:
         """Slow the host down if the WAL is large, and return True; raise `Busy` if it is beyond its limit."""
-        size = _size(self._home.spool + "-wal")
+        size = wal_bytes(self._home)
         if size > WAL_LIMIT_BYTES:
             raise Busy("a reader prevents the spool's WAL from being truncated")
         if size > WAL_HIGH_WATER_BYTES:
@@ -75,11 +76,3 @@ def _stamp(path: str) -> tuple[int, ...]:
         raise_if_hosts(error)
         return (error.errno or 0,)
     return (status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size)
-
-
-def _size(path: str) -> int:
-    try:
-        return os.stat(path).st_size
-    except OSError as error:
-        raise_if_hosts(error)
-        return 0

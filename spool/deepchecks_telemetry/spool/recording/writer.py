@@ -28,7 +28,9 @@ DEADLINE_S = 0.08  # the longest wait of one record for other processes
 FIRST_DEADLINE_S = 2.0  # the same if the spool must be created first, perhaps by a hundred processes at the same time
 BACKOFF_S = 1.0  # how long records do not wait after a timeout, and how long a spool that failed is not opened again
 SLOW_SHARE = 10  # on a slow network file system records may take a tenth of the host's time
-COMPACT_EVERY = 1000  # events; keeps the WAL near 1 MB
+# Events; the WAL has 1.4 MB then. Two records wait for fsyncs: the one that checkpoints, and the next, which begins the
+# WAL again with a new header. So fewer than one of a thousand do.
+COMPACT_EVERY = 2500
 COMPACT_AGAIN = 200  # events until the next try, if other processes prevented the last one
 NEVER = 2**63
 NO_DAY = -1

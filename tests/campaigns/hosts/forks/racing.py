@@ -2,7 +2,7 @@
 
     python -m ... fold|upload FORKS
 
-`fold`: the thread records all the time, so each thousandth event folds. `upload`: it asks whether an upload is due.
+`fold`: the thread records all the time, so each 2,500th event folds. `upload`: it asks whether an upload is due.
 """
 
 import random
