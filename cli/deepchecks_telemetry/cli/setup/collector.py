@@ -80,7 +80,7 @@ def load(*, paths: tuple[Path, ...], store: Path) -> None:
       deepchecks telemetry collector load /media/usb --store counts.db
     """
     loaded = load_paths(store, paths)
-    rows = f"{count_text(loaded.new, 'new row')}, {loaded.repeated:,} already stored, {loaded.refused:,} rejected"
+    rows = f"{count_text(loaded.new, 'new row')}, {loaded.repeated:,} already stored, {loaded.rejected:,} rejected"
     click.echo(f"{count_text(loaded.files, 'file')}: {rows}")
     for problem in loaded.problems[:MAX_PROBLEMS_SHOWN]:
         click.echo(escape_control_chars(problem), err=True)

@@ -50,7 +50,7 @@ FILES = (
     File("CONFIG/endpoint", "0600", "a URL and headers", "purge"),
     File("CONFIG/notice", "0600", "the endpoints of libraries that were printed", "purge"),
     File("CONFIG/told", "0600", "the former name of notice", "purge"),
-    File("COURIER/ledger.db", "umask", "SHA-256 and outcomes of what deliver has sent", "disable"),
+    File("COURIER/ledger.db", "0600", "SHA-256 and outcomes of what deliver has sent", "disable"),
     File("COURIER/ledger.db.lock", "0600", "empty; a lock", "purge"),
     File("POLICY/mode", "0644, root", "the administrator's mode", "the administrator deletes it"),
     File("POLICY/endpoint", "0644, root", "the administrator's URL and headers", "the administrator deletes it"),
