@@ -1,6 +1,9 @@
 """`collector serve`, `load` and `report`: run the embedded receiver, load files, report what it stored."""
 
+from functools import partial
+from ipaddress import ip_address
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import click
 
@@ -25,6 +28,7 @@ STORE = click.option(
     "--store", type=FILE, default=Path("collector.db"), show_default=True, help="The collector's SQLite file."
 )
 MAX_PROBLEMS_SHOWN = 10
+NO_TOKEN = "no token is set: other machines can add counts. Set DEEPCHECKS_COLLECTOR_TOKEN."  # noqa: S105
 TITLES = {
     "event": "event",
     "version": "deepchecks",
@@ -57,14 +61,31 @@ def collector() -> None:
     show_envvar=True,
     help="Accept only requests with this bearer token. Set the variable instead: other users can read command lines.",
 )
-def serve(*, host: str, port: int, store: Path, token: str | None) -> None:
+@click.option(
+    "--log-requests",
+    is_flag=True,
+    help="Print a line for each request to standard error, without the address of the sender.",
+)
+def serve(*, host: str, port: int, store: Path, token: str | None, log_requests: bool) -> None:
     """Receive OTLP/HTTP logs until stopped, and store each row once.
+
+    A line of the log has the time, the method, the path, the status, the bytes that were read of the body, and the
+    milliseconds that the response took.
 
     \b
     Example:
       deepchecks telemetry collector serve --store counts.db
     """
-    run_server(store, host=host, port=port, token=token, announce=lambda url: click.echo(f"Listening on {url}"))
+
+    def announce(url: str) -> None:
+        click.echo(f"Listening on {url}")
+        click.echo(f"Storing in {escape_control_chars(str(store.absolute()))}")
+        address = urlsplit(url).hostname or ""
+        if token is None and not ip_address(address).is_loopback:
+            echo_line(f"Warning: {address} is not a loopback address, and {NO_TOKEN}", err=True)
+
+    log = partial(click.echo, err=True) if log_requests else None
+    run_server(store, host=host, port=port, token=token, announce=announce, log=log)
 
 
 @collector.command()
