@@ -4,7 +4,7 @@ import json
 import shutil
 import sys
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from typing import TextIO
 
@@ -16,12 +16,19 @@ MAX_BLOCK_LINES = 9  # for one row; a table with more columns, such as weeks, is
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for a script.")
 csv_option = click.option("--csv", "as_csv", is_flag=True, help="Print CSV for a spreadsheet.")
+nl_option = click.option("--nl", "as_nl", is_flag=True, help="Print JSON with one row per line.")
 
 
 def echo_json(value: object) -> None:
     """Print one JSON document, with its keys in their order."""
     # default: a spool that was edited by hand can hold bytes in any column.
     click.echo(json.dumps(value, indent=2, ensure_ascii=True, default=repr))
+
+
+def echo_nl(rows: Sequence[Mapping[str, object]]) -> None:
+    """Print newline-delimited JSON: one object per line."""
+    for row in rows:
+        click.echo(json.dumps(row, ensure_ascii=True, default=repr))
 
 
 def echo_csv(rows: Sequence[Mapping[str, object]]) -> None:
@@ -34,6 +41,15 @@ def echo_csv(rows: Sequence[Mapping[str, object]]) -> None:
         writer = csv.DictWriter(sys.stdout, list(rows[0]), lineterminator="\n")
         writer.writerow({name: escape_for_spreadsheet(name) for name in rows[0]})
         writer.writerows({name: escape_for_spreadsheet(cell) for name, cell in row.items()} for row in rows)
+
+
+def chosen_format(options: Mapping[str, bool]) -> Callable[[Sequence[Mapping[str, object]]], None] | None:
+    """The function that prints rows as these options say, None for a table; a usage error for more than one."""
+    functions = {"as_csv": echo_csv, "as_json": echo_json, "as_nl": echo_nl}
+    chosen = [functions[name] for name, is_set in options.items() if is_set]
+    if len(chosen) > 1:
+        raise click.UsageError("Choose one of --csv, --json and --nl.")
+    return chosen[0] if chosen else None
 
 
 def echo_table(headers: Sequence[str], rows: Iterable[Sequence[object]], *, paged: bool = False) -> None:
