@@ -17,8 +17,9 @@ from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.spool.stats import UnsentCount, read_unsent
 from deepchecks_telemetry.uploader.flush import seal_next
 
-DAY_NS = 86_400 * 10**9
-STATES = (BatchState.PENDING, *UNSETTLED, *FINAL)
+DAY_S = 86_400
+DAY_NS = DAY_S * 10**9
+STATES = (BatchState.PENDING, *UNSETTLED, *FINAL, BatchState.DROPPED)
 NOT_SENT_AGAIN = (BatchState.EXPORTED, *FINAL)
 
 
