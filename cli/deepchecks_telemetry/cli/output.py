@@ -4,14 +4,16 @@ import json
 import shutil
 import sys
 import textwrap
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
-from typing import TextIO
+from typing import TextIO, TypeVar
 
 import click
 
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 GUTTER = 2
+T = TypeVar("T")
 MAX_BLOCK_LINES = 9  # for one row; a table with more columns, such as weeks, is better wrapped than listed
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for a script.")
@@ -120,6 +122,34 @@ def fit_widths(widths: Sequence[int], words: Sequence[int], limit: int) -> list[
             return None
         fitted[narrowable.index(max(narrowable))] -= 1
     return fitted
+
+
+@contextmanager
+def progress_bar(label: str, length: int, *, least: int = 2) -> Iterator[Callable[[int], None]]:
+    """A progress bar on standard error, which the yielded function advances.
+
+    None is shown if standard error is not a terminal, or if the length is below `least`, which takes no second.
+    """
+    if length < least or not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    with click.progressbar(length=length, label=label, file=sys.stderr) as bar:
+        yield bar.update
+
+
+def with_progress(items: Iterable[T], label: str, length: int, steps: Callable[[T], int]) -> Iterator[T]:
+    """The items; on a terminal after a progress bar, because the caller prints them, and also after an error."""
+    if not sys.stderr.isatty():
+        yield from items
+        return
+    done: list[T] = []
+    try:
+        with progress_bar(label, length) as advance:
+            for item in items:
+                done.append(item)
+                advance(steps(item))
+    finally:
+        yield from done
 
 
 def echo_line(line: str, *, indent: int = 0, mark: str = "", err: bool = False) -> None:

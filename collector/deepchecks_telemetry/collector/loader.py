@@ -31,9 +31,23 @@ class Loaded(NamedTuple):
     wrong_lines: int = 0
 
 
-def load(store: Path, paths: Sequence[Path], *, today: Callable[[], date] = utc_today) -> Loaded:
-    """Load files, and all files in directories, into a store that no collector is serving."""
-    files = [file for path in paths for file in _files(path)]
+def find_files(paths: Sequence[Path]) -> list[Path]:
+    """The files, and all files in directories that can be loaded."""
+    return [file for path in paths for file in _files(path)]
+
+
+def load(
+    store: Path,
+    paths: Sequence[Path],
+    *,
+    today: Callable[[], date] = utc_today,
+    progress: Callable[[int], None] = lambda _: None,
+) -> Loaded:
+    """Load files, and all files in directories, into a store that no collector is serving.
+
+    Each line is committed on its own. `progress` is called with the bytes of each line after that.
+    """
+    files = find_files(paths)
     new = repeated = rejected = wrong = 0
     problems: list[str] = []
     with closing(Store(store)) as opened:
@@ -46,6 +60,7 @@ def load(store: Path, paths: Sequence[Path], *, today: Callable[[], date] = utc_
                 wrong += bool(decoded.message)
                 if decoded.message and wrong <= MAX_PROBLEMS:
                     problems.append(f"{file.name}, line {number}: {decoded.message}")
+                progress(len(line))
     return Loaded(len(files), new, repeated, rejected, tuple(problems), wrong)
 
 

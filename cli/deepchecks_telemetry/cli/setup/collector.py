@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import click
 
-from deepchecks_telemetry.cli.errors import CliError, Group
+from deepchecks_telemetry.cli.errors import CliError, Group, interruptible
 from deepchecks_telemetry.cli.output import (
     count_text,
     echo_csv,
@@ -16,18 +16,21 @@ from deepchecks_telemetry.cli.output import (
     echo_table,
     escape_control_chars,
     json_option,
+    progress_bar,
 )
 from deepchecks_telemetry.cli.sql import run_read_only
 from deepchecks_telemetry.collector import MIN_CELL, Report, as_csv, as_html, reading
 from deepchecks_telemetry.collector import load as load_paths
 from deepchecks_telemetry.collector import report as read_report
 from deepchecks_telemetry.collector import serve as run_server
+from deepchecks_telemetry.collector.loader import find_files
 
 FILE = click.Path(dir_okay=False, path_type=Path)
 STORE = click.option(
     "--store", type=FILE, default=Path("collector.db"), show_default=True, help="The collector's SQLite file."
 )
 MAX_PROBLEMS_SHOWN = 10
+LONG_BYTES = 2**20  # takes a quarter of a second
 NO_TOKEN = "no token is set: other machines can add counts. Set DEEPCHECKS_COLLECTOR_TOKEN."  # noqa: S105
 TITLES = {
     "event": "event",
@@ -100,7 +103,13 @@ def load(*, paths: tuple[Path, ...], store: Path) -> None:
     Example:
       deepchecks telemetry collector load /media/usb --store counts.db
     """
-    loaded = load_paths(store, paths)
+    files = find_files(paths)
+    size_bytes = sum(file.stat().st_size for file in files)
+    with (
+        interruptible(f"The rows of each line that was read stay in {store}."),
+        progress_bar("Loading", size_bytes, least=LONG_BYTES) as advance,
+    ):
+        loaded = load_paths(store, files, progress=advance)
     rows = f"{count_text(loaded.new, 'new row')}, {loaded.repeated:,} already stored, {loaded.rejected:,} rejected"
     click.echo(f"{count_text(loaded.files, 'file')}: {rows}")
     for problem in loaded.problems[:MAX_PROBLEMS_SHOWN]:
