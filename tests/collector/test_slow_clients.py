@@ -35,7 +35,7 @@ class Server:
         self.port: int = self.listener.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         self._store = Store(path)
-        self._server = _server(self._store, token)
+        self._server = _server(self._store, token, None)
         self._thread = threading.Thread(target=lambda: asyncio.run(self._server.serve([self.listener])))
         self._thread.start()
 

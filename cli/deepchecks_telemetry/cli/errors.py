@@ -1,6 +1,8 @@
 """Errors of our packages and of the system become one line: what happened, then what to do; the exit code is 1."""
 
 import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
 from typing import IO, Any
 
@@ -29,6 +31,15 @@ class CliError(click.ClickException):
             echo_line(f"Error: {self.format_message()}", err=True)
         else:
             super().show(file)
+
+
+@contextmanager
+def interruptible(kept: str) -> Iterator[None]:
+    """End Ctrl-C with one line, which says what was done and is `kept`."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise CliError(f"Interrupted. Nothing is lost. {kept} Run the same command again.") from None
 
 
 def to_cli_error(error: Exception) -> CliError | None:

@@ -4,24 +4,33 @@ import json
 import shutil
 import sys
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
-from typing import TextIO
+from typing import TextIO, TypeVar
 
 import click
 
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 GUTTER = 2
+T = TypeVar("T")
 MAX_BLOCK_LINES = 9  # for one row; a table with more columns, such as weeks, is better wrapped than listed
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for a script.")
 csv_option = click.option("--csv", "as_csv", is_flag=True, help="Print CSV for a spreadsheet.")
+nl_option = click.option("--nl", "as_nl", is_flag=True, help="Print JSON with one row per line.")
 
 
 def echo_json(value: object) -> None:
     """Print one JSON document, with its keys in their order."""
     # default: a spool that was edited by hand can hold bytes in any column.
     click.echo(json.dumps(value, indent=2, ensure_ascii=True, default=repr))
+
+
+def echo_nl(rows: Sequence[Mapping[str, object]]) -> None:
+    """Print newline-delimited JSON: one object per line."""
+    for row in rows:
+        click.echo(json.dumps(row, ensure_ascii=True, default=repr))
 
 
 def echo_csv(rows: Sequence[Mapping[str, object]]) -> None:
@@ -34,6 +43,15 @@ def echo_csv(rows: Sequence[Mapping[str, object]]) -> None:
         writer = csv.DictWriter(sys.stdout, list(rows[0]), lineterminator="\n")
         writer.writerow({name: escape_for_spreadsheet(name) for name in rows[0]})
         writer.writerows({name: escape_for_spreadsheet(cell) for name, cell in row.items()} for row in rows)
+
+
+def chosen_format(options: Mapping[str, bool]) -> Callable[[Sequence[Mapping[str, object]]], None] | None:
+    """The function that prints rows as these options say, None for a table; a usage error for more than one."""
+    functions = {"as_csv": echo_csv, "as_json": echo_json, "as_nl": echo_nl}
+    chosen = [functions[name] for name, is_set in options.items() if is_set]
+    if len(chosen) > 1:
+        raise click.UsageError("Choose one of --csv, --json and --nl.")
+    return chosen[0] if chosen else None
 
 
 def echo_table(headers: Sequence[str], rows: Iterable[Sequence[object]], *, paged: bool = False) -> None:
@@ -104,6 +122,34 @@ def fit_widths(widths: Sequence[int], words: Sequence[int], limit: int) -> list[
             return None
         fitted[narrowable.index(max(narrowable))] -= 1
     return fitted
+
+
+@contextmanager
+def progress_bar(label: str, length: int, *, least: int = 2) -> Iterator[Callable[[int], None]]:
+    """A progress bar on standard error, which the yielded function advances.
+
+    None is shown if standard error is not a terminal, or if the length is below `least`, which takes no second.
+    """
+    if length < least or not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    with click.progressbar(length=length, label=label, file=sys.stderr) as bar:
+        yield bar.update
+
+
+def with_progress(items: Iterable[T], label: str, length: int, steps: Callable[[T], int]) -> Iterator[T]:
+    """The items; on a terminal after a progress bar, because the caller prints them, and also after an error."""
+    if not sys.stderr.isatty():
+        yield from items
+        return
+    done: list[T] = []
+    try:
+        with progress_bar(label, length) as advance:
+            for item in items:
+                done.append(item)
+                advance(steps(item))
+    finally:
+        yield from done
 
 
 def echo_line(line: str, *, indent: int = 0, mark: str = "", err: bool = False) -> None:

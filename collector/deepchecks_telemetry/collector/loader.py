@@ -21,20 +21,34 @@ ENDINGS = (".jsonl", ".json")
 
 
 class Loaded(NamedTuple):
-    """The number of files, of new and repeated rows, of refused records and wrong lines, and the first problems."""
+    """The number of files, of new and repeated rows, of rejected records and wrong lines, and the first problems."""
 
     files: int
     new: int
     repeated: int
-    refused: int
+    rejected: int
     problems: tuple[str, ...]
     wrong_lines: int = 0
 
 
-def load(store: Path, paths: Sequence[Path], *, today: Callable[[], date] = utc_today) -> Loaded:
-    """Load files, and all files in directories, into a store that no collector is serving."""
-    files = [file for path in paths for file in _files(path)]
-    new = repeated = refused = wrong = 0
+def find_files(paths: Sequence[Path]) -> list[Path]:
+    """The files, and all files in directories that can be loaded."""
+    return [file for path in paths for file in _files(path)]
+
+
+def load(
+    store: Path,
+    paths: Sequence[Path],
+    *,
+    today: Callable[[], date] = utc_today,
+    progress: Callable[[int], None] = lambda _: None,
+) -> Loaded:
+    """Load files, and all files in directories, into a store that no collector is serving.
+
+    Each line is committed on its own. `progress` is called with the bytes of each line after that.
+    """
+    files = find_files(paths)
+    new = repeated = rejected = wrong = 0
     problems: list[str] = []
     with closing(Store(store)) as opened:
         for file in files:
@@ -42,11 +56,12 @@ def load(store: Path, paths: Sequence[Path], *, today: Callable[[], date] = utc_
                 decoded = _decoded(line, today())
                 added = opened.append(decoded.rows, received=today()) if decoded.rows else 0
                 new, repeated = new + added, repeated + len(decoded.rows) - added
-                refused += decoded.rejected
+                rejected += decoded.rejected
                 wrong += bool(decoded.message)
                 if decoded.message and wrong <= MAX_PROBLEMS:
                     problems.append(f"{file.name}, line {number}: {decoded.message}")
-    return Loaded(len(files), new, repeated, refused, tuple(problems), wrong)
+                progress(len(line))
+    return Loaded(len(files), new, repeated, rejected, tuple(problems), wrong)
 
 
 def _decoded(line: bytes, today: date) -> Decoded:

@@ -53,7 +53,7 @@ class Row(NamedTuple):
 
 
 class Decoded(NamedTuple):
-    """The rows of a request, the number of refused records, and a message on what was not stored ("" if nothing)."""
+    """The rows of a request, the number of rejected records, and a message on what was not stored ("" if nothing)."""
 
     rows: tuple[Row, ...]
     rejected: int

@@ -17,7 +17,19 @@ from typing import Any
 import pytest
 
 from deepchecks_telemetry.cli import view
-from deepchecks_telemetry.cli.page.chart import EPOCH, LAST_DAY, MAX_BARS, bars, ceiling
+from deepchecks_telemetry.cli.page import counts
+from deepchecks_telemetry.cli.page.chart import (
+    CENTURY,
+    EPOCH,
+    LAST_DAY,
+    MAX_BARS,
+    MONTH,
+    UNITS,
+    YEAR,
+    Unit,
+    bars,
+    ceiling,
+)
 from deepchecks_telemetry.cli.page.html import tag
 from deepchecks_telemetry.spool.catalogue import EVENTS
 
@@ -88,6 +100,63 @@ def test_the_counts_by_day_include_every_state(
     assert "0 pending4 sealed1 exported2 delivered" in text
     day = deepchecks("inspect").stdout.splitlines()[-1].split()[0]
     assert f"day {day}: 4 sealed, 1 exported, 2 delivered" in text
+
+
+def test_failed_attempts_are_counted_and_the_last_reason_is_shown(
+    page: Callable[[], str], deepchecks: Run, record: Record, receiver: Any, tmp_path: Path
+) -> None:
+    assert record("run-check") == [True]
+    deepchecks("enable", "--endpoint", receiver.url)
+    assert "No upload attempt yet." in ParsedPage(page()).text
+    receiver.status = 503
+    for _ in range(2):
+        assert deepchecks("flush").returncode == 1
+    text = ParsedPage(page()).text
+    reason = f", 127.0.0.1:{receiver.url.rpartition(':')[2]}: HTTP 503: the receiver is not available."
+    assert re.search(rf"The last upload failed: \S+{reason} No action needed", text)
+    assert re.search(rf"2 of 2 upload attempts failed. The last failure: \S+{reason}", text)
+    receiver.status = 200
+    assert deepchecks("flush").returncode == 0
+    text = ParsedPage(page()).text
+    assert "2 of 3 upload attempts failed. Later attempts succeeded, so the reasons are no longer stored." in text
+    assert "The last upload failed" not in text
+    receiver.status = 403
+    assert record("run-suite") == [True]
+    assert deepchecks("flush").returncode == 1
+    assert deepchecks("export", str(tmp_path / "counts.jsonl")).returncode == 0
+    text = ParsedPage(page()).text
+    assert "3 of 4 upload attempts failed. Later attempts succeeded" in text
+    assert "Events of these batches by the day of the last attempt (UTC)1 exported1 delivered" in text
+
+
+def test_the_section_names_the_unit_of_its_bars(page: Callable[..., str], record: Record, sql: Sql) -> None:
+    assert record("run-check", "run-suite") == [True] * 2
+    for age, title, note in (
+        (0, "day by day", "Each bar is a day (UTC). For the numbers of each day, open a month."),
+        (365, "week by week", "Each bar is a week from Monday to Sunday (UTC)."),
+        (1826, "month by month", "Each bar is a month (UTC)."),
+        (10_000, "year by year", "Each bar is a year (UTC)."),
+    ):
+        sql("UPDATE events SET day = (SELECT max(day) FROM events) - ? WHERE id = 1", age)
+        text = ParsedPage(page(DO_NOT_TRACK="1")).text
+        assert f"Events, {title}" in text
+        assert note in text
+
+
+def test_each_month_or_year_is_a_closed_block_with_the_numbers_of_its_days(
+    page: Callable[..., str], record: Record, sql: Sql
+) -> None:
+    assert record(*["run-check"] * 3) == [True] * 3
+    for days, titles in (
+        ((16_801, 16_802, 16_832), ["2016-02", "2016-01"]),
+        ((16_801, 17_531, 17_532), ["2018-01", "2017-12", "2016-01"]),
+    ):
+        for number, day in enumerate(days, 1):
+            sql("UPDATE events SET day = ? WHERE id = ?", day, number)
+        document = page(DO_NOT_TRACK="1")
+        blocks = re.findall(r"<details><summary>([-\d]+): (\d+) pending</summary>.*?<tbody>(.*?)</tbody>", document)
+        assert [title for title, *_ in blocks] == titles
+        assert sum(int(number) for _, number, _ in blocks) == sum(body.count("<tr>") for *_, body in blocks) == 3
 
 
 def test_without_a_spool_there_is_a_page_and_no_file_is_created(page: Callable[[], str], files: Files) -> None:
@@ -186,14 +255,14 @@ def test_view_opens_a_private_file_in_the_browser_and_disable_removes_it(
     assert not path.exists()
 
 
-def test_without_a_browser_view_fails_with_a_remedy(
-    deepchecks: Run, record: Record, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(webbrowser, "open", lambda _: False)
+def test_without_a_browser_the_page_is_written_and_its_path_is_printed(program: Run, record: Record) -> None:
     assert record("run-check") == [True]
-    done = deepchecks("view")
-    assert done.returncode == 1
-    assert done.stderr.startswith("Error: No browser was found. ")
+    done = program("view", PATH="/nonexistent", DISPLAY="", WAYLAND_DISPLAY="", BROWSER="")
+    assert done.returncode == 0
+    path = Path(done.stdout.removeprefix("Wrote the page to ").rstrip("\n"))
+    assert "run-check" in path.read_text("utf-8")
+    assert done.stderr.startswith("No browser was found. Open that file, or ")
+    assert done.stderr.count("\n") == 1
 
 
 def test_a_file_that_cannot_be_written_is_one_line(deepchecks: Run, tmp_path: Path) -> None:
@@ -238,6 +307,22 @@ def test_the_bars_contain_every_day_once_and_are_few(span: int) -> None:
     assert all(unit.floor(bar.start) == bar.start for bar in result)
     starts = [bar.start for bar in result]
     assert starts == sorted(set(starts))
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
+@pytest.mark.parametrize("day", [date(2024, 2, 29), date(2023, 12, 31), date(2000, 1, 1), date(2199, 6, 1), date.max])
+def test_the_last_day_of_a_bar_is_before_the_next_bar(unit: Unit, day: date) -> None:
+    last = unit.last_day(unit.floor(day))
+    assert unit.floor(last) == unit.floor(day)
+    assert last == date.max or unit.floor(last + timedelta(1)) == last + timedelta(1)
+
+
+@pytest.mark.parametrize(("number", "unit"), [(24, MONTH), (25, YEAR), (12 * 24, YEAR), (12 * 24 + 1, CENTURY)])
+def test_there_are_at_most_24_blocks(number: int, unit: Unit) -> None:
+    days = {(date(1990 + month // 12, 1 + month % 12, 1) - EPOCH).days: Counter(pending=1) for month in range(number)}
+    found, groups = counts._groups(days)
+    assert (found, len(groups) <= 24) == (unit, True)
+    assert {day for group in groups.values() for day in group} == set(days)
 
 
 def test_a_bar_is_a_day_a_week_a_month_or_a_year() -> None:

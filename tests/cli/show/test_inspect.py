@@ -44,7 +44,7 @@ def test_inspect_lists_the_newest_first_since_a_day_and_up_to_a_limit(
     for selection in (("--since", new["day"]), ("--limit", "1"), ("--since", old["day"], "--limit", "1")):
         assert json.loads(deepchecks("inspect", "--json", *selection).stdout) == [new]
     assert len(json.loads(deepchecks("inspect", "--events", "--json", "--since", old["day"]).stdout)) == 2
-    assert deepchecks("inspect", "--since", "9999-12-31").stdout == "Nothing is pending.\n"
+    assert deepchecks("inspect", "--since", "9999-12-31").stdout == "Nothing of 9999-12-31 or later is pending.\n"
 
 
 def test_inspect_prints_csv_without_formulas(deepchecks: Run, record: Record, sql: Sql) -> None:
@@ -60,13 +60,28 @@ def test_inspect_prints_csv_without_formulas(deepchecks: Run, record: Record, sq
     assert deepchecks(*query).stdout == 'a,\'=d\n1,"b,c"\n'
 
 
+def test_with_nl_each_row_is_a_json_object_on_its_line(deepchecks: Run, record: Record, sql: Sql) -> None:
+    assert deepchecks("inspect", "--nl").stdout == deepchecks("sent", "--nl").stdout == ""
+    assert record("run-check", "run-suite") == [True] * 2
+    assert deepchecks("preview").returncode == 0
+    sql("UPDATE environments SET runtime = ?", HOSTILE)
+    for arguments in (["inspect"], ["inspect", "--events"], ["inspect", "--sql", "SELECT uid FROM rows"], ["sent"]):
+        lines = deepchecks(*arguments, "--nl").stdout.splitlines()
+        assert [json.loads(line) for line in lines] == json.loads(deepchecks(*arguments, "--json").stdout), arguments
+        assert "".join(lines).isprintable()
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
         "inspect --csv --json",
+        "inspect --nl --json",
         "inspect --sql x --limit 1",
         "inspect --since today",
         "sent 1 --csv",
+        "sent 1 --nl",
+        "sent 1 --since 2026-01-31",
+        "sent --nl --csv",
         "status --short --json",
     ],
 )

@@ -50,6 +50,25 @@ def test_batches_are_listed_newest_first_as_csv_and_up_to_a_limit(
     assert rows == [{name: str(value) for name, value in entry.items()} for entry in everything]
 
 
+def test_batches_since_a_day_are_those_of_the_last_attempt_or_of_sealing(
+    deepchecks: Run, record: Record, receiver: Any, sql: Sql
+) -> None:
+    assert record("run-check") == [True]
+    deepchecks("enable", "--endpoint", receiver.url)
+    assert deepchecks("flush").returncode == 0
+    assert record("run-suite") == [True]
+    assert deepchecks("preview").returncode == 0
+    day_s = 86_400
+    sql("UPDATE batches SET sealed_at = ?, tried_at = ? WHERE id = 1", 10 * day_s, 20 * day_s)
+    sql("UPDATE batches SET sealed_at = ? WHERE id = 2", 15 * day_s)
+
+    def since(day: str) -> list[int]:
+        return [entry["batch"] for entry in json.loads(deepchecks("sent", "--json", "--since", day).stdout)]
+
+    assert [since(f"1970-01-{day}") for day in (16, 17, 21, 22)] == [[2, 1], [1], [1], []]
+    assert deepchecks("sent", "--since", "1970-01-22").stdout == "There is no batch of 1970-01-22 or later.\n"
+
+
 def test_an_unknown_or_damaged_batch_is_one_line(deepchecks: Run, record: Record, sql: Sql) -> None:
     assert record("run-check") == [True]
     done = deepchecks("sent", "1")

@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import json
 import os
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -97,7 +98,9 @@ def test_deliver_works_in_every_mode_and_creates_no_spool(
     other = home.parent / "other"
     variables = {"DEEPCHECKS_TELEMETRY": mode, "DEEPCHECKS_TELEMETRY_DIR": str(other)}
     assert deepchecks("deliver", str(exported), "--endpoint", receiver.url, **variables).returncode == 0
-    assert sorted(path.name for path in other.rglob("*") if path.is_file()) == ["ledger.db", "ledger.db.lock"]
+    created = {path.name: stat.S_IMODE(path.stat().st_mode) for path in other.rglob("*") if path.is_file()}
+    assert sorted(created) == ["ledger.db", "ledger.db.lock"]
+    assert os.name == "nt" or set(created.values()) == {0o600}
 
 
 def test_a_token_is_read_from_a_file_and_neither_printed_nor_stored(

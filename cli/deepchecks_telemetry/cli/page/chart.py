@@ -2,13 +2,12 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
 from deepchecks_telemetry.cli.page.data import STATES
 from deepchecks_telemetry.cli.page.html import Html, join, tag
-from deepchecks_telemetry.spool.stats import EventCount
 
 EPOCH = date(1970, 1, 1)
 LAST_DAY = (date.max - EPOCH).days
@@ -26,13 +25,26 @@ class Unit:
     step_days: int
     floor: Callable[[date], date]
 
+    def title(self, start: date) -> str:
+        """The time from `start` on, as short as it is unambiguous."""
+        return {"month": f"{start:%Y-%m}", "year": f"{start:%Y}"}.get(self.name, start.isoformat())
 
+    def last_day(self, start: date) -> date:
+        """The last day of the bar that begins at `start`."""
+        if (date.max - start).days < self.step_days:
+            return date.max
+        return self.floor(start + timedelta(self.step_days)) - timedelta(1)
+
+
+MONTH = Unit("month", 31, lambda day: day.replace(day=1))
+YEAR = Unit("year", 366, lambda day: day.replace(month=1, day=1))
+CENTURY = Unit("century", 36_525, lambda day: date(day.year - day.year % 100, 1, 1))
 UNITS = (
     Unit("day", 1, lambda day: day),
     Unit("week", 7, lambda day: day - timedelta(day.weekday())),
-    Unit("month", 31, lambda day: day.replace(day=1)),
-    Unit("year", 366, lambda day: day.replace(month=1, day=1)),
-    Unit("century", 36_525, lambda day: date(day.year - day.year % 100, 1, 1)),
+    MONTH,
+    YEAR,
+    CENTURY,
 )
 
 
@@ -49,24 +61,38 @@ class Bar:
         return sum(self.sums.values())
 
 
-def by_day(counts: Iterable[EventCount]) -> dict[int, Counter[str]]:
-    """Sums by day and state, oldest first; invalid days are left out."""
+def by_day(counts: Iterable[tuple[int, str, int]]) -> dict[int, Counter[str]]:
+    """Sums by day and state of (day, state, number), oldest day first; invalid days are left out."""
     sums: dict[int, Counter[str]] = {}
-    for count in counts:
-        if count.day in VALID_DAYS:
-            sums.setdefault(count.day, Counter())[count.state] += count.count
+    for day, state, number in counts:
+        if day in VALID_DAYS:
+            sums.setdefault(day, Counter())[state] += number
     return dict(sorted(sums.items()))
 
 
 def bars(days: dict[int, Counter[str]], today: int) -> tuple[Unit, list[Bar]]:
-    """The bars from the first day to today, in the smallest unit that needs less than `MAX_BARS`."""
+    """The bars from the first day to today."""
     first, last = min([*days, today - MIN_DAYS + 1]), max([*days, today])
-    start, end = EPOCH + timedelta(max(first, 0)), EPOCH + timedelta(min(last, LAST_DAY))
+    return bars_between(days, EPOCH + timedelta(max(first, 0)), EPOCH + timedelta(min(last, LAST_DAY)))
+
+
+def bars_between(days: dict[int, Counter[str]], start: date, end: date) -> tuple[Unit, list[Bar]]:
+    """The bars from `start` to `end`, which contain all days, in the smallest unit that needs less than `MAX_BARS`."""
     unit = next((unit for unit in UNITS if (end - start).days / unit.step_days < MAX_BARS), UNITS[-1])
     by_start = {begin: Bar(begin, Counter()) for begin in _starts(unit, start, end)}
     for day, sums in days.items():
         by_start[unit.floor(EPOCH + timedelta(day))].sums.update(sums)
     return unit, list(by_start.values())
+
+
+def legend(texts: Mapping[str, str]) -> Html:
+    """The colour of each state, with its text."""
+    return tag("ul", *map(_legend_entry, texts, texts.values()), class_="legend")
+
+
+def _legend_entry(state: str, text: str) -> Html:
+    swatch = tag("rect", class_=state, width="14", height="14")
+    return tag("li", tag("svg", swatch, viewBox="0 0 14 14", aria_hidden="true"), text)
 
 
 def _starts(unit: Unit, start: date, end: date) -> Iterator[date]:
@@ -93,18 +119,18 @@ def chart(unit: Unit, all_bars: Sequence[Bar], *, label: str) -> Html:
     body = join(*(_stack(bar, unit, index * width, width, top) for index, bar in enumerate(all_bars)))
     lines = join(*(_line(y) for y in (0, HEIGHT / 2, HEIGHT)))
     svg = tag(
-        "svg", tag("title", label), _hatching(), lines, body,
+        "svg", tag("title", label), lines, body,
         viewBox=f"0 0 {WIDTH} {HEIGHT}", preserveAspectRatio="none", role="img", aria_label=label,
     )  # fmt: skip
     rule = tag("div", *(tag("span", f"{value:,}") for value in (top, top // 2, 0)), class_="rule", aria_hidden="true")
     marks = (all_bars[0], all_bars[len(all_bars) // 2], all_bars[-1])
-    scale = tag("div", *(tag("span", _name(bar.start, unit)) for bar in marks), class_="scale", aria_hidden="true")
+    scale = tag("div", *(tag("span", unit.title(bar.start)) for bar in marks), class_="scale", aria_hidden="true")
     return tag("div", rule, svg, scale, class_="chart")
 
 
 def _stack(bar: Bar, unit: Unit, x: float, width: float, top: int) -> Html:
     numbers = ", ".join(f"{bar.sums[state]:,} {state}" for state in STATES if bar.sums[state]) or "nothing"
-    parts, y = [tag("title", f"{unit.name} {_name(bar.start, unit)}: {numbers}")], float(HEIGHT)
+    parts, y = [tag("title", f"{unit.name} {unit.title(bar.start)}: {numbers}")], float(HEIGHT)
     parts.append(_rect("hit", x, 0, width, HEIGHT))
     for state in STATES:
         if bar.sums[state] > 0:
@@ -122,12 +148,9 @@ def _line(y: float) -> Html:
     return tag("line", x1="0", x2=WIDTH, y1=y, y2=y)
 
 
-def _hatching() -> Html:
-    """The pattern that distinguishes unsent from sent events without colour."""
+def hatching() -> Html:
+    """The pattern that distinguishes unsent from sent events without colour; every chart of the page refers to it."""
     path = tag("path", d="M-1,1 l2,-2 M0,6 l6,-6 M5,7 l2,-2")
     box = tag("rect", width="6", height="6")
-    return tag("defs", tag("pattern", box, path, id="hatch", width="6", height="6", patternUnits="userSpaceOnUse"))
-
-
-def _name(start: date, unit: Unit) -> str:
-    return {"month": f"{start:%Y-%m}", "year": f"{start:%Y}"}.get(unit.name, start.isoformat())
+    pattern = tag("pattern", box, path, id="hatch", width="6", height="6", patternUnits="userSpaceOnUse")
+    return tag("svg", tag("defs", pattern), class_="hatching", width="0", height="0", aria_hidden="true")

@@ -16,7 +16,9 @@ from deepchecks_telemetry.spool.stats import EventCount, read_unsent
 from deepchecks_telemetry.uploader.flush import seal_next
 from deepchecks_telemetry.uploader.offline.bundle import read_rows
 
-STATES = (BatchState.PENDING, *UNSETTLED, *FINAL)
+DAY_S = 86_400
+DAY_NS = DAY_S * 10**9
+STATES = (BatchState.PENDING, *UNSETTLED, *FINAL, BatchState.DROPPED)
 NOT_SENT_AGAIN = (BatchState.EXPORTED, *FINAL)
 
 

@@ -33,17 +33,37 @@ def _attribute(key: str, value: object) -> str:
     return f' {name}="{text(value)}"'
 
 
-def table(headers: Sequence[str], rows: Sequence[Sequence[object]], *, caption: str) -> Html:
-    """A table with a caption, in a frame that scrolls by keyboard where it is too wide; numbers are right-aligned."""
-    classes = [_class(cell) for cell in rows[0]] if rows else [None] * len(headers)
-    head = (tag("th", name, scope="col", class_=class_) for name, class_ in zip(headers, classes, strict=True))
-    body = (tag("tr", *map(_cell, row)) for row in rows)
-    content = tag("table", tag("caption", caption), tag("thead", tag("tr", *head)), tag("tbody", *body))
+def table(headers: Sequence[str], rows: Sequence[Sequence[object]], *, caption: str, blocks: bool = False) -> Html:
+    """A table with a caption, in a frame that scrolls by keyboard where it is too wide; numbers are right-aligned.
+
+    With `blocks`, a phone shows each row as a block of lines. Elements that are displayed as blocks lose their role in
+    a table, so the roles are written.
+    """
+
+    def role(name: str) -> str | None:
+        return name if blocks else None
+
+    def cell(value: object, label: str) -> Html:
+        return tag("td", _text(value), class_=_class(value), role=role("cell"), data_label=label if blocks else None)
+
+    classes = [_class(value) for value in rows[0]] if rows else [None] * len(headers)
+    head = (
+        tag("th", name, scope="col", class_=class_, role=role("columnheader"))
+        for name, class_ in zip(headers, classes, strict=True)
+    )
+    content = tag(
+        "table",
+        tag("caption", caption),
+        tag("thead", tag("tr", *head, role=role("row")), role=role("rowgroup")),
+        tag("tbody", *(tag("tr", *map(cell, row, headers), role=role("row")) for row in rows), role=role("rowgroup")),
+        class_="blocks" if blocks else None,
+        role=role("table"),
+    )
     return tag("div", content, class_="wide", tabindex="0", role="region", aria_label=caption)
 
 
-def _cell(value: object) -> Html:
-    return tag("td", f"{value:,}" if isinstance(value, int) else value, class_=_class(value))
+def _text(value: object) -> object:
+    return f"{value:,}" if isinstance(value, int) else value
 
 
 def _class(value: object) -> str | None:

@@ -10,6 +10,7 @@ from importlib.resources import files
 
 from deepchecks_telemetry.cli.output import number_text, time_text
 from deepchecks_telemetry.cli.page import counts, requests, sending
+from deepchecks_telemetry.cli.page.chart import hatching
 from deepchecks_telemetry.cli.page.data import PageData
 from deepchecks_telemetry.cli.page.html import Html, tag
 from deepchecks_telemetry.spool.stats import explain_dropped
@@ -29,7 +30,7 @@ def page(data: PageData, *, notebook: bool = False) -> str:
     style = files(__package__).joinpath("page.css").read_text("utf-8")
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
-    body = tag("body", tag("main", _head(data), *_sections(data, notebook=notebook)), _foot(data))
+    body = tag("body", hatching(), tag("main", _head(data), *_sections(data, notebook=notebook)), _foot(data))
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
@@ -53,7 +54,11 @@ def _head(data: PageData) -> Html:
         tag("h1", TITLE),
         tag("p", "Telemetry is ", mode, f" decided by {status['decided_by']}.", class_="answer"),
         tag("p", status["sending"], class_="answer"),
-        tag("p", status["problem"], class_="problem") if status["problem"] else "",
+        *(
+            tag("p", problem, class_="problem")
+            for problem in (status["problem"], sending.last_failure(status))
+            if problem
+        ),
         tag("dl", *_figures(data), class_="figures"),
         tag("p", f"Dropped: {explain_dropped(status['dropped_by_reason'])}.", class_="note")
         if status["dropped"]
@@ -90,11 +95,11 @@ def _without_problems(data: PageData, text: str) -> str:
 def _sections(data: PageData, *, notebook: bool) -> Iterator[Html]:
     not_shown = tag("p", f"{NOT_SHOWN[:1].upper()}{NOT_SHOWN[1:]}. To see it, run deepchecks telemetry view.")
     for title, *parts in (
-        ("Events by day", *counts.days(data)),
+        counts.over_time(data),
         ("Where counts are sent", *sending.stations(data)),
         ("What was recorded", counts.events(data), counts.environments(data)),
         ("Next request", *((not_shown,) if notebook else requests.next_request(data))),
-        ("Batches", not_shown if notebook else requests.ledger(data)),
+        ("Batches", *((not_shown,) if notebook else requests.ledger(data))),
         ("Settings", *sending.settings(data)),
         ("Commands", sending.commands()),
     ):

@@ -1,7 +1,9 @@
 """The sections on sending: the way of a count to the receiver as four stations, the settings, the commands."""
 
 from collections.abc import Iterator
+from typing import Any
 
+from deepchecks_telemetry.cli.errors import instruction
 from deepchecks_telemetry.cli.output import count_text, number_text
 from deepchecks_telemetry.cli.page.data import PageData
 from deepchecks_telemetry.cli.page.html import Html, table, tag
@@ -53,6 +55,14 @@ def _stored(data: PageData) -> int:
     return sum(int(data.status[state] or 0) for state in ("pending", "sealed", "parked"))
 
 
+def last_failure(status: dict[str, Any]) -> str:
+    """The last upload, with what to do, if it failed; an empty text otherwise."""
+    last = status["last_upload"]
+    if not last or not last["remedy"]:
+        return ""
+    return f"The last upload failed: {last_attempt(last)}. {instruction(last['remedy'])}"
+
+
 def _uploads(data: PageData) -> str:
     last = data.status["last_upload"]
     past = f"Last upload: {last_attempt(last)}." if last else "No upload yet."
@@ -64,7 +74,7 @@ def settings(data: PageData) -> Iterator[Html]:
     for question, rule in RULES.items():
         answers = [answer for answer in data.answers if answer.question == question]
         rows = [(answer.source, answer.answer or NOT_SET, tag("code", answer.where)) for answer in answers]
-        yield table(("source", "answer", "where"), rows, caption=rule.rstrip(":"))
+        yield table(("source", "answer", "where"), rows, caption=rule.rstrip(":"), blocks=True)
 
 
 def commands() -> Html:

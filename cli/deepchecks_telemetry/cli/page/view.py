@@ -6,12 +6,16 @@ from typing import Any
 
 import click
 
-from deepchecks_telemetry.cli.errors import CliError, to_cli_error
-from deepchecks_telemetry.cli.output import escape_control_chars
+from deepchecks_telemetry.cli.errors import to_cli_error
+from deepchecks_telemetry.cli.output import echo_line, escape_control_chars
 from deepchecks_telemetry.cli.page.data import read_page_data
 from deepchecks_telemetry.cli.page.page import frame, page
 from deepchecks_telemetry.spool.files.paths import Home, find_home
 from deepchecks_telemetry.spool.files.residue import PAGE, make_page_directory
+
+OTHER_PLACE = (
+    "Open that file, or write the page where your browser can read it: deepchecks telemetry view --output FILE"
+)
 
 
 class View(click.Command):
@@ -36,8 +40,9 @@ class View(click.Command):
 def view(*, output: str | None) -> None:
     """Show all data and settings as an HTML page in the browser.
 
-    The page is one file that loads nothing and runs no scripts. To show the next request, pending counts are first
-    sealed into a batch, as by preview. In a notebook, run "from deepchecks_telemetry.cli import view", then "view".
+    The page is one file that loads nothing and runs no scripts. Its path is printed, also if there is no browser. To
+    show the next request, pending counts are first sealed into a batch, as by preview. In a notebook, run "from
+    deepchecks_telemetry.cli import view", then "view".
 
     \b
     Examples:
@@ -53,7 +58,7 @@ def view(*, output: str | None) -> None:
     path = _write(home, document)
     click.echo(f"Wrote the page to {escape_control_chars(path)}")
     if not _open(path):
-        raise CliError("No browser was found. To write the page where your browser can read it: --output FILE")
+        echo_line(f"No browser was found. {OTHER_PLACE}", err=True)
 
 
 def render(home: Home, *, notebook: bool = False) -> str:

@@ -1,10 +1,13 @@
 """`collector serve`, `load` and `report`: run the embedded receiver, load files, report what it stored."""
 
+from functools import partial
+from ipaddress import ip_address
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import click
 
-from deepchecks_telemetry.cli.errors import CliError, Group
+from deepchecks_telemetry.cli.errors import CliError, Group, interruptible
 from deepchecks_telemetry.cli.output import (
     count_text,
     echo_csv,
@@ -13,18 +16,22 @@ from deepchecks_telemetry.cli.output import (
     echo_table,
     escape_control_chars,
     json_option,
+    progress_bar,
 )
 from deepchecks_telemetry.cli.sql import run_read_only
 from deepchecks_telemetry.collector import MIN_CELL, Report, as_csv, as_html, reading
 from deepchecks_telemetry.collector import load as load_paths
 from deepchecks_telemetry.collector import report as read_report
 from deepchecks_telemetry.collector import serve as run_server
+from deepchecks_telemetry.collector.loader import find_files
 
 FILE = click.Path(dir_okay=False, path_type=Path)
 STORE = click.option(
     "--store", type=FILE, default=Path("collector.db"), show_default=True, help="The collector's SQLite file."
 )
 MAX_PROBLEMS_SHOWN = 10
+LONG_BYTES = 2**20  # takes a quarter of a second
+NO_TOKEN = "no token is set: other machines can add counts. Set DEEPCHECKS_COLLECTOR_TOKEN."  # noqa: S105
 TITLES = {
     "event": "event",
     "version": "deepchecks",
@@ -57,14 +64,31 @@ def collector() -> None:
     show_envvar=True,
     help="Accept only requests with this bearer token. Set the variable instead: other users can read command lines.",
 )
-def serve(*, host: str, port: int, store: Path, token: str | None) -> None:
+@click.option(
+    "--log-requests",
+    is_flag=True,
+    help="Print a line for each request to standard error, without the address of the sender.",
+)
+def serve(*, host: str, port: int, store: Path, token: str | None, log_requests: bool) -> None:
     """Receive OTLP/HTTP logs until stopped, and store each row once.
+
+    A line of the log has the time, the method, the path, the status, the bytes that were read of the body, and the
+    milliseconds that the response took.
 
     \b
     Example:
       deepchecks telemetry collector serve --store counts.db
     """
-    run_server(store, host=host, port=port, token=token, announce=lambda url: click.echo(f"Listening on {url}"))
+
+    def announce(url: str) -> None:
+        click.echo(f"Listening on {url}")
+        click.echo(f"Storing in {escape_control_chars(str(store.absolute()))}")
+        address = urlsplit(url).hostname or ""
+        if token is None and not ip_address(address).is_loopback:
+            echo_line(f"Warning: {address} is not a loopback address, and {NO_TOKEN}", err=True)
+
+    log = partial(click.echo, err=True) if log_requests else None
+    run_server(store, host=host, port=port, token=token, announce=announce, log=log)
 
 
 @collector.command()
@@ -79,8 +103,14 @@ def load(*, paths: tuple[Path, ...], store: Path) -> None:
     Example:
       deepchecks telemetry collector load /media/usb --store counts.db
     """
-    loaded = load_paths(store, paths)
-    rows = f"{count_text(loaded.new, 'new row')}, {loaded.repeated:,} already stored, {loaded.refused:,} rejected"
+    files = find_files(paths)
+    size_bytes = sum(file.stat().st_size for file in files)
+    with (
+        interruptible(f"The rows of each line that was read stay in {store}."),
+        progress_bar("Loading", size_bytes, least=LONG_BYTES) as advance,
+    ):
+        loaded = load_paths(store, files, progress=advance)
+    rows = f"{count_text(loaded.new, 'new row')}, {loaded.repeated:,} already stored, {loaded.rejected:,} rejected"
     click.echo(f"{count_text(loaded.files, 'file')}: {rows}")
     for problem in loaded.problems[:MAX_PROBLEMS_SHOWN]:
         click.echo(escape_control_chars(problem), err=True)

@@ -49,7 +49,7 @@ FILES = (
     File("CONFIG/mode", "0600", "your choice: on, local or off", "you delete it"),
     File("CONFIG/endpoint", "0600", "a URL and headers", "purge"),
     File("CONFIG/notice", "0600", "the endpoints of libraries that were printed", "purge"),
-    File("COURIER/ledger.db", "umask", "SHA-256 and outcomes of what deliver has sent", "disable"),
+    File("COURIER/ledger.db", "0600", "SHA-256 and outcomes of what deliver has sent", "disable"),
     File("COURIER/ledger.db.lock", "0600", "empty; a lock", "purge"),
     File("POLICY/mode", "0644, root", "the administrator's mode", "the administrator deletes it"),
     File("POLICY/endpoint", "0644, root", "the administrator's URL and headers", "the administrator deletes it"),

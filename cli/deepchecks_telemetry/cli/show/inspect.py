@@ -2,19 +2,20 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
+from functools import partial
 from itertools import islice
 from typing import Any
 
 import click
 
 from deepchecks_telemetry.cli.output import (
+    chosen_format,
     csv_option,
     day_text,
-    echo_csv,
-    echo_json,
     echo_table,
     escape_control_chars,
     json_option,
+    nl_option,
 )
 from deepchecks_telemetry.cli.show.query import read_events, run_query
 from deepchecks_telemetry.spool.files.paths import find_home
@@ -32,9 +33,8 @@ Table = tuple[Sequence[str], Sequence[Sequence[object]]]  # headers, cells
 @click.option("--sql", metavar="QUERY", help="Run a read-only SQL query on the spool.")
 @csv_option
 @json_option
-def inspect(
-    *, since: datetime | None, limit: int | None, raw: bool, sql: str | None, as_csv: bool, as_json: bool
-) -> None:
+@nl_option
+def inspect(*, since: datetime | None, limit: int | None, raw: bool, sql: str | None, **formats: bool) -> None:
     """List counts that are not sent yet, newest first.
 
     There is one count for each day, event and combination of field values (see catalogue). A DAY is a UTC day, as
@@ -49,29 +49,28 @@ def inspect(
     """
     if sql is not None and (raw or since or limit):
         raise click.UsageError("--sql cannot be combined with --events, --since or --limit.")
-    if as_csv and as_json:
-        raise click.UsageError("--csv and --json cannot be combined.")
+    echo = partial(_echo, write=chosen_format(formats))
     home, first_day = find_home(), "" if since is None else since.strftime("%Y-%m-%d")
     if sql is not None:
-        _echo(run_query(home, sql), _as_table, "No rows.", as_csv=as_csv, as_json=as_json)
+        echo(run_query(home, sql), _as_table, "No rows.")
     elif raw:
-        events = _newest(reversed(read_events(home)), first_day, limit)
         nothing = "There are no raw events; pending ones may already be aggregated into counts."
-        _echo(events, _event_table, nothing, as_csv=as_csv, as_json=as_json)
+        echo(_newest(reversed(read_events(home)), first_day, limit), _event_table, nothing)
     else:
-        counts = _newest(map(_count_dict, reversed(read_unsent(home))), first_day, limit)
-        _echo(counts, _count_table, "Nothing is pending.", as_csv=as_csv, as_json=as_json)
+        counts = map(_count_dict, reversed(read_unsent(home)))
+        nothing = f"Nothing of {first_day} or later is pending." if first_day else "Nothing is pending."
+        echo(_newest(counts, first_day, limit), _count_table, nothing)
 
 
 def _newest(rows: Iterable[Row], first_day: str, limit: int | None) -> list[Row]:
     return list(islice((row for row in rows if str(row["day"]) >= first_day), limit))
 
 
-def _echo(rows: list[Row], table: Callable[[list[Row]], Table], nothing: str, *, as_csv: bool, as_json: bool) -> None:
-    if as_json:
-        echo_json(rows)
-    elif as_csv:
-        echo_csv(rows)
+def _echo(
+    rows: list[Row], table: Callable[[list[Row]], Table], nothing: str, *, write: Callable[[list[Row]], None] | None
+) -> None:
+    if write:
+        write(rows)
     elif rows:
         echo_table(*table(rows), paged=True)
     else:

@@ -2,17 +2,18 @@
 
 import hashlib
 import sys
+from datetime import datetime
 
 import click
 
 from deepchecks_telemetry.cli.errors import CliError
 from deepchecks_telemetry.cli.output import (
+    chosen_format,
     csv_option,
     digest_text,
-    echo_csv,
-    echo_json,
     echo_table,
     json_option,
+    nl_option,
     time_text,
 )
 from deepchecks_telemetry.spool.batches.ledger import Batch, batches
@@ -24,22 +25,30 @@ LIST_ALL = "To list all batches, run: deepchecks telemetry sent"
 
 @click.command()
 @click.argument("batch", type=int, required=False)
+@click.option(
+    "--since",
+    type=click.DateTime(["%Y-%m-%d"]),
+    metavar="DAY",
+    help="Only batches last tried (or, if never tried, sealed) on this UTC day or later.",
+)
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only the N newest.")
 @csv_option
 @json_option
-def sent(*, batch: int | None, limit: int | None, as_csv: bool, as_json: bool) -> None:
+@nl_option
+def sent(*, batch: int | None, since: datetime | None, limit: int | None, **formats: bool) -> None:
     """List batches and their outcomes, newest first, or print one.
 
     If BATCH, the number of a batch, is given, prints only the exact bytes of its body, as with preview. Of the
-    delivered and rejected batches, the last 20 are kept.
+    delivered and rejected batches, the last 20 are kept. A DAY is a UTC day, as YYYY-MM-DD.
 
     \b
     Examples:
       deepchecks telemetry sent
       deepchecks telemetry sent 1
     """
-    if (as_csv and as_json) or (batch is not None and (as_csv or as_json or limit)):
-        raise click.UsageError("BATCH, --csv and --json cannot be combined, nor BATCH and --limit.")
+    write = chosen_format(formats)
+    if batch is not None and (write or since or limit):
+        raise click.UsageError("BATCH cannot be combined with an option.")
     ledger = batches(find_home())
     if batch is not None:
         chosen = [entry for entry in ledger if entry.id == batch]
@@ -47,13 +56,12 @@ def sent(*, batch: int | None, limit: int | None, as_csv: bool, as_json: bool) -
             raise CliError(f"There is no batch {batch}. {LIST_ALL}")
         echo_body(chosen[0])
         return
-    ledger = ledger[::-1][:limit]
-    if as_csv:
-        echo_csv([_as_dict(entry) for entry in ledger])
-    elif as_json:
-        echo_json([_as_dict(entry) for entry in ledger])
+    first_day = "" if since is None else since.strftime("%Y-%m-%d")
+    ledger = [entry for entry in reversed(ledger) if _last_time(entry) >= first_day][:limit]
+    if write:
+        write([_as_dict(entry) for entry in ledger])
     elif not ledger:
-        click.echo("There are no batches yet.")
+        click.echo(f"There is no batch of {first_day} or later." if first_day else "There are no batches yet.")
     else:
         headers = ("batch", "state", "events", "attempts", "last attempt (UTC)", "outcome", "sha256")
         echo_table(headers, [_row(entry) for entry in ledger], paged=True)
@@ -74,6 +82,10 @@ def echo_body(batch: Batch) -> None:
     click.echo(f"batch {batch.id}: {len(body)} bytes, sha256 {batch.sha256}", err=True)
     compressed_digest = hashlib.sha256(batch.packed).hexdigest()
     click.echo(f"as sent (gzip): {len(batch.packed)} bytes, sha256 {compressed_digest}", err=True)
+
+
+def _last_time(entry: Batch) -> str:
+    return str(time_text(entry.tried_at or entry.sealed_at))
 
 
 def _row(entry: Batch) -> tuple[object, ...]:

@@ -7,7 +7,7 @@ from typing import BinaryIO
 import click
 
 from deepchecks_telemetry.cli.errors import CliError, sentence
-from deepchecks_telemetry.cli.output import count_text, echo_json, escape_control_chars, json_option
+from deepchecks_telemetry.cli.output import count_text, echo_json, escape_control_chars, json_option, with_progress
 from deepchecks_telemetry.cli.transfer.files import COPY_AGAIN, file_errors
 from deepchecks_telemetry.cli.transfer.headers import headers_option, read_headers_file
 from deepchecks_telemetry.spool.batches.export_files import find_ledger
@@ -64,7 +64,8 @@ def deliver(
     requests, skipped = _read(files)
     results = []
     with file_errors("What was delivered is in the ledger; no receipt was written."):
-        for result in send_requests(requests, target, ledger or find_ledger(find_home())):
+        sending = send_requests(requests, target, ledger or find_ledger(find_home()))
+        for result in with_progress(sending, "Sending", len(requests), lambda _: 1):
             results.append(result)
             if not as_json:
                 click.echo(_line(result))

@@ -1,10 +1,18 @@
 """`export`: write pending counts to files that another machine can send."""
 
+import math
+import os
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
 import click
 
-from deepchecks_telemetry.cli.output import count_text, echo_json, escape_control_chars, json_option
+from deepchecks_telemetry.cli.output import count_text, echo_json, escape_control_chars, json_option, progress_bar
 from deepchecks_telemetry.cli.transfer.files import file_errors
-from deepchecks_telemetry.spool.files.paths import find_home
+from deepchecks_telemetry.spool.batches.seal import MAX_ROWS
+from deepchecks_telemetry.spool.files.paths import Home, find_home
+from deepchecks_telemetry.spool.stats import read_accounts
 from deepchecks_telemetry.uploader.offline.export import Exported
 from deepchecks_telemetry.uploader.offline.export import export as write_files
 
@@ -40,17 +48,28 @@ def export(*, path: str, split: int | None, again: bool, as_json: bool) -> None:
       deepchecks telemetry export /media/stick
       deepchecks telemetry export counts.jsonl --split 5M
     """
-    files = []
-    with file_errors("Each file that was written is complete."):
-        for file in write_files(find_home(), path, split_bytes=split, again=again, lock_s=1.0):
-            files.append(file)
-            if not as_json:
-                batches = count_text(len(file.batches), "batch")
-                click.echo(f"{escape_control_chars(file.path)}: {count_text(file.events, 'event')} in {batches}")
+    files: list[Exported] = []
+    home = find_home()
+    try:
+        with file_errors("Each file that was written is complete."), _progress_bar(home) as advance:
+            files.extend(write_files(home, path, split_bytes=split, again=again, lock_s=1.0, progress=advance))
+    finally:
+        if not as_json:
+            click.echo("".join(map(_line, files)), nl=False)
     if as_json:
         echo_json(list(map(_as_dict, files)))
     elif not files:
         click.echo("Nothing is pending.")
+
+
+def _progress_bar(home: Home) -> AbstractContextManager[Callable[[int], None]]:
+    rows = read_accounts(home).rows if sys.stderr.isatty() and os.path.exists(home.spool) else 0
+    return progress_bar("Exporting", math.ceil(rows / MAX_ROWS))
+
+
+def _line(file: Exported) -> str:
+    batches = count_text(len(file.batches), "batch")
+    return f"{escape_control_chars(file.path)}: {count_text(file.events, 'event')} in {batches}\n"
 
 
 def _as_dict(file: Exported) -> dict[str, object]:

@@ -1,13 +1,12 @@
 """`flush`: send pending counts now, with one line for each batch; the exit code is 0 only if nothing is left."""
 
-import sys
 import time
 from collections.abc import Iterator
 
 import click
 
 from deepchecks_telemetry.cli.errors import CliError, instruction
-from deepchecks_telemetry.cli.output import count_text, echo_json, echo_line, json_option, number_text
+from deepchecks_telemetry.cli.output import count_text, echo_json, echo_line, json_option, number_text, with_progress
 from deepchecks_telemetry.spool.batches.seal import MAX_ROWS
 from deepchecks_telemetry.spool.files.paths import Home, find_home
 from deepchecks_telemetry.spool.stats import Accounts, read_accounts
@@ -53,7 +52,9 @@ def flush(*, ignore_retry_after: bool, exported: bool, as_json: bool) -> None:
     if planned.sends_now and planned.endpoint is not None:
         _show_notice(home, planned.endpoint)
         sending = send_batches(home, planned.endpoint, parked=True, exported=exported, lock_s=1.0)
-        for sent in _interruptible(_with_progress(sending, accounts), home):
+        if accounts.rows > MAX_ROWS:
+            sending = with_progress(sending, "Sending", _unsent(accounts), lambda sent: sent.batch.events)
+        for sent in _interruptible(sending, home):
             results.append(sent)
             if not as_json:
                 click.echo(f"batch {sent.batch.id}: {count_text(sent.batch.events, 'event')}, {_outcome(sent)}")
@@ -105,19 +106,6 @@ def _failure(accounts: Accounts, results: list[Attempt], endpoint: Endpoint | No
     host = endpoint.host or endpoint.folder
     remedy = instruction(remedy_for(failed.reason))
     return f"Events not sent: {left}. {host}: {failed.reason}. {remedy} Nothing is lost."
-
-
-def _with_progress(sending: Iterator[Attempt], accounts: Accounts) -> Iterator[Attempt]:
-    """Show a progress bar on a terminal if there is more than one batch; the batches are yielded after it."""
-    if accounts.rows <= MAX_ROWS or not sys.stderr.isatty():
-        yield from sending
-        return
-    results = []
-    with click.progressbar(length=_unsent(accounts), label="Sending", file=sys.stderr) as bar:
-        for sent in sending:
-            results.append(sent)
-            bar.update(sent.batch.events)
-    yield from results
 
 
 def _as_dict(sent: Attempt) -> dict[str, object]:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import click
 
 from deepchecks_telemetry.cli.errors import CliError
-from deepchecks_telemetry.cli.output import count_text, echo_json, json_option
+from deepchecks_telemetry.cli.output import count_text, echo_json, json_option, progress_bar
 from deepchecks_telemetry.cli.transfer.files import file_errors
 from deepchecks_telemetry.spool.files.paths import find_home
 from deepchecks_telemetry.uploader.offline import receipt
@@ -27,7 +27,8 @@ def settle(*, receipts: Sequence[str], as_json: bool) -> None:
     """
     with file_errors("What was settled stays settled."):
         entries = [entry for path in receipts for entry in receipt.read(path)]
-        results = settle_receipt(find_home(), entries)
+        with progress_bar("Settling", len(entries)) as advance:
+            results = settle_receipt(find_home(), entries, progress=advance)
     if as_json:
         echo_json(list(map(_as_dict, results)))
     else:

@@ -31,15 +31,16 @@ def serve(
     token: str | None = None,
     announce: Callable[[str], None] = print,
     lifeline: int | None = None,
+    log: Callable[[str], None] | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT, or until the file descriptor `lifeline` is at its end; only in the main thread.
 
     `announce` is called with the base URL as soon as it accepts connections; port 0 means any free port. With a
-    `token`, only requests with this bearer token are accepted.
+    `token`, only requests with this bearer token are accepted. `log` is called with a line for each request.
     """
     _check_token(token)
     with closing(Store(store)) as opened, _listening(host, port) as listener:
-        server = _server(opened, token)
+        server = _server(opened, token, log)
         with _stopped_by_signals(server):
             if lifeline is not None:
                 threading.Thread(target=_stop_at_eof, args=(lifeline, server), daemon=True).start()
@@ -70,18 +71,20 @@ def _check_token(token: str | None) -> None:
         )
 
 
-def _server(store: Store, token: str | None) -> "uvicorn.Server":
+def _server(store: Store, token: str | None, log: Callable[[str], None] | None) -> "uvicorn.Server":
     try:
         import uvicorn
 
         from deepchecks_telemetry.collector.server.app import application
+        from deepchecks_telemetry.collector.server.request_log import RequestLog
         from deepchecks_telemetry.collector.server.slow_clients import Connection
     except ImportError as error:
         remedy = "Run: pip install 'deepchecks-telemetry[collector]'"
         raise StartError(f"The optional dependencies of the collector are not installed. {remedy}") from error
+    app = application(store, token=token)
     return uvicorn.Server(
         uvicorn.Config(
-            application(store, token=token),
+            app if log is None else RequestLog(app, log),
             # Not chosen by what is installed: only this combination is tested.
             http=Connection,
             loop="asyncio",

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from deepchecks_telemetry.spool.files.lock import hold
@@ -93,6 +94,7 @@ def _record(connection: sqlite3.Connection, request: Request, receiver: str, res
 def _opened(path: str) -> Iterator[sqlite3.Connection]:
     try:
         os.makedirs(os.path.dirname(os.path.abspath(path)), mode=0o700, exist_ok=True)
+        Path(path).touch(mode=0o600)  # SQLite creates its other files with the same mode
         with closing(sqlite3.connect(path, isolation_level=None, timeout=5)) as connection:
             connection.execute(CREATE_TABLE)
             yield connection

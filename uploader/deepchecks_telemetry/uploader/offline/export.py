@@ -51,11 +51,13 @@ def export(
     again: bool = False,
     clock: Callable[[], float] = time.time,
     lock_s: float = 0.0,
+    progress: Callable[[int], None] = lambda _: None,
 ) -> Iterator[Exported]:
     """Write what is pending to `path`, a directory or a file `….jsonl`; one `Exported` for each complete file.
 
     With `split_bytes` a file is not longer than that, unless a single batch is; with `again`, batches that were
-    exported and are not settled are written again. Raises `NotAllowed`, `CannotWrite`, or the spool's errors.
+    exported and are not settled are written again. `progress` is called with 1 after each batch that is sealed, which
+    takes most of the time. Raises `NotAllowed`, `CannotWrite`, or the spool's errors.
     """
     _check_path(path)
     check_mode(home, ON, LOCAL)
@@ -65,6 +67,7 @@ def export(
         looked = False
         while seal(home, render, while_unsent=True, already_checked=looked, clock=clock):
             looked = True
+            progress(1)
         states = UNSETTLED if again else (BatchState.SEALED, BatchState.PARKED)
         chosen = [batch for batch in batches(home, states=states) if not park_if_damaged(home, batch)]
         for number, group in enumerate(pack(chosen, split_bytes), 1):

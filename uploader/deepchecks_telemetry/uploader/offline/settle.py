@@ -1,6 +1,6 @@
 """Marks batches as delivered or rejected from a receipt, each batch once, also if it was settled or flushed before."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from deepchecks_telemetry.spool.batches.ledger import Batch, Disposition, batches, settle
@@ -21,11 +21,20 @@ class Settled:
     changed: bool
 
 
-def settle_receipt(home: Home, entries: Sequence[Entry]) -> list[Settled]:
-    """Apply the entries of a receipt; one whose batch is settled already, or not in this spool, changes nothing."""
+def settle_receipt(
+    home: Home, entries: Sequence[Entry], *, progress: Callable[[int], None] = lambda _: None
+) -> list[Settled]:
+    """Apply the entries of a receipt; one whose batch is settled already, or not in this spool, changes nothing.
+
+    `progress` is called with 1 after each entry.
+    """
     check_mode(home, ON, LOCAL)
     by_digest = {batch.sha256: batch for batch in batches(home)}
-    return [_settle(home, entry, by_digest.get(entry.sha256)) for entry in entries]
+    results = []
+    for entry in entries:
+        results.append(_settle(home, entry, by_digest.get(entry.sha256)))
+        progress(1)
+    return results
 
 
 def _settle(home: Home, entry: Entry, batch: Batch | None) -> Settled:
