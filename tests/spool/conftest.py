@@ -20,6 +20,7 @@ from deepchecks_telemetry.spool.recording import record as recording
 
 Run = Callable[..., str]
 Sql = Callable[..., list[Any]]
+RUN_S = 180 if os.name == "nt" else 60  # under Wine programs are some five times slower
 
 
 @pytest.fixture(autouse=True)
@@ -57,7 +58,7 @@ def run() -> Run:
 
     def run_python(code: str, *arguments: str, python: str = sys.executable, **variables: str) -> str:
         done = subprocess.run(
-            [python, "-c", code, *arguments], env=os.environ | variables, capture_output=True, text=True, timeout=60
+            [python, "-c", code, *arguments], env=os.environ | variables, capture_output=True, text=True, timeout=RUN_S
         )
         assert (done.returncode, done.stderr) == (0, ""), done.stdout + done.stderr
         return done.stdout
