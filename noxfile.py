@@ -102,7 +102,7 @@ def imports(session: nox.Session) -> None:
 def docs(session: nox.Session) -> None:
     """Check the docs: links, the two commands of the README, and each generated block."""
     install_sources(session, "dev")
-    pages = [Path("README.md"), Path("CONTRIBUTING.md"), *sorted(Path("docs").rglob("*.md"))]
+    pages = [Path("README.md"), Path("CONTRIBUTING.md"), *sorted(Path("docs").rglob("*.md")), Path("docs/deepchecks.1")]
     generated = [str(page) for page in pages if "[[[cog" in page.read_text("utf-8")]
     if generated:
         session.run("cog", "--check", "--diff", *generated)

@@ -174,6 +174,7 @@ def test_installing_the_wheel_runs_no_code(built: Path) -> None:
     (path,) = built.glob("*.tar.gz")
     with tarfile.open(path) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
+    assert "docs/deepchecks.1" in names  # the manual page; its content is checked by `nox -s docs`
     assert not {"setup.py", "setup.cfg", "hatch_build.py", "hatch.toml"} & names
     assert {"pyproject.toml", "noxfile.py", "SECURITY.md", "requirements/test.txt"} <= names
     assert set(PYPROJECT["build-system"]) == {"requires", "build-backend"}

@@ -5,7 +5,7 @@ data       reads everything that the page shows
 page       the document, with the policy that lets it load nothing
 html       writes HTML in which every text is escaped
 sending    where counts are sent, the settings, the commands
-counts     counts by day, by event, by environment
+counts     counts over time, by month, by event, by environment
 chart      counts over time as SVG
-requests   the next request, and earlier batches
+requests   the next request, the batches, the attempts that failed
 """

@@ -71,7 +71,7 @@ def _check_token(token: str | None) -> None:
         )
 
 
-def _server(store: Store, token: str | None, log: Callable[[str], None] | None) -> "uvicorn.Server":
+def _server(store: Store, token: str | None, log: Callable[[str], None] | None = None) -> "uvicorn.Server":
     try:
         import uvicorn
 
