@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 
 from deepchecks_telemetry.cli import view
+from deepchecks_telemetry.cli.html import tag
 from deepchecks_telemetry.cli.page.chart import EPOCH, LAST_DAY, MAX_BARS, bars, ceiling
-from deepchecks_telemetry.cli.page.html import tag
 from deepchecks_telemetry.spool.catalogue import EVENTS
 
 Run = Callable[..., CompletedProcess[str]]

@@ -3,10 +3,10 @@
 from collections import Counter
 from collections.abc import Iterator
 
+from deepchecks_telemetry.cli.html import Html, table, tag
 from deepchecks_telemetry.cli.output import count_text, day_text
 from deepchecks_telemetry.cli.page.chart import bars, by_day, chart
 from deepchecks_telemetry.cli.page.data import STATES, PageData
-from deepchecks_telemetry.cli.page.html import Html, table, tag
 from deepchecks_telemetry.spool.catalogue import EVENTS, Environment
 from deepchecks_telemetry.spool.db.schema import BatchState
 

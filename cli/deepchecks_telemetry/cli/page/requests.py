@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
+from deepchecks_telemetry.cli.html import Html, table, tag
 from deepchecks_telemetry.cli.output import count_text, digest_text, time_text
 from deepchecks_telemetry.cli.page.data import Entry, PageData
-from deepchecks_telemetry.cli.page.html import Html, table, tag
 from deepchecks_telemetry.spool.consent.decision import OFF
 
 
