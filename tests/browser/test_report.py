@@ -12,7 +12,7 @@ from uuid import UUID
 import pytest
 
 from deepchecks_telemetry.cli.report.page import as_html
-from deepchecks_telemetry.collector import Options, Report, report
+from deepchecks_telemetry.collector import Options, Report, report, wording
 from deepchecks_telemetry.collector.otlp import Row
 from deepchecks_telemetry.collector.store import Store
 from deepchecks_telemetry.spool.catalogue import EVENT_NUMBERS, Environment
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 Show = Callable[..., "Page"]
-Made = Callable[[int], Report]
+Made = Callable[..., Report]
 
 LIGHT = {"color_scheme": "light", "viewport": {"width": 1280, "height": 900}}
 DARK = {"color_scheme": "dark", "viewport": {"width": 1280, "height": 900}}
@@ -38,7 +38,7 @@ def some_rows(weeks: int) -> list[Row]:
     for number in range(weeks * 60):
         ago = 1 + number // 60 * 7 + chance.randrange(7)
         version = f"0.{20 - ago // 120}.{chance.randrange(3)}"
-        who, day = chance.randrange(40 + weeks), TODAY - timedelta(days=ago)
+        who, day = chance.randrange(20 + 8 * (weeks - number // 60)), TODAY - timedelta(days=ago)
         values = (version, "linux", SYSTEMS[who % 10], "12", "cpython", f"3.{9 + who % 5}", RUNTIMES[who % 8])
         event, installation = chance.choice(list(EVENT_NUMBERS)), str(UUID(int=who))
         rows.append(Row(str(UUID(int=number)), day.isoformat(), event, 3, Environment(*values), installation))
@@ -102,8 +102,13 @@ def test_the_tables_show_the_numbers_of_the_report(show: Show, made: Made, tmp_p
     assert [(line[0], int(line[1].replace(",", ""))) for line in shown] == [
         (week, one.active) for week, one in expected
     ]
-    retention = page.locator(".retention tbody tr").last.locator("td").all_inner_texts()
-    assert retention.count("") == len(retention) - len(list(counts.retention.values())[-1])
+    cohorts = wording.last_cohorts(counts, 10)
+    heat_map = [line.locator("td").all_inner_texts() for line in page.locator(".retention tbody tr").all()]
+    assert len(heat_map) == len(cohorts) > 5
+    for cells, numbers in zip(heat_map, cohorts.values(), strict=True):
+        percents = [wording.percent(number, numbers[0]) for number in numbers[1:]]
+        assert cells == [str(numbers[0]), *percents, *[""] * (len(heat_map[0]) - len(numbers))]
+    assert any("0" in cells[1:] for cells in heat_map)
     text = page.inner_text("body")
     for statement in ("not a sample of all users", "Names of checks and their results are not collected", str(TODAY)):
         assert statement in text
