@@ -130,9 +130,8 @@ class Count:
 
     def by(self) -> dict[str, dict[str, Any]]:
         fields = {name: self._cells(lambda row, _, key=key: key(row)) for name, key in FIELDS.items()}
-        shown = {name: {v: cell for v, cell in cells.items() if cell[2]} for name, cells in fields.items()}
-        lateness = self._cells(lambda row, received: late((received - date.fromisoformat(row.day)).days))
-        return {**shown, "lateness": lateness}
+        fields["lateness"] = self._cells(lambda row, received: late((received - date.fromisoformat(row.day)).days))
+        return {name: {v: cell for v, cell in cells.items() if cell[2]} for name, cells in fields.items()}
 
     def _cells(self, key: Callable[..., str]) -> dict[str, Any]:
         groups: dict[str, list[Stored]] = defaultdict(list)

@@ -70,7 +70,7 @@ def _leather() -> "ModuleType":
         from leather import theme
     except ImportError as error:
         raise CliError("--html needs leather. Run: pip install 'deepchecks-telemetry[collector]'") from error
-    theme.background_color, theme.margin = "none", 0.05
+    theme.background_color, theme.margin = "none", 0.08
     theme.tick_color, theme.zero_color = "var(--line)", "var(--soft)"
     theme.label_color = theme.legend_color = "var(--soft)"
     for name in ("legend", "tick"):

@@ -1,5 +1,6 @@
 """The report as one HTML file that loads nothing and runs nothing: charts of all periods, tables of the last ones."""
 
+import re
 from collections.abc import Iterator
 from datetime import date
 from importlib.resources import files
@@ -18,7 +19,7 @@ SHOWN_PAIRS = (("event", "runtime"), ("version", "python"))
 def as_html(report: Report) -> str:
     """The document."""
     style = files(__package__).joinpath("page.css").read_text("utf-8")
-    parts = [tag("section", tag("h2", title), *content) for title, *content in _sections(report)]
+    parts = [tag("section", tag("h2", *_days(str(title))), *content) for title, *content in _sections(report)]
     body = tag("main", _head(report), tag("div", *parts, class_="sections"))
     return document("Deepchecks usage", style, tag("body", body, _foot(report)))
 
@@ -26,12 +27,18 @@ def as_html(report: Report) -> str:
 def _head(report: Report) -> Html:
     return tag(
         "header",
-        tag("h1", wording.heading(report)),
+        tag("h1", *_days(wording.heading(report))),
         tag(
             "dl", *(tag("div", tag("dt", name), tag("dd", value)) for name, value in _figures(report)), class_="figures"
         ),
         *(tag("p", note, class_="note") for note in wording.notes(report)),
     )
+
+
+def _days(text: str) -> Iterator[object]:
+    """The text, with each day as an element that is not wrapped."""
+    for part in re.split(r"(\d{4}-\d\d-\d\d)", text):
+        yield tag("span", part, class_="day") if re.fullmatch(r"\d{4}-\d\d-\d\d", part) else part
 
 
 def _figures(report: Report) -> Iterator[tuple[str, str]]:

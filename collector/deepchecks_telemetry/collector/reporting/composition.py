@@ -80,8 +80,8 @@ def read_composition(connection: sqlite3.Connection, first: int, last: int, opti
     late = _united(groups, lambda kind: kind.lateness)
     least = options.min_cell
     by = {name: _shown(groups_of, least) for name, groups_of in values.items()}
-    by["lateness"] = {value: late[value].cell() for value in (*LATENESS.values(), LATER) if value in late}
-    by["lateness"] = {value: rounded_cell(cell, least) for value, cell in by["lateness"].items()}
+    lateness_shown = _shown(late, least)
+    by["lateness"] = {value: lateness_shown[value] for value in (*LATENESS.values(), LATER) if value in lateness_shown}
     return Composition(
         total=rounded_cell(_united(groups, lambda _: "").get("", Group()).cell(), least),
         by=by,
