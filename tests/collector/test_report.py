@@ -31,6 +31,7 @@ OPTIONS = [
     Options(event="run-check"),
     Options(event="run-check", version="0.19.0", by="day", since=OCTOBER),
     Options(version="0.19.1", by="month", since=OCTOBER),
+    Options(version="0.19.1", by="month", since=date(2025, 10, 20)),  # the range begins weeks before
 ]
 
 

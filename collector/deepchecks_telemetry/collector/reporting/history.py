@@ -74,7 +74,7 @@ def _count(connection: sqlite3.Connection, kinds: list[str], options: Options) -
 
 def _entries_of_range(kind: str, versions: dict[int, str], options: Options) -> Iterator[Entry]:
     """What one installation adds; without what is long before the range, of which there can be millions by day."""
-    start = start_of(kind, number_of(options.since)) if options.since else _BEFORE
+    start = start_of(kind, start_of(options.by, number_of(options.since))) if options.since else _BEFORE
     for entry in entries(kind, versions, next(iter(versions))):
         if entry[2] >= start or following(kind, entry[2]) == start:
             yield entry if entry[1] >= start else (kind, _BEFORE, *entry[2:])
