@@ -34,12 +34,13 @@ SYSTEMS, PYTHONS, RUNTIMES = ("debian", "ubuntu", "fedora"), ("3.9", "3.10", "3.
 REPORT = """
 import json, resource, sys, time
 from pathlib import Path
-from deepchecks_telemetry.collector import as_html, report
+from deepchecks_telemetry.cli.report.page import as_html
+from deepchecks_telemetry.collector import Options, report
 start = time.perf_counter()
-result = report(Path(sys.argv[1]), min_cell=5)
+result = report(Path(sys.argv[1]), Options(min_cell=5))
 as_html(result)
 time_s, peak = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-print(json.dumps({"seconds": round(time_s, 3), "peak_mib": round(peak / 1024, 1), "rows": result.rows}))
+print(json.dumps({"seconds": round(time_s, 3), "peak_mib": round(peak / 1024, 1), "weeks": len(result.adoption)}))
 """
 
 
@@ -63,7 +64,12 @@ def _measure(rows: int) -> dict[str, Any]:
         stored_s = time.perf_counter() - start
         command = [sys.executable, "-c", REPORT, str(path)]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
-        return {**json.loads(done.stdout), "store_mb": round(path.stat().st_size / 1e6), "stored_s": round(stored_s, 1)}
+        return {
+            "rows": rows,
+            **json.loads(done.stdout),
+            "store_mb": round(path.stat().st_size / 1e6),
+            "stored_s": round(stored_s, 1),
+        }
 
 
 def _fill(path: Path, number: int) -> None:

@@ -32,7 +32,15 @@ from deepchecks_telemetry.uploader.flush import seal_next
 
 CONTROL = "\x1b[2J\x1b]0;owned\x07\r\n\u202e\x9b1m"
 FORMULAS = ["=cmd|'/C calc'!A0", "+1", "-1+1", "@SUM(A1)", " =1", "\t=1", "\r=1", "\n@x"]
-CELL_FIELDS = ("total", "event", "day", "week", "version", "os", "python", "runtime", "lateness", "adoption")
+# The columns that a report reads.
+EDITED = {
+    "cells": ("events", "rows", "installations"),
+    "growth": ("first", "period", "version", "kept", "installations"),
+    "counts": ("day", "event", "count", "installation", "environment", "received_day"),
+    "environments": ("deepchecks_version", "os_name", "python_version", "runtime"),
+    "events": ("name",),
+    "arrivals": ("first_id", "last_id"),
+}
 
 
 def telemetry(*words: str, **variables: str) -> Result:
@@ -120,18 +128,19 @@ def store(tmp_path: Path) -> Path:
     return tmp_path / "store.db"
 
 
-def edit(store: Path, field: str, value: object, column: str = "value") -> None:
-    """Write the value to the cell of a field, replacing what is there."""
+def edit(store: Path, table: str, column: str, value: object) -> None:
+    """Write the value to a column of all rows, as far as its constraints allow it."""
     with closing(sqlite3.connect(store, isolation_level=None)) as connection:
-        connection.execute(f"UPDATE cells SET {column} = ? WHERE field = ?", (value, field))
+        connection.execute(f"UPDATE OR IGNORE {table} SET {column} = ?", (value,))
 
 
-@pytest.mark.parametrize("field", CELL_FIELDS)
-@pytest.mark.parametrize("column", ["value", "events", "rows", "installations"])
-def test_an_edited_store_is_reported_as_text_in_every_format(column: str, field: str, store: Path) -> None:
-    for value in (CONTROL + "<script>alert(1)</script>", b"\xff\x1b[2J", b"\x1b[2J", 2**62, 1e300, ""):
-        edit(store, field, value, column)
-        for form in ((), ("--json",), ("--csv", "--min-cell", "1"), ("--html", "--min-cell", "1")):
+@pytest.mark.parametrize(("table", "column"), [(table, column) for table, names in EDITED.items() for column in names])
+def test_an_edited_store_is_reported_as_text_in_every_format(table: str, column: str, store: Path) -> None:
+    pytest.importorskip("leather")
+    for value in (CONTROL + "<script>alert(1)</script>", b"\xff\x1b[2J", b"\x1b[2J", 2**62, -1, 1e300, ""):
+        edit(store, table, column, value)
+        forms = ((), ("--json",), ("--csv", "--min-cell", "1"), ("--html", "--min-cell", "1"), ("--event", "run-check"))
+        for form in (*forms, ("--by", "day", "--since", "2026-01-01", "--until", "2026-01-08")):
             done = telemetry("collector", "report", "--store", str(store), *form)
             assert done.exit_code in (0, 1), value
             assert is_text(done.output), done.output
@@ -140,8 +149,8 @@ def test_an_edited_store_is_reported_as_text_in_every_format(column: str, field:
 
 @pytest.mark.parametrize("formula", FORMULAS, ids=ascii)
 def test_no_csv_cell_is_a_formula(formula: str, store: Path) -> None:
-    for field in ("event", "os", "day", "version", "runtime"):
-        edit(store, field, formula)
+    for table, column in (*(("environments", name) for name in EDITED["environments"]), ("events", "name")):
+        edit(store, table, column, formula)
     done = telemetry("collector", "report", "--store", str(store), "--csv", "--min-cell", "1")
     assert done.exit_code == 0
     cells = [cell for line in csv.reader(io.StringIO(done.stdout)) for cell in line]
@@ -150,7 +159,7 @@ def test_no_csv_cell_is_a_formula(formula: str, store: Path) -> None:
 
 
 def test_json_keeps_every_character_and_is_ascii(store: Path) -> None:
-    edit(store, "event", CONTROL)
+    edit(store, "events", "name", CONTROL)
     output = telemetry("collector", "report", "--store", str(store), "--json").stdout
     assert output.isascii()
-    assert CONTROL in json.loads(output)["by_event"]
+    assert CONTROL in json.loads(output)["fields"]["event"]

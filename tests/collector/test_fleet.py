@@ -292,10 +292,36 @@ def counted(rows: list[Row]) -> dict[str, dict[str, list[int]]]:
     return counts
 
 
+def activity(rows: list[Row], start_of: Callable[[date], date]) -> dict[str, list[int]]:
+    """Active, new, returned and lost installations by period."""
+    seen: dict[date, set[str]] = defaultdict(set)
+    for row in rows:
+        seen[start_of(row.day)].add(row.installation)
+    counts, known = {}, set[str]()
+    for period in sorted(seen):
+        now, former = seen[period], seen.get(start_of(period - timedelta(days=1)), set())
+        counts[period.isoformat()] = [len(now), len(now - known), len(now & known), len(former - now)]
+        known |= now
+    return counts
+
+
+def adoption(rows: list[Row]) -> dict[tuple[str, str], int]:
+    """The installations of each week by the last version that was seen in it."""
+    last: dict[tuple[str, str], tuple[date, str]] = {}
+    for row in rows:
+        key, seen = (monday(row.day).isoformat(), row.installation), (row.day, row.environment.deepchecks_version)
+        last[key] = max(last.get(key, seen), seen)
+    return Counter((week, version) for (week, _), (_, version) in last.items())
+
+
+def monday(day: date) -> date:
+    return day - timedelta(days=day.weekday())
+
+
 def retention(rows: list[Row]) -> dict[str, list[int]]:
     weeks: dict[str, set[date]] = defaultdict(set)
     for row in rows:
-        weeks[row.installation].add(row.day - timedelta(days=row.day.weekday()))
+        weeks[row.installation].add(monday(row.day))
     cohorts: dict[date, Counter[int]] = defaultdict(Counter)
     for seen in weeks.values():
         cohorts[min(seen)].update((week - min(seen)).days // 7 for week in seen)
@@ -304,7 +330,7 @@ def retention(rows: list[Row]) -> dict[str, list[int]]:
 
 def cohorts(lines: list[list[Any]]) -> dict[str, list[int]]:
     result: dict[str, list[int]] = {}
-    for first, week, installations in lines:
+    for first, week, installations, _ in lines:
         weeks = result.setdefault(first, [])
         weeks += [0] * (week - len(weeks)) + [installations]
     return result
@@ -336,17 +362,63 @@ def test_report_clickhouse_and_an_independent_count_agree(
     query("SYSTEM REFRESH VIEW deepchecks.count_days")
     query("SYSTEM WAIT VIEW deepchecks.count_days")
 
-    expected, sql = counted(rows), named_queries()
+    sql = named_queries()
     total = [sum(row.events for row in rows), ROWS, len({row.installation for row in rows})]
     assert list(counts.total) == total == query(sql["total"])[0]
-    for name, groups in expected.items():
+    recent = [row for row in rows if row.day > TODAY - timedelta(days=28)]
+    expected = counted(recent)
+    for name in counts.by:
+        groups = expected[name]
         assert {value: list(cell) for value, cell in counts.by[name].items()} == groups, name
         assert {value: measures for value, *measures in query(sql[name])} == groups, name
-    assert counts.retention == retention(rows) == cohorts(query(sql["retention"]))
+    for one, two in (("event", "runtime"), ("version", "python")):
+        found = {(a, b): number for a, b, number in query(sql[f"{one}_by_{two}"])}
+        assert found == {(a, b): n for a, others in counts.pairs[one, two].items() for b, n in others.items() if n}
+    assert query(sql["funnel"]) == [list(counts.funnel.values())]
+    for kind, start_of in (("week", monday), ("month", lambda day: day.replace(day=1))):
+        of_periods = activity(rows, start_of)
+        assert {period: numbers for period, *numbers in query(sql[kind])} == of_periods
+        ended = {period: list(one) for period, one in counts.activity[kind].items() if one.active}
+        assert {p: n[:3] for p, n in ended.items()} == {p: n[:3] for p, n in of_periods.items()}
+    found = {(week, version): number for week, version, number, _ in query(sql["adoption"])}
+    assert found == adoption(rows) == {(w, v): n for w, of in counts.adoption.items() for v, n in of.items()}
+    assert {w: n for w, n in shares(query(sql["adoption"])).items() if not 99.8 < n < 100.2} == {}
+    returns = {first: numbers[: 1 + last_return(numbers)] for first, numbers in counts.retention.items()}
+    assert returns == retention(rows) == cohorts(query(sql["retention"]))
+    expected = counted(rows)
     by_day = {value: [events, number] for value, events, number in query(sql["daily"])}
     assert by_day == {value: measures[:2] for value, measures in expected["day"].items()}
     assert query(sql["refused"]) == []
     measure(query, len(sent))
+
+
+def shares(lines: list[list[Any]]) -> dict[str, float]:
+    """The sum of the shares of each week."""
+    sums: dict[str, float] = defaultdict(float)
+    for week, _, _, percent in lines:
+        sums[week] += percent
+    return sums
+
+
+def last_return(numbers: list[int]) -> int:
+    return max(week for week, number in enumerate(numbers) if number)
+
+
+def test_each_query_of_the_dashboard_runs_and_counts_its_range(query: Query, tmp_path: Path) -> None:
+    rows = some_rows(500, random.Random(12))
+    insert(query, [in_protobuf(rows)], tmp_path)
+    first, last = TODAY - timedelta(days=40), TODAY - timedelta(days=9)
+    condition = f"day >= toDate('{first}') AND day <= toDate('{last}')"  # what the plugin writes for its macro
+    within = counted([row for row in rows if first <= row.day <= last])
+    names = {sql.partition("-- name: ")[2].partition("\n")[2]: name for name, sql in named_queries().items()}
+    for panel in json.loads((FLEET / "grafana.json").read_text("utf-8"))["panels"]:
+        (target,) = panel["targets"]
+        name = names[target["rawSql"].replace("$__dateFilter(day)", "day > today() - 28")]
+        lines = query(target["rawSql"].replace("$__dateFilter(day)", condition))
+        if name in within:
+            assert {value: measures for value, *measures in lines} == within[name], panel["title"]
+        else:
+            assert lines or name == "refused", panel["title"]
 
 
 def measure(query: Query, sent: int) -> None:

@@ -1,12 +1,15 @@
 """The fleet's SQL accepts exactly what the catalogue and the embedded collector allow."""
 
+import json
 import re
 from pathlib import Path
 
 import pytest
 
 from deepchecks_telemetry.collector.otlp import MAX_AGE, MAX_COUNT
-from deepchecks_telemetry.collector.reporting.query import BY, LATENESS
+from deepchecks_telemetry.collector.reporting.composition import FIELDS as FIELDS_OF_REPORT
+from deepchecks_telemetry.collector.reporting.composition import FUNNEL
+from deepchecks_telemetry.collector.tables.sums import LATENESS, LATER
 from deepchecks_telemetry.spool.catalogue import EVENTS, FIELDS, Field
 
 FLEET = Path(__file__).parents[2] / "collector" / "fleet"
@@ -34,8 +37,27 @@ def test_the_events_and_limits_are_those_of_the_catalogue() -> None:
     )  # one day more, because schema.sql compares times and not days
 
 
+def queries() -> dict[str, str]:
+    """The queries of report.sql by their names."""
+    return dict(re.findall(r"-- name: (\w+)\n(.*?);\n", (FLEET / "report.sql").read_text("utf-8"), re.DOTALL))
+
+
 def test_the_queries_are_those_of_the_report() -> None:
-    queries = (FLEET / "report.sql").read_text("utf-8")
-    names = re.findall(r"^-- name: (\w+)$", queries, re.MULTILINE)
-    assert names == ["total", *BY, "retention", "daily", "refused"]
-    assert all(f"'{value}'" in queries for value in LATENESS)
+    pairs = ("event_by_runtime", "version_by_python")
+    history = ("week", "month", "adoption", "retention", "funnel")
+    assert list(queries()) == ["total", *history, *FIELDS_OF_REPORT, "lateness", *pairs, "daily", "refused"]
+    assert all(f"'{value}'" in queries()["lateness"] for value in (*LATENESS.values(), LATER))
+    steps = [re.sub(r"[(),']", "", str(names)) for names in FUNNEL.values()]
+    assert all(event in queries()["funnel"] for names in steps for event in names.split())
+
+
+def test_the_dashboard_has_the_queries_of_the_report_in_the_range_of_the_dashboard() -> None:
+    panels = json.loads((FLEET / "grafana.json").read_text("utf-8"))["panels"]
+    expected = {sql.replace("day > today() - 28", "$__dateFilter(day)") for sql in queries().values()}
+    assert [
+        target["rawSql"] for panel in panels for target in panel["targets"] if target["rawSql"] not in expected
+    ] == []
+    assert len(panels) == len(queries()) - 1  # all but `daily`, which has the same numbers as the others
+    for panel in panels:
+        assert panel["gridPos"]["x"] + panel["gridPos"]["w"] <= 24
+        assert panel["datasource"]["uid"] == "${datasource}"

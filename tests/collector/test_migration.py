@@ -29,6 +29,35 @@ PRAGMA application_id = 0x64634F4C;
 PRAGMA user_version = 1;
 """
 
+# The sums and views of schema 2, whose rows are in the same tables as now.
+SUMS_2 = """
+CREATE TABLE cells (
+  id INTEGER PRIMARY KEY, field TEXT NOT NULL, value TEXT NOT NULL, events INTEGER NOT NULL, rows INTEGER NOT NULL,
+  installations INTEGER NOT NULL DEFAULT 0, UNIQUE (field, value)
+);
+CREATE TABLE seen (
+  cell INTEGER NOT NULL REFERENCES cells, installation INTEGER NOT NULL REFERENCES installations,
+  PRIMARY KEY (cell, installation)
+) WITHOUT ROWID;
+CREATE TABLE active_weeks (
+  installation INTEGER NOT NULL REFERENCES installations, week INTEGER NOT NULL, PRIMARY KEY (installation, week)
+) WITHOUT ROWID;
+CREATE TABLE cohorts (
+  first_week INTEGER NOT NULL, week INTEGER NOT NULL, installations INTEGER NOT NULL, PRIMARY KEY (first_week, week)
+) WITHOUT ROWID;
+CREATE TRIGGER count_installation AFTER INSERT ON seen BEGIN
+  UPDATE cells SET installations = installations + 1 WHERE id = new.cell;
+END;
+CREATE VIEW rows AS SELECT * FROM counts;
+CREATE VIEW daily_active AS SELECT * FROM cells;
+CREATE VIEW weekly_active AS SELECT * FROM cells;
+CREATE VIEW adoption AS SELECT * FROM cells;
+CREATE VIEW usage AS SELECT * FROM cells;
+CREATE VIEW retention AS SELECT * FROM cohorts;
+INSERT INTO cells VALUES (1, 'total', '', 7, 7, 7);
+PRAGMA user_version = 2;
+"""
+
 
 def some_rows() -> list[Row]:
     chance = Random(3)
@@ -67,6 +96,22 @@ def test_an_old_store_is_converted_with_every_row(tmp_path: Path) -> None:
         new.append(rows, received=DAY)
     assert read_rows(tmp_path / "old.db") == sorted(map(values, rows)) == read_rows(tmp_path / "new.db")
     assert report(tmp_path / "old.db") == report(tmp_path / "new.db")
+
+
+def test_the_sums_of_a_store_of_schema_2_are_computed_from_its_rows(tmp_path: Path) -> None:
+    for name in ("old.db", "new.db"):
+        with closing(Store(tmp_path / name)) as store:
+            store.append(some_rows(), received=DAY)
+    with closing(sqlite3.connect(tmp_path / "old.db")) as connection, connection:
+        names = connection.execute("SELECT name, type FROM sqlite_master WHERE type IN ('view', 'table')").fetchall()
+        kept = {"events", "installations", "environments", "counts"}
+        for name, kind in sorted(names, key=lambda one: one[1], reverse=True):
+            if name not in kept:
+                connection.execute(f"DROP {kind} {name}")
+        connection.executescript(SUMS_2)
+    Store(tmp_path / "old.db").close()
+    assert report(tmp_path / "old.db") == report(tmp_path / "new.db")
+    assert read_rows(tmp_path / "old.db") == read_rows(tmp_path / "new.db")
 
 
 def test_a_report_on_an_old_store_says_how_to_convert_it(tmp_path: Path) -> None:

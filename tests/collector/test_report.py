@@ -1,212 +1,173 @@
-"""The numbers of a report equal an independent count of the rows."""
+"""The numbers of a report equal an independent count of the rows, with all options."""
 
-import base64
 import csv
-import hashlib
 import io
 import json
-import random
-import sqlite3
-from collections import Counter
+from collections.abc import Iterator
 from contextlib import closing
 from datetime import date, timedelta
-from html.parser import HTMLParser
 from pathlib import Path
-from uuid import UUID
+from random import Random
 
 import pytest
 
 from deepchecks_telemetry import collector
-from deepchecks_telemetry.collector import Cell, CollectorError, as_csv, as_html, report
-from deepchecks_telemetry.collector.otlp import Row
+from deepchecks_telemetry.collector import Cell, CollectorError, Options, as_csv, report
+from deepchecks_telemetry.collector.errors import ReportError
 from deepchecks_telemetry.collector.store import Store
-from deepchecks_telemetry.spool.catalogue import EVENT_NUMBERS, Environment
 
-DAY = date(2025, 11, 24)
+from .independent import DAY, Count, Stored, periods_of, some_rows
 
-
-def some_rows(number: int) -> list[Row]:
-    chance = random.Random(7)
-
-    def row(uid: int) -> Row:
-        environment = Environment(
-            chance.choice(["0.19.0", "0.19.1"]),
-            "linux",
-            chance.choice(["debian", "ubuntu", "fedora"]),
-            "12",
-            "cpython",
-            chance.choice(["3.10", "3.11"]),
-            chance.choice(["script", "jupyter", "ci"]),
-        )
-        day = (DAY - timedelta(days=chance.randrange(30))).isoformat()
-        installation = str(UUID(int=chance.randrange(9)))
-        return Row(
-            str(UUID(int=uid)),
-            day,
-            chance.choice(list(EVENT_NUMBERS)),
-            chance.randint(1, 99),
-            environment,
-            installation,
-        )
-
-    return [row(uid) for uid in range(number)]
+TODAY = DAY + timedelta(days=2)
+FEBRUARY, OCTOBER, LATER = date(2025, 2, 3), date(2025, 10, 1), date(2025, 12, 24)
+OPTIONS = [
+    Options(),
+    Options(by="month"),
+    Options(since=date(2025, 10, 8), until=date(2025, 11, 11)),
+    Options(since=FEBRUARY, until=LATER),
+    Options(until=OCTOBER, by="month"),
+    Options(since=OCTOBER, by="day"),
+    Options(until=date(2025, 11, 11), by="day"),
+    Options(event="run-check"),
+    Options(event="run-check", version="0.19.0", by="day", since=OCTOBER),
+    Options(version="0.19.1", by="month", since=OCTOBER),
+    Options(version="0.19.1", by="month", since=date(2025, 10, 20)),  # the range begins weeks before
+]
 
 
-def counted(pairs: list[tuple[str, int]]) -> dict[str, int]:
-    counter: Counter[str] = Counter()
-    for name, count in pairs:
-        counter[name] += count
-    return dict(counter)
+@pytest.fixture(scope="module")
+def stored() -> list[Stored]:
+    """Rows in an order of arrival that is not that of their days, some months late."""
+    chance = Random(5)
+    rows = [
+        (row, min(TODAY, date.fromisoformat(row.day) + timedelta(days=chance.choice([0, 1, 1, 1, 5, 20, 50]))))
+        for row in some_rows(900)
+    ]
+    return sorted(rows, key=lambda one: one[1])
 
 
-def test_a_report_agrees_with_an_independent_count(tmp_path: Path) -> None:
-    rows = some_rows(2_000)
+@pytest.fixture(scope="module")
+def store(stored: list[Stored], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A store that is being served."""
+    path = tmp_path_factory.mktemp("report") / "store.db"
+    with closing(Store(path)) as opened:
+        for start in range(0, len(stored), 100):
+            for row, received in stored[start : start + 130]:  # some rows arrive twice
+                opened.append([row], received=received)
+        yield path
+
+
+@pytest.mark.parametrize("least", [1, 5, 10])
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+def test_a_report_agrees_with_an_independent_count(
+    store: Path, stored: list[Stored], options: Options, least: int
+) -> None:
+    options = options._replace(min_cell=least)
+    result = report(store, options, today=TODAY)
+    if options.by == "day" and options.since is None:
+        assert options.until is not None
+        options = options._replace(since=options.until - timedelta(days=30))
+    count = Count(stored, options, TODAY)
+    shown = [period for period, who in count.active(options.by).items() if count.least(who)]
+    if not any(count.first is not None and period >= count.first for period in shown):
+        assert (result.since, result.by, result.total.installations) == (None, {}, 0)
+        return
+    assert count.last is not None
+    assert (result.since, result.until) == (count.first, min(count.last, TODAY))
+    for kind, periods in result.activity.items():
+        assert {period: list(one) for period, one in periods.items()} == {
+            period: count.activity(kind, date.fromisoformat(period)) for period in periods
+        }, kind
+    assert count.first is not None
+    chosen = [period.isoformat() for period in periods_of(options.by, count.first, count.last)]
+    assert list(result.activity[options.by]) == chosen
+    assert result.adoption == {period: count.adoption(date.fromisoformat(period)) for period in chosen}
+    assert result.retention == count.retention()
+    assert result.by == count.by()
+    assert result.pairs == count.pairs()
+    assert result.folded == count.folded()
+    assert list(result.funnel.values()) == ([] if options.event else count.funnel())
+    assert result.recent_total == count.cell(count.recent())
+    assert result.total == (count.cell(count.all) if options.whole else result.recent_total)
+
+
+def test_the_shares_of_versions_are_at_most_100_percent(store: Path) -> None:
+    for least in (1, 5):
+        result = report(store, Options(min_cell=least), today=TODAY)
+        sums = {period: sum(versions.values()) for period, versions in result.adoption.items()}
+        assert all(sums[period] <= one.active for period, one in result.activity["week"].items())
+        assert (least > 1) == any(sums[period] < one.active for period, one in result.activity["week"].items())
+
+
+def test_a_period_that_has_not_ended_has_no_lost_installations(store: Path) -> None:
+    assert report(store, today=DAY).activity["week"][DAY.isoformat()].lost is None
+    assert report(store, today=DAY + timedelta(days=7)).activity["week"][DAY.isoformat()].lost is not None
+
+
+def test_the_future_has_no_retention_and_no_return_is_zero(tmp_path: Path) -> None:
+    (row,) = some_rows(1)
     with closing(Store(tmp_path / "store.db")) as store:
-        store.append(rows[:1_200], received=DAY)
-        store.append(rows[800:], received=DAY)
-        counts = report(tmp_path / "store.db")
-    by = {
-        "event": [row.event for row in rows],
-        "day": [row.day for row in rows],
-        "version": [row.environment.deepchecks_version for row in rows],
-        "os": [row.environment.os_name for row in rows],
-        "python": [row.environment.python_version for row in rows],
-        "runtime": [row.environment.runtime for row in rows],
-    }
-    as_dict = counts.as_dict()
-    installations = len({row.installation_id for row in rows})
-    assert (as_dict["events"], as_dict["rows"], as_dict["installations"]) == (
-        sum(row.count for row in rows),
-        2_000,
-        installations,
-    )
-    for name, values in by.items():
-        assert as_dict[f"by_{name}"] == counted([(value, row.count) for value, row in zip(values, rows, strict=True)])
-        seen = {(value, row.installation_id) for value, row in zip(values, rows, strict=True)}
-        assert as_dict["installations_by"][name] == counted([(value, 1) for value, _ in seen])
+        store.append([row._replace(day="2025-11-03")], received=DAY)
+        counts = report(tmp_path / "store.db", Options(until=date(2025, 12, 28)), today=date(2025, 11, 20))
+    assert counts.retention == {"2025-11-03": [1, 0, 0]}
+
+
+def test_of_two_versions_the_last_one_counts_in_any_order_of_arrival(tmp_path: Path) -> None:
+    (row,) = some_rows(1)
+    days = ("2025-11-05", "2025-11-04", "2025-11-06", "2025-11-03")
+    with closing(Store(tmp_path / "store.db")) as store:
+        for number, day in enumerate(days):
+            environment = row.environment._replace(deepchecks_version=f"0.{day[-1]}.0")
+            uid = f"00000000-0000-0000-0000-{number:012}"
+            store.append([row._replace(uid=uid, day=day, environment=environment)], received=DAY)
+        assert report(tmp_path / "store.db", today=DAY).adoption == {"2025-11-03": {"0.6.0": 1}}
+
+
+def test_json_has_all_numbers(store: Path) -> None:
+    as_dict = report(store, today=TODAY).as_dict()
     assert json.loads(json.dumps(as_dict)) == as_dict
+    assert set(as_dict) == {
+        *("made", "since", "until", "recent", "by", "event", "version", "min_cell", "events", "rows", "installations"),
+        *("active", "adoption", "retention", "funnel", "recent_total", "fields", "pairs", "folded"),
+    }
 
 
-def late(days: int) -> str:
-    bounds = ((1, "0-1 days"), (7, "2-7 days"), (30, "8-30 days"), (90, "31-90 days"))
-    return next((name for bound, name in bounds if days <= bound), "over 90 days")
-
-
-def test_lateness_is_computed_from_the_day_of_receipt(tmp_path: Path) -> None:
-    rows = some_rows(300)
-    expected: Counter[str] = Counter()
-    with closing(Store(tmp_path / "store.db")) as store:
-        for shift, part in ((-1, rows[:100]), (0, rows[100:200]), (70, rows[200:])):
-            received = DAY + timedelta(days=shift)
-            store.append(part, received=received)
-            for row in part:
-                expected[late((received - date.fromisoformat(row.day)).days)] += row.count
-    assert report(tmp_path / "store.db").as_dict()["by_lateness"] == dict(expected)
-    assert len(expected) == 5
-
-
-def test_retention_counts_returning_installations_by_week(tmp_path: Path) -> None:
-    rows = some_rows(150)
-    weeks: dict[str, set[date]] = {}
-    for row in rows:
-        day = date.fromisoformat(row.day)
-        weeks.setdefault(row.installation_id, set()).add(day - timedelta(days=day.weekday()))
-    expected: dict[str, list[int | None]] = {}
-    for first in sorted({min(seen) for seen in weeks.values()}):
-        cohort = [seen for seen in weeks.values() if min(seen) == first]
-        last = max((max(seen) - first).days // 7 for seen in cohort)
-        later = (first + timedelta(days=7 * week) for week in range(last + 1))
-        expected[first.isoformat()] = [sum(week in seen for seen in cohort) for week in later]
-    with closing(Store(tmp_path / "store.db")) as store:
-        store.append(rows, received=DAY)
-    assert report(tmp_path / "store.db").retention == expected
-
-
-def test_no_exported_cell_is_below_the_minimum_of_installations(tmp_path: Path) -> None:
-    rows = some_rows(60)
-    with closing(Store(tmp_path / "store.db")) as store:
-        store.append(rows, received=DAY)
-    complete, merged = (report(tmp_path / "store.db", min_cell=least) for least in (1, 5))
-    assert "other" in merged.by["day"]
-    assert any(cell.installations < 5 for cell in complete.by["day"].values())
-    for name, cells in merged.by.items():
-        assert all(cell.installations >= 5 for cell in cells.values()), name
-        assert sum(cell.events for cell in cells.values()) == complete.total.events
-        assert sum(cell.rows for cell in cells.values()) == 60
-    for text in (as_csv(merged), as_html(merged), json.dumps(merged.as_dict())):
-        assert not any(day in text for day, cell in complete.by["day"].items() if cell.installations < 5)
-
-
-def test_the_csv_has_the_same_columns_in_every_line(tmp_path: Path) -> None:
-    with closing(Store(tmp_path / "store.db")) as store:
-        store.append(some_rows(200), received=DAY)
-    counts = report(tmp_path / "store.db")
+def test_the_csv_has_the_same_columns_in_every_line(store: Path) -> None:
+    counts = report(store, today=TODAY)
     lines = list(csv.DictReader(io.StringIO(as_csv(counts)), strict=True))
     assert all(None not in line and None not in line.values() for line in lines)
-    assert {line["by"] for line in lines} == {"total", "retention", *counts.by}
-    events = {line["value"]: int(line["events"]) for line in lines if line["by"] == "event"}
-    assert events == counts.as_dict()["by_event"]
+    assert {line["table"] for line in lines} == {
+        *("total", "week", "month", "adoption", "retention", "funnel", "folded"),
+        *counts.by,
+        *(" x ".join(pair) for pair in counts.pairs),
+    }
+    events = {line["value"]: int(line["events"]) for line in lines if line["table"] == "event"}
+    assert events == {event: cell.events for event, cell in counts.by["event"].items()}
 
 
-class Page(HTMLParser):
-    """The tags, attribute names and text of a page."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: set[str] = set()
-        self.names: set[str] = set()
-        self.text = ""
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.add(tag)
-        self.names |= {name for name, _ in attrs}
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
-
-
-def test_a_page_loads_nothing_runs_nothing_and_allows_only_its_own_style(tmp_path: Path) -> None:
-    with closing(Store(tmp_path / "store.db")) as store:
-        store.append(some_rows(200), received=DAY)
-    text = as_html(report(tmp_path / "store.db"))
-    page = Page(text)
-    assert page.tags & {"script", "link", "img", "iframe", "object", "form", "a"} == set()
-    assert page.names & {"src", "href", "style", "action"} == set()
-    style = text.partition("<style>")[2].partition("</style>")[0]
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    assert f"default-src 'none'; style-src 'sha256-{digest}'" in text
-    assert "prefers-color-scheme: dark" in style
-    assert "run-check" in page.text
-
-
-def test_a_page_escapes_the_content_of_an_edited_store(tmp_path: Path) -> None:
-    evil = "<script>alert(1)</script>\"'&"
-    with closing(Store(tmp_path / "store.db")) as store:
-        store.append(some_rows(3), received=DAY)
-    with closing(sqlite3.connect(tmp_path / "store.db")) as connection, connection:
-        connection.execute("UPDATE cells SET value = value || ? WHERE field = 'event'", (evil,))
-    page = Page(as_html(report(tmp_path / "store.db")))
-    assert "script" not in page.tags
-    assert evil in page.text
-
-
-def test_days_are_in_order_and_events_most_frequent_first(tmp_path: Path) -> None:
-    with closing(Store(tmp_path / "store.db")) as store:
-        store.append(some_rows(500), received=DAY)
-    counts = report(tmp_path / "store.db")
-    assert list(counts.by["day"]) == sorted(counts.by["day"])
-    events = [cell.events for cell in counts.by["event"].values()]
-    assert events == sorted(events, reverse=True)
-
-
-def test_an_empty_store_is_reported_as_empty(tmp_path: Path) -> None:
+@pytest.mark.parametrize("least", [1, 5])
+def test_an_empty_store_is_reported_as_empty(tmp_path: Path, least: int) -> None:
     Store(tmp_path / "store.db").close()
-    counts = report(tmp_path / "store.db", min_cell=5)
-    assert (counts.total, counts.retention) == (Cell(), {})
-    assert not any(counts.by.values())
-    assert Page(as_html(counts)).text
+    counts = report(tmp_path / "store.db", Options(min_cell=least))
+    assert (counts.total, counts.since, counts.by) == (Cell(0, 0, 0) if least == 1 else Cell(None, None, 0), None, {})
     assert as_csv(counts).count("\n") == 2
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        Options(min_cell=0),
+        Options(min_cell=4),
+        Options(min_cell=7),
+        Options(since=DAY, until=OCTOBER),
+        Options(by="year"),
+        Options(event="run"),
+    ],
+)
+def test_wrong_options_are_refused_in_one_line(store: Path, options: Options) -> None:
+    with pytest.raises(ReportError) as refused:
+        report(store, options)
+    assert "\n" not in str(refused.value)
 
 
 def test_a_missing_store_is_reported_and_not_created(tmp_path: Path) -> None:
@@ -217,6 +178,6 @@ def test_a_missing_store_is_reported_and_not_created(tmp_path: Path) -> None:
 
 def test_the_public_names_are_these() -> None:
     assert collector.__all__ == [
-        *("HOST", "MIN_CELL", "PORT", "Cell", "CollectorError", "Loaded", "Report", "Share"),
-        *("as_csv", "as_html", "load", "reading", "report", "running", "serve"),
+        *("BY", "HOST", "MIN_CELL", "PORT", "Cell", "CollectorError", "Loaded", "Options", "Report"),
+        *("ReportError", "as_csv", "load", "reading", "report", "running", "serve", "wording"),
     ]

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from tests.collector.messages import RESOURCE
 
-from deepchecks_telemetry.collector import report, running
+from deepchecks_telemetry.collector import reading, report, running
 from deepchecks_telemetry.spool import record
 from deepchecks_telemetry.spool.files.paths import Home, find_home
 from deepchecks_telemetry.spool.stats import read_unsent
@@ -51,7 +51,9 @@ def test_the_official_exporter_delivers(running_collector: tuple[str, Path], com
     provider.shutdown()
     counts = report(store)
     assert (counts.total.events, counts.rows) == (5050, 100)
-    assert list(counts.by["day"]) == [day.date().isoformat()]
+    with reading(store) as connection:
+        days = connection.execute("SELECT day FROM daily_active").fetchall()
+    assert days == [(day.date().isoformat(),)]
 
 
 @pytest.fixture
@@ -69,5 +71,6 @@ def test_our_uploader_delivers_what_is_pending(spool: Home, running_collector: t
     assert kinds == ["delivered"]
     assert not read_unsent(spool)
     counts = json.loads(json.dumps(report(store).as_dict()))
-    assert (counts["by_event"], counts["installations"]) == (recorded, 1)
-    assert list(counts["by_python"]) == [f"{sys.version_info[0]}.{sys.version_info[1]}"]
+    events = {name: cell["events"] for name, cell in counts["fields"]["event"].items()}
+    assert (events, counts["installations"]) == (recorded, 1)
+    assert list(counts["fields"]["python"]) == [f"{sys.version_info[0]}.{sys.version_info[1]}"]

@@ -132,7 +132,7 @@ def test_a_file_that_is_not_a_database_is_not_changed(path: Path) -> None:
 def test_the_store_of_a_newer_release_is_refused(path: Path) -> None:
     Store(path).close()
     with closing(sqlite3.connect(path)) as later:
-        later.execute("PRAGMA user_version = 3")
+        later.execute("PRAGMA user_version = 4")
     with pytest.raises(StoreError, match="newer release"):
         Store(path)
     with pytest.raises(StoreError, match="newer release"), reading(path):

@@ -13,9 +13,12 @@ from uuid import UUID
 
 import pytest
 
+from deepchecks_telemetry.collector import Options
 from deepchecks_telemetry.collector.otlp import Row
 from deepchecks_telemetry.collector.store import Store
 from deepchecks_telemetry.spool.catalogue import Environment
+
+from .independent import Count
 
 LAST = date(2025, 11, 24)
 VERSIONS = ("0.18.1", "0.19.0", "0.19.1")
@@ -28,9 +31,9 @@ def some_rows() -> list[Row]:
         version = chance.choice(VERSIONS)
         environment = Environment(version, "linux", "debian", "12", "cpython", "3.11", "script")
         day = (LAST - timedelta(days=chance.randrange(40))).isoformat()
-        event = chance.choice(["run-check", "run-suite"])
+        event = chance.choice(["package-import", "run-check", "run-suite", "suite-to-html"])
         return Row(
-            str(UUID(int=uid)), day, event, chance.randint(1, 9), environment, str(UUID(int=chance.randrange(30)))
+            str(UUID(int=uid)), day, event, chance.randint(1, 9), environment, str(UUID(int=chance.randrange(60)))
         )
 
     return [row(uid) for uid in range(300)]
@@ -59,29 +62,47 @@ def read_view(store: Path, name: str) -> list[dict[str, Any]]:
     return rows
 
 
-@pytest.mark.parametrize(("view", "column"), [("weekly_active", "week"), ("daily_active", "day")])
-def test_active_installations_are_counted_by_week_and_day(store: Path, view: str, column: str) -> None:
+def test_active_installations_are_counted_by_day(store: Path) -> None:
     rows = some_rows()
     expected = []
-    for value in sorted({monday(row) if column == "week" else row.day for row in rows}):
-        chosen = [row for row in rows if value == (monday(row) if column == "week" else row.day)]
-        users = len({row.installation_id for row in chosen})
-        events = sum(row.count for row in chosen)
-        expected.append({column: value, "events": events, "rows": len(chosen), "installations": users})
-    assert read_view(store, view) == expected
+    for day in sorted({row.day for row in rows}):
+        chosen = [row for row in rows if row.day == day]
+        users, events = len({row.installation_id for row in chosen}), sum(row.count for row in chosen)
+        expected.append({"day": day, "events": events, "rows": len(chosen), "installations": users})
+    assert read_view(store, "daily_active") == expected
 
 
-def test_adoption_counts_the_installations_of_each_version_by_week(store: Path) -> None:
-    seen = {(monday(row), row.environment.deepchecks_version, row.installation_id) for row in some_rows()}
-    active = {week: len({who for other, _, who in seen if other == week}) for week, _, _ in seen}
-    expected = []
-    for week, version in sorted({(week, version) for week, version, _ in seen}):
-        users = sum((week, version) == pair for *pair_, _ in seen for pair in [tuple(pair_)])
-        percent = round(100 * users / active[week], 1)
-        expected.append(
-            {"week": week, "deepchecks_version": version, "installations": users, "percent_of_active": percent}
-        )
+@pytest.mark.parametrize("by", ["week", "month"])
+def test_active_new_returned_and_lost_installations_are_counted(store: Path, by: str) -> None:
+    count = Count([(row, LAST) for row in some_rows()], Options(), LAST + timedelta(days=99))
+    expected = [
+        {by: period.isoformat(), **dict(zip(("active", "new", "returned", "lost"), numbers, strict=True))}
+        for period in sorted(count.active(by))
+        for numbers in [count.activity(by, period)]
+    ]
+    assert read_view(store, f"{by}ly_active") == expected
+
+
+def test_adoption_counts_each_installation_of_a_week_once(store: Path) -> None:
+    count = Count([(row, LAST) for row in some_rows()], Options(), LAST)
+    expected: list[dict[str, Any]] = [
+        {"week": week.isoformat(), "deepchecks_version": version, "installations": users,
+         "percent_of_active": round(100 * users / len(who), 1)}
+        for week, who in sorted(count.active("week").items())
+        for version, users in sorted(count.adoption(week).items())
+    ]  # fmt: skip
     assert read_view(store, "adoption") == expected
+    shares = dict.fromkeys(map(str, count.active("week")), 0.0)
+    for line in expected:
+        shares[str(line["week"])] += line["percent_of_active"]
+    assert all(99.8 < share < 100.2 for share in shares.values())
+
+
+def test_the_funnel_counts_installations_that_made_all_steps(store: Path) -> None:
+    count = Count([(row, LAST) for row in some_rows()], Options(since=LAST - timedelta(days=60)), LAST)
+    (line,) = read_view(store, "funnel")
+    assert list(line.values()) == count.funnel()
+    assert line["imported"] > line["imported_and_ran"] > line["imported_ran_and_exported"] > 0
 
 
 def test_retention_counts_the_installations_that_return(store: Path) -> None:
@@ -95,6 +116,7 @@ def test_retention_counts_the_installations_that_return(store: Path) -> None:
             expected[min(seen), later] = expected.get((min(seen), later), 0) + 1
     found = {(row["first_week"], row["weeks_later"]): row["installations"] for row in read_view(store, "retention")}
     assert found == expected
+    assert all(row["percent_of_first_week"] == 100 for row in read_view(store, "retention") if not row["weeks_later"])
 
 
 def test_usage_counts_each_value_of_each_field(store: Path) -> None:

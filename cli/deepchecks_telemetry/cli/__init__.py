@@ -5,6 +5,8 @@ show/       status, inspect, preview, sent, catalogue, doctor
 transfer/   flush, export, deliver, settle
 setup/      attach, detach, collector, tour, help
 page/       view, and the HTML page that it writes
+report/     the report of a collector as text and as a page
+html        writes HTML in which every text is escaped
 sql         runs a query that somebody typed, read-only and limited
 lazy        imports a command when it runs
 errors      errors as one line with a remedy

@@ -60,16 +60,21 @@ def echo_table(headers: Sequence[str], rows: Iterable[Sequence[object]], *, page
     In a terminal that is too narrow for it without breaking a word, each row becomes a block of lines. With `paged`, a
     table that is longer than the terminal is shown in the pager of the variable PAGER.
     """
-    text = _format_table(headers, list(rows))
-    if paged and sys.stdout.isatty() and text.count("\n") >= shutil.get_terminal_size().lines - 1:
+    (echo_paged if paged else click.echo)(format_table(headers, list(rows)))
+
+
+def echo_paged(text: str) -> None:
+    """Print text; in a terminal that is too low for it, in the pager of the variable PAGER."""
+    if sys.stdout.isatty() and text.count("\n") >= shutil.get_terminal_size().lines - 1:
         click.echo_via_pager(f"{text}\n")
     else:
         click.echo(text)
 
 
-def _format_table(headers: Sequence[str], values: Sequence[Sequence[object]]) -> str:
+def format_table(headers: Sequence[str], values: Sequence[Sequence[object]]) -> str:
+    """An aligned table, as `echo_table` prints it."""
     cells = [[escape_control_chars(str(cell)) for cell in row] for row in values]
-    limit = _terminal_width(sys.stdout)
+    headers, limit = list(map(escape_control_chars, headers)), _terminal_width(sys.stdout)
     widths = None if limit is None else fit_widths(*_measure([headers, *cells]), limit)
     if limit is None or widths or len(headers) > MAX_BLOCK_LINES:
         return _align(headers, cells, _alignments(values), widths)
@@ -150,6 +155,11 @@ def with_progress(items: Iterable[T], label: str, length: int, steps: Callable[[
                 advance(steps(item))
     finally:
         yield from done
+
+
+def wrap_line(line: str, *, indent: int = 0) -> str:
+    """A line for standard output, wrapped in a terminal, with `indent` spaces before each further line."""
+    return _wrap(escape_control_chars(line), _terminal_width(sys.stdout), indent)
 
 
 def echo_line(line: str, *, indent: int = 0, mark: str = "", err: bool = False) -> None:

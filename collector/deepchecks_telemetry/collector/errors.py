@@ -2,6 +2,7 @@
 
 CollectorError
 ├── LoadError       an exported file cannot be read
+├── ReportError     no report can be made with these options
 ├── RequestError    a request is answered with an HTTP status and stores nothing
 ├── StartError      the server cannot start
 └── StoreError      the store cannot be opened, read or written
@@ -14,6 +15,10 @@ class CollectorError(Exception):
 
 class LoadError(CollectorError):
     """An exported file cannot be read."""
+
+
+class ReportError(CollectorError):
+    """No report can be made with these options."""
 
 
 class RequestError(CollectorError):

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from deepchecks_telemetry.cli import view
+from deepchecks_telemetry.cli.html import tag
 from deepchecks_telemetry.cli.page import counts
 from deepchecks_telemetry.cli.page.chart import (
     CENTURY,
@@ -31,7 +32,6 @@ from deepchecks_telemetry.cli.page.chart import (
     bars,
     ceiling,
 )
-from deepchecks_telemetry.cli.page.html import tag
 from deepchecks_telemetry.spool.catalogue import EVENTS
 
 Run = Callable[..., CompletedProcess[str]]

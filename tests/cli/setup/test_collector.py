@@ -73,22 +73,21 @@ def test_rejected_lines_are_reported_on_stderr(tmp_path: Path, collector: Run) -
     assert "Error: 1 line contained data that was not stored." in done.stderr
 
 
-def test_small_counts_are_merged_only_in_reports_for_others(loaded: None, collector: Run) -> None:
-    merged = json.loads(collector("report", "--json", "--min-cell", "5").stdout)
-    assert (merged["events"], merged["rows"], merged["installations"], merged["by_event"]) == (21, 7, 6, {"other": 21})
-    assert list(merged["by_day"].values()) == [21]
+def test_small_counts_are_rounded_only_in_reports_for_others(loaded: None, collector: Run) -> None:
+    rounded = json.loads(collector("report", "--json", "--min-cell", "5").stdout)
+    assert (rounded["events"], rounded["rows"], rounded["installations"]) == (None, None, 5)
+    assert rounded["fields"]["event"] == {"run-check": {"events": None, "rows": None, "installations": 5}}
     full = json.loads(collector("report", "--json").stdout)
-    assert full["by_event"] == {"run-check": 18, "run-suite": 3}
-    table = collector("report").stdout
-    assert table.startswith("21 events in 7 rows from 6 installations\n")
-    assert "run-suite" in table
-    assert "run-suite" not in collector("report", "--min-cell", "5").stdout
-    assert "run-suite" not in collector("report", "--html").stdout
+    assert {name: cell["events"] for name, cell in full["fields"]["event"].items()} == {"run-check": 18, "run-suite": 3}
+    assert "6 installations, 21 events in 7 rows" in collector("report").stdout
+    assert "run-suite" in collector("report").stdout
+    for options in (("--min-cell", "5"), ("--html",), ("--csv",), ("--min-cell", "5", "--long")):
+        assert "run-suite" not in collector("report", *options).stdout, options
 
 
 def test_the_csv_report_is_valid_csv(loaded: None, collector: Run) -> None:
-    lines = list(csv.DictReader(io.StringIO(collector("report", "--csv").stdout)))
-    assert [(line["value"], line["events"]) for line in lines if line["by"] == "version"] == [("0.19.1", "21")]
+    lines = list(csv.DictReader(io.StringIO(collector("report", "--csv", "--min-cell", "1").stdout)))
+    assert [(line["value"], line["events"]) for line in lines if line["table"] == "version"] == [("0.19.1", "21")]
 
 
 @pytest.mark.skipif(os.name != "nt", reason="only Windows has another encoding for files and pipes than for the screen")
@@ -102,7 +101,27 @@ def test_on_windows_a_redirected_report_is_in_the_encoding_that_it_declares(
     assert "“other”" in done.stdout
 
 
-@pytest.mark.parametrize("arguments", ["--json --csv", "--html --csv", "--min-cell 0"])
+def test_a_range_and_a_filter_choose_what_is_counted(loaded: None, collector: Run) -> None:
+    today = time.strftime("%Y-%m-%d", time.gmtime())
+    chosen = json.loads(collector("report", "--json", "--event", "run-suite", "--since", today, "--by", "day").stdout)
+    assert (chosen["since"], chosen["events"], chosen["event"]) == (today, 3, "run-suite")
+    assert "nothing was counted" in collector("report", "--until", "2020-01-01").stdout
+    assert "nothing was counted" in collector("report", "--version", "0.18.0").stdout
+
+
+def test_the_long_report_has_all_values_and_the_short_one_the_first(loaded: None, collector: Run) -> None:
+    short, long = collector("report").stdout, collector("report", "--long").stdout
+    assert "installations by Runtime" not in short
+    assert "installations by Runtime" in long
+    for statement in ("not a sample of all users", "Names of checks and their results are not collected"):
+        assert statement in short
+        assert statement in long
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    ["--json --csv", "--html --csv", "--min-cell 0", "--min-cell 7", "--since 2026-02-02 --until 2026-02-01"],
+)
 def test_contradictory_options_are_a_usage_error(loaded: None, collector: Run, arguments: str) -> None:
     assert collector("report", *arguments.split()).exit_code == 2
 
@@ -131,7 +150,7 @@ def test_a_query_changes_nothing(loaded: None, collector: Run, tmp_path: Path, s
     assert json.loads(collector("report", "--json").stdout)["rows"] == 7
 
 
-@pytest.mark.parametrize("option", [("--html",), ("--min-cell", "5")])
-def test_a_query_is_not_combined_with_suppression(loaded: None, collector: Run, option: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("option", [("--html",), ("--min-cell", "5"), ("--by", "day"), ("--event", "run-check")])
+def test_a_query_is_not_combined_with_other_options(loaded: None, collector: Run, option: tuple[str, ...]) -> None:
     done = collector("report", "--sql", "SELECT 1", *option)
     assert (done.exit_code, "a query sees every count" in done.stderr) == (2, True)

@@ -3,7 +3,6 @@
 view       the command
 data       reads everything that the page shows
 page       the document, with the policy that lets it load nothing
-html       writes HTML in which every text is escaped
 sending    where counts are sent, the settings, the commands
 counts     counts over time, by month, by event, by environment
 chart      counts over time as SVG

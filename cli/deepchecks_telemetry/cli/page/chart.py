@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+from deepchecks_telemetry.cli.html import Html, join, tag
 from deepchecks_telemetry.cli.page.data import STATES
-from deepchecks_telemetry.cli.page.html import Html, join, tag
 
 EPOCH = date(1970, 1, 1)
 LAST_DAY = (date.max - EPOCH).days

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import date, timedelta
 
+from deepchecks_telemetry.cli.html import Html, table, tag
 from deepchecks_telemetry.cli.output import count_text, day_text
 from deepchecks_telemetry.cli.page.chart import (
     CENTURY,
@@ -18,7 +19,6 @@ from deepchecks_telemetry.cli.page.chart import (
     legend,
 )
 from deepchecks_telemetry.cli.page.data import DAY_S, STATES, PageData
-from deepchecks_telemetry.cli.page.html import Html, table, tag
 from deepchecks_telemetry.spool.catalogue import EVENTS, Environment
 from deepchecks_telemetry.spool.db.schema import BatchState
 

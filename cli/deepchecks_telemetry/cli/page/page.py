@@ -1,18 +1,16 @@
 """The page as one HTML file: mode and sending first, then the counts, the requests, and the settings."""
 
-import base64
-import hashlib
 from collections.abc import Iterator
 from dataclasses import replace
 from html import escape
 from importlib.metadata import version
 from importlib.resources import files
 
+from deepchecks_telemetry.cli.html import Html, document, tag
 from deepchecks_telemetry.cli.output import number_text, time_text
 from deepchecks_telemetry.cli.page import counts, requests, sending
 from deepchecks_telemetry.cli.page.chart import hatching
 from deepchecks_telemetry.cli.page.data import PageData
-from deepchecks_telemetry.cli.page.html import Html, tag
 from deepchecks_telemetry.spool.stats import explain_dropped
 
 TITLE = "Deepchecks usage counts on this machine"
@@ -21,22 +19,15 @@ NOT_SHOWN = "not shown here, because a notebook keeps its output"
 
 
 def page(data: PageData, *, notebook: bool = False) -> str:
-    """The document; its content security policy allows one style sheet, by its digest, and nothing else.
+    """The document.
 
     For a `notebook`, which keeps its output, identifiers, digests, bytes of requests and paths are left out.
     """
     if notebook:
         data = _redacted(data)
     style = files(__package__).joinpath("page.css").read_text("utf-8")
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
     body = tag("body", hatching(), tag("main", _head(data), *_sections(data, notebook=notebook)), _foot(data))
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{TITLE}</title>\n<style>{style}</style>\n</head>\n{body}\n</html>\n"
-    )
+    return document(TITLE, style, body)
 
 
 def frame(document: str) -> str:

@@ -3,10 +3,10 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from deepchecks_telemetry.cli.html import Html, table, tag
 from deepchecks_telemetry.cli.output import count_text, digest_text, time_text
 from deepchecks_telemetry.cli.page.chart import bars, by_day, chart, legend
 from deepchecks_telemetry.cli.page.data import DAY_S, STATES, Entry, PageData
-from deepchecks_telemetry.cli.page.html import Html, table, tag
 from deepchecks_telemetry.cli.show.status import last_attempt
 from deepchecks_telemetry.spool.batches.ledger import Batch
 from deepchecks_telemetry.spool.consent.decision import OFF

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from deepchecks_telemetry.cli.errors import instruction
+from deepchecks_telemetry.cli.html import Html, table, tag
 from deepchecks_telemetry.cli.output import count_text, number_text
 from deepchecks_telemetry.cli.page.data import PageData
-from deepchecks_telemetry.cli.page.html import Html, table, tag
 from deepchecks_telemetry.cli.show.explain import NOT_SET, RULES
 from deepchecks_telemetry.cli.show.status import last_attempt, next_upload
 

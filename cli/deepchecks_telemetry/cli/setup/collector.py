@@ -1,8 +1,10 @@
 """`collector serve`, `load` and `report`: run the embedded receiver, load files, report what it stored."""
 
+from datetime import datetime
 from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import click
@@ -13,17 +15,21 @@ from deepchecks_telemetry.cli.output import (
     echo_csv,
     echo_json,
     echo_line,
+    echo_paged,
     echo_table,
     escape_control_chars,
     json_option,
     progress_bar,
 )
+from deepchecks_telemetry.cli.report.page import as_html
+from deepchecks_telemetry.cli.report.text import as_text
 from deepchecks_telemetry.cli.sql import run_read_only
-from deepchecks_telemetry.collector import MIN_CELL, Report, as_csv, as_html, reading
+from deepchecks_telemetry.collector import BY, MIN_CELL, Options, ReportError, as_csv, reading
 from deepchecks_telemetry.collector import load as load_paths
 from deepchecks_telemetry.collector import report as read_report
 from deepchecks_telemetry.collector import serve as run_server
 from deepchecks_telemetry.collector.loader import find_files
+from deepchecks_telemetry.spool.catalogue import EVENT_NUMBERS
 
 FILE = click.Path(dir_okay=False, path_type=Path)
 STORE = click.option(
@@ -32,15 +38,7 @@ STORE = click.option(
 MAX_PROBLEMS_SHOWN = 10
 LONG_BYTES = 2**20  # takes a quarter of a second
 NO_TOKEN = "no token is set: other machines can add counts. Set DEEPCHECKS_COLLECTOR_TOKEN."  # noqa: S105
-TITLES = {
-    "event": "event",
-    "version": "deepchecks",
-    "os": "system",
-    "python": "Python",
-    "runtime": "runtime",
-    "lateness": "received after",
-    "day": "day (UTC)",
-}
+DAY = click.DateTime(formats=["%Y-%m-%d"])
 
 
 @click.group(cls=Group)
@@ -120,42 +118,73 @@ def load(*, paths: tuple[Path, ...], store: Path) -> None:
 
 @collector.command()
 @STORE
+@click.option("--since", type=DAY, metavar="DAY", help="The first day, such as 2026-01-31. [default: all, or 31 days]")
+@click.option("--until", type=DAY, metavar="DAY", help="The last day.")
+@click.option("--by", type=click.Choice(BY), default="week", show_default=True, help="The length of the periods.")
+@click.option("--event", type=click.Choice(list(EVENT_NUMBERS)), metavar="EVENT", help="Count only this event.")
+@click.option("--version", metavar="VERSION", help="Count only this version of deepchecks.")
+@click.option("--long", is_flag=True, help="Print all periods and values, in a terminal by the pager.")
 @json_option
 @click.option("--csv", is_flag=True, help="Print CSV.")
-@click.option("--html", is_flag=True, help="Print an HTML page.")
+@click.option("--html", is_flag=True, help="Print an HTML page with charts; needs the extra [collector].")
 @click.option(
     "--min-cell",
     metavar="N",
     type=click.IntRange(min=1),
-    help=f"Merge values with fewer than N installations into 'other'. [default: {MIN_CELL} with --csv and --html]",
+    help=f"Round installations down to multiples of N, and omit events. [default: {MIN_CELL} with --csv and --html]",
 )
 @click.option("--sql", metavar="QUERY", help="Run a read-only SQL query on the store; it sees every count.")
-def report(*, store: Path, as_json: bool, csv: bool, html: bool, min_cell: int | None, sql: str | None) -> None:
-    """Report the received events and installations by each field.
+def report(
+    *,
+    store: Path,
+    as_json: bool,
+    csv: bool,
+    html: bool,
+    long: bool,
+    min_cell: int | None,
+    sql: str | None,
+    **chosen: Any,
+) -> None:
+    """Report how many installations are active, and what they use.
 
-    A query can read the views daily_active, weekly_active, adoption, retention, usage and rows, and all tables.
+    A range is extended to whole periods. Events, versions and other fields are counted in the last 28 days, or with
+    --since in the whole range. A query can read the views weekly_active, monthly_active, daily_active, adoption,
+    retention, funnel, usage and rows, and all tables.
 
     \b
     Examples:
       deepchecks telemetry collector report --store counts.db
       deepchecks telemetry collector report --html > report.html
+      deepchecks telemetry collector report --since 2026-01-01 --by month --event run-suite
       deepchecks telemetry collector report --sql "SELECT * FROM weekly_active"
     """
     if as_json + csv + html > 1:
         raise click.UsageError("Choose one of --json, --csv and --html.")
     if sql is not None:
-        if html or min_cell is not None:
-            raise click.UsageError("--sql cannot be combined with --html or --min-cell: a query sees every count.")
+        _check_no_other_options(html=html, min_cell=min_cell, **chosen)
         _echo_query(store, sql, as_json=as_json, csv=csv)
         return
     published = csv or html  # JSON is for the scripts of the store's owner
-    result = read_report(store, min_cell=min_cell or (MIN_CELL if published else 1))
+    least = min_cell or (MIN_CELL if published else 1)
+    try:
+        result = read_report(store, _options(least, **chosen))
+    except ReportError as error:
+        raise click.UsageError(str(error)) from error
     if as_json:
         echo_json(result.as_dict())
     elif published:
         click.echo(as_csv(result) if csv else as_html(result), nl=False)
     else:
-        _echo_report(result)
+        (echo_paged if long else click.echo)(as_text(result, long=long))
+
+
+def _check_no_other_options(*, html: bool, min_cell: int | None, by: str, **chosen: object) -> None:
+    if html or min_cell is not None or by != "week" or any(chosen.values()):
+        raise click.UsageError("--sql can only be combined with --store, --json and --csv: a query sees every count.")
+
+
+def _options(min_cell: int, *, since: datetime | None, until: datetime | None, **chosen: Any) -> Options:
+    return Options(since and since.date(), until and until.date(), min_cell=min_cell, **chosen)
 
 
 def _echo_query(store: Path, sql: str, *, as_json: bool, csv: bool) -> None:
@@ -164,33 +193,6 @@ def _echo_query(store: Path, sql: str, *, as_json: bool, csv: bool) -> None:
     if as_json or csv:
         (echo_json if as_json else echo_csv)(rows)
     elif rows:
-        echo_table(tuple(map(escape_control_chars, rows[0])), [tuple(row.values()) for row in rows])
+        echo_table(tuple(rows[0]), [tuple(row.values()) for row in rows])
     else:
         click.echo("No rows.")
-
-
-def _echo_report(result: Report) -> None:
-    if result.suppressed:
-        echo_line(f"Fewer than {result.min_cell} installations: nothing is shown.")
-        return
-    total = result.total
-    events, stored = count_text(total.events, "event"), count_text(total.rows, "row")
-    echo_line(f"{events} in {stored} from {count_text(total.installations, 'installation')}")
-    for name, title in TITLES.items():
-        if cells := result.by[name]:
-            click.echo()
-            rows = [(value, cell.events, cell.installations) for value, cell in cells.items()]
-            echo_table((title, "events", "installations"), rows)
-    if result.retention:
-        _echo_retention(result.retention)
-
-
-def _echo_retention(cohorts: dict[str, list[int | None]]) -> None:
-    click.echo()
-    echo_line("Installations by the week they were first seen, and how many were seen +N weeks later")
-    weeks = max(map(len, cohorts.values()))
-    rows = [
-        (cohort, *("" if number is None else number for number in row), *[""] * (weeks - len(row)))
-        for cohort, row in cohorts.items()
-    ]
-    echo_table(("week of", *(f"+{week}" for week in range(weeks))), rows)

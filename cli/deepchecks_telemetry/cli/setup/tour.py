@@ -94,7 +94,8 @@ def _send(sandbox: Sandbox, url: str) -> None:
     store = str(sandbox.folder / "received.db")
     sandbox.run("collector", "report", "--store", store)
     received = json.loads(sandbox.run("collector", "report", "--store", store, "--json", show=False))
-    _expect("received counts", received["by_event"], EVENTS)
+    events = {name: cell["events"] for name, cell in received["fields"]["event"].items()}
+    _expect("received counts", events, EVENTS)
     _expect("previewed counts", _sum((row.event, row.count) for row in read_rows(body)), EVENTS)
 
 

@@ -1,8 +1,11 @@
-"""The report on a store, in which small counts can be suppressed.
+"""The report on a store, in which small counts can be rounded.
 
-query         reads the counts from the store
-suppression   merges small counts, and computes confidence intervals
+options       the range, the filter and the minimum of a report
+query         reads the report from the store
+history       new, returned and lost installations by period, versions, retention
+composition   counts by field, by pair of fields, and the funnel
+rounding      rounds small counts, so that no difference between reports shows a small group
+wording       sentences and orders that all forms have in common
 text          escapes stored text for terminals and spreadsheets
 csv           the report as CSV
-html          the report as HTML
 """

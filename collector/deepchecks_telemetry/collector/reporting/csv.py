@@ -1,31 +1,52 @@
-"""Writes a report as CSV: one line for each cell, all with the same columns; stored text is never a formula."""
+"""Writes a report as CSV: one line for each number, all with the same columns; stored text is never a formula."""
 
 import csv
 import io
 from collections.abc import Iterator
 
-from deepchecks_telemetry.collector.reporting.query import WITH_SHARES, Report
+from deepchecks_telemetry.collector.reporting.query import Report
 from deepchecks_telemetry.collector.reporting.text import escape_for_spreadsheet
 
-COLUMNS = ("by", "value", "week", "events", "rows", "installations", "share", "share_low", "share_high")
+COLUMNS = ("table", "period", "value", "by", "events", "rows", "installations")
 
 
 def as_csv(report: Report) -> str:
-    """The report as CSV text; `share` is that of all installations, `week` counts from the first week of a cohort."""
+    """The report as CSV text, in the long form that spreadsheets and data frames pivot."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
-    writer.writerows(_lines(report))
+    writer.writerows(map(escape_for_spreadsheet, line) for line in _lines(report))
     return text.getvalue()
 
 
 def _lines(report: Report) -> Iterator[tuple[object, ...]]:
-    yield ("total", "", "", *(("", "", "") if report.suppressed else report.total), "", "", "")
+    yield ("total", "", "", "", *_filled(report.total))
+    yield from _by_period(report)
+    for step, installations in report.funnel.items():
+        yield ("funnel", "", step, "", "", "", installations)
     for name, cells in report.by.items():
-        shares = report.shares(name) if name in WITH_SHARES else {}
         for value, cell in cells.items():
-            yield (name, escape_for_spreadsheet(value), "", *cell, *shares.get(value, ("", "", "")))
-    for cohort, weeks in report.retention.items():
-        for week, installations in enumerate(weeks):
-            count = "" if installations is None else installations
-            yield ("retention", escape_for_spreadsheet(cohort), week, "", "", count, "", "", "")
+            yield (name, "", value, "", *_filled(cell))
+    for pair, table in report.pairs.items():
+        for value, others in table.items():
+            for other, installations in others.items():
+                yield (" x ".join(pair), "", value, other, "", "", installations)
+    for name, installations in report.folded.items():
+        yield ("folded", "", name, "", "", "", installations)
+
+
+def _by_period(report: Report) -> Iterator[tuple[object, ...]]:
+    for kind, periods in report.activity.items():
+        for period, counts in periods.items():
+            for name, installations in zip(counts._fields, counts, strict=True):
+                yield (kind, period, name, "", "", "", "" if installations is None else installations)
+    for period, versions in report.adoption.items():
+        for version, installations in versions.items():
+            yield ("adoption", period, version, "", "", "", installations)
+    for first, numbers in report.retention.items():
+        for later, installations in enumerate(numbers):
+            yield ("retention", first, later, "", "", "", installations)
+
+
+def _filled(cell: tuple[int | None, ...]) -> tuple[object, ...]:
+    return tuple("" if number is None else number for number in cell)

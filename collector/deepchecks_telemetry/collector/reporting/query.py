@@ -1,94 +1,176 @@
 """Reads a report from a store: all numbers come from the same snapshot."""
 
-import json
 import sqlite3
-from collections.abc import Collection
+from collections.abc import Iterable, Iterator
+from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from deepchecks_telemetry.collector.reporting.suppression import Cell, Share, fold, fold_cohorts, share_of
+from deepchecks_telemetry.collector.reporting import history
+from deepchecks_telemetry.collector.reporting.composition import Composition, read_composition
+from deepchecks_telemetry.collector.reporting.history import Activity, Growth
+from deepchecks_telemetry.collector.reporting.options import Options, check
+from deepchecks_telemetry.collector.reporting.rounding import Cell, rounded, rounded_cell, without_small
 from deepchecks_telemetry.collector.store import reading
-from deepchecks_telemetry.collector.tables import sums
+from deepchecks_telemetry.collector.tables.periods import date_of, following, number_of, start_of
 
-# What rows are grouped by. Days and lateness are in their natural order, the others by frequency.
-BY = ("event", "day", "version", "os", "python", "runtime", "lateness")
-WITH_SHARES = ("event", "version", "os", "python", "runtime")
-LATENESS = (*sums.LATENESS.values(), sums.LATER)
-# A store that was edited by hand can have any type in any column.
+RECENT_DAYS = 28  # what a report without --since counts by field
+DAYS_BY_DAY = 31  # the range of a report by day without --since
 _MEASURES = ", ".join(f"CAST({measure} AS INTEGER)" for measure in Cell._fields)
-_CELLS = f"SELECT CAST(value AS TEXT), {_MEASURES} FROM cells WHERE field = ?"  # noqa: S608 — constants
-_TOGETHER = """
-WITH chosen AS (SELECT * FROM cells WHERE field = ? AND value IN (SELECT value FROM json_each(?)))
-SELECT sum(events), sum(rows), (SELECT count(DISTINCT installation) FROM seen JOIN chosen ON cell = id) FROM chosen
-"""
+_TOTAL = f"SELECT {_MEASURES} FROM cells WHERE field = 'total'"  # noqa: S608 — constants
+
+
+class Span(NamedTuple):
+    """The first and last day of a report, as numbers; the fields are counted from the day `recent` on."""
+
+    first: int
+    last: int
+    recent: int
 
 
 class Report(NamedTuple):
-    """The totals, and the cells by each key of `BY`; `retention` has a number for each week since a cohort began.
+    """The numbers; periods are texts such as 2026-11-23. Where too little was counted, `since` is None.
 
-    If the whole store has fewer installations than `min_cell`, it is `suppressed`: all counts are 0 or absent.
+    `activity` is by day, week and month; `adoption` by period and version; `retention` has for each first period a
+    number for each period since then. The counts by field are those from `recent` on.
     """
 
+    options: Options
+    made: date
+    since: date | None
+    until: date | None
+    recent: date | None
     total: Cell
-    min_cell: int
+    activity: dict[str, dict[str, Activity]]
+    adoption: dict[str, dict[str, int]]
+    retention: dict[str, list[int]]
     by: dict[str, dict[str, Cell]]
-    retention: dict[str, list[int | None]]
-    suppressed: bool = False
+    pairs: dict[tuple[str, str], dict[str, dict[str, int]]]
+    funnel: dict[str, int]
+    folded: dict[str, int]
+    recent_total: Cell
 
     @property
     def rows(self) -> int:
-        """The number of rows in the store."""
-        return self.total.rows
-
-    def shares(self, name: str) -> dict[str, Share]:
-        """The share of all installations that had each value; installations are independent, events are not."""
-        return {value: share_of(cell.installations, self.total.installations) for value, cell in self.by[name].items()}
+        """The number of rows that were counted, or 0 in a report with a minimum."""
+        return self.total.rows or 0
 
     def as_dict(self) -> dict[str, Any]:
         """The object that `--json` prints."""
+        days = {name: str(value) if value else None for name, value in self._asdict().items() if name in _DAYS}
         return {
-            **(dict.fromkeys(Cell._fields) if self.suppressed else self.total._asdict()),
-            "min_cell": self.min_cell,
-            "suppressed": self.suppressed,
-            **{f"by_{name}": {value: cell.events for value, cell in cells.items()} for name, cells in self.by.items()},
-            "installations_by": {
-                name: {value: cell.installations for value, cell in cells.items()} for name, cells in self.by.items()
+            **days,
+            **{name: getattr(self.options, name) for name in ("by", "event", "version", "min_cell")},
+            **self.total._asdict(),
+            "active": {
+                kind: {period: one._asdict() for period, one in periods.items()}
+                for kind, periods in self.activity.items()
             },
-            "shares": {name: {v: s._asdict() for v, s in self.shares(name).items()} for name in WITH_SHARES},
+            "adoption": self.adoption,
             "retention": self.retention,
+            "funnel": self.funnel,
+            "recent_total": self.recent_total._asdict(),
+            "fields": {
+                name: {value: cell._asdict() for value, cell in cells.items()} for name, cells in self.by.items()
+            },
+            "pairs": {" x ".join(pair): cells for pair, cells in self.pairs.items()},
+            "folded": self.folded,
         }
 
 
-def report(store: Path, *, min_cell: int = 1) -> Report:
-    """Read the report, also while a collector writes to the store; `min_cell` is the fewest installations of a cell."""
+_DAYS = ("made", "since", "until", "recent")
+
+
+def report(store: Path, options: Options | None = None, *, today: date | None = None) -> Report:
+    """Read the report, also while a collector writes to the store; raises `ReportError` for wrong options."""
+    options, made = options or Options(), today or datetime.now(timezone.utc).date()
+    check(options)
+    if options.by == "day" and options.since is None:
+        options = options._replace(since=(options.until or made) - timedelta(days=DAYS_BY_DAY - 1))
     with reading(store) as connection:
-        total = Cell(*(connection.execute(_CELLS, ("total",)).fetchone() or ("", *Cell()))[1:])
-        if 0 < total.installations < min_cell:
-            return Report(Cell(), min_cell, {name: {} for name in BY}, {}, suppressed=True)
-        by = {name: _ordered(name, _cells(connection, name, min_cell)) for name in BY}
-        return Report(total, min_cell, by, fold_cohorts(_cohorts(connection), min_cell))
+        histories = history.read_histories(connection, dict.fromkeys((options.by, "week", "month")), options)
+        span = _span(histories[options.by], options, number_of(made))
+        if span is None:
+            nothing = rounded_cell(Cell(), options.min_cell)
+            return Report(options, made, None, None, None, nothing, {}, {}, {}, {}, {}, {}, {}, nothing)
+        return _report(options, made, span, histories, connection)
 
 
-def _cells(connection: sqlite3.Connection, name: str, min_cell: int) -> dict[str, Cell]:
-    def count_together(values: Collection[str]) -> Cell:
-        return Cell(*connection.execute(_TOGETHER, (name, json.dumps(list(values)))).fetchone())
-
-    return fold(
-        {value: Cell(*measures) for value, *measures in connection.execute(_CELLS, (name,))}, min_cell, count_together
+def _report(
+    options: Options, made: date, span: Span, histories: dict[str, list[Growth]], connection: sqlite3.Connection
+) -> Report:
+    composition = read_composition(connection, span.recent, span.last, options)
+    today = number_of(made)
+    return Report(
+        options,
+        made,
+        date_of(span.first),
+        min(date_of(span.last), made),
+        date_of(span.recent),
+        _total(connection, options, composition),
+        {kind: _activity(kind, growth, options, span, today) for kind, growth in histories.items()},
+        _adoption(histories[options.by], options, span),
+        _retention(histories[options.by], options, min(span.last, today), span.first),
+        *composition[1:],
+        composition.total,
     )
 
 
-def _ordered(name: str, cells: dict[str, Cell]) -> dict[str, Cell]:
-    if name == "day":
-        return dict(sorted(cells.items()))
-    if name == "lateness":
-        return {value: cells[value] for value in (*LATENESS, *sorted(set(cells) - set(LATENESS))) if value in cells}
-    return dict(sorted(cells.items(), key=lambda item: (-item[1].events, item[0])))
+def _span(growth: Iterable[Growth], options: Options, today: int) -> Span | None:
+    """The whole periods of the range, by default those with enough installations; None if there are none."""
+    by, least = options.by, options.min_cell
+    shown = [period for period, counts in history.activity(by, growth).items() if rounded(counts.active, least)]
+    first = start_of(by, number_of(options.since)) if options.since else min(shown, default=0)
+    last = following(by, start_of(by, number_of(options.until) if options.until else max(shown, default=0))) - 1
+    if not any(first <= period <= last for period in shown):
+        return None
+    recent = first if options.since else max(first, min(last, today) - RECENT_DAYS + 1)
+    return Span(first, last, recent)
 
 
-def _cohorts(connection: sqlite3.Connection) -> dict[str, list[int]]:
-    cohorts: dict[str, list[int]] = {}
-    for cohort, week, installations in connection.execute("SELECT * FROM retention"):
-        weeks = cohorts.setdefault(cohort, [])
-        weeks += [0] * (week - len(weeks)) + [installations]
-    return cohorts
+def _total(connection: sqlite3.Connection, options: Options, composition: Composition) -> Cell:
+    if not options.whole:
+        return composition.total
+    return rounded_cell(Cell(*(connection.execute(_TOTAL).fetchone() or ())), options.min_cell)
+
+
+def _activity(kind: str, growth: Iterable[Growth], options: Options, span: Span, today: int) -> dict[str, Activity]:
+    counted, least = history.activity(kind, growth), options.min_cell
+    result = {}
+    for period in _periods(kind, options, span):
+        one = counted.get(period, Activity())
+        ended = following(kind, period) <= today
+        lost = rounded(one.lost, least) if ended and one.lost is not None else None
+        active, new, returned = (rounded(number, least) for number in one[:3])
+        result[_text(period)] = Activity(active, new, returned, lost)
+    return result
+
+
+def _periods(kind: str, options: Options, span: Span) -> Iterator[int]:
+    """The periods of a kind within the range; where the range is open, also one that is partly in it."""
+    start = start_of(kind, span.first)
+    first = following(kind, start) if options.since and start < span.first else start
+    for period in history.periods(kind, first, span.last):
+        if not options.until or following(kind, period) - 1 <= span.last:
+            yield period
+
+
+def _adoption(growth: Iterable[Growth], options: Options, span: Span) -> dict[str, dict[str, int]]:
+    versions = history.adoption(growth)
+    periods = history.periods(options.by, span.first, span.last)
+    return {_text(period): without_small(versions.get(period, {}), options.min_cell) for period in periods}
+
+
+def _retention(growth: Iterable[Growth], options: Options, last: int, first: int) -> dict[str, list[int]]:
+    """The cohorts of the range, with a number for each period that has begun."""
+    cohorts, least = history.retention(growth), options.min_cell
+    chosen = {start: cohort for start, cohort in sorted(cohorts.items()) if first <= start <= last}
+    lists = {
+        _text(start): [rounded(cohort.get(period, 0), least) for period in history.periods(options.by, start, last)]
+        for start, cohort in chosen.items()
+    }
+    return {start: numbers for start, numbers in lists.items() if numbers[0]}
+
+
+def _text(day: int) -> str:
+    return date_of(day).isoformat()

@@ -24,11 +24,31 @@ _STEPS = (
 )
 
 
+_OLD_SUMS = {
+    "VIEW": ("daily_active", "weekly_active", "adoption", "usage", "retention", "rows"),
+    "TABLE": ("seen", "cells", "active_weeks", "cohorts"),
+}
+
+
 def migrate(connection: sqlite3.Connection) -> None:
-    """Convert schema 1, one table `rows` of texts; a row that is not valid fails, so that nothing is lost."""
+    """Convert an earlier schema; a row that is not valid fails, so that nothing is lost."""
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    (_from_1 if version == 1 else _from_2)(connection)
+    add_sums(connection, 0, connection.execute("SELECT coalesce(max(id), 0) FROM counts").fetchone()[0])
+
+
+def _from_1(connection: sqlite3.Connection) -> None:
+    """One table `rows` of texts."""
     connection.create_function("uuid_bytes", 1, lambda text: UUID(text).bytes, deterministic=True)
     connection.execute("ALTER TABLE rows RENAME TO old")
     schema.create(connection)
     for step in _STEPS:
         connection.execute(step)
-    add_sums(connection, 0, connection.execute("SELECT coalesce(max(id), 0) FROM counts").fetchone()[0])
+
+
+def _from_2(connection: sqlite3.Connection) -> None:
+    """The same rows with other sums, which are computed from the rows."""
+    for kind, names in _OLD_SUMS.items():
+        for name in names:
+            connection.execute(f"DROP {kind} {name}")
+    schema.create_sums(connection)

@@ -8,7 +8,7 @@ import sqlite3
 from deepchecks_telemetry.spool.catalogue import EVENTS, Environment
 
 APPLICATION_ID = 0x64634F4C  # distinguishes a store from the database of another application
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 
 def _uuid_text(column: str) -> str:
@@ -21,6 +21,28 @@ def _day_text(column: str) -> str:
     return f"date({column} * 86400, 'unixepoch')"
 
 
+def _active(kind: str) -> str:
+    """The view of the active, new, returned and lost installations by week or month."""
+    return f"""
+CREATE VIEW {kind}ly_active AS
+WITH periods AS (
+  SELECT period, sum(installations) AS active, sum(installations * (first = period)) AS new,
+    sum(installations * kept) AS kept
+  FROM growth WHERE kind = '{kind}' GROUP BY period HAVING sum(installations) > 0
+)
+SELECT {_day_text("period")} AS {kind}, active, new, active - new AS returned,
+  coalesce((SELECT active FROM periods AS former WHERE former.period = {_BEFORE[kind]}), 0) - kept AS lost
+FROM periods ORDER BY period;"""  # noqa: S608 — constants
+
+
+# The steps of the funnel.
+IMPORT = "package-import"
+RUNS = ("run-check", "run-suite")
+EXPORTS = ("check-to-html", "suite-to-html", "suite-to-json", "suite-to-wandb")
+_BEFORE = {
+    "week": "periods.period - 7",
+    "month": "CAST(strftime('%s', (periods.period - 1) * 86400, 'unixepoch', 'start of month') AS INTEGER) / 86400",
+}
 TABLES = f"""
 CREATE TABLE events (number INTEGER PRIMARY KEY, name TEXT NOT NULL);
 CREATE TABLE installations (id INTEGER PRIMARY KEY, uuid BLOB NOT NULL UNIQUE);
@@ -34,6 +56,8 @@ CREATE TABLE counts (
   count INTEGER NOT NULL, installation INTEGER NOT NULL REFERENCES installations,
   environment INTEGER NOT NULL REFERENCES environments, received_day INTEGER NOT NULL
 );
+"""
+SUMS = """
 -- The sums of `counts` by each value of each field, and which installations had it.
 CREATE TABLE cells (
   id INTEGER PRIMARY KEY, field TEXT NOT NULL, value TEXT NOT NULL, events INTEGER NOT NULL, rows INTEGER NOT NULL,
@@ -43,17 +67,22 @@ CREATE TABLE seen (
   cell INTEGER NOT NULL REFERENCES cells, installation INTEGER NOT NULL REFERENCES installations,
   PRIMARY KEY (cell, installation)
 ) WITHOUT ROWID;
--- Weeks are the days of their Mondays. A cohort is the installations that were first active in the same week.
-CREATE TABLE active_weeks (
-  installation INTEGER NOT NULL REFERENCES installations, week INTEGER NOT NULL, PRIMARY KEY (installation, week)
+-- Where the rows of a day are, because rows are in the order of arrival.
+CREATE TABLE arrivals (day INTEGER PRIMARY KEY, first_id INTEGER NOT NULL, last_id INTEGER NOT NULL);
+-- The last version of each installation in each week and month; a week is the day of its Monday.
+CREATE TABLE active (
+  kind TEXT NOT NULL, installation INTEGER NOT NULL REFERENCES installations, period INTEGER NOT NULL,
+  day INTEGER NOT NULL, version TEXT NOT NULL, PRIMARY KEY (kind, installation, period)
 ) WITHOUT ROWID;
-CREATE TABLE cohorts (
-  first_week INTEGER NOT NULL, week INTEGER NOT NULL, installations INTEGER NOT NULL, PRIMARY KEY (first_week, week)
+-- Their sums: `first` is the first period of the installations, `kept` is 1 if they were active in the period before.
+CREATE TABLE growth (
+  kind TEXT NOT NULL, first INTEGER NOT NULL, period INTEGER NOT NULL, version TEXT NOT NULL, kept INTEGER NOT NULL,
+  installations INTEGER NOT NULL, PRIMARY KEY (kind, first, period, version, kept)
 ) WITHOUT ROWID;
 CREATE TRIGGER count_installation AFTER INSERT ON seen BEGIN
   UPDATE cells SET installations = installations + 1 WHERE id = new.cell;
 END;
-"""  # noqa: S608 — the names of the catalogue
+"""
 VIEWS = f"""
 CREATE VIEW rows AS SELECT
   {_uuid_text("uid")} AS uid, {_day_text("day")} AS day, name AS event, count, {_uuid_text("uuid")} AS installation_id,
@@ -62,27 +91,43 @@ FROM counts JOIN events ON number = event JOIN installations ON installations.id
 JOIN environments ON environments.id = environment;
 CREATE VIEW daily_active AS
   SELECT value AS day, events, rows, installations FROM cells WHERE field = 'day' ORDER BY value;
-CREATE VIEW weekly_active AS
-  SELECT value AS week, events, rows, installations FROM cells WHERE field = 'week' ORDER BY value;
+{_active("week")}
+{_active("month")}
 CREATE VIEW adoption AS SELECT
-  substr(cells.value, 1, 10) AS week, substr(cells.value, 12) AS deepchecks_version, cells.installations,
-  round(100.0 * cells.installations / weeks.installations, 1) AS percent_of_active
-FROM cells JOIN cells AS weeks ON weeks.field = 'week' AND weeks.value = substr(cells.value, 1, 10)
-WHERE cells.field = 'adoption' ORDER BY cells.value;
+  {_day_text("period")} AS week, version AS deepchecks_version, sum(installations) AS installations,
+  round(100.0 * sum(installations) / sum(sum(installations)) OVER (PARTITION BY period), 1) AS percent_of_active
+FROM growth WHERE kind = 'week' GROUP BY period, version HAVING sum(installations) > 0 ORDER BY period, version;
+CREATE VIEW retention AS SELECT
+  {_day_text("first")} AS first_week, (period - first) / 7 AS weeks_later, sum(installations) AS installations,
+  round(100.0 * sum(installations) / max(sum(installations)) OVER (PARTITION BY first), 1) AS percent_of_first_week
+FROM growth WHERE kind = 'week' GROUP BY first, period HAVING sum(installations) > 0 ORDER BY first, period;
 CREATE VIEW usage AS
   SELECT field, value, events, rows, installations FROM cells
-  WHERE field NOT IN ('total', 'day', 'week', 'adoption') ORDER BY field, installations DESC, value;
-CREATE VIEW retention AS
-  SELECT {_day_text("first_week")} AS first_week, (week - first_week) / 7 AS weeks_later, installations
-  FROM cohorts WHERE installations > 0 ORDER BY cohorts.first_week, week;
+  WHERE field NOT IN ('total', 'day') ORDER BY field, installations DESC, value;
+CREATE VIEW funnel AS
+WITH did AS (
+  SELECT installation, max(value = '{IMPORT}') AS imported, max(value IN {RUNS}) AS ran,
+    max(value IN {EXPORTS}) AS exported
+  FROM seen JOIN cells ON cells.id = cell WHERE field = 'event' GROUP BY installation
+)
+SELECT coalesce(sum(imported), 0) AS imported, coalesce(sum(imported AND ran), 0) AS imported_and_ran,
+  coalesce(sum(imported AND ran AND exported), 0) AS imported_ran_and_exported
+FROM did;
 """  # noqa: S608 — constants
 
 
 def create(connection: sqlite3.Connection) -> None:
     """Create the tables and views inside the transaction of the caller."""
-    for statement in _statements(TABLES + VIEWS):
+    for statement in _statements(TABLES):
         connection.execute(statement)
     add_events(connection)
+    create_sums(connection)
+
+
+def create_sums(connection: sqlite3.Connection) -> None:
+    """Create the sums and views of the tables with the rows."""
+    for statement in _statements(SUMS + VIEWS):
+        connection.execute(statement)
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 

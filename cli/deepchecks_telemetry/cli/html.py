@@ -1,5 +1,7 @@
 """Writes HTML in which every text is escaped: only the output of `tag` is taken as markup."""
 
+import base64
+import hashlib
 from collections.abc import Sequence
 from html import escape
 
@@ -26,6 +28,18 @@ def join(*children: object) -> Html:
 def text(value: object) -> Html:
     """Escape a value: its markup, and its control and bidirectional characters."""
     return value if isinstance(value, Html) else Html(escape(escape_control_chars(str(value)), quote=True))
+
+
+def document(title: str, style: str, body: Html) -> str:
+    """A page; its content security policy allows one style sheet, by its digest, and nothing else."""
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{text(title)}</title>\n<style>{style}</style>\n</head>\n{body}\n</html>\n"
+    )
 
 
 def _attribute(key: str, value: object) -> str:
