@@ -22,8 +22,7 @@ except ImportError:  # Windows: the folders are those of the shell, below the te
     platformdirs.windows.get_win_folder = get_win_folder
     # Tests cannot write a policy as an administrator, and one of another user would not count.
     owner = types.ModuleType("deepchecks_telemetry.spool.files.administrators")
-    owner.__dict__["is_administrators"] = bool
-    sys.modules[owner.__name__] = owner
+    sys.modules.setdefault(owner.__name__, owner).__dict__["is_administrators"] = bool  # pytest has loaded it
 else:
     _real = pwd.getpwuid
 

@@ -44,6 +44,7 @@ def _stat(path: str, name: str) -> os.stat_result:
     try:
         status = os.lstat(path)
     except FileNotFoundError:
+        _refuse_file_above(path, name)
         raise
     except OSError as error:
         raise_if_hosts(error)
@@ -51,6 +52,15 @@ def _stat(path: str, name: str) -> os.stat_result:
     if not stat.S_ISDIR(status.st_mode):
         raise Unusable(f"{name} {path} is a link or a file, not a directory")
     return status
+
+
+def _refuse_file_above(path: str, name: str) -> None:
+    """Refuse a path below a file, for which Windows raises `FileNotFoundError` and POSIX `NotADirectoryError`."""
+    above = os.path.dirname(path)
+    while not exists(above) and above != os.path.dirname(above):
+        above = os.path.dirname(above)
+    if exists(above) and not os.path.isdir(above):
+        raise Unusable(f"{name} {path} cannot be used ({above} is not a directory)")
 
 
 def tighten(path: str, status: os.stat_result, *, even_if_public: bool = False) -> os.stat_result:
