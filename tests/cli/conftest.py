@@ -106,11 +106,9 @@ def sql(home: Path) -> Callable[..., list[Any]]:
 @pytest.fixture
 def default(registered: Path) -> Home:
     """The directories of a user who has set no variable; a program has them with the variables of `UNSET`."""
-    if sys.platform == "win32":
-        folder = registered / "AppData" / "Local_Appdata" / "deepchecks" / "telemetry"
-        return Home(str(folder / "state"), str(folder / "config"), "")
-    places = (".local/state", ".config")
-    return Home(*(str(registered / place / "deepchecks" / "telemetry") for place in places), "")
+    found = find_home({})
+    assert Path(found.state).is_relative_to(registered)
+    return found
 
 
 class Receiver(ThreadingHTTPServer):
