@@ -82,7 +82,6 @@ def test_a_running_collector_ends_when_the_block_raises(tmp_path: Path) -> None:
     assert refuses(url)
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
 def test_a_running_collector_ends_with_its_killed_parent(tmp_path: Path) -> None:
     script = (
         "import sys\n"
