@@ -21,7 +21,7 @@ OTHERS = [python for python in PYTHONS if python != MAIN]
 DEEPCHECKS_PYTHONS = ["3.10", "3.11", "3.12", "3.13"]  # scikit-learn<1.6, which deepchecks needs, has wheels for these
 PARALLEL = ("--numprocesses=auto", "--dist=worksteal")
 PACKAGES = ["spool", "uploader", "hooks", "collector", "cli"]
-WINDOWS = ["spool", "hooks", "uploader", "collector"]  # the folders of tests/ that `windows` runs without `--long`
+WINDOWS = ["uploader", "collector"]  # the folders of tests/ that the session `windows` runs without `--long`
 PROJECT = nox.project.load_toml("pyproject.toml")
 LOCKS = Path("requirements")
 BUILDER = "go.opentelemetry.io/collector/cmd/builder@v0.165.0"  # as in tests/collector/otelcol/builder.yaml
@@ -184,7 +184,7 @@ def offline(session: nox.Session) -> None:
 
 @nox.session(python=MAIN)
 def windows(session: nox.Session) -> None:
-    """Run tests on Python for Windows under Wine, those of four packages; with `-- --long`, also those of `cli`."""
+    """Run tests on Python for Windows under Wine, those of two packages; with `-- --long`, of all five."""
     if not shutil.which("wine"):
         stop = session.error if os.environ.get("GATE") else session.skip
         stop("wine is not installed here")

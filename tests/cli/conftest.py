@@ -19,6 +19,7 @@ from click.testing import CliRunner
 from deepchecks_telemetry import cli
 from deepchecks_telemetry.spool.consent import decision as consent
 from deepchecks_telemetry.spool.files.paths import Home, find_home
+from deepchecks_telemetry.spool.recording.record import close
 
 Done = subprocess.CompletedProcess[str]
 Run = Callable[..., Done]
@@ -29,13 +30,14 @@ UNSET = dict.fromkeys(("DEEPCHECKS_TELEMETRY_DIR", "XDG_STATE_HOME", "XDG_CONFIG
 if sys.platform == "win32":
 
     @pytest.fixture(autouse=True)
-    def home(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    def home(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         """The default directory, which each user of Windows has; with a variable, a command names two directories."""
         monkeypatch.delenv("DEEPCHECKS_TELEMETRY_DIR")
         default = find_home()
         assert default.default is None
         assert Path(default.state).is_relative_to(home.parent)
-        return Path(default.state).parent
+        yield Path(default.state).parent
+        close()  # a host does not look for other default directories
 
 
 @pytest.fixture
