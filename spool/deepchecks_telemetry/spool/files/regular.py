@@ -96,13 +96,13 @@ def read_plain(path: str, max_bytes: int) -> bytes:
 
 def _open_nonblocking(path: str, flags: int) -> int:
     """Open; on Windows that fails for a moment while `replace_file` renames another file over this one."""
-    flags |= getattr(os, "O_NONBLOCK", 0)
+    nonblocking = flags | getattr(os, "O_NONBLOCK", 0)
     for _ in range(READ_TRIES if os.name == "nt" else 0):
         try:
-            return os.open(path, flags)
+            return os.open(path, nonblocking)
         except PermissionError:
             time.sleep(PAUSE_S)
-    return os.open(path, flags)
+    return os.open(path, nonblocking)
 
 
 def exists(path: str) -> bool:
