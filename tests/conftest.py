@@ -25,6 +25,13 @@ MACHINE = Path(__file__).parent / "machine"
 _REAL_HOME = find_default("")
 exec((MACHINE / "sitecustomize.py").read_text("utf-8"), {})
 
+IS_WINE = False
+if sys.platform == "win32":
+    import ctypes
+
+    IS_WINE = hasattr(ctypes.WinDLL("ntdll"), "wine_get_version")
+    collect_ignore = ["test_benchmarks.py"]  # the benchmarks import `resource`, which Windows lacks
+
 _OUR_VARIABLES = ("DEEPCHECKS_", "DISABLE_DEEPCHECKS_", "DISABLE_LATEST_VERSION_CHECK", "DO_NOT_TRACK")
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 _CONNECTING = ("connect", "sendto", "sendmsg")

@@ -23,7 +23,7 @@ PLACES = ["DEEPCHECKS_TELEMETRY_DIR", "HOME", "XDG_STATE_HOME", "XDG_CONFIG_HOME
 ANYTHING = {
     "empty": "",
     "a blank": " ",
-    "not UTF-8": os.fsdecode(b"\xff\xfe"),
+    "not UTF-8": "\udcff\udcfe",  # the bytes 0xff and 0xfe, as os.fsdecode() returns them on Linux
     "a newline and an escape": "a\n\x1b[2Jb",
     "a million letters": "x" * 1_000_000,
     "a path of a million letters": "/x" * 500_000,

@@ -18,9 +18,26 @@ from click.testing import CliRunner
 
 from deepchecks_telemetry import cli
 from deepchecks_telemetry.spool.consent import decision as consent
+from deepchecks_telemetry.spool.files.paths import Home, find_home
+from deepchecks_telemetry.spool.recording.record import close
 
 Done = subprocess.CompletedProcess[str]
 Run = Callable[..., Done]
+
+# A variable without a value counts as not set; then the test's user has the directories of the fixture `default`.
+UNSET = dict.fromkeys(("DEEPCHECKS_TELEMETRY_DIR", "XDG_STATE_HOME", "XDG_CONFIG_HOME", "HOME"), "")
+
+if sys.platform == "win32":
+
+    @pytest.fixture(autouse=True)
+    def home(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+        """The default directory, which each user of Windows has; with a variable, a command names two directories."""
+        monkeypatch.delenv("DEEPCHECKS_TELEMETRY_DIR")
+        default = find_home()
+        assert default.default is None
+        assert Path(default.state).is_relative_to(home.parent)
+        yield Path(default.state).parent
+        close()  # a host does not look for other default directories
 
 
 @pytest.fixture
@@ -86,6 +103,14 @@ def sql(home: Path) -> Callable[..., list[Any]]:
             return connection.execute(statement, values).fetchall()
 
     return execute
+
+
+@pytest.fixture
+def default(registered: Path) -> Home:
+    """The directories of a user who has set no variable; a program has them with the variables of `UNSET`."""
+    found = find_home({})
+    assert Path(found.state).is_relative_to(registered)
+    return found
 
 
 class Receiver(ThreadingHTTPServer):

@@ -80,6 +80,7 @@ def test_a_click_error_passes_through_nested_groups_unchanged(error: click.Click
 
 
 def file_instead_of_directory(home: Path) -> None:
+    home.parent.mkdir(parents=True, exist_ok=True)
     home.write_text("a file")
 
 

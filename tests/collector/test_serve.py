@@ -82,7 +82,6 @@ def test_a_running_collector_ends_when_the_block_raises(tmp_path: Path) -> None:
     assert refuses(url)
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
 def test_a_running_collector_ends_with_its_killed_parent(tmp_path: Path) -> None:
     script = (
         "import sys\n"
@@ -96,7 +95,8 @@ def test_a_running_collector_ends_with_its_killed_parent(tmp_path: Path) -> None
         assert parent.stdout is not None
         assert parent.stderr is not None
         url = parent.stdout.readline().strip()
-        assert not refuses(url)
+        # With its response: on Windows asyncio reports a connection that it accepts while the server closes.
+        assert posted(url, {"resourceLogs": []}) == 200
         parent.kill()
         assert parent.stderr.read() == ""  # at its end when the last process with this pipe has ended
     assert refuses(url)

@@ -11,6 +11,7 @@ import pytest
 
 from deepchecks_telemetry.spool import record
 from deepchecks_telemetry.spool.files.paths import Home
+from deepchecks_telemetry.spool.recording.record import close
 from deepchecks_telemetry.spool.stats import read_accounts
 from deepchecks_telemetry.spool.wipe import erase
 from deepchecks_telemetry.uploader.flush import flush
@@ -21,24 +22,24 @@ from deepchecks_telemetry.uploader.wire.outcome import DELIVERED
 if TYPE_CHECKING:
     from tests.uploader.conftest import Receiver
 
-pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no SIGKILL")
-
-# Kills itself with SIGKILL before or after the n-th call of a function.
+# On Windows os.kill() with SIGTERM is TerminateProcess, after which the process executes nothing either.
+KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
+# Kills itself before or after the n-th call of a function.
 KILLED_AT_TURN = """
-import importlib, os, signal, sys
+import importlib, os, sys
 from deepchecks_telemetry.spool.files.paths import find_home
 from deepchecks_telemetry.spool.wipe import erase
 from deepchecks_telemetry.uploader.offline.export import export
-act, module, name, turn, moment, stick = sys.argv[1:]
+act, module, name, turn, moment, stick, signal = sys.argv[1:]
 owner = importlib.import_module(module)
 real, calls = getattr(owner, name), []
 def killed_at_turn(*values, **named):
     calls.append(1)
     if moment == "before" and len(calls) == int(turn):
-        os.kill(os.getpid(), signal.SIGKILL)
+        os.kill(os.getpid(), int(signal))
     done = real(*values, **named)
     if len(calls) == int(turn):
-        os.kill(os.getpid(), signal.SIGKILL)
+        os.kill(os.getpid(), int(signal))
     return done
 setattr(owner, name, killed_at_turn)
 if act == "export":
@@ -76,9 +77,9 @@ def killed(request: pytest.FixtureRequest, spool: Home, stick: Path) -> str:
 
 
 def kill(act: str, module: str, name: str, turn: str, moment: str, *, stick: Path) -> None:
-    command = [sys.executable, "-c", KILLED_AT_TURN, act, module, name, turn, moment, str(stick)]
+    command = [sys.executable, "-c", KILLED_AT_TURN, act, module, name, turn, moment, str(stick), f"{KILL:d}"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert abs(done.returncode) == KILL, done.stderr
 
 
 def traces(folder: Path, stick: Path) -> list[str]:
@@ -90,6 +91,8 @@ def traces(folder: Path, stick: Path) -> list[str]:
 
 def destroy(home: Home) -> None:
     """Damage the spool as a broken disk would, and remove the other files of SQLite."""
+    if os.name == "nt":
+        close()  # Windows does not remove an open file
     for path in Path(home.state).glob("spool.db*"):
         path.write_bytes(b"no database" * 1000) if path.name == "spool.db" else path.unlink()
 

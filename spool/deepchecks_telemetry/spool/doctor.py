@@ -87,7 +87,8 @@ def remedy_for_source(home: Home, source: Source) -> str:
     source_home = home if source.name == CHOICE else home.default or home
     again = "run deepchecks telemetry enable, local or disable"
     if source_home.config not in str(source.reason):  # the file can be read, but its content is not a mode
-        return again if source_home is home else f"{again}, with {without_variables()} before it"
+        there = without_variables("deepchecks telemetry enable")
+        return again if source_home is home else f"run {there} (or local, or disable)"
     return (
         f"make sure that you own it, run chmod 700 {source_home.config} and chmod 600 {source_home.mode}, then {again}"
     )

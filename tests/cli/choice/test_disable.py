@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 import tempfile
 import webbrowser
 from collections.abc import Callable
@@ -10,9 +12,11 @@ from subprocess import CompletedProcess
 from typing import Any
 
 import pytest
+from tests.cli.conftest import UNSET
 
 from deepchecks_telemetry.spool.catalogue import EVENTS
 from deepchecks_telemetry.spool.files import residue
+from deepchecks_telemetry.spool.files.paths import Home
 
 Run = Callable[..., CompletedProcess[str]]
 Record = Callable[..., list[bool]]
@@ -80,30 +84,32 @@ def test_disable_keeps_the_settings_and_enable_prints_the_endpoint_again(
 
 
 def test_disable_names_the_default_directories_that_it_wipes_too(
-    program: Run, record: Record, registered: Path, home: Path
+    program: Run, record: Record, default: Home, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    default = {"DEEPCHECKS_TELEMETRY_DIR": "", "XDG_STATE_HOME": "", "XDG_CONFIG_HOME": "", "HOME": str(registered)}
-    assert record("run-check") == record("run-check", **default) == [True]
+    monkeypatch.setenv("DEEPCHECKS_TELEMETRY_DIR", str(home))
+    assert record("run-check") == record("run-check", **UNSET) == [True]
     report = json.loads(program("disable", "--json").stdout)
-    places = [home / "config", registered / ".config" / "deepchecks" / "telemetry"]
-    assert report["off"] == [str(place / "mode") for place in places]
-    states = [home / "state", registered / ".local" / "state" / "deepchecks" / "telemetry"]
-    assert report["wiped"] == [str(state) for state in states]
-    assert report["removed"]["events"] == 2
-    assert record("run-check") == record("run-check", **default) == [False]
+    modes, states = [str(home / "config" / "mode"), default.mode], [str(home / "state"), default.state]
+    assert (report["off"], report["wiped"], report["removed"]["events"]) == (modes, states, 2)
+    assert record("run-check") == record("run-check", **UNSET) == [False]
     output = program("disable").stdout
-    assert all(
-        f"Wrote off to {place / 'mode'} and wiped {state}\n" in output
-        for place, state in zip(places, states, strict=True)
-    )
+    assert all(f"Wrote off to {mode} and wiped {state}\n" in output for mode, state in zip(modes, states, strict=True))
+
+
+def test_enable_prints_the_command_that_changes_the_choice_in_the_default_directories(
+    program: Run, record: Record, default: Home, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DEEPCHECKS_TELEMETRY_DIR", str(home))
+    assert program("disable").returncode == 0
     done = program("enable")
     assert done.stdout.startswith(f"Your choice is on, by {home / 'config' / 'mode'}.\n")
-    command = "env -u DEEPCHECKS_TELEMETRY_DIR -u XDG_STATE_HOME -u XDG_CONFIG_HOME -u HOME deepchecks telemetry enable"
-    assert f"To change that choice too, run: {command}\n" in done.stderr
     assert "decided by your choice in the default directory" in done.stderr
     assert record("run-check") == [False]
-    assert program("enable", **default).returncode == 0
-    assert record("run-check") == record("run-check", **default) == [True]
+    command = done.stderr.splitlines()[-1].removeprefix("To change that choice too, run: ")
+    program_here = f"{sys.executable} -m deepchecks_telemetry.cli telemetry enable"
+    there = subprocess.run(command.replace("deepchecks telemetry enable", program_here), shell=True, timeout=60)
+    assert there.returncode == 0
+    assert record("run-check") == record("run-check", **UNSET) == [True]
 
 
 def test_disable_removes_the_temporary_directory_of_the_page(

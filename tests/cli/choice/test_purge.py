@@ -14,8 +14,8 @@ Record = Callable[..., list[bool]]
 def test_purge_leaves_only_the_choice_off(
     program: Run, record: Record, environment: str, python: Run, home: Path, tmp_path: Path, receiver: Any
 ) -> None:
-    library = tmp_path / "environment" / "lib"
-    (packages,) = library.glob("python*/site-packages")
+    folder = tmp_path / "environment"
+    (packages,) = [*folder.glob("lib/python*/site-packages"), *folder.glob("Lib/site-packages")]
     (packages / "deepchecks").mkdir()
     (packages / "deepchecks" / "__init__.py").touch()
     (packages / "deepchecks" / ".user_id").write_text("0b0e")

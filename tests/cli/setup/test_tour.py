@@ -8,6 +8,9 @@ from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
+from tests.cli.conftest import UNSET
+
+from deepchecks_telemetry.spool.files.paths import Home
 
 Run = Callable[..., CompletedProcess[str]]
 Record = Callable[..., list[bool]]
@@ -91,14 +94,14 @@ def test_the_administrators_policy_does_not_apply_to_the_tour(program: Run, temp
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("choice", ["on", "off"])
 def test_the_users_choice_and_events_are_not_changed(
-    program: Run, record: Record, temporary: Path, registered: Path, choice: str
+    program: Run, record: Record, temporary: Path, registered: Path, default: Home, choice: str
 ) -> None:
-    default = {"DEEPCHECKS_TELEMETRY_DIR": "", "XDG_STATE_HOME": "", "XDG_CONFIG_HOME": "", "HOME": str(registered)}
-    assert record("run-check", **default) == [True]
-    (registered / ".config" / "deepchecks" / "telemetry").mkdir(parents=True, exist_ok=True)
-    (registered / ".config" / "deepchecks" / "telemetry" / "mode").write_text(choice)
+    assert record("run-check", **UNSET) == [True]
+    Path(default.config).mkdir(parents=True, exist_ok=True)
+    Path(default.mode).write_text(choice)
     before = {path: path.read_bytes() for path in registered.rglob("*") if path.is_file()}
-    assert program("tour", **default).returncode == 0
+    assert default.spool in map(str, before)
+    assert program("tour", **UNSET).returncode == 0
     assert {path: path.read_bytes() for path in registered.rglob("*") if path.is_file()} == before
 
 

@@ -61,7 +61,7 @@ def test_dropped_exports_are_reported_everywhere_and_a_late_receipt_counts(
     assert [batch["state"] for batch in json.loads(deepchecks("sent", "--json").stdout)] == ["exported", "dropped"]
     page = home.parent / "page.html"
     deepchecks("view", "--output", str(page))
-    assert f"Dropped: {reason}." in page.read_text()
+    assert f"Dropped: {reason}." in page.read_text("utf-8")
     deepchecks("deliver", str(stick / "first.jsonl"), "--endpoint", receiver.url, "--receipt", str(stick / "r.json"))
     assert deepchecks("settle", str(stick / "r.json")).stdout == "batch 1: 2 events, delivered\n"
     assert read_counts(deepchecks, "delivered", "exported", "dropped") == [2, 2, 0]

@@ -145,7 +145,7 @@ def test_relative_paths_in_the_environment_are_passed_on_as_absolute_paths(
         (os.path.join(directory, "certificates"), directory)
     )
     monkeypatch.setenv("DEEPCHECKS_TELEMETRY_DIR", "~/telemetry")
-    assert command.environment()["DEEPCHECKS_TELEMETRY_DIR"] == os.path.expanduser("~/telemetry")
+    assert command.environment()["DEEPCHECKS_TELEMETRY_DIR"] == os.path.join(os.path.expanduser("~"), "telemetry")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows keeps the working directory of a process from being removed")

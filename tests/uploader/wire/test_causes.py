@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-import trustme
+from tests.conftest import IS_WINE
 
 from deepchecks_telemetry.spool.batches.queue import DAMAGED
 from deepchecks_telemetry.uploader.endpoint import Endpoint
@@ -69,7 +69,10 @@ def test_a_ca_file_that_is_missing_or_has_no_certificate_is_reported(
     assert error_of(f"http://127.0.0.1:{receiver.port}") is None  # http needs no certificates
 
 
+@pytest.mark.skipif(IS_WINE, reason="Wine 8 lacks bcryptprimitives.dll, which cryptography loads")
 def test_a_certificate_of_an_unknown_authority_is_reported(receiver: "Receiver") -> None:
+    import trustme
+
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
     server = receiver._server

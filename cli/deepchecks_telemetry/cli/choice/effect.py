@@ -28,7 +28,7 @@ def echo_mode(home: Home, choice: str) -> None:
         reason = f" ({decision.reason})" if decision.reason else ""
         echo_line(f"But telemetry is {decision.mode} here, decided by {decision.decided_by}{reason}.", err=True)
     if decision.decided_by == DEFAULT_CHOICE:
-        command = f"{without_variables()} deepchecks telemetry {COMMANDS[choice]}"
+        command = without_variables(f"deepchecks telemetry {COMMANDS[choice]}")
         echo_line(f"To change that choice too, run: {command}", err=True)
 
 

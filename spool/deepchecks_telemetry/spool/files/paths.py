@@ -169,9 +169,12 @@ def _is_missing(directory: str) -> bool:
     return False
 
 
-def without_variables() -> str:
-    """The prefix that makes a command use the default directories, `env -u …`."""
-    moving = [name for name in (DIR_VARIABLE, "XDG_STATE_HOME", "XDG_CONFIG_HOME") if os.environ.get(name)]
-    home = registered_home()
-    moving += ["HOME"] if home and os.environ.get("HOME") != home else []
-    return " ".join(["env", *(f"-u {name}" for name in moving)])
+def without_variables(command: str) -> str:
+    """The command line that runs `command` with the default directories: `env -u …`, on Windows by `cmd`."""
+    if sys.platform == "win32":
+        return f'cmd /c "set {DIR_VARIABLE}=& {command}"'
+    else:  # noqa: RET505 - mypy takes what follows a check of the platform as unreachable
+        moving = [name for name in (DIR_VARIABLE, "XDG_STATE_HOME", "XDG_CONFIG_HOME") if os.environ.get(name)]
+        home = registered_home()
+        moving += ["HOME"] if home and os.environ.get("HOME") != home else []
+        return " ".join(["env", *(f"-u {name}" for name in moving), command])

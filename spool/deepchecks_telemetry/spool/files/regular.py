@@ -8,11 +8,13 @@ import errno
 import os
 import stat
 import sys
+import time
 
 from deepchecks_telemetry.spool.errors import raise_if_hosts
 
 # The files that SQLite keeps beside a database; it opens each of them by name, and follows links.
 SIDE_SUFFIXES = ("-journal", "-wal", "-shm")
+READ_TRIES, PAUSE_S = 10, 0.002  # not a deadline: the host's clock may be frozen
 JOURNAL_MAGIC = bytes.fromhex("d9d505f920a163d7")  # begins each segment of a journal; ends one that names another file
 
 
@@ -89,7 +91,14 @@ def read_plain(path: str, max_bytes: int) -> bytes:
 
 
 def _open_nonblocking(path: str, flags: int) -> int:
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+    """Open; on Windows that fails for a moment while `replace_file` renames another file over this one."""
+    nonblocking = flags | getattr(os, "O_NONBLOCK", 0)
+    for _ in range(READ_TRIES if os.name == "nt" else 0):
+        try:
+            return os.open(path, nonblocking)
+        except PermissionError:
+            time.sleep(PAUSE_S)
+    return os.open(path, nonblocking)
 
 
 def status_of(path: str | int, *, follow: bool = True) -> os.stat_result | None:

@@ -37,7 +37,7 @@ def change_mode(decided_by: str) -> str:
     if decided_by == TEST_RUN:
         return f"set {MODE_VARIABLE}=on"
     if decided_by == DEFAULT_CHOICE:
-        return f"{without_variables()} {ENABLE}"
+        return without_variables(ENABLE)
     return f"unset {decided_by}" if decided_by in SWITCHES else ENABLE
 
 
