@@ -30,7 +30,7 @@ def check_state_dir(home: Home, *, writable: bool = False) -> None:
     try:
         status = os.lstat(home.state)
     except FileNotFoundError:
-        _refuse_file_above(path, name)
+        _refuse_file_above(home.state)
         raise
     except OSError as error:
         raise_if_hosts(error)
@@ -42,13 +42,13 @@ def check_state_dir(home: Home, *, writable: bool = False) -> None:
         raise Unusable(f"the state directory {home.state} {reason}")
 
 
-def _refuse_file_above(path: str, name: str) -> None:
-    """Refuse a path below a file, for which Windows raises `FileNotFoundError` and POSIX `NotADirectoryError`."""
+def _refuse_file_above(path: str) -> None:
+    """Refuse a state directory below a file, for which Windows raises `FileNotFoundError` and POSIX `NotADirectoryError`."""
     above = os.path.dirname(path)
     while not exists(above) and above != os.path.dirname(above):
         above = os.path.dirname(above)
     if exists(above) and not os.path.isdir(above):
-        raise Unusable(f"{name} {path} cannot be used ({above} is not a directory)")
+        raise Unusable(f"the state directory {path} cannot be used ({above} is not a directory)")
 
 
 def tighten(path: str, status: os.stat_result, *, even_if_public: bool = False) -> os.stat_result:
