@@ -43,7 +43,7 @@ def check_state_dir(home: Home, *, writable: bool = False) -> None:
 
 
 def _refuse_file_above(path: str) -> None:
-    """Refuse a state directory below a file, for which Windows raises `FileNotFoundError` and POSIX `NotADirectoryError`."""
+    """Refuse a directory below a file, for which Windows raises `FileNotFoundError` and POSIX `NotADirectoryError`."""
     above = os.path.dirname(path)
     while not exists(above) and above != os.path.dirname(above):
         above = os.path.dirname(above)
