@@ -144,7 +144,7 @@ def find_residue_in_another_process(dirs: Home, mark: str) -> list[str]:
 
 # Stops itself between the check of the spool and the insert, and afterwards prints the result of record().
 STALLED = """
-import dataclasses, os, signal, sys, time
+import copy, os, signal, sys, time
 from deepchecks_telemetry.spool import record
 from deepchecks_telemetry.spool.recording import record as recording
 assert record("run-check")
@@ -159,7 +159,8 @@ class Stopped:
         return session.cursor.execute(statement, values)
     def close(self):
         session.cursor.close()
-recording._writer._session = dataclasses.replace(session, cursor=Stopped())
+recording._writer._session = copy.copy(session)
+recording._writer._session.cursor = Stopped()
 print(int(record("run-suite")), flush=True)
 print(int(record("run-suite")), flush=True)
 os._exit(0)
