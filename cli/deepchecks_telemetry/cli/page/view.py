@@ -42,7 +42,7 @@ def view(*, output: str | None) -> None:
 
     The page is one file that loads nothing and runs no scripts. Its path is printed, also if there is no browser. To
     show the next request, pending counts are first sealed into a batch, as by preview. In a notebook, run "from
-    deepchecks_telemetry.cli import view", then "view".
+    deepchecks_telemetry.cli import view"; a cell that contains only "view" then shows the page.
 
     \b
     Examples:

@@ -118,12 +118,17 @@ def load(*, paths: tuple[Path, ...], store: Path) -> None:
 
 @collector.command()
 @STORE
-@click.option("--since", type=DAY, metavar="DAY", help="The first day, such as 2026-01-31. [default: all, or 31 days]")
+@click.option(
+    "--since",
+    type=DAY,
+    metavar="DAY",
+    help="The first day, such as 2026-01-31. [default: all; with --by day, the last 31]",
+)
 @click.option("--until", type=DAY, metavar="DAY", help="The last day.")
 @click.option("--by", type=click.Choice(BY), default="week", show_default=True, help="The length of the periods.")
 @click.option("--event", type=click.Choice(list(EVENT_NUMBERS)), metavar="EVENT", help="Count only this event.")
 @click.option("--version", metavar="VERSION", help="Count only this version of deepchecks.")
-@click.option("--long", is_flag=True, help="Print all periods and values, in a terminal by the pager.")
+@click.option("--long", is_flag=True, help="Print all periods and values; a terminal shows them in a pager.")
 @json_option
 @click.option("--csv", is_flag=True, help="Print CSV.")
 @click.option("--html", is_flag=True, help="Print an HTML page with charts; needs the extra [collector].")
@@ -131,9 +136,10 @@ def load(*, paths: tuple[Path, ...], store: Path) -> None:
     "--min-cell",
     metavar="N",
     type=click.IntRange(min=1),
-    help=f"Round installations down to multiples of N, and omit events. [default: {MIN_CELL} with --csv and --html]",
+    help="Round numbers of installations down to multiples of N, and omit numbers of events. "
+    f"[default: {MIN_CELL} with --csv and --html]",
 )
-@click.option("--sql", metavar="QUERY", help="Run a read-only SQL query on the store; it sees every count.")
+@click.option("--sql", metavar="QUERY", help="Run a read-only SQL query on the store, without --min-cell.")
 def report(
     *,
     store: Path,

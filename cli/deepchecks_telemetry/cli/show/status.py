@@ -37,7 +37,7 @@ COUNTS = ("recorded", "pending", "sealed", "parked", "delivered", "exported", "r
 
 
 @click.command()
-@click.option("--short", is_flag=True, help="Print only the mode: on, local or off.")
+@click.option("--short", is_flag=True, help="Print only the mode: on, local (count, but upload nothing) or off.")
 @click.option("--explain", "explained", is_flag=True, help="Also list every source of each setting, and its value.")
 @json_option
 def status(*, short: bool, explained: bool, as_json: bool) -> None:
