@@ -41,8 +41,8 @@ def view(*, output: str | None) -> None:
     """Show all data and settings as an HTML page in the browser.
 
     The page is one file that loads nothing and runs no scripts. Its path is printed, also if there is no browser. To
-    show the next request, pending counts are first sealed into a batch, as by preview. In a notebook, run "from
-    deepchecks_telemetry.cli import view"; a cell that contains only "view" then shows the page.
+    show the next request, it first seals pending counts into a batch, as the command preview does. In a notebook, run
+    "from deepchecks_telemetry.cli import view"; a cell that contains only "view" then shows the page.
 
     \b
     Examples:

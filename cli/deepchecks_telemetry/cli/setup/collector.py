@@ -136,10 +136,10 @@ def load(*, paths: tuple[Path, ...], store: Path) -> None:
     "--min-cell",
     metavar="N",
     type=click.IntRange(min=1),
-    help="Round numbers of installations down to multiples of N, and omit numbers of events. "
+    help="Round each number of installations down to a multiple of N, and leave out all numbers of events. "
     f"[default: {MIN_CELL} with --csv and --html]",
 )
-@click.option("--sql", metavar="QUERY", help="Run a read-only SQL query on the store, without --min-cell.")
+@click.option("--sql", metavar="QUERY", help="Run a read-only SQL query on the store. Its results are not rounded.")
 def report(
     *,
     store: Path,
@@ -154,8 +154,8 @@ def report(
     """Report how many installations are active, and what they use.
 
     A range is extended to whole periods. Events, versions and other fields are counted in the last 28 days, or with
-    --since in the whole range. A query can read the views weekly_active, monthly_active, daily_active, adoption,
-    retention, funnel, usage and rows, and all tables.
+    --since in the whole range. With --sql, a query can read all tables and these views: weekly_active,
+    monthly_active, daily_active, adoption, retention, funnel, usage, rows.
 
     \b
     Examples:
