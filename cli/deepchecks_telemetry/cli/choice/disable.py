@@ -37,8 +37,8 @@ def disable(*, all_users: bool, homes: Sequence[str], path: str | None, as_json:
     """Turn telemetry off, and wipe what was recorded.
 
     This applies to all virtual environments and running processes of this user. It also wipes the installation
-    identifier, and the ledger, in which the command deliver lists the batches that it has sent. Exported files are
-    wiped too, unless they were changed or moved. The endpoint and its headers are kept; purge removes them too. With
+    identifier, and the ledger (the list of batches sent by `deliver`). Exported files are wiped too, unless they were
+    changed or moved. The endpoint and its headers are kept; purge removes them too. With
     --all-users, a separate process runs as each user, so that root creates no files in their directories.
 
     \b

@@ -38,7 +38,9 @@ COUNTS = ("recorded", "pending", "sealed", "parked", "delivered", "exported", "r
 
 @click.command()
 @click.option("--short", is_flag=True, help="Print only the mode: on, local (count, but upload nothing) or off.")
-@click.option("--explain", "explained", is_flag=True, help="Also list every source of each setting, and its value.")
+@click.option(
+    "--explain", "explained", is_flag=True, help="For each setting, also list every source and the value that it gives."
+)
 @json_option
 def status(*, short: bool, explained: bool, as_json: bool) -> None:
     """Show whether telemetry is on, why, and what is pending.

@@ -40,8 +40,9 @@ def size(text: str) -> int:
 def export(*, path: str, split: int | None, again: bool, as_json: bool) -> None:
     """Write pending counts to a file that another machine can send.
 
-    PATH is an existing directory, where each file is named after its SHA-256, or a new file whose name ends in .jsonl.
-    On a connected machine, `deliver` sends the file and writes a receipt, which `settle` reads on this machine.
+    PATH is an existing directory or a new file whose name ends in .jsonl. In a directory, each file that is written is
+    named after its SHA-256. On a connected machine, `deliver` sends the file and writes a receipt, which `settle` reads
+    on this machine.
 
     \b
     Examples:

@@ -31,7 +31,7 @@ PREFIXES = {"retry": "not delivered: ", "parked": "parked: ", "rejected": "rejec
 @click.option(
     "--exported",
     is_flag=True,
-    help="Also send exported batches for which no receipt was read yet, for example because the file was lost.",
+    help="Also send exported batches for which no receipt was read, for example because the exported file was lost.",
 )
 @json_option
 def flush(*, ignore_retry_after: bool, exported: bool, as_json: bool) -> None:
