@@ -30,7 +30,7 @@ USERS = (
     "path",
     metavar="FILE",
     type=click.Path(),
-    help="Also write a report to a new FILE: what was done, and the SHA-256 of each file before and after.",
+    help="Also write a report to a new FILE: what was done, and each of our files before and after, with its SHA-256.",
 )
 @json_option
 def disable(*, all_users: bool, homes: Sequence[str], path: str | None, as_json: bool) -> None:

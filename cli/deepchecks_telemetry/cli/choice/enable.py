@@ -36,9 +36,9 @@ def enable(
 ) -> None:
     """Turn telemetry on; counts are sent if an endpoint is set.
 
-    The choice applies to all virtual environments of this user. The use of deepchecks is counted only in those in which
-    attach was run. Prints where counts are sent, or why they are not sent. Exits with 1 if the administrator's policy
-    overrides your choice or your endpoint.
+    The choice applies to all virtual environments of this user. But the use of deepchecks is counted only where
+    `deepchecks telemetry attach` was run. Prints where counts are sent, or why they are not sent. Exits with 1 if the
+    administrator's policy overrides your choice or your endpoint.
 
     Without --endpoint, the endpoint that you set earlier is kept. For a token, use --headers FILE instead of --header,
     because other users can read the command line while the command runs, and the shell stores it in its history.
