@@ -30,7 +30,8 @@ USERS = (
     "path",
     metavar="FILE",
     type=click.Path(),
-    help="Also write a report to a new FILE: what was done, and each of our files before and after, with its SHA-256.",
+    help="Also write a report to a new FILE: what was done, and the telemetry files before and after, each with its "
+    "SHA-256.",
 )
 @json_option
 def disable(*, all_users: bool, homes: Sequence[str], path: str | None, as_json: bool) -> None:

@@ -45,8 +45,8 @@ COUNTS = ("recorded", "pending", "sealed", "parked", "delivered", "exported", "r
 def status(*, short: bool, explained: bool, as_json: bool) -> None:
     """Show whether telemetry is on, why, and what is pending.
 
-    Also shows where counts are sent, and the time of the last and of the next upload. Exits with 1 if the spool (the SQLite file with the counts) cannot be
-    read, or the endpoint is invalid; everything else is still shown.
+    Also shows where counts are sent, and the time of the last and of the next upload. Exits with 1 if the spool (the
+    SQLite file with the counts) cannot be read, or the endpoint is invalid; everything else is still shown.
 
     \b
     Examples:

@@ -31,8 +31,8 @@ PREFIXES = {"retry": "not delivered: ", "parked": "parked: ", "rejected": "rejec
 @click.option(
     "--exported",
     is_flag=True,
-    help="Also send batches that were exported and not settled (`settle` has not read their receipt), for example because "
-    "the exported file was lost.",
+    help="Also send exported batches whose delivery was not confirmed by settle, for example if the exported file "
+    "was lost.",
 )
 @json_option
 def flush(*, ignore_retry_after: bool, exported: bool, as_json: bool) -> None:

@@ -18,7 +18,7 @@ headers_option = click.option(
     "headers_file",
     metavar="FILE",
     type=click.File("rb"),
-    help="File with one header NAME: VALUE per line, for example a gateway's token; - is standard input.",
+    help="Read headers from FILE, one per line, such as 'Authorization: Bearer TOKEN'; - is standard input.",
 )
 
 
