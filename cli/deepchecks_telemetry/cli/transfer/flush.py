@@ -38,8 +38,8 @@ PREFIXES = {"retry": "not delivered: ", "parked": "parked: ", "rejected": "rejec
 def flush(*, ignore_retry_after: bool, exported: bool, as_json: bool) -> None:
     """Send pending counts now.
 
-    Prints the endpoint first. Parked batches, which the receiver did not accept, are sent again too, unless they were
-    damaged in the spool. Exits with 0 only if nothing is left to send.
+    Prints the endpoint first. Batches that the receiver did not accept (parked batches) are sent again too. Batches
+    that were damaged in the spool are not sent. Exits with 0 only if nothing is left to send.
 
     \b
     Examples:
