@@ -31,15 +31,16 @@ PREFIXES = {"retry": "not delivered: ", "parked": "parked: ", "rejected": "rejec
 @click.option(
     "--exported",
     is_flag=True,
-    help="Also send exported batches whose delivery was not confirmed by settle, for example if the exported file "
-    "was lost.",
+    help="Also send exported batches whose delivery was not confirmed by the command `settle`, for example if the "
+    "exported file was lost.",
 )
 @json_option
 def flush(*, ignore_retry_after: bool, exported: bool, as_json: bool) -> None:
     """Send pending counts now.
 
     Prints the endpoint first. Batches that the receiver did not accept (parked batches) are sent again too. Batches
-    that were damaged in the spool are not sent. Exits with 0 only if nothing is left to send.
+    that were damaged in the spool are not sent. Exits with 1 if anything is left: pending counts, or parked or damaged
+    batches.
 
     \b
     Examples:
