@@ -15,15 +15,14 @@ from deepchecks_telemetry.cli.output import echo_json, echo_line, json_option
 from deepchecks_telemetry.spool.files.paths import find_home
 
 USERS = (
-    "Without HOME, disable for root, and for each user whose ID is at least 1000 (500 on macOS) and whose home "
-    "directory exists."
+    "Disable for several users; needs root. If you give home directories (HOME), disable only for their owners. "
+    "Otherwise, disable for root, and for each user whose ID is at least 1000 (500 on macOS) and whose home directory "
+    "exists."
 )
 
 
 @click.command()
-@click.option(
-    "--all-users", is_flag=True, help=f"Disable for the owner of each home directory HOME; needs root. {USERS}"
-)
+@click.option("--all-users", is_flag=True, help=USERS)
 @click.argument("homes", metavar="[HOME]...", nargs=-1, type=click.Path(exists=True, file_okay=False))
 @click.option(
     "--report",
