@@ -74,6 +74,7 @@ def test_a_page_has_its_range_its_date_and_what_the_numbers_mean(store: Path) ->
         "only event run-check",
         "not a sample of all users",
         "are not collected",
+        "more than 100 %",
         "multiples of 5",
     ):
         assert part in text

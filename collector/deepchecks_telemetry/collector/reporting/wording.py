@@ -16,6 +16,10 @@ SELF_SELECTED = (
     "Only installations that send their counts here are counted. They are not a sample of all users: compare shares "
     "and trends, but do not conclude how many users there are."
 )
+SEVERAL_VALUES = (
+    "In the tables of fields, an installation is counted for each value that it had, such as two versions of "
+    "deepchecks, so shares can add up to more than 100 %."
+)
 NOT_COLLECTED = "Names of checks and their results are not collected."
 
 
@@ -37,9 +41,10 @@ def chosen(report: Report) -> Iterator[tuple[str, str]]:
 
 
 def notes(report: Report) -> Iterator[str]:
-    """What a reader has to know about the numbers."""
+    """What a reader needs for understanding the numbers."""
     yield SELF_SELECTED
     yield NOT_COLLECTED
+    yield SEVERAL_VALUES
     if report.options.min_cell > 1:
         least = report.options.min_cell
         yield f"For privacy, installations are rounded down to multiples of {least}; 0 means 0 to {least - 1}."
