@@ -40,12 +40,13 @@ def changes() -> str:
 
 
 def machine(figures: Figures) -> str:
-    """The machine and the date."""
+    """The machine and the date; `again` is the date of a later run of this package only."""
     about = figures["machine"]
     minutes = round(figures["took_s"] / 60)
     made_of = f"{about['processor']}, {about['cores']} cores, {about['system']}"
     runs = f"Python {about['python']}, SQLite {about['sqlite']}, {about['date']}"
-    return f"{made_of}; {runs}; a run of {minutes} minutes, limited to loopback by {figures['isolation']}."
+    again = f" All but the tables of peers were measured again on {about['again']}." if "again" in about else ""
+    return f"{made_of}; {runs}; a run of {minutes} minutes, limited to loopback by {figures['isolation']}.{again}"
 
 
 def versions(figures: Figures) -> str:
