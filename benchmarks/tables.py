@@ -40,13 +40,13 @@ def changes() -> str:
 
 
 def machine(figures: Figures) -> str:
-    """The machine and the date; `again` is the date of a later run of this package only."""
+    """The machine and the date; `again` says which parts were measured again later."""
     about = figures["machine"]
     minutes = round(figures["took_s"] / 60)
     made_of = f"{about['processor']}, {about['cores']} cores, {about['system']}"
     runs = f"Python {about['python']}, SQLite {about['sqlite']}, {about['date']}"
-    again = f" All but the tables of peers were measured again on {about['again']}." if "again" in about else ""
-    return f"{made_of}; {runs}; a run of {minutes} minutes, limited to loopback by {figures['isolation']}.{again}"
+    run = f"{made_of}; {runs}; a run of {minutes} minutes, limited to loopback by {figures['isolation']}."
+    return " ".join([run, *about.get("again", [])])
 
 
 def versions(figures: Figures) -> str:
