@@ -84,6 +84,16 @@ def test_a_phone_shows_the_page_without_horizontal_scrolling(
     assert min([*heights, 99]) >= 11  # a font of about 10 pixels
 
 
+@pytest.mark.parametrize("weeks", [EMPTY, WEEK, THREE_YEARS])
+def test_no_table_is_wider_than_a_sheet_of_paper(weeks: int, show: Show, made: Made, tmp_path: Path) -> None:
+    made(weeks, 1)
+    page = show(tmp_path / "view.html", viewport={"width": 718, "height": 1047})  # A4 between Chromium's margins
+    page.emulate_media(media="print")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 718
+    tables = page.locator(".wide:not(details .wide)")
+    assert tables.evaluate_all("all => all.filter(one => one.scrollWidth > one.clientWidth).length") == 0
+
+
 def test_the_page_of_three_years_is_as_short_as_that_of_a_quarter(show: Show, made: Made, tmp_path: Path) -> None:
     counts = made(THREE_YEARS)
     assert len(counts.activity["week"]) > 150
