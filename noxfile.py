@@ -22,7 +22,7 @@ OTHERS = [python for python in PYTHONS if python != MAIN]
 DEEPCHECKS_PYTHONS = ["3.10", "3.11", "3.12", "3.13"]  # scikit-learn<1.6, which deepchecks needs, has wheels for these
 PARALLEL = ("--numprocesses=auto", "--dist=worksteal")
 PACKAGES = ["spool", "uploader", "hooks", "collector", "cli"]
-WINDOWS = ["uploader", "collector"]  # the folders of tests/ that the session `windows` runs without `--long`
+CAMPAIGNS_OF_WINDOWS = ["kill", "fence", "damage", "damage_held", "disable"]  # the campaigns of the session `windows`
 PROJECT = nox.project.load_toml("pyproject.toml")
 LOCKS = Path("requirements")
 BUILDER = "go.opentelemetry.io/collector/cmd/builder@v0.165.0"  # as in tests/collector/otelcol/builder.yaml
@@ -178,7 +178,7 @@ def offline(session: nox.Session) -> None:
 
 @nox.session(python=MAIN)
 def windows(session: nox.Session) -> None:
-    """Run tests on Python for Windows under Wine, those of two packages; with `-- --long`, of all five."""
+    """Run the tests of all packages, and the campaigns about lost events, on Python for Windows under Wine."""
     if not shutil.which("wine"):
         stop = session.error if os.environ.get("GATE") else session.skip
         stop("wine is not installed here")
@@ -196,9 +196,9 @@ def windows(session: nox.Session) -> None:
     session.run(python, "-m", "compileall", "-q", "-j", "2", str(root / "packages"), external=True)
     options = ("-p", "no:cacheprovider", "-m", "not real", "-n", "2", "--dist=worksteal", "--timeout=300", "--quiet")
     # Without the tests that need certificates: Wine 8 lacks bcryptprimitives.dll, which cryptography loads.
-    folders = [f"tests/{name}" for name in (PACKAGES if "--long" in session.posargs else WINDOWS)]
-    tests = [*folders, "--ignore=tests/uploader/wire/test_networks.py"]
-    selection = [argument for argument in session.posargs if argument != "--long"] or tests
+    campaigns = [f"tests/campaigns/test_{name}.py" for name in CAMPAIGNS_OF_WINDOWS]
+    everything = [*(f"tests/{name}" for name in PACKAGES), *campaigns, "--ignore=tests/uploader/wire/test_networks.py"]
+    selection = session.posargs or everything
     session.run(python, "-m", "pytest", *options, *selection, external=True, env={"GATE": ""})  # no tool of Linux there
 
 
