@@ -40,6 +40,7 @@ def test_a_lock_left_locked_by_an_exception_is_replaced(dirs: Home) -> None:
     assert read_accounts(dirs).balance == 0
 
 
+@pytest.mark.skipif(not getattr(sys, "_is_gil_enabled", lambda: True)(), reason="only detected with the GIL")
 def test_a_lock_left_locked_by_a_finished_thread_is_replaced(dirs: Home) -> None:
     assert record("run-check")
     thread = threading.Thread(target=recording._guard.take)
@@ -48,6 +49,21 @@ def test_a_lock_left_locked_by_a_finished_thread_is_replaced(dirs: Home) -> None
     started = time.monotonic()
     assert record("run-check")
     assert time.monotonic() - started < SOON_S
+
+
+def test_without_the_gil_only_the_thread_that_left_the_lock_locked_replaces_it(
+    dirs: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "_is_gil_enabled", lambda: False, raising=False)  # as in a free-threaded Python
+    assert record("run-check")
+    assert (left := recording._guard.take()) is not None
+    answers: list[bool] = []
+    thread = threading.Thread(target=lambda: answers.append(record("run-check")))
+    thread.start()
+    thread.join()
+    assert (answers, recording._guard.lock is left) == ([False], True)
+    assert record("run-check")
+    assert read_accounts(dirs).dropped == {"busy": 1}
 
 
 def test_a_lock_in_use_by_another_thread_is_waited_for(dirs: Home) -> None:

@@ -55,7 +55,7 @@ class Guard:
 
     def _is_leaked(self, lock: RLock) -> bool:
         owner = re.search(OWNER, repr(lock))
-        if owner is None or self.forking or lock is not self.lock:
+        if owner is None or self.forking or lock is not self.lock or not _has_gil():
             return False
         frame = sys._current_frames().get(int(owner[1]))  # noqa: SLF001
         return int(owner[1]) != 0 and not self._is_held_in(_stack(frame))
@@ -66,6 +66,14 @@ class Guard:
     def reset(self) -> None:
         """Use a new lock, in a forked child."""
         self.lock, self.forking = RLock(), False
+
+
+def _has_gil() -> bool:
+    """Without it, the owner can release the lock and leave the function between two steps of a check by another thread.
+
+    Then only the thread that left the lock locked replaces it. It is the main one, which executes all signal handlers.
+    """
+    return getattr(sys, "_is_gil_enabled", lambda: True)()
 
 
 def _stack(frame: FrameType | None) -> Iterator[FrameType]:
