@@ -24,6 +24,8 @@ from deepchecks_telemetry.spool.recording.record import close
 Done = subprocess.CompletedProcess[str]
 Run = Callable[..., Done]
 
+TIMEOUT_S = 250 if os.name == "nt" else 60  # under Wine a process takes seconds to start
+
 # A variable without a value counts as not set; then the test's user has the directories of the fixture `default`.
 UNSET = dict.fromkeys(("DEEPCHECKS_TELEMETRY_DIR", "XDG_STATE_HOME", "XDG_CONFIG_HOME", "HOME"), "")
 
@@ -49,7 +51,7 @@ def python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     def run(*arguments: str, python: str = sys.executable, **variables: str) -> Done:
         environ = {**os.environ, "PYTHONIOENCODING": "utf-8", **variables}
         return subprocess.run(
-            [python, *arguments], cwd=tmp_path, env=environ, capture_output=True, encoding="utf-8", timeout=60
+            [python, *arguments], cwd=tmp_path, env=environ, capture_output=True, encoding="utf-8", timeout=TIMEOUT_S
         )
 
     return run

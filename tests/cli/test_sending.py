@@ -5,6 +5,7 @@ must print the same sentence about sending, and none of them may send.
 """
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -224,7 +225,7 @@ def reported(world: World, scenario: Scenario) -> dict[str, Any]:
     assert sentence in world.deepchecks("status").stdout
     findings = json.loads(world.deepchecks("doctor", "--json").stdout)
     (upload,) = [finding for finding in findings if finding["name"] == "upload"]
-    assert f"{upload['text']}." == sentence
+    assert f"{upload['text']}." == sentence.replace(os.path.expanduser("~"), "~")
     if status["recorded"] is not None:
         assert status["mode"] == "off" or sentence in world.deepchecks("preview").stderr
         after_sealing = json.loads(world.deepchecks("status", "--json").stdout)["sending"]

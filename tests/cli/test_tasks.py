@@ -1,6 +1,7 @@
 """Two tasks of users take one command each: see whether and what is sent; turn it off everywhere and prove it."""
 
 import json
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +10,7 @@ from subprocess import CompletedProcess
 Run = Callable[..., CompletedProcess[str]]
 Record = Callable[..., list[bool]]
 
-MAX_S = 5.0  # some 0.2 s on an idle machine
+MAX_S = 30.0 if os.name == "nt" else 5.0  # some 0.2 s on an idle machine, a second and more under Wine
 
 
 def test_preview_shows_whether_and_what_is_sent(program: Run, record: Record) -> None:

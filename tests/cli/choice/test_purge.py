@@ -35,12 +35,15 @@ def test_purge_leaves_only_the_choice_off(
     report = json.loads(done.stdout)
     expected = [
         tmp_path / "counts.jsonl",
-        *(home / "state" / name for name in ("spool.db", "spool.lock", "upload.lock")),
+        home / "state" / "spool.db",
         *(home / "config" / name for name in ("endpoint", "endpoint.0123456789ab.new")),
-        *(home / "courier" / name for name in ("ledger.db", "ledger.db.lock")),
+        home / "courier" / "ledger.db",
         attached,
         packages / "deepchecks" / ".user_id",
     ]
+    if os.name != "nt":  # there filelock removes the file of a lock when it releases it
+        expected += [*(home / "state" / name for name in ("spool.lock", "upload.lock"))]
+        expected += [home / "courier" / "ledger.db.lock"]
     assert set(report["removed_files"]) >= set(map(str, expected))
     assert not any(map(os.path.lexists, report["removed_files"]))
     assert report["left"] == report["residue"] == report["kept_settings"] == report["problems"] == []

@@ -274,6 +274,13 @@ def test_a_file_that_cannot_be_written_is_one_line(deepchecks: Run, tmp_path: Pa
     assert done.stderr.startswith("Error: No such file or directory: ")
 
 
+@pytest.mark.skipif(os.name != "nt", reason="only Windows has another encoding for files and pipes than for the screen")
+def test_on_windows_a_redirected_page_is_in_the_encoding_that_it_declares(program: Run) -> None:
+    done = program("view", "--output", "-", PYTHONIOENCODING="")  # empty: as if it were not set
+    assert '<meta charset="utf-8">' in done.stdout
+    assert "“By environment”" in done.stdout
+
+
 def test_a_notebook_shows_the_page_in_a_sandboxed_frame(record: Record, page: Callable[[], str]) -> None:
     assert record("run-check") == [True]
     result = view()
@@ -286,7 +293,7 @@ def test_a_notebook_shows_the_page_in_a_sandboxed_frame(record: Record, page: Ca
 
 
 def test_a_notebook_shows_an_error_as_one_line(home: Path) -> None:
-    home.mkdir()
+    home.mkdir(parents=True)
     (home / "state").write_text("a file")
     html = view._repr_html_()
     assert "The page cannot be created. Run deepchecks telemetry view to see why." in html

@@ -3,12 +3,10 @@
 import csv
 import io
 import json
-import os
 import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
-from subprocess import CompletedProcess
 
 import pytest
 from click.testing import CliRunner, Result
@@ -88,17 +86,6 @@ def test_small_counts_are_rounded_only_in_reports_for_others(loaded: None, colle
 def test_the_csv_report_is_valid_csv(loaded: None, collector: Run) -> None:
     lines = list(csv.DictReader(io.StringIO(collector("report", "--csv", "--min-cell", "1").stdout)))
     assert [(line["value"], line["events"]) for line in lines if line["table"] == "version"] == [("0.19.1", "21")]
-
-
-@pytest.mark.skipif(os.name != "nt", reason="only Windows has another encoding for files and pipes than for the screen")
-@pytest.mark.usefixtures("loaded")
-def test_on_windows_a_redirected_report_is_in_the_encoding_that_it_declares(
-    python: Callable[..., CompletedProcess[str]], tmp_path: Path
-) -> None:
-    command = ["-m", "deepchecks_telemetry.cli", *"telemetry collector report --html --store".split()]
-    done = python(*command, str(tmp_path / "store.db"), PYTHONIOENCODING="")  # empty: as if it were not set
-    assert '<meta charset="utf-8">' in done.stdout
-    assert "“other”" in done.stdout
 
 
 def test_a_range_and_a_filter_choose_what_is_counted(loaded: None, collector: Run) -> None:

@@ -15,6 +15,8 @@ from deepchecks_telemetry.spool.files.paths import Home
 Run = Callable[..., CompletedProcess[str]]
 Record = Callable[..., list[bool]]
 
+LIMIT_S = 300 if os.name == "nt" else 60  # a tour starts many processes, which take seconds under Wine
+
 # Each makes one step fail, as a bug would.
 LOST_EVENT = "tour.RECORD_EVENTS = tour.RECORD_EVENTS.replace('{events!r}', '{events!r}[1:]')"
 DISCARDING_RECEIVER = """
@@ -54,7 +56,7 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(LIMIT_S)
 @pytest.mark.parametrize(
     "variables",
     [
@@ -74,7 +76,7 @@ def test_the_tour_succeeds_and_leaves_no_file(
     started = time.monotonic()
     done = program("tour", **variables)
     assert (done.returncode, done.stderr) == (0, "")
-    assert time.monotonic() - started < 20
+    assert time.monotonic() - started < LIMIT_S / 3
     assert done.stdout.count("checked: ") == 5
     assert done.stdout.endswith(
         "Done: recorded, shown, sent, compared and wiped. The temporary directory is removed.\n"
@@ -91,7 +93,7 @@ def test_the_administrators_policy_does_not_apply_to_the_tour(program: Run, temp
     assert program("tour").returncode == 0
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(LIMIT_S)
 @pytest.mark.parametrize("choice", ["on", "off"])
 def test_the_users_choice_and_events_are_not_changed(
     program: Run, record: Record, temporary: Path, registered: Path, default: Home, choice: str
@@ -105,7 +107,7 @@ def test_the_users_choice_and_events_are_not_changed(
     assert {path: path.read_bytes() for path in registered.rglob("*") if path.is_file()} == before
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(LIMIT_S)
 @pytest.mark.parametrize(
     ("change", "message"),
     [
