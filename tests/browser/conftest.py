@@ -48,7 +48,9 @@ def fill(home: Path) -> Callable[[int], None]:
             connection.execute("BEGIN")
             connection.executemany("INSERT INTO folded VALUES (?, ?, ?, ?)", counts)
             total = sum(count for *_, count in counts)
-            connection.execute("INSERT INTO tallies VALUES ('recovered', ?)", (total,))
+            connection.execute(
+                "INSERT INTO tallies VALUES ('recovered', ?1) ON CONFLICT DO UPDATE SET count = count + ?1", (total,)
+            )
             connection.execute("COMMIT")
 
     return fill_days

@@ -146,6 +146,31 @@ def test_a_phone_shows_the_page_without_scrolling_sideways(
     assert min(sizes) >= 12
 
 
+def test_a_phone_shows_all_states_of_a_day_and_each_has_a_colour_or_pattern_of_its_own(
+    show: Show, write: Write, fill: Fill, home: Path
+) -> None:
+    for state in ("delivered", "rejected", "exported", "parked", "sealed"):
+        fill(3)
+        deepchecks("preview")  # seals a batch, because there is no other that is sealed
+        with closing(sqlite3.connect(home / "state" / "spool.db", isolation_level=None)) as connection:
+            connection.execute("UPDATE batches SET state = ? WHERE state = 'sealed'", [state])
+    fill(3)
+    page = show(write(), **PHONE)
+    page.locator("section").first.locator("summary").first.click()
+    assert page.locator(".wide").evaluate_all("all => all.filter(one => one.scrollWidth > one.clientWidth).length") == 0
+    swatches = page.locator(".legend").first.locator("rect")
+    fills = swatches.evaluate_all("all => all.map(one => getComputedStyle(one).fill)")
+    assert len(fills) == len(set(fills)) == 6
+
+
+def test_an_option_of_a_command_is_not_broken(show: Show, write: Write) -> None:
+    page = show(write(), **PHONE)
+    options = page.locator("dt code .whole").filter(has_text="--")
+    assert options.evaluate_all("all => all.map(one => [one.innerText, one.getClientRects().length])") == [
+        ["--endpoint URL", 1]
+    ]
+
+
 def test_ten_thousand_days_are_rendered_in_less_than_a_second(show: Show, write: Write, fill: Fill) -> None:
     fill(LONGEST)
     page = show(write(), **LIGHT)

@@ -188,7 +188,7 @@ def test_the_page_loads_nothing_and_its_policy_allows_only_its_style_sheet(
     assert {"script", "link", "img", "iframe", "a", "form", "object", "base"} & set(parsed.tags) == set()
     assert {name for name, _ in parsed.attributes} & {"src", "href", "style", "srcset", "action", "onclick"} == set()
     (style,) = re.findall(r"<style>(.*?)</style>", document, re.DOTALL)
-    assert re.findall(r"url\(([^)]*)\)|@import", style) == ["#hatch"]
+    assert re.findall(r"url\(([^)]*)\)|@import", style) == ["#hatch-pending", "#hatch-sealed", "#hatch-parked"]
     digest = b64encode(hashlib.sha256(style.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
     assert ("content", policy) in parsed.attributes

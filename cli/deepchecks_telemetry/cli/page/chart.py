@@ -149,8 +149,15 @@ def _line(y: float) -> Html:
 
 
 def hatching() -> Html:
-    """The pattern that distinguishes unsent from sent events without colour; every chart of the page refers to it."""
+    """The patterns that distinguish unsent from sent events without colour; every chart of the page refers to them."""
+    patterns = map(_hatch, ("pending", "sealed", "parked"), ("scale(-1 1)", None, None))
+    return tag("svg", tag("defs", *patterns), class_="hatching", width="0", height="0", aria_hidden="true")
+
+
+def _hatch(state: str, transform: str | None) -> Html:
     path = tag("path", d="M-1,1 l2,-2 M0,6 l6,-6 M5,7 l2,-2")
     box = tag("rect", width="6", height="6")
-    pattern = tag("pattern", box, path, id="hatch", width="6", height="6", patternUnits="userSpaceOnUse")
-    return tag("svg", tag("defs", pattern), class_="hatching", width="0", height="0", aria_hidden="true")
+    return tag(
+        "pattern", box, path, id=f"hatch-{state}",
+        width="6", height="6", patternUnits="userSpaceOnUse", patternTransform=transform,
+    )  # fmt: skip

@@ -75,7 +75,8 @@ def _period(period: Unit, start: date, days: Days) -> Html:
         "details",
         tag("summary", f"{title}: {numbers or 'nothing'}"),
         chart(unit, its_bars, label=f"Events in {title} by {unit.name} (UTC): {numbers}"),
-        table(("day (UTC)", *states), rows, caption=f"Events in {title} by day and state"),
+        # With four states, a phone would show three of them and a scroll bar.
+        table(("day (UTC)", *states), rows, caption=f"Events in {title} by day and state", blocks=len(states) > 3),
     )
 
 

@@ -79,4 +79,10 @@ def settings(data: PageData) -> Iterator[Html]:
 
 def commands() -> Html:
     """The most important commands."""
-    return tag("dl", *(tag("div", tag("dt", tag("code", line)), tag("dd", effect)) for line, effect in COMMANDS))
+    return tag("dl", *(tag("div", tag("dt", _code(line)), tag("dd", effect)) for line, effect in COMMANDS))
+
+
+def _code(line: str) -> Html:
+    """A command line; an option is not broken, because a browser would break it after its hyphens."""
+    command, dashes, option = line.partition("--")
+    return tag("code", command, tag("span", dashes, option, class_="whole") if option else "")
