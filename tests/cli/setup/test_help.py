@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from deepchecks_telemetry.cli.setup.help import DIRECTORIES, FILES, VARIABLES
+from deepchecks_telemetry.cli.setup.help import FILES, ON_LINUX, VARIABLES, directories
 from deepchecks_telemetry.spool.consent.decision import SWITCHES
 from deepchecks_telemetry.spool.consent.resource import _CI
 from deepchecks_telemetry.uploader.child.command import PATH_VARIABLES
@@ -25,6 +25,13 @@ WITH_UNDERSCORE = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+")
 NOT_VARIABLES = {"O_BINARY", "O_CLOEXEC", "O_NOFOLLOW", "O_NONBLOCK", "MIN_CELL", "VERSION_ID"}
 NOT_VARIABLES |= {"ANALYTICS_DISABLED"}
 OF_REQUESTS = {"HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY"}
+# Of click, and of the standard library's tempfile, shutil and webbrowser.
+OF_LIBRARIES = {"PAGER", "_DEEPCHECKS_COMPLETE", "TMPDIR", "TEMP", "TMP", "COLUMNS", "LINES", "BROWSER"}
+# Python's own: caches, devices, and the file by which tempfile tests a directory.
+OF_OTHERS = re.compile(r"__pycache__|^/dev/|/TMP/[a-z0-9_]{8}$|/__atomic-write\w+$|^/proc/")
+BESIDE = re.compile(r"(\.[0-9a-f]{12}\.new|-journal|-wal|-shm)$")  # of a file that is written; of SQLite's
+RECORD = "from deepchecks_telemetry.spool import record; assert record('run-check')"
+CREATED = re.compile(r'(?:(?:open|openat)\([^"]*"([^"]+)", [^)]*O_CREAT|mkdir(?:at)?\([^"]*"([^"]+)")[^=]* = \d')
 
 Run = Callable[..., CompletedProcess[str]]
 
@@ -40,7 +47,7 @@ def test_the_table_has_the_variables_of_the_sources_and_no_others() -> None:
     listed = [name for row in VARIABLES for name in row.name.split()]
     assert len(listed) == len(set(listed))
     read = {name for name in strings() if WITH_UNDERSCORE.fullmatch(name)} - NOT_VARIABLES
-    read |= {*SWITCHES, *_CI, *PATH_VARIABLES, *OF_REQUESTS, "SSL_CERT_DIR", "HOME", "container", "PAGER"}
+    read |= {*SWITCHES, *_CI, *PATH_VARIABLES, *OF_REQUESTS, *OF_LIBRARIES, "SSL_CERT_DIR", "HOME", "container"}
     assert set(listed) == read
 
 
@@ -93,7 +100,8 @@ def test_the_table_has_each_file_of_a_real_run_with_its_mode_and_lifetime(
     assert {folder.stat().st_mode & 0o777 for folder in (home / "state", home / "config", home / "courier")} == {0o700}
     until = {row.path: row.until for row in FILES if row.path.partition("/")[0] in ("STATE", "CONFIG", "COURIER")}
     # Those that this test does not make, because they are of other situations.
-    others = {"STATE/spool.db-journal", "STATE/spool.db.new", "STATE/spool.db.linked-*", "STATE/spool.db.unreadable"}
+    others = {f"STATE/spool.db{suffix}" for suffix in ("-journal", ".new", ".linked-*", ".unreadable", "-replaced")}
+    others |= {row for row in until if row.endswith((".new", "/.trial-*", "ledger.db-journal"))}
     assert set(until) - set(seen) <= others | {"STATE/spool.db.damaged-*"}
     assert program("disable").returncode == 0
     kept = {row for row in seen if "disable" not in until[row] or until[row].startswith("emptied")}
@@ -103,15 +111,54 @@ def test_the_table_has_each_file_of_a_real_run_with_its_mode_and_lifetime(
     assert set(files()) == {row for row in kept if "purge" not in until[row]} == {"CONFIG/mode"}
 
 
+def test_each_path_that_a_command_creates_is_in_the_table(
+    python: Run, receiver: Any, home: Path, tmp_path: Path, tool: Callable[[str], str]
+) -> None:
+    """Also those that exist only while it runs, by a trace of its system calls."""
+    pytest.importorskip("uvicorn")
+    log = tmp_path / "trace"
+    trace = ["-f", "-qq", "-A", "-s", "999", "-e", "trace=open,openat,mkdir,mkdirat", "-o", str(log), sys.executable]
+    places = {"STATE": home / "state", "CONFIG": home / "config", "COURIER": home / "courier"}
+    places |= {name: tmp_path / name for name in ("TMP", "DIR")}
+    for name in ("TMP", "DIR"):
+        places[name].mkdir()
+    for command in (
+        "view", "doctor", "", f"enable --endpoint {receiver.url}", "export DIR", "flush", "", "export FILE.jsonl",
+        "deliver FILE.jsonl --receipt DIR", "deliver FILE.jsonl --receipt DIR --ledger LEDGER", "view --output PAGE",
+        "collector load FILE.jsonl --store collector.db", "tour", "disable --report REPORT",
+    ):  # fmt: skip
+        ours = ["-m", "deepchecks_telemetry.cli", "telemetry", *command.split()] if command else ["-c", RECORD]
+        done = python(*trace, *ours, python=tool("strace"), BROWSER="true", TMPDIR=str(places["TMP"]))
+        assert done.returncode == 0, (command, done.stderr)
+    rows = [row.path.partition("/") for row in FILES]
+    patterns = [*places.values(), tmp_path / ".trial-*"]  # doctor runs before there is a STATE
+    patterns += [places[first] / rest if first in places else tmp_path / first for first, _, rest in rows]
+    paths = {os.path.join(tmp_path, path) for pair in CREATED.findall(log.read_text()) for path in pair if path}
+    ours = [BESIDE.sub("", path) for path in paths if not OF_OTHERS.search(path)]
+    assert len(ours) > 20
+    assert [path for path in ours if not any(fnmatch(path, str(pattern)) for pattern in patterns)] == []
+
+
 def test_the_directories_are_those_of_a_user_without_variables(monkeypatch: pytest.MonkeyPatch) -> None:
-    from deepchecks_telemetry.spool.batches.export_files import find_ledger
     from deepchecks_telemetry.spool.files import paths
 
     if paths.USUAL[0] != ".local/state" or sys.platform == "win32":
         pytest.skip("the table is for Linux")
-    home = paths.find_home({"HOME": "/home/jane"})._replace(default=None)
-    found = [home.state, home.config, os.path.dirname(find_ledger(home)), "/etc/xdg/deepchecks/telemetry"]
-    assert found == [folder.replace("~", "/home/jane") for folder in DIRECTORIES.values()]
+    home = paths.find_home({"HOME": "/home/jane"})._replace(default=None, policy=ON_LINUX.policy)
+    documented = directories(ON_LINUX, "/tmp").items()
+    assert directories(home, "/tmp") == {name: path.replace("~", "/home/jane") for name, path in documented}
+
+
+def test_the_directories_that_are_printed_are_those_of_this_system(deepchecks: Run) -> None:
+    from deepchecks_telemetry.spool.files.paths import find_home
+
+    lines = dict(
+        line.split(maxsplit=1) for line in deepchecks("help", "files").stdout.partition("\n\n")[0].splitlines()
+    )
+    home = find_home()
+    assert (lines["STATE"], lines["CONFIG"], lines["POLICY"]) == (home.state, home.config, home.policy)
+    assert Path(lines["TMP"]).is_dir()
+    assert not (Path(home.config).parent / "courier").exists()  # printing a path creates nothing
 
 
 @pytest.mark.parametrize("topic", ["environment", "files"])

@@ -91,6 +91,14 @@ def test_an_undelivered_batch_is_reported_and_sent_the_next_time(
     assert deepchecks("deliver", str(exported), "--endpoint", receiver.url).returncode == 0
 
 
+def test_a_ledger_can_be_in_the_current_directory(
+    deepchecks: Run, exported: Path, receiver: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = deepchecks("deliver", str(exported), "--endpoint", receiver.url, "--ledger", "ledger.db")
+    assert (done.returncode, done.stderr, Path("ledger.db").exists()) == (0, "", True)
+
+
 @pytest.mark.parametrize("mode", ["off", "local"])
 def test_deliver_works_in_every_mode_and_creates_no_spool(
     mode: str, deepchecks: Run, exported: Path, receiver: Any, home: Path

@@ -1,15 +1,19 @@
 """`help`: the environment variables and the files of this package, from tables that docs/for-auditors.md prints too."""
 
+import os
+import tempfile
 from typing import NamedTuple
 
 import click
 
 from deepchecks_telemetry.cli.errors import CliError
 from deepchecks_telemetry.cli.output import echo_table
+from deepchecks_telemetry.spool.batches.export_files import find_ledger
+from deepchecks_telemetry.spool.files.paths import Home, find_home
 
 
 class File(NamedTuple):
-    """A file of ours: a path (the directories in capitals are in DIRECTORIES), its mode, content, and lifetime."""
+    """A file of ours: a path (names in capitals are those of `directories` or arguments), mode, content, lifetime."""
 
     path: str
     mode: str
@@ -25,40 +29,50 @@ class Variable(NamedTuple):
 
 
 UNTIL_COMMAND = "the next command or upload; disable"
-DIRECTORIES = {  # on Linux; for macOS and Windows see README.md
-    "STATE": "~/.local/state/deepchecks/telemetry",
-    "CONFIG": "~/.config/deepchecks/telemetry",
-    "COURIER": "~/.config/deepchecks/courier",
-    "POLICY": "/etc/xdg/deepchecks/telemetry",
-}
+UNLESS_CHANGED, YOU = "disable, if unchanged and not moved", "you delete it"
+WHILE_CHANGED = "SQLite's: a change in progress"
+# For the documentation; the command prints the directories of the system that it runs on.
+ON_LINUX = Home(
+    "~/.local/state/deepchecks/telemetry", "~/.config/deepchecks/telemetry", "/etc/xdg/deepchecks/telemetry"
+)
 FILES = (
     File("STATE/spool.db", "0600", "counts, batches, the installation identifier", "emptied by disable; purge"),
     File("STATE/spool.db-wal", "0600", "SQLite's: the last changes of spool.db", "emptied by disable; purge"),
     File("STATE/spool.db-shm", "0600", "SQLite's: an index of spool.db-wal", "emptied by disable; purge"),
-    File(
-        "STATE/spool.db-journal", "0600", "SQLite's, on network file systems: a change in progress", "the change ends"
-    ),
+    File("STATE/spool.db-journal", "0600", f"{WHILE_CHANGED}, if the disk is not known to be local", "the change ends"),
     File("STATE/spool.lock", "0600", "empty; a lock", "purge"),
     File("STATE/upload.lock", "0600", "empty; a lock", "purge"),
     File("STATE/exports.jsonl", "0600", "paths and SHA-256 of exported files", "disable"),
+    File("STATE/exports.jsonl.*.new", "0600", "exports.jsonl while it is written", "the command ends; disable"),
     File("STATE/spool.db.new", "0600", "a spool that is being created", "the next record; disable"),
     File("STATE/spool.db.damaged-*", "0600", "a damaged spool", UNTIL_COMMAND),
     File("STATE/spool.db.linked-*", "0600", "a spool that a backup has linked", UNTIL_COMMAND),
     File("STATE/spool.db.unreadable", "0600", "a spool from which nothing could be read", "disable"),
+    File("STATE/spool.db-replaced", "0600", "empty, only on Windows: spool.db2 is used instead of spool.db", "purge"),
     File("STATE/spool.db.view.html", "0600", "the page of view", "disable"),
-    File("CONFIG/mode", "0600", "your choice: on, local or off", "you delete it"),
+    File("STATE/.trial-*", "0700", "a test spool of doctor; above STATE if there is no STATE yet", "doctor ends"),
+    File("CONFIG/mode", "0600", "your choice: on, local or off", YOU),
     File("CONFIG/endpoint", "0600", "a URL and headers", "purge"),
     File("CONFIG/notice", "0600", "the endpoints of libraries that were printed", "purge"),
+    File("CONFIG/*.new", "0600", "mode, endpoint or notice while it is written", "the command ends; purge"),
     File("COURIER/ledger.db", "0600", "SHA-256 and outcomes of what deliver has sent", "disable"),
+    File("COURIER/ledger.db-journal", "0600", WHILE_CHANGED, "the change ends; disable"),
     File("COURIER/ledger.db.lock", "0600", "empty; a lock", "purge"),
     File("POLICY/mode", "0644, root", "the administrator's mode", "the administrator deletes it"),
     File("POLICY/endpoint", "0644, root", "the administrator's URL and headers", "the administrator deletes it"),
     File("site-packages/deepchecks_telemetry_attach.pth", "umask", "one line, which attaches", "detach; purge"),
-    File("/tmp/deepchecks-telemetry-view-*/spool.db.view.html", "0600", "the page, if there is no STATE", "disable"),  # noqa: S108 - a text
-    File("DIR/deepchecks-telemetry-*.jsonl", "umask", "batches; by export DIR", "disable, if unchanged and not moved"),
-    File("DIR/deepchecks-telemetry-receipt-*.json", "umask", "SHA-256 and outcomes; by deliver", "you delete it"),
-    File("FILE", "0600", "paths and SHA-256; by disable --report FILE", "you delete it"),
-    File("collector.db", "0600", "what was received; by collector --store", "you delete it"),
+    File("TMP/deepchecks-telemetry-view-*/spool.db.view.html", "0600", "the page, if there is no STATE", "disable"),
+    File("TMP/deepchecks-telemetry-tour-*", "0700", "the directory of tour", "tour ends"),
+    File("DIR/deepchecks-telemetry-*.jsonl", "umask", "batches; by export DIR, or sent to file:///DIR", UNLESS_CHANGED),
+    File("FILE.jsonl", "umask", "batches; by export FILE.jsonl", UNLESS_CHANGED),
+    File("*.jsonl.*.part", "umask", "an exported file while it is written", "export ends; the next export; disable"),
+    File("DIR/deepchecks-telemetry-receipt-*.json", "umask", "SHA-256 and outcomes; by deliver", YOU),
+    File("LEDGER", "0600", "SHA-256 and outcomes; by deliver --ledger LEDGER", YOU),
+    File("PAGE", "umask", "the page; by view --output PAGE", YOU),
+    File("REPORT", "0600", "paths and SHA-256; by disable --report REPORT", YOU),
+    File("collector.db", "0600", "what was received; by collector --store", YOU),
+    File("collector.db-*", "0600", "SQLite's: -wal, -shm or -journal", "the next serve or load ends"),
+    File("collector.db.lock", "umask", "empty; a lock", YOU),
 )
 VARIABLES = (
     Variable("DEEPCHECKS_TELEMETRY", "on, local or off; any other text is off"),
@@ -70,8 +84,12 @@ VARIABLES = (
     Variable("DEEPCHECKS_COLLECTOR_TOKEN", "the token that collector serve requires"),
     Variable("HOME XDG_STATE_HOME XDG_CONFIG_HOME", "where STATE and CONFIG are"),
     Variable("XDG_CONFIG_DIRS", "where POLICY is, if it is not in /etc/xdg"),
+    Variable("TMPDIR TEMP TMP", "where TMP is, if it is not /tmp"),
     Variable("NO_COLOR", "any text: no colours"),
+    Variable("COLUMNS LINES", "the size of the terminal"),
     Variable("PAGER", "the program that shows long lists on a terminal"),
+    Variable("BROWSER", "the program that opens the page of view"),
+    Variable("_DEEPCHECKS_COMPLETE", "set by the shell completion: what it asks for"),
     Variable("HTTPS_PROXY HTTP_PROXY ALL_PROXY NO_PROXY", "the proxy for uploads, as for requests"),
     Variable("REQUESTS_CA_BUNDLE CURL_CA_BUNDLE SSL_CERT_FILE SSL_CERT_DIR", "the certificate authorities for uploads"),
     Variable("SSLKEYLOGFILE", "where TLS keys are logged, as for every program with Python"),
@@ -91,6 +109,12 @@ VARIABLES = (
 TOPICS = ("environment", "files")
 
 
+def directories(home: Home, temporary: str) -> dict[str, str]:
+    """The directories that the paths of `FILES` begin with."""
+    courier = os.path.dirname(find_ledger(home))
+    return {"STATE": home.state, "CONFIG": home.config, "COURIER": courier, "POLICY": home.policy, "TMP": temporary}
+
+
 @click.command(name="help")
 @click.argument("topic", required=False)
 @click.pass_context
@@ -107,9 +131,9 @@ def help(ctx: click.Context, *, topic: str | None) -> None:  # noqa: A001 - the 
     if topic == "environment":
         echo_table(("variable", "effect"), [(name, row.effect) for row in VARIABLES for name in row.name.split()])
     elif topic == "files":
-        echo_table(("directory", "path"), list(DIRECTORIES.items()))
+        echo_table(("directory", "path"), list(directories(find_home(), tempfile.gettempdir()).items()))
         click.echo()
-        echo_table(("file", "mode", "content", "until"), FILES)
+        echo_table(("file", "mode (POSIX)", "content", "until"), FILES)
     else:
         click.echo(_command_help(ctx, topic))
 

@@ -56,7 +56,7 @@ def deliver(
     if endpoint.folder is not None:
         raise BadEndpoint("exported files can be delivered only to an http:// or https:// endpoint, not to a directory")
     receiver = _receiver_digest(endpoint)
-    with _opened(ledger) as connection, hold(f"{ledger}.lock", lock_s):
+    with _opened(ledger) as connection, hold(f"{os.path.abspath(ledger)}.lock", lock_s):
         for request in requests:
             known = _find(connection, request, receiver)
             if known:
