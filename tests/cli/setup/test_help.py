@@ -28,7 +28,7 @@ OF_REQUESTS = {"HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY"}
 # Of click, and of the standard library's tempfile, shutil and webbrowser.
 OF_LIBRARIES = {"PAGER", "_DEEPCHECKS_COMPLETE", "TMPDIR", "TEMP", "TMP", "COLUMNS", "LINES", "BROWSER"}
 # Python's own: caches, devices, and the file by which tempfile tests a directory.
-OF_OTHERS = re.compile(r"__pycache__|^/dev/|/TMP/[a-z0-9_]{8}$|/__atomic-write\w+$|^/proc/")
+OF_OTHERS = re.compile(r"__pycache__|^/dev/|/TMP/[a-z0-9_]{8}$|/\.__atomic-write\w+$|^/proc/")
 BESIDE = re.compile(r"(\.[0-9a-f]{12}\.new|-journal|-wal|-shm)$")  # of a file that is written; of SQLite's
 RECORD = "from deepchecks_telemetry.spool import record; assert record('run-check')"
 CREATED = re.compile(r'(?:(?:open|openat)\([^"]*"([^"]+)", [^)]*O_CREAT|mkdir(?:at)?\([^"]*"([^"]+)")[^=]* = \d')
@@ -131,8 +131,9 @@ def test_each_path_that_a_command_creates_is_in_the_table(
         done = python(*trace, *ours, python=tool("strace"), BROWSER="true", TMPDIR=str(places["TMP"]))
         assert done.returncode == 0, (command, done.stderr)
     rows = [row.path.partition("/") for row in FILES]
-    patterns = [*places.values(), tmp_path / ".trial-*"]  # doctor runs before there is a STATE
+    patterns = [home, *places.values(), tmp_path / ".trial-*"]  # doctor runs before there is a STATE
     patterns += [places[first] / rest if first in places else tmp_path / first for first, _, rest in rows]
+    patterns += [pattern.parent for pattern in patterns if pattern.parent.parent == places["TMP"]]
     paths = {os.path.join(tmp_path, path) for pair in CREATED.findall(log.read_text()) for path in pair if path}
     ours = [BESIDE.sub("", path) for path in paths if not OF_OTHERS.search(path)]
     assert len(ours) > 20

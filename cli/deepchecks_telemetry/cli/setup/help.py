@@ -68,6 +68,7 @@ FILES = (
     File("*.jsonl.*.part", "umask", "an exported file while it is written", "export ends; the next export; disable"),
     File("DIR/deepchecks-telemetry-receipt-*.json", "umask", "SHA-256 and outcomes; by deliver", YOU),
     File("LEDGER", "0600", "SHA-256 and outcomes; by deliver --ledger LEDGER", YOU),
+    File("LEDGER.lock", "0600", "empty; a lock", YOU),
     File("PAGE", "umask", "the page; by view --output PAGE", YOU),
     File("REPORT", "0600", "paths and SHA-256; by disable --report REPORT", YOU),
     File("collector.db", "0600", "what was received; by collector --store", YOU),
