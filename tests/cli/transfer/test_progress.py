@@ -1,5 +1,7 @@
 """Long commands show progress on a terminal, and Ctrl-C ends with one line that says what is kept."""
 
+import gzip
+import hashlib
 import json
 import os
 import signal
@@ -16,6 +18,7 @@ import pytest
 
 from deepchecks_telemetry.collector import CollectorError, report
 from deepchecks_telemetry.spool.catalogue import FIELDS
+from deepchecks_telemetry.uploader.offline.receipt import Entry, write
 
 Run = Callable[..., CompletedProcess[str]]
 Record = Callable[..., list[bool]]
@@ -28,6 +31,7 @@ SCRIPT = (
 )
 VALUES = ("0.19.1", "linux", "debian", "12", "cpython", "3.11", "script")
 LINES, ROWS = 600, 100
+BATCHES = 250
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="Windows has no pseudo-terminals and no SIGINT")
 
@@ -160,3 +164,65 @@ def test_load_shows_progress_on_a_terminal(large_file: Path, tmp_path: Path) -> 
     assert (code, out) == (0, f"1 file: {LINES * ROWS:,} new rows, 0 already stored, 0 rejected\n")
     assert "Loading  [" in shown
     assert "100%" in shown
+
+
+def interrupt_when(is_partly_done: Callable[[], object], *arguments: str) -> tuple[int, str, str]:
+    """Send Ctrl-C to a command when a part of its work is done."""
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", SCRIPT, *arguments], stdout=pipe, stderr=pipe, text=True) as child:
+        deadline = time.monotonic() + 60
+        while not is_partly_done():
+            assert time.monotonic() < deadline
+        child.send_signal(signal.SIGINT)
+        out, err = child.communicate(timeout=60)
+    return child.returncode, out, err
+
+
+@pytest.fixture
+def many_batches(record: Record, program: Run, sql: Sql) -> list[str]:
+    """A spool with 250 sealed batches, so that a command works on them for a second; returns their digests."""
+    assert record("run-check") == [True]
+    assert program("preview").returncode == 0
+    body = gzip.decompress(sql("SELECT packed FROM batches")[0][0])
+    copies = [body + b" " * number for number in range(1, BATCHES + 1)]
+    digests = [hashlib.sha256(copy).hexdigest() for copy in copies]
+    sql("DELETE FROM batches")
+    for packed, digest in zip(map(gzip.compress, copies), digests, strict=True):
+        columns = "INSERT INTO batches (state, sealed_at, rows, events, packed, sha256)"
+        sql(f"{columns} VALUES ('sealed', 1, 0, 0, ?, ?)", packed, digest)
+    return digests
+
+
+def in_state(sql: Sql, state: str) -> int:
+    return int(sql("SELECT count(*) FROM batches WHERE state = ?", state)[0][0])
+
+
+def test_ctrl_c_in_export_keeps_whole_files_and_the_same_command_finishes(
+    many_batches: list[str], stick: Path, program: Run, sql: Sql
+) -> None:
+    arguments = ["export", str(stick), "--split", "1"]
+    code, out, err = interrupt_when(lambda: list(stick.glob("*.jsonl")), *arguments)
+    message = (
+        "Error: Interrupted. Nothing is lost. Each file that was written is complete. Run the same command again.\n"
+    )
+    assert (code, err) == (1, message)
+    files = {hashlib.sha256(path.read_bytes()).hexdigest()[:16]: path.name for path in stick.iterdir()}
+    assert {f"deepchecks-telemetry-{digest}.jsonl" for digest in files} == set(files.values())
+    exported = in_state(sql, "exported")
+    assert 0 < len(files) < BATCHES
+    assert len(files) - 1 <= exported <= len(files)  # a batch is marked after its file was written
+    assert len(out.splitlines()) in (exported, exported - 1)
+    assert program(*arguments).returncode == 0
+    assert (in_state(sql, "exported"), len(list(stick.iterdir()))) == (BATCHES, BATCHES)
+
+
+def test_ctrl_c_in_settle_keeps_what_is_settled_and_the_same_command_finishes(
+    many_batches: list[str], tmp_path: Path, program: Run, sql: Sql
+) -> None:
+    receipt = write([Entry(digest, "delivered") for digest in many_batches], str(tmp_path))
+    code, out, err = interrupt_when(lambda: in_state(sql, "delivered"), "settle", receipt)
+    message = "Error: Interrupted. Nothing is lost. What was settled stays settled. Run the same command again.\n"
+    assert (code, out, err) == (1, "", message)
+    assert 0 < in_state(sql, "sealed") < BATCHES
+    assert program("settle", receipt).returncode == 0
+    assert in_state(sql, "sealed") == 0
