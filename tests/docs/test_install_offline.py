@@ -64,7 +64,7 @@ def wheelhouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_two_steps_and_their_options_are_found_in_the_page() -> None:
-    assert set(BLOCKS) == {"connected", "isolated"}
+    assert set(BLOCKS) == {"connected", "isolated", "updated"}
     assert OPTIONS in BLOCKS["connected"]
 
 
@@ -81,6 +81,21 @@ def test_the_package_is_installed_without_a_network(wheelhouse: Path, no_network
     assert recorded.startswith(str(tmp_path / "isolated" / "venv"))
     assert " True\n" in recorded
     assert re.search(r"run-check +1 ", recorded)
+    _check_update(isolated, tmp_path)
+
+
+def _check_update(isolated: Machine, cwd: Path) -> None:
+    """An installed file is changed, as if the wheel were a newer one of the same version."""
+    find = 'python -I -c "import deepchecks_telemetry.spool as s; print(s.__file__)"'
+    file = Path(isolated.run(find, cwd).stdout.strip())
+    content = file.read_bytes()
+    file.write_bytes(content + b"# old\n")
+    done = isolated.run(BLOCKS["updated"], cwd)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert file.read_bytes() == content
+    status = isolated.run("deepchecks telemetry status", cwd).stdout
+    assert re.search(r"recorded +1 event\n", status)
+    assert re.search(r"environment +attached\n", status)
 
 
 @needs_index

@@ -58,6 +58,8 @@ def test_inspect_prints_csv_without_formulas(deepchecks: Run, record: Record, sq
     assert read["runtime"] == '\'=HYPERLINK("x")'
     query = ("inspect", "--csv", "--sql", "SELECT 1 AS a, 'b,c' AS \"=d\"")
     assert deepchecks(*query).stdout == 'a,\'=d\n1,"b,c"\n'
+    query = ("inspect", "--csv", "--sql", "SELECT -1 AS number, NULL AS empty, '-1' AS formula")
+    assert deepchecks(*query).stdout == "number,empty,formula\n-1,,'-1\n"
 
 
 def test_with_nl_each_row_is_a_json_object_on_its_line(deepchecks: Run, record: Record, sql: Sql) -> None:

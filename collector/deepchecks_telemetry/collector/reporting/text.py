@@ -9,6 +9,8 @@ def escape_control_chars(value: object) -> str:
 
 
 def escape_for_spreadsheet(value: object) -> str:
-    """The same for a spreadsheet, with an apostrophe before a formula, which makes it text."""
+    """The same for a spreadsheet, with an apostrophe before a formula, which makes it text; None is an empty cell."""
+    if value is None or isinstance(value, int | float):
+        return "" if value is None else str(value)
     text = escape_control_chars(value)
     return f"'{text}" if text.lstrip().startswith(FORMULAS) else text
