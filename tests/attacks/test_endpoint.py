@@ -20,9 +20,10 @@ import trustme
 from deepchecks_telemetry.spool import record
 from deepchecks_telemetry.spool.batches.ledger import batches
 from deepchecks_telemetry.spool.files.paths import Home, find_home
-from deepchecks_telemetry.uploader.endpoint import VARIABLE, Endpoint, find_endpoint
+from deepchecks_telemetry.uploader.endpoint import Endpoint, find_endpoint
 from deepchecks_telemetry.uploader.errors import BadEndpoint
 from deepchecks_telemetry.uploader.flush import flush
+from deepchecks_telemetry.uploader.setting import VARIABLE
 from deepchecks_telemetry.uploader.wire import causes
 from deepchecks_telemetry.uploader.wire.http import post
 from deepchecks_telemetry.uploader.wire.url import MAX_CHARACTERS, parse

@@ -14,9 +14,10 @@ from deepchecks_telemetry import cli
 from deepchecks_telemetry.collector import report, running
 from deepchecks_telemetry.spool import record
 from deepchecks_telemetry.spool.files.paths import find_home
-from deepchecks_telemetry.uploader.endpoint import ALLOW_HTTP, CLIENT_HEADERS, VARIABLE, configure, find_endpoint
+from deepchecks_telemetry.uploader.endpoint import ALLOW_HTTP, CLIENT_HEADERS, configure, find_endpoint
 from deepchecks_telemetry.uploader.errors import BadEndpoint
 from deepchecks_telemetry.uploader.flush import flush, seal_next
+from deepchecks_telemetry.uploader.setting import VARIABLE
 
 from .network import Listener, listening
 

@@ -14,8 +14,8 @@ from deepchecks_telemetry.cli.errors import REMEDIES, CliError, Group, to_cli_er
 from deepchecks_telemetry.hooks.errors import HooksError
 from deepchecks_telemetry.spool.consent.decision import POLICY
 from deepchecks_telemetry.spool.errors import Busy, Damaged, Outdated, SpoolError, Unusable
-from deepchecks_telemetry.uploader.endpoint import VARIABLE
 from deepchecks_telemetry.uploader.errors import BadEndpoint, NotAllowed
+from deepchecks_telemetry.uploader.setting import VARIABLE
 
 Run = Callable[..., CompletedProcess[str]]
 Record = Callable[..., list[bool]]

@@ -25,12 +25,13 @@ from deepchecks_telemetry.spool.wipe import erase
 from deepchecks_telemetry.uploader import background
 from deepchecks_telemetry.uploader.background import upload_if_due
 from deepchecks_telemetry.uploader.child import start
-from deepchecks_telemetry.uploader.endpoint import ATTACHED, VARIABLE, Endpoint, configure
+from deepchecks_telemetry.uploader.endpoint import Endpoint, configure
 from deepchecks_telemetry.uploader.flush import flush
 from deepchecks_telemetry.uploader.notice import mark_shown
 from deepchecks_telemetry.uploader.plan.decision import BlockedBy, Command, plan
 from deepchecks_telemetry.uploader.plan.facts import read_facts
 from deepchecks_telemetry.uploader.schedule import CLAIM_S, DAY_S, first_due
+from deepchecks_telemetry.uploader.setting import ATTACHED, VARIABLE
 from deepchecks_telemetry.uploader.wire.outcome import DELIVERED, Response
 
 if TYPE_CHECKING:

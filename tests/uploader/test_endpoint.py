@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from deepchecks_telemetry.spool.consent.decision import CHOICE, POLICY
 from deepchecks_telemetry.spool.files.paths import Home
-from deepchecks_telemetry.uploader.endpoint import ATTACHED, VARIABLE, Endpoint, configure, find_endpoint
+from deepchecks_telemetry.uploader.endpoint import Endpoint, configure, find_endpoint
 from deepchecks_telemetry.uploader.errors import BadEndpoint
+from deepchecks_telemetry.uploader.setting import ATTACHED, VARIABLE
 from deepchecks_telemetry.uploader.wire.url import parse
 
 SECRET = "Bearer hush-hush"

@@ -12,7 +12,7 @@ import pytest
 from deepchecks_telemetry.spool.consent.decision import CHOICE, LOCAL, OFF, ON, POLICY
 from deepchecks_telemetry.spool.errors import Unusable
 from deepchecks_telemetry.spool.files.paths import Home
-from deepchecks_telemetry.uploader.endpoint import ATTACHED, VARIABLE, Endpoint
+from deepchecks_telemetry.uploader.endpoint import Endpoint
 from deepchecks_telemetry.uploader.notice import (
     MAX_URLS,
     is_read_by_a_person,
@@ -21,6 +21,7 @@ from deepchecks_telemetry.uploader.notice import (
     notice_shown,
     show_notice,
 )
+from deepchecks_telemetry.uploader.setting import ATTACHED, VARIABLE
 
 URL, OTHER = "https://a.example/v1/logs", "https://b.example/v1/logs"
 ENDPOINT = Endpoint(URL, ATTACHED)

@@ -29,7 +29,8 @@ print(*set(sys.modules) - before)
         command = [sys.executable, "-c", script, attached]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
         loaded = set(done.stdout.split())
-        assert "deepchecks_telemetry.uploader.endpoint" in loaded
+        assert "deepchecks_telemetry.uploader.setting" in loaded
+        assert "deepchecks_telemetry.uploader.endpoint" not in loaded
         assert loaded & unwanted == set()
 
 

@@ -2,17 +2,17 @@
 
 In the host program:
 
-attach               `attach()`: installs the import hook, applies the targets
+attach               `attach()`: installs the import hook, applies the targets, turns deepchecks' own request off
 import_hook          calls back when a watched module has been executed
 targets              every place in deepchecks that is changed
 wrappers             counts the outermost call of a method
-builtin_telemetry    turns deepchecks' own request off, finds its old identifier
 worker               detects worker processes, whose import is not counted
 errors               the exceptions, and which belong to the host
 
 On the command line:
 
 pth/                 the attach file (`.pth`) of an environment
+builtin_telemetry    finds and removes the identifier that deepchecks' own request left behind
 compatibility        checks which targets the installed deepchecks has
 """
 

@@ -7,9 +7,8 @@ that is wrapped twice counts each call once.
 
 import sys
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any
 
-from deepchecks_telemetry.hooks.builtin_telemetry import disable_builtin_telemetry
 from deepchecks_telemetry.hooks.errors import SuppressOwnErrors
 from deepchecks_telemetry.hooks.import_hook import NotifyingFinder
 from deepchecks_telemetry.hooks.targets import MODULES, TARGETS, Target
@@ -17,16 +16,17 @@ from deepchecks_telemetry.hooks.worker import is_forked_worker, is_worker
 from deepchecks_telemetry.hooks.wrappers import INSIDE, Inside, count_export, count_run, emit, is_wrapped
 
 
-class ProcessState(NamedTuple):
+class ProcessState:
     """State shared by all copies of this package in a process, so that each call and the import are counted once.
 
     A copy of another version may read it, so the names must keep their meaning.
     """
 
-    inside: Inside
-    # One token per process, taken by `list.pop`, which is atomic; a forked child inherits the empty list.
-    first_import: list[str]
-    endpoints: list[str]  # at most one: the endpoint that `attach` was last called with
+    def __init__(self, inside: Inside) -> None:
+        self.inside = inside
+        # One token per process, taken by `list.pop`, which is atomic; a forked child inherits the empty list.
+        self.first_import = ["package-import"]
+        self.endpoints: list[str] = []  # at most one: the endpoint that `attach` was last called with
 
 
 def attach(endpoint: str | None = None) -> None:
@@ -61,9 +61,19 @@ def _apply(module: ModuleType, target: Target) -> None:
     if target.kind == "import":
         _count_import()
     elif target.kind == "builtin":
-        disable_builtin_telemetry(module, target)
+        _disable_builtin_telemetry(module, target)
     else:
         _wrap(module, target)
+
+
+def _disable_builtin_telemetry(module: ModuleType, target: Target) -> None:
+    """Set the library's own flag in its module, in this process only, so that its request at import is not made.
+
+    Users then do not see the message "a newer version is available". Not its environment variables: the user's program
+    and its children would see them, and they also turn this package off.
+    """
+    if hasattr(module, target.name):
+        setattr(module, target.name, True)
 
 
 def _wrap(module: ModuleType, target: Target) -> None:
@@ -95,7 +105,7 @@ def _upload() -> None:
     upload_if_due(*_state().endpoints[:1])
 
 
-FINDER = NotifyingFinder(frozenset(MODULES), on_import, ProcessState(INSIDE, ["package-import"], []))
+FINDER = NotifyingFinder(frozenset(MODULES), on_import, ProcessState(INSIDE))
 
 
 def _state() -> ProcessState:

@@ -1,24 +1,9 @@
-"""Turns off the request that the released deepchecks makes at import, and finds the identifier that it left behind.
-
-Without the request, users do not see the message "a newer version is available".
-"""
+"""Finds and removes the identifier that the request of the released deepchecks left behind."""
 
 from pathlib import Path
-from types import ModuleType
 
 from deepchecks_telemetry.hooks.compatibility import deepchecks_folder
 from deepchecks_telemetry.hooks.errors import HooksError
-from deepchecks_telemetry.hooks.targets import Target
-
-
-def disable_builtin_telemetry(module: ModuleType, target: Target) -> None:
-    """Set the library's own flag in its module, in this process only.
-
-    Not its environment variables: the user's program and its children would see them, and they also turn this package
-    off.
-    """
-    if hasattr(module, target.name):
-        setattr(module, target.name, True)
 
 
 def old_user_id() -> Path | None:

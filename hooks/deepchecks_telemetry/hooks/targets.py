@@ -3,20 +3,18 @@
 Based on deepchecks 0.19.1. A suite calls `run_logic`, never `run`, so its checks need no target of their own.
 """
 
-from typing import NamedTuple
 
-
-class Target(NamedTuple):
+class Target:
     """One place in deepchecks: a name in a module, how it is changed, and the event that it records, if any.
 
     kind: `import` (the module itself), `run` (counted at entry), `export` (counted after success), `builtin` (a flag
     that is set to True, which turns deepchecks' own telemetry off).
     """
 
-    kind: str
-    event: str
-    module: str
-    name: str
+    __slots__ = ("event", "kind", "module", "name")
+
+    def __init__(self, kind: str, event: str, module: str, name: str) -> None:
+        self.kind, self.event, self.module, self.name = kind, event, module, name
 
     def __str__(self) -> str:
         return f"{self.module}:{self.name}" if self.name else self.module

@@ -7,26 +7,22 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 
-class Event(NamedTuple):
+class Event:
     """One thing that may be counted: its number on disk, its name, and when it happens."""
 
-    number: int
-    name: str
-    when: str
+    def __init__(self, number: int, name: str, when: str) -> None:
+        self.number, self.name, self.when = number, name, when
 
 
-class Field(NamedTuple):
+class Field:
     """One fact about the environment: our name, OpenTelemetry's (`wire`), its allowed values and why it is collected.
 
     `pattern` describes what `allows` accepts, for documents and other programs. `allows` is not a regular expression,
     because importing `re` would cost the host 4 ms.
     """
 
-    name: str
-    wire: str
-    pattern: str
-    allows: Callable[[str], bool]
-    why: str
+    def __init__(self, name: str, wire: str, pattern: str, allows: Callable[[str], bool], why: str) -> None:
+        self.name, self.wire, self.pattern, self.allows, self.why = name, wire, pattern, allows, why
 
 
 class Environment(NamedTuple):

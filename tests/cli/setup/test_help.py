@@ -78,8 +78,9 @@ def test_the_table_has_each_file_of_a_real_run_with_its_mode_and_lifetime(
     deepchecks: Run, program: Run, record: Callable[..., list[bool]], home: Path, stick: Path, files: Any
 ) -> None:
     from deepchecks_telemetry.spool.files.paths import find_home
-    from deepchecks_telemetry.uploader.endpoint import ATTACHED, Endpoint
+    from deepchecks_telemetry.uploader.endpoint import Endpoint
     from deepchecks_telemetry.uploader.notice import mark_shown
+    from deepchecks_telemetry.uploader.setting import ATTACHED
 
     record("run-check")
     seen = files()  # with what SQLite leaves when a program ends, and the next command removes

@@ -124,7 +124,7 @@ def test_the_longest_and_last_mount_point_counts(path: str, kind: str) -> None:
         ("/twice", "nfs"),
         ("/twice", "tmpfs"),
     ]
-    assert read_mount(path, [MOUNT.format(point=point, kind=kind) for point, kind in points]).kind == kind
+    assert read_mount(path, [MOUNT.format(point=point, kind=kind) for point, kind in points])[0] == kind
 
 
 def test_local_file_systems_are_not_remote() -> None:
@@ -166,7 +166,7 @@ def test_an_unknown_file_system_is_remote(
 def test_an_overlay_is_as_remote_as_its_upper_directory(upper: str, kind: str) -> None:
     overlay = f"1 2 0:1 / / rw - overlay overlay rw,lowerdir=/lower,upperdir={upper},workdir=/work\n"
     below = [MOUNT.format(point="/nfs", kind="nfs4"), MOUNT.format(point="/disk", kind="xfs")]
-    assert read_mount("/home/jane", [overlay, *below]).kind == kind
+    assert read_mount("/home/jane", [overlay, *below])[0] == kind
 
 
 def test_without_a_list_of_mounts_every_path_is_local(dirs: Home, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,6 +20,9 @@ HEAVY = {
     "pandas",
     "socket",
     "ssl",
+    # Only for a spool that is missing, or a copy.
+    "deepchecks_telemetry.spool.db.create",
+    "deepchecks_telemetry.spool.db.emptying",
 }
 
 # Audit events report what the interpreter does; comparing `sys.modules` shows what record() imports.

@@ -22,9 +22,10 @@ from deepchecks_telemetry.spool.consent.decision import (
     POLICY,
     TEST_RUN,
 )
-from deepchecks_telemetry.uploader.endpoint import ATTACHED, VARIABLE, Endpoint
+from deepchecks_telemetry.uploader.endpoint import Endpoint
 from deepchecks_telemetry.uploader.plan.decision import TEMPORARY, BlockedBy, Command, Facts, Plan, plan
 from deepchecks_telemetry.uploader.plan.text import change_endpoint, change_mode, summarize
+from deepchecks_telemetry.uploader.setting import ATTACHED, VARIABLE
 
 NOW = 1_800_000_000.0
 DAY_S = 86_400

@@ -8,7 +8,8 @@ __main__     that process: flushes once, ends within a minute
 plan/        decides whether counts are sent, and explains the decision
 schedule     when the next upload is due, as pure functions
 notice       the notice before the first upload
-endpoint     where to send, and which source set it
+setting      which source sets the endpoint
+endpoint     where to send, with which headers
 flush        seals, sends, settles
 wire/        one request: URL, body, TLS, POST, outcome of the response
 offline/     export to files, delivery of the files, receipts

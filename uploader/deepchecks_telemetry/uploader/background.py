@@ -13,8 +13,8 @@ from deepchecks_telemetry.spool.consent.decision import ON, decide
 from deepchecks_telemetry.spool.errors import raise_if_hosts
 from deepchecks_telemetry.spool.files.paths import Home, find_home
 from deepchecks_telemetry.spool.recording.record import access
-from deepchecks_telemetry.uploader.endpoint import ATTACHED, find_setting
 from deepchecks_telemetry.uploader.schedule import CLAIM_S, first_due, is_sane, next_due
+from deepchecks_telemetry.uploader.setting import ATTACHED, find_setting
 
 if TYPE_CHECKING:
     from deepchecks_telemetry.uploader.plan.decision import Plan

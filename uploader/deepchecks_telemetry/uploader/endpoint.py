@@ -1,21 +1,16 @@
-"""Finds the endpoint in force: set by the administrator, the environment, the user, or deepchecks, in this order.
+"""Validates the endpoint in force, and writes the user's.
 
-There is no built-in endpoint: if none is set, nothing leaves the machine. A URL and its headers are in one file, so
-that the token of one receiver is never combined with the URL of another.
+A URL and its headers are in one file, so that the token of one receiver is never combined with the URL of another.
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
-from deepchecks_telemetry.spool.consent.decision import CHOICE, POLICY
-from deepchecks_telemetry.spool.files import windows
 from deepchecks_telemetry.spool.files.paths import Home
-from deepchecks_telemetry.spool.files.regular import read_plain
 from deepchecks_telemetry.uploader.errors import BadEndpoint
+from deepchecks_telemetry.uploader.setting import find_setting
 
-VARIABLE = "DEEPCHECKS_TELEMETRY_ENDPOINT"
-ATTACHED = "deepchecks itself"
 ALLOW_HTTP = "allow-http"  # second word in an endpoint file: http:// is allowed outside private networks too
 # Set only by the client, because they determine where a request ends, which host it is for, and how its body is read.
 CLIENT_HEADERS = frozenset(
@@ -65,26 +60,6 @@ def find_endpoint(home: Home, attached: str | None = None, environ: Mapping[str,
         raise BadEndpoint(error.problem, source) from None
 
 
-def find_setting(
-    home: Home, attached: str | None = None, environ: Mapping[str, str] = os.environ
-) -> tuple[str, str] | None:
-    """The source of the endpoint in force, and its text, which is not validated."""
-    sources: tuple[tuple[str, Callable[[], str | None]], ...] = (
-        (POLICY, lambda: _read_policy(home)),
-        (VARIABLE, lambda: environ.get(VARIABLE)),
-        (CHOICE, lambda: _read(home.config)),
-        (ATTACHED, lambda: attached if attached is None else str(attached)),  # the spool may hold any type
-    )
-    for source, read in sources:
-        try:
-            text = read() or ""
-        except OSError:
-            raise BadEndpoint("the endpoint file cannot be read", source) from None
-        if text.partition("\n")[0].split():
-            return source, text
-    return None
-
-
 def configure(home: Home, url: str, *, allow_http: bool = False, headers: Mapping[str, str] | None = None) -> str:
     """Write the user's endpoint and its headers beside the choice (mode 0600), and return the URL to post to."""
     from deepchecks_telemetry.spool.choice import write_private
@@ -106,20 +81,6 @@ def _parse_words(words: list[str]) -> str:
     if rest not in ([], [ALLOW_HTTP]):
         raise BadEndpoint("invalid endpoint: expected one URL")
     return parse(url, allow_http=bool(rest))
-
-
-def _read_policy(home: Home) -> str | None:
-    text = _read(home.policy)
-    if text is not None and not windows.is_administrators(os.path.join(home.policy, "endpoint")):
-        raise BadEndpoint("the endpoint file does not belong to the administrators of this machine", POLICY)
-    return text
-
-
-def _read(folder: str) -> str | None:
-    try:
-        return read_plain(os.path.join(folder, "endpoint"), 65536).decode("utf-8", "replace")
-    except (FileNotFoundError, NotADirectoryError):
-        return None
 
 
 def read_headers(text: str) -> dict[str, str]:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from deepchecks_telemetry.spool.consent.decision import ON, read_policy
 from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.spool.files.regular import read_plain
-from deepchecks_telemetry.uploader.endpoint import ATTACHED, Endpoint
+from deepchecks_telemetry.uploader.endpoint import Endpoint
+from deepchecks_telemetry.uploader.setting import ATTACHED
 
 if TYPE_CHECKING:
     from typing import TextIO

@@ -10,8 +10,9 @@ from deepchecks_telemetry.cli.output import echo_line, echo_table, escape_contro
 from deepchecks_telemetry.spool.consent.decision import CHOICE, DEFAULT_CHOICE, POLICY, Decision, Source
 from deepchecks_telemetry.spool.doctor import remedy_for_source
 from deepchecks_telemetry.spool.files.paths import Home
-from deepchecks_telemetry.uploader.endpoint import ATTACHED, VARIABLE, Endpoint, find_endpoint
+from deepchecks_telemetry.uploader.endpoint import Endpoint, find_endpoint
 from deepchecks_telemetry.uploader.errors import BadEndpoint
+from deepchecks_telemetry.uploader.setting import ATTACHED, VARIABLE
 
 NOT_SET = "not set"
 ENVIRONMENT = "the environment"

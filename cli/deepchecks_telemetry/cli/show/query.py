@@ -5,7 +5,7 @@ from typing import Any
 
 from deepchecks_telemetry.cli.errors import CliError
 from deepchecks_telemetry.cli.sql import TIMEOUT_S, run_read_only
-from deepchecks_telemetry.spool.catalogue import EVENTS
+from deepchecks_telemetry.spool.catalogue import EVENT_NAMES
 from deepchecks_telemetry.spool.db.connection import opened
 from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.spool.recovery.maintenance import with_maintenance
@@ -25,7 +25,7 @@ def run_query(home: Home, sql: str, *, timeout_s: float = TIMEOUT_S) -> list[dic
         with opened(home) as connection:
             connection.execute("PRAGMA temp_store = MEMORY")
             connection.execute("CREATE TEMP TABLE catalogue (number INTEGER PRIMARY KEY, name TEXT)")
-            connection.executemany("INSERT INTO temp.catalogue VALUES (?, ?)", [event[:2] for event in EVENTS])
+            connection.executemany("INSERT INTO temp.catalogue VALUES (?, ?)", EVENT_NAMES.items())
             return run_read_only(connection, sql, timeout_s=timeout_s)
 
     try:

@@ -5,7 +5,7 @@ Days are numbers of days since 1970-01-01 in the tables, and text (`YYYY-MM-DD`)
 
 import sqlite3
 
-from deepchecks_telemetry.spool.catalogue import EVENTS, Environment
+from deepchecks_telemetry.spool.catalogue import EVENT_NAMES, Environment
 
 APPLICATION_ID = 0x64634F4C  # distinguishes a store from the database of another application
 SCHEMA_VERSION = 3
@@ -134,7 +134,7 @@ def create_sums(connection: sqlite3.Connection) -> None:
 
 def add_events(connection: sqlite3.Connection) -> None:
     """Add the events of the catalogue that the store does not have, because an earlier release created it."""
-    connection.executemany("INSERT OR IGNORE INTO events VALUES (?, ?)", [event[:2] for event in EVENTS])
+    connection.executemany("INSERT OR IGNORE INTO events VALUES (?, ?)", EVENT_NAMES.items())
 
 
 def _statements(script: str) -> list[str]:

@@ -8,7 +8,6 @@ import os
 import sys
 from collections.abc import Callable, Container, Iterable, Mapping
 from functools import cache
-from typing import NamedTuple
 
 from deepchecks_telemetry.spool import catalogue
 from deepchecks_telemetry.spool.errors import raise_if_hosts
@@ -23,13 +22,13 @@ _MACOS_VERSION = ("/System/Library/CoreServices/SystemVersion.plist",)
 _WINDOWS_11_BUILD = 22000  # the version of Windows 11 is still "10.0"; only the build number differs
 
 
-class Traces(NamedTuple):
+class Traces:
     """All that may be used to detect a runtime: variables, loaded modules, which files exist, `sys.ps1`."""
 
-    environ: Mapping[str, str]
-    modules: Container[str]
-    exists: Callable[[str], bool]
-    prompt: str
+    def __init__(
+        self, environ: Mapping[str, str], modules: Container[str], exists: Callable[[str], bool], prompt: str
+    ) -> None:
+        self.environ, self.modules, self.exists, self.prompt = environ, modules, exists, prompt
 
     def variable(self, *names: str) -> bool:
         """Whether one of them is set to a value that does not mean no."""
@@ -140,7 +139,7 @@ def version_of(listings: Iterable[Iterable[str]]) -> str:
 
     Listing the names takes 0.4 ms, importing that module 35. The local part of a version is left out: it is free text.
     """
-    for name in (name for listing in listings for name in listing):
+    for name in (name for listing in listings for name in listing if name.endswith("-info")):
         project, _, rest = name.partition("-")
         if project.lower() == "deepchecks" and rest.endswith("-info"):
             return rest.partition("-")[0].removesuffix(".dist").removesuffix(".egg").partition("+")[0]

@@ -7,6 +7,6 @@ busy           waiting for SQLite's locks; write transactions
 create         builds a spool under a temporary name and renames it
 connection     the checks before a spool is opened; `opened` for commands
 compaction     folding and checkpoints
-emptying       closes the fence, deletes all rows
+emptying       closes the fence, deletes all rows; drops the unsent events of a copy
 origin         detects a copy of a spool
 """

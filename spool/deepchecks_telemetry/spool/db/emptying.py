@@ -4,9 +4,9 @@ import sqlite3
 import time
 
 from deepchecks_telemetry.spool.db.busy import monotonic, writing
-from deepchecks_telemetry.spool.db.compaction import checkpoint
+from deepchecks_telemetry.spool.db.compaction import add_tally, checkpoint, fold
 from deepchecks_telemetry.spool.db.connection import BUSY_TIMEOUT_S
-from deepchecks_telemetry.spool.db.schema import FINAL, in_states
+from deepchecks_telemetry.spool.db.schema import FINAL, UNSETTLED, BatchState, in_states
 from deepchecks_telemetry.spool.errors import Busy
 
 READERS_WAIT_S = 10.0  # a reader in another process prevents the WAL from being truncated
@@ -14,6 +14,9 @@ READERS_WAIT_S = 10.0  # a reader in another process prevents the WAL from being
 SELECT_TABLES = "SELECT name FROM sqlite_master WHERE type = 'table' AND name != 'spool' AND name NOT GLOB '[_]*'"
 # Always to a new odd number, so that a host that has read the fence before can never open it again.
 CLOSE = "UPDATE spool SET epoch = epoch + 1 + epoch % 2"
+COPIED_TALLY = "dropped:copied"
+_UNSETTLED = in_states(*UNSETTLED)
+_BATCHED = f"SELECT coalesce(sum(events), 0) FROM batches WHERE state IN {_UNSETTLED}"  # noqa: S608
 
 
 def close_fence(connection: sqlite3.Connection) -> None:
@@ -44,6 +47,22 @@ def forget_installation(connection: sqlite3.Connection) -> None:
         "UPDATE spool SET installation = NULL, installed_day = NULL, next_upload = NULL, retry_after = NULL, "
         "failures = 0, endpoint = NULL"
     )
+
+
+def become_new_installation(connection: sqlite3.Connection) -> None:
+    """Drop and count the unsent events of a copied spool, in the caller's transaction."""
+    fold(connection)
+    (pending,) = connection.execute("SELECT coalesce(sum(count), 0) FROM folded").fetchone()
+    (batched,) = connection.execute(_BATCHED).fetchone()
+    connection.execute("DELETE FROM folded")
+    connection.execute(f"DELETE FROM rows WHERE batch IN (SELECT id FROM batches WHERE state IN {_UNSETTLED})")  # noqa: S608
+    connection.execute(
+        f"UPDATE batches SET state = '{BatchState.DROPPED}', outcome = 'the spool was copied', packed = x'' "  # noqa: S608
+        f"WHERE state IN {_UNSETTLED}"
+    )
+    add_tally(connection, COPIED_TALLY, int(pending) + int(batched))
+    connection.execute("DELETE FROM retry_after")
+    forget_installation(connection)
 
 
 def read_markers(connection: sqlite3.Connection) -> tuple[bytes, ...]:

@@ -13,36 +13,25 @@ import hashlib
 import os
 import sqlite3
 import sys
-from typing import NamedTuple
 
 from deepchecks_telemetry.spool.consent.resource import is_container, read_text
 from deepchecks_telemetry.spool.db.busy import MANY_TRIES, writing
-from deepchecks_telemetry.spool.db.compaction import add_tally, fold
-from deepchecks_telemetry.spool.db.emptying import forget_installation
-from deepchecks_telemetry.spool.db.schema import UNSETTLED, BatchState, in_states
 from deepchecks_telemetry.spool.db.sqlite_errors import is_busy
 from deepchecks_telemetry.spool.errors import raise_if_hosts
 from deepchecks_telemetry.spool.files.directory import find_mount
 
-COPIED_TALLY = "dropped:copied"
 # File systems on which a file keeps its inode number. FAT does not keep it; on FUSE it depends on the implementation.
 STABLE = frozenset("bcachefs btrfs ext2 ext3 ext4 f2fs jfs nilfs2 overlay tmpfs xfs zfs".split())
 MACHINE_ID = "/etc/machine-id"
 SALT_BYTES = 16
-_UNSETTLED = in_states(*UNSETTLED)
-_BATCHED = f"SELECT coalesce(sum(events), 0) FROM batches WHERE state IN {_UNSETTLED}"  # noqa: S608
+Origin = tuple[str, str]  # the identities of a spool's machine and file, each "" if unknown
 
 
-class Origin(NamedTuple):
-    """The identities of a spool's machine and file, each "" if unknown."""
-
-    machine: str
-    file: str
-
-    def digest(self, salt: str) -> "Origin":
-        """Both as BLAKE2b digests (RFC 7693), keyed with the salt, so that they can only be compared."""
-        key = salt.encode()[: hashlib.blake2b.MAX_KEY_SIZE]
-        return Origin(*(text and hashlib.blake2b(text.encode(), key=key, digest_size=16).hexdigest() for text in self))
+def digest(origin: Origin, salt: str) -> Origin:
+    """Both identities as BLAKE2b digests (RFC 7693), keyed with the salt, so that they can only be compared."""
+    key = salt.encode()[: hashlib.blake2b.MAX_KEY_SIZE]
+    machine, file = (text and hashlib.blake2b(text.encode(), key=key, digest_size=16).hexdigest() for text in origin)
+    return machine, file
 
 
 def settle_origin(connection: sqlite3.Connection, path: str, deadline: float, *, tries: int = MANY_TRIES) -> None:
@@ -53,17 +42,20 @@ def settle_origin(connection: sqlite3.Connection, path: str, deadline: float, *,
     origin = find_origin(path)
     if not any(origin) or _is_settled(connection, origin):
         return
+    # Not at the top, because a host seldom needs it; not below, because it would hold the write lock meanwhile.
+    from deepchecks_telemetry.spool.db.emptying import become_new_installation
+
     with writing(connection, deadline, tries=tries):
         if connection.execute("SELECT epoch % 2 FROM spool").fetchone() == (0,):
             if _is_copy(_read(connection), origin):
-                _become_new_installation(connection)
+                become_new_installation(connection)
             store_origin(connection, origin)
 
 
 def store_origin(connection: sqlite3.Connection, origin: Origin) -> None:
     """Store the origin, in the caller's transaction."""
     salt = os.urandom(SALT_BYTES).hex()
-    connection.execute("INSERT OR REPLACE INTO origin VALUES (1, ?, ?, ?)", (salt, *origin.digest(salt)))
+    connection.execute("INSERT OR REPLACE INTO origin VALUES (1, ?, ?, ?)", (salt, *digest(origin, salt)))
 
 
 def is_copy(connection: sqlite3.Connection, path: str) -> bool:
@@ -78,8 +70,8 @@ def find_origin(path: str) -> Origin:
         kind, layer = find_mount(os.path.dirname(path))
     except OSError as error:
         raise_if_hosts(error)
-        return Origin(_find_machine(), inode if sys.platform in {"darwin", "win32"} else "")
-    return Origin(_find_machine(), f"{inode} {layer}") if kind in STABLE else Origin("", "")
+        return _find_machine(), inode if sys.platform in {"darwin", "win32"} else ""
+    return (_find_machine(), f"{inode} {layer}") if kind in STABLE else ("", "")
 
 
 if sys.platform == "win32":
@@ -115,19 +107,4 @@ def _is_copy(stored: tuple[object, ...] | None, origin: Origin) -> bool:
     if stored is None:
         return False
     salt, *digests = map(str, stored)
-    return any(old and new and old != new for old, new in zip(digests, origin.digest(salt), strict=True))
-
-
-def _become_new_installation(connection: sqlite3.Connection) -> None:
-    fold(connection)
-    (pending,) = connection.execute("SELECT coalesce(sum(count), 0) FROM folded").fetchone()
-    (batched,) = connection.execute(_BATCHED).fetchone()
-    connection.execute("DELETE FROM folded")
-    connection.execute(f"DELETE FROM rows WHERE batch IN (SELECT id FROM batches WHERE state IN {_UNSETTLED})")  # noqa: S608
-    connection.execute(
-        f"UPDATE batches SET state = '{BatchState.DROPPED}', outcome = 'the spool was copied', packed = x'' "  # noqa: S608
-        f"WHERE state IN {_UNSETTLED}"
-    )
-    add_tally(connection, COPIED_TALLY, int(pending) + int(batched))
-    connection.execute("DELETE FROM retry_after")
-    forget_installation(connection)
+    return any(old and new and old != new for old, new in zip(digests, digest(origin, salt), strict=True))

@@ -5,7 +5,6 @@ import stat
 import sys
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from typing import NamedTuple
 
 from deepchecks_telemetry.spool.errors import Unusable, raise_if_hosts
 from deepchecks_telemetry.spool.files.paths import Home
@@ -121,13 +120,6 @@ def check_above(directory: str) -> None:
         raise Unusable(f"the directory {directory} belongs to another user, so nothing is created in it")
 
 
-class Mount(NamedTuple):
-    """The type of a file system, and the upper directory of an overlay (the writable layer of a container), else ""."""
-
-    kind: str
-    upper: str
-
-
 if sys.platform == "win32":
 
     def is_remote(path: str) -> bool:
@@ -135,7 +127,7 @@ if sys.platform == "win32":
         drive = os.path.splitdrive(os.path.realpath(path))[0].removeprefix("\\\\?\\")
         return len(drive) != len("C:")
 
-    def find_mount(path: str) -> Mount:
+    def find_mount(path: str) -> tuple[str, str]:
         """Windows does not list its mounts; not even tried, because there anybody may create a directory `/proc`."""
         raise FileNotFoundError(path)
 
@@ -144,32 +136,35 @@ else:
     def is_remote(path: str) -> bool:
         """Whether other machines may write to the file system of `path`; False without a list of mounts."""
         try:
-            mount = find_mount(path)
+            kind, _ = find_mount(path)
         except OSError as error:
             raise_if_hosts(error)
             return False  # not Linux
-        return mount.kind not in LOCAL
+        return kind not in LOCAL
 
-    def find_mount(path: str) -> Mount:
-        """The mount that `path` is on; raises `OSError` if the system does not list its mounts."""
+    def find_mount(path: str) -> tuple[str, str]:
+        """`read_mount` of `path` with the system's mounts; raises `OSError` if the system does not list them."""
         identity = file_id(path)
         return _find_mount(os.path.realpath(path), identity[0] if identity else 0, MOUNTS)
 
 
 @lru_cache(maxsize=8)
-def _find_mount(path: str, device: int, mounts: str) -> Mount:  # noqa: ARG001 - another device is another mount
+def _find_mount(path: str, device: int, mounts: str) -> tuple[str, str]:  # noqa: ARG001 - another device is another mount
     with open(mounts, encoding="utf-8", errors="surrogateescape") as file:
         return read_mount(path, file.readlines())
 
 
-def read_mount(path: str, mounts: Sequence[str]) -> Mount:
-    """The mount that `path` is on, by the lines of mountinfo(5); an overlay has the type of its upper directory."""
+def read_mount(path: str, mounts: Sequence[str]) -> tuple[str, str]:
+    """The type of the file system that `path` is on, and the upper directory of an overlay (the writable layer), or "".
+
+    `mounts` are the lines of mountinfo(5). An overlay has the type of its upper directory.
+    """
     line = _line_of(path, mounts)
     kind, _, options = line.partition(" - ")[2].partition(" ")
     upper = options.partition("upperdir=")[2].partition(",")[0] if kind == "overlay" else ""
     below = _line_of(upper, mounts) if upper.startswith("/") else line
     # In a container the path of the upper directory is the host's, and the host's mounts are not listed.
-    return Mount(kind if below == line else read_mount(upper, [below]).kind, upper)
+    return kind if below == line else read_mount(upper, [below])[0], upper
 
 
 def _line_of(path: str, mounts: Iterable[str]) -> str:

@@ -1,6 +1,5 @@
 """Detects within `LEASE_S` that the settings, the spool's file, the day or the size of the WAL have changed."""
 
-import enum
 import os
 import time
 from collections.abc import Callable
@@ -17,6 +16,8 @@ WAL_HIGH_WATER_BYTES = 3 * 2**20  # a slow disk, a reader or writers in loops de
 WAL_LIMIT_BYTES = 16 * 2**20  # nothing is recorded beyond this; a reader that never ends keeps the WAL from shrinking
 THROTTLE_S = 0.005  # between two records above the high-water mark
 
+NOTHING, SETTINGS, FILE = "nothing", "settings", "file"  # what a check found
+
 
 def today(clock: Callable[[], float] = time.time) -> int:
     """The UTC day, counted from 1970-01-01; the time of an event is stored no more precisely than this.
@@ -24,14 +25,6 @@ def today(clock: Callable[[], float] = time.time) -> int:
     Not before `FIRST_DAY`: a clock that was never set shows 1970, and receivers refuse days older than ten years.
     """
     return max(FIRST_DAY, int(clock() // 86400))
-
-
-class Change(enum.Enum):
-    """What a check found."""
-
-    NONE = enum.auto()
-    SETTINGS = enum.auto()
-    FILE = enum.auto()
 
 
 class Watch:
@@ -43,15 +36,15 @@ class Watch:
         self.next_check = 0.0  # of `monotonic`
         self.day = 0
 
-    def check(self, now: float, file: tuple[int, int] | None) -> Change:
+    def check(self, now: float, file: tuple[int, int] | None) -> str:
         """What has changed; `file` is the open file of the session, None without a session."""
         self.next_check = now + LEASE_S
         self.day = today()
         settings = self._read_settings()
         if settings != self._settings:
             self._settings = settings
-            return Change.SETTINGS
-        return Change.NONE if file is None or file_id(self._home.spool) == file else Change.FILE
+            return SETTINGS
+        return NOTHING if file is None or file_id(self._home.spool) == file else FILE
 
     def throttle(self) -> bool:
         """Slow the host down if the WAL is large, and return True; raise `Busy` if it is beyond its limit."""

@@ -13,7 +13,6 @@ from typing import TypeVar
 from deepchecks_telemetry.spool.consent.decision import OFF, decide
 from deepchecks_telemetry.spool.db.busy import HOST_TRIES, monotonic, retry_while_busy
 from deepchecks_telemetry.spool.db.compaction import compact
-from deepchecks_telemetry.spool.db.create import create
 from deepchecks_telemetry.spool.db.sqlite_errors import FAULTS, is_busy, is_damage
 from deepchecks_telemetry.spool.errors import Busy, SpoolError, raise_if_hosts
 from deepchecks_telemetry.spool.files.lock import hold_in_host
@@ -22,7 +21,7 @@ from deepchecks_telemetry.spool.files.quarantine import quarantine, set_aside
 from deepchecks_telemetry.spool.files.regular import exists, file_id, is_hard_linked_database
 from deepchecks_telemetry.spool.recording.process import Process
 from deepchecks_telemetry.spool.recording.session import Connection, Session, open_connection, open_session
-from deepchecks_telemetry.spool.recording.watch import Change, Watch
+from deepchecks_telemetry.spool.recording.watch import NOTHING, SETTINGS, Watch
 
 DEADLINE_S = 0.08  # the longest wait of one record for other processes
 FIRST_DEADLINE_S = 2.0  # the same if the spool must be created first, perhaps by a hundred processes at the same time
@@ -150,9 +149,9 @@ class Writer:
 
     def _refresh(self, now: float) -> None:
         change = self._watch.check(now, self._session.file if self._session else None)
-        if change is Change.SETTINGS:
+        if change == SETTINGS:
             self._retry_at = 0.0
-        if change is not Change.NONE or self._has_lost_files():
+        if change != NOTHING or self._has_lost_files():
             self._discard()
         session = self._session
         if session is not None:
@@ -176,6 +175,8 @@ class Writer:
             retry_while_busy(self._set_aside, now + DEADLINE_S, tries=HOST_TRIES)
         if not exists(self.home.spool):
             self._long_wait_until = now + FIRST_DEADLINE_S
+            from deepchecks_telemetry.spool.db.create import create
+
             create(self.home, FIRST_DEADLINE_S)
         deadline = self._deadline(now)
         self._process.set_owner(self)

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from deepchecks_telemetry.spool.batches.queue import PARKED_RETRY_S
 from deepchecks_telemetry.spool.consent.decision import DEFAULT_CHOICE, MODE_VARIABLE, POLICY, SWITCHES, TEST_RUN
 from deepchecks_telemetry.spool.files.paths import without_variables
-from deepchecks_telemetry.uploader.endpoint import ATTACHED, VARIABLE
 from deepchecks_telemetry.uploader.plan.decision import BlockedBy, Command, Facts, Plan, retry_after
+from deepchecks_telemetry.uploader.setting import ATTACHED, VARIABLE
 from deepchecks_telemetry.uploader.wire.causes import AUTOMATIC, REMOVE_SPOOL
 
 Explanation = tuple[str, str | None]  # the reason, and the remedy if one is needed
