@@ -56,7 +56,8 @@ def test_no_variable_overrides_off(moved: dict[str, str], run: Run) -> None:
     assert run(RECORD, **moved) == "True\n"
     choose(find_home(), "off")
     home = find_home(os.environ | moved)
-    assert decide(home, {})[:2] == ("off", "your choice in the default directory")
+    decision = decide(home, {})
+    assert (decision.mode, decision.decided_by) == ("off", "your choice in the default directory")
     assert run(RECORD, **moved) == "False\n"
 
 
@@ -73,7 +74,8 @@ def test_on_in_the_default_directory_does_not_apply_to_another_one(
 ) -> None:
     choose(find_home(), "on")
     monkeypatch.setattr(consent, "is_test_run", lambda *_: True)
-    assert decide(find_home(os.environ | moved), {})[:2] == ("off", "a test run")
+    decision = decide(find_home(os.environ | moved), {})
+    assert (decision.mode, decision.decided_by) == ("off", "a test run")
 
 
 def test_an_unreadable_default_choice_is_off_with_the_reason(moved: dict[str, str]) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from deepchecks_telemetry.spool.choice import choose
 from deepchecks_telemetry.spool.consent import decision as consent
-from deepchecks_telemetry.spool.consent.decision import Source, decide, read_environ, read_source, resolve
+from deepchecks_telemetry.spool.consent.decision import Decision, Source, decide, read_environ, read_source, resolve
 from deepchecks_telemetry.spool.files.paths import Home
 
 WORDS = {None: None, "on": "on", "local\n": "local", "OFF": "off", "": "off", "o": "off"}
@@ -52,6 +52,10 @@ def test_the_most_restrictive_source_decides(
         assert decision.mode == expected, (environ, closed)
 
 
+def decided(decision: Decision) -> tuple[str, str]:
+    return decision.mode, decision.decided_by
+
+
 SOURCES = st.lists(st.builds(Source, st.text(), st.sampled_from([None, "on", "local", "off"])))
 
 
@@ -66,7 +70,7 @@ def test_any_off_is_off_and_any_local_is_never_on(sources: list[Source], test_ru
 def test_the_deciding_source_has_the_mode_of_the_decision(sources: list[Source], test_run: bool) -> None:
     decision = resolve(sources, test_run=test_run)
     defaults = [Source("the default", "on"), Source("a test run", "off")]
-    assert (decision.decided_by, decision.mode) in [source[:2] for source in (*sources, *defaults)]
+    assert (decision.decided_by, decision.mode) in [(source.name, source.mode) for source in (*sources, *defaults)]
     assert decision.sources == tuple(sources)
 
 
@@ -78,25 +82,25 @@ def test_another_source_never_makes_it_less_restrictive(some: list[Source], more
 
 
 def test_a_test_run_is_off_only_if_no_source_is_set() -> None:
-    assert resolve([], test_run=True) == ("off", "a test run", ())
+    assert decided(resolve([], test_run=True)) == ("off", "a test run")
     for mode in ("on", "local"):
         assert resolve([Source("DEEPCHECKS_TELEMETRY", mode)], test_run=True).mode == mode
     sources = [Source("DEEPCHECKS_TELEMETRY", "on"), Source("your choice", "off")]
-    assert resolve(sources, test_run=True)[:2] == ("off", "your choice")
+    assert decided(resolve(sources, test_run=True)) == ("off", "your choice")
 
 
 def test_without_a_source_and_outside_of_tests_it_is_on(dirs: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(consent, "is_test_run", lambda *_: False)
-    assert resolve([]) == ("on", "the default", ())
-    assert resolve([Source("your choice", None)])[:2] == ("on", "the default")
-    assert decide(dirs, {})[:2] == ("on", "the default")
+    assert decided(resolve([])) == ("on", "the default")
+    assert decided(resolve([Source("your choice", None)])) == ("on", "the default")
+    assert decided(decide(dirs, {})) == ("on", "the default")
 
 
 def test_the_policy_is_the_first_source(dirs: Home) -> None:
     write(dirs.policy_mode, "off")
     choose(dirs, "on")
     decision = decide(dirs, {})
-    assert decision[:2] == ("off", "the administrator's policy")
+    assert decided(decision) == ("off", "the administrator's policy")
     default = ["your choice in the default directory"] if dirs.default else []  # on Windows each user has one
     asked = ["the administrator's policy", *consent.SWITCHES, "your choice", *default, "an earlier disable"]
     assert [source.name for source in decision.sources] == asked
@@ -104,7 +108,7 @@ def test_the_policy_is_the_first_source(dirs: Home) -> None:
 
 def test_each_variable_is_a_source() -> None:
     environ = {"DEEPCHECKS_TELEMETRY": "local", "DO_NOT_TRACK": "1", "DISABLE_LATEST_VERSION_CHECK": "no"}
-    assert {source[:2] for source in read_environ(environ) if source.mode} == {
+    assert {(source.name, source.mode) for source in read_environ(environ) if source.mode} == {
         ("DEEPCHECKS_TELEMETRY", "local"),
         ("DO_NOT_TRACK", "off"),
         ("DISABLE_LATEST_VERSION_CHECK", "off"),
@@ -140,7 +144,7 @@ def test_the_fence_only_counts_if_the_choice_is_missing(dirs: Home) -> None:
         asked.append(1)
         return True
 
-    assert decide(dirs, {"DEEPCHECKS_TELEMETRY": "on"}, closed=closed)[:2] == ("off", "an earlier disable")
+    assert decided(decide(dirs, {"DEEPCHECKS_TELEMETRY": "on"}, closed=closed)) == ("off", "an earlier disable")
     choose(dirs, "on")
     assert decide(dirs, {}, closed=closed).mode == "on"
     assert len(asked) == 1

@@ -43,7 +43,8 @@ def test_recording_continues_after_kubernetes_opens_the_directory_to_a_group(
     assert run(RECORD) == "True\n"
     open_to_the_group(home)
     monkeypatch.delenv("DEEPCHECKS_TELEMETRY")
-    assert decide(dirs, {})[:2] == ("on", "your choice")
+    decision = decide(dirs, {})
+    assert (decision.mode, decision.decided_by) == ("on", "your choice")
     assert run(RECORD) == "True\n"
     assert modes(dirs.state) == modes(dirs.config) == {0o600}
     assert {os.stat(folder).st_mode & 0o777 for folder in (dirs.state, dirs.config)} == {0o700}

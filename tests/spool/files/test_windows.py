@@ -38,7 +38,8 @@ def planted(dirs: Home, monkeypatch: pytest.MonkeyPatch) -> Home:
 
 
 def test_a_planted_mode_is_off_and_reported(planted: Home) -> None:
-    assert decide(planted, {})[:2] == ("off", POLICY)
+    decision = decide(planted, {})
+    assert (decision.mode, decision.decided_by) == ("off", POLICY)
     (finding,) = [finding for finding in examine(planted) if finding.name == "policy"]
     assert finding.level == WRONG
     assert f"{planted.policy_mode} does not belong to the administrators" in finding.text

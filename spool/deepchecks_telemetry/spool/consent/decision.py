@@ -6,7 +6,6 @@ Reading the sources is separate from deciding: `resolve` is a pure function.
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from typing import NamedTuple
 
 from deepchecks_telemetry.spool.consent.resource import is_test_run
 from deepchecks_telemetry.spool.errors import raise_if_hosts
@@ -35,23 +34,21 @@ POLICY, CHOICE, DEFAULT_CHOICE, FENCE, DEFAULT, TEST_RUN = (
 )
 
 
-class Source(NamedTuple):
+class Source:
     """A source of the mode and its value, None if it is not set.
 
     `reason` says why a value that is not a valid mode, or that cannot be read or trusted, counts as off.
     """
 
-    name: str
-    mode: str | None
-    reason: str | None = None
+    def __init__(self, name: str, mode: str | None, reason: str | None = None) -> None:
+        self.name, self.mode, self.reason = name, mode, reason
 
 
-class Decision(NamedTuple):
+class Decision:
     """The mode in force, the name of the source that decided, and all sources."""
 
-    mode: str
-    decided_by: str
-    sources: tuple[Source, ...]
+    def __init__(self, mode: str, decided_by: str, sources: tuple[Source, ...]) -> None:
+        self.mode, self.decided_by, self.sources = mode, decided_by, sources
 
     @property
     def reason(self) -> str | None:
@@ -130,7 +127,7 @@ def read_default_choice(home: Home) -> list[Source]:
     if home.default is None:
         return []
     source = read_choice(home.default, DEFAULT_CHOICE)
-    return [source if source.mode != ON else source._replace(mode=None)]
+    return [source if source.mode != ON else Source(DEFAULT_CHOICE, None)]
 
 
 def read_environ(environ: Mapping[str, str]) -> list[Source]:

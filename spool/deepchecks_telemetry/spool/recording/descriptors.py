@@ -13,7 +13,6 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import repeat
-from typing import NamedTuple
 
 from deepchecks_telemetry.spool.errors import Unusable, raise_if_hosts
 from deepchecks_telemetry.spool.files.regular import SIDE_SUFFIXES, status_of
@@ -28,21 +27,17 @@ _fillers: list[int] = []
 _replaced: set[int] = set()  # descriptors of the connection that is being closed that are /dev/null by now
 
 
-class Descriptors(NamedTuple):
+class Descriptors:
     """The numbers of SQLite's open files, and the offset that marks them.
 
     On a network file system there is no WAL, and all three are the database's.
     """
 
-    database: int
-    wal: int
-    shm: int
-    mark: int
+    __slots__ = ("database", "mark", "numbers", "shm", "wal")
 
-    @property
-    def numbers(self) -> frozenset[int]:
-        """The distinct numbers."""
-        return frozenset(self[:3])
+    def __init__(self, database: int, wal: int, shm: int, mark: int) -> None:
+        self.database, self.wal, self.shm, self.mark = database, wal, shm, mark
+        self.numbers = frozenset((database, wal, shm))
 
     def are_ours(self) -> bool:
         """Whether every descriptor still belongs to SQLite's open file."""

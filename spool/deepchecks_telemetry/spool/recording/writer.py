@@ -108,7 +108,8 @@ class Writer:
                 return False
             # Check the WAL and the shared memory, which an append writes; `_refresh` checks all three. A transaction is
             # open if an exception from a signal handler interrupted one.
-            _, wal, shm, mark = session.descriptors
+            files = session.descriptors
+            wal, shm, mark = files.wal, files.shm, files.mark
             if lseek(wal, 0, SEEK_CUR) == lseek(shm, 0, SEEK_CUR) == mark and not session.raw.in_transaction:
                 try:
                     stored = session.cursor.execute(self._statement, (number,)) if session.lock is None else None
