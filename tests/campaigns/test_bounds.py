@@ -15,8 +15,9 @@ from deepchecks_telemetry.spool.batches.seal import seal
 from deepchecks_telemetry.spool.catalogue import EVENT_NAMES, Environment
 from deepchecks_telemetry.spool.db.compaction import compact
 from deepchecks_telemetry.spool.db.connection import opened
-from deepchecks_telemetry.spool.db.schema import ENVIRONMENT_COLUMNS, BatchState
+from deepchecks_telemetry.spool.db.schema import ENVIRONMENT_COLUMNS
 from deepchecks_telemetry.spool.files.paths import Home
+from deepchecks_telemetry.spool.states import BatchState
 from deepchecks_telemetry.spool.stats import read_accounts, read_unsent
 from deepchecks_telemetry.uploader.wire.otlp import render
 

@@ -38,7 +38,7 @@ FULL = (3 + 4 + 5 + 6) * 9 + 240 + 450  # the number of events that `FILL` recor
 FILL = """
 import json
 from deepchecks_telemetry.spool.batches.ledger import Disposition, batches, settle
-from deepchecks_telemetry.spool.db.schema import BatchState
+from deepchecks_telemetry.spool.states import BatchState
 from deepchecks_telemetry.spool.consent import resource as environment
 from deepchecks_telemetry.spool.files.paths import find_home
 from deepchecks_telemetry.spool import record

@@ -26,7 +26,7 @@ PAUSE_S = 0.3 if os.name == "nt" else 0.03  # under Wine a program needs longer 
 # Fills a spool with batches in every state, prints all identifiers, and continues to record.
 FILL = """
 from deepchecks_telemetry.spool.batches.ledger import Disposition, batches, settle
-from deepchecks_telemetry.spool.db.schema import BatchState
+from deepchecks_telemetry.spool.states import BatchState
 from deepchecks_telemetry.spool.files.paths import find_home
 from deepchecks_telemetry.spool import record
 from deepchecks_telemetry.spool.batches.seal import seal

@@ -52,7 +52,7 @@ except (SpoolError, OSError) as error:
 """
 FILL = """
 from deepchecks_telemetry.spool.batches.ledger import Disposition, batches, settle
-from deepchecks_telemetry.spool.db.schema import BatchState
+from deepchecks_telemetry.spool.states import BatchState
 from deepchecks_telemetry.spool.files.paths import find_home
 from deepchecks_telemetry.spool import record
 from deepchecks_telemetry.spool.batches.seal import seal

@@ -52,7 +52,7 @@ import json, random
 from contextlib import suppress
 from deepchecks_telemetry.spool.errors import SpoolError
 from deepchecks_telemetry.spool.batches.ledger import Disposition, batches, settle
-from deepchecks_telemetry.spool.db.schema import BatchState
+from deepchecks_telemetry.spool.states import BatchState
 from deepchecks_telemetry.spool.files.paths import find_home
 from deepchecks_telemetry.spool.batches.seal import seal
 from deepchecks_telemetry.spool.db.compaction import compact

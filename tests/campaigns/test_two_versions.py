@@ -32,13 +32,13 @@ EARLIER_NAMES = {
     "batches.ledger import Disposition,": "ledger import Verdict as Disposition,",
     "files.paths": "paths",
     "batches.seal": "sealing",
-    "from deepchecks_telemetry.spool.db.schema import BatchState\n": "",
+    "from deepchecks_telemetry.spool.states import BatchState\n": "",
     "BatchState.DELIVERED": '"delivered"',
 }
 SEAL = """
 import sys
 from deepchecks_telemetry.spool.batches.ledger import Disposition, batches, settle
-from deepchecks_telemetry.spool.db.schema import BatchState
+from deepchecks_telemetry.spool.states import BatchState
 from deepchecks_telemetry.spool.files.paths import find_home
 from deepchecks_telemetry.spool.batches.seal import seal
 home = find_home()

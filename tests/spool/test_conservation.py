@@ -21,11 +21,11 @@ from deepchecks_telemetry.spool.catalogue import EVENTS, LAST_DAY
 from deepchecks_telemetry.spool.choice import choose
 from deepchecks_telemetry.spool.db.compaction import compact
 from deepchecks_telemetry.spool.db.connection import connect
-from deepchecks_telemetry.spool.db.schema import UNSETTLED, BatchState
 from deepchecks_telemetry.spool.files.paths import find_home
 from deepchecks_telemetry.spool.recording import record as recording
 from deepchecks_telemetry.spool.recording import watch
 from deepchecks_telemetry.spool.recording.watch import FIRST_DAY
+from deepchecks_telemetry.spool.states import UNSETTLED, BatchState
 from deepchecks_telemetry.spool.stats import read_accounts, read_unsent
 from deepchecks_telemetry.spool.wipe import erase
 

@@ -17,11 +17,11 @@ from deepchecks_telemetry.spool.choice import choose
 from deepchecks_telemetry.spool.consent.decision import read_source
 from deepchecks_telemetry.spool.consent.resource import current
 from deepchecks_telemetry.spool.db import emptying
-from deepchecks_telemetry.spool.db.schema import BatchState
 from deepchecks_telemetry.spool.errors import Busy, Unusable
 from deepchecks_telemetry.spool.files.lock import hold
 from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.spool.files.residue import find_residue
+from deepchecks_telemetry.spool.states import BatchState
 from deepchecks_telemetry.spool.stats import Accounts, read_accounts
 from deepchecks_telemetry.spool.wipe import erase
 
@@ -34,7 +34,7 @@ Render = Callable[[str, list[Row]], bytes]
 LIVE = """
 import itertools
 from deepchecks_telemetry.spool.batches.ledger import Disposition, batches, settle
-from deepchecks_telemetry.spool.db.schema import BatchState
+from deepchecks_telemetry.spool.states import BatchState
 from deepchecks_telemetry.spool.files.paths import find_home
 from deepchecks_telemetry.spool import record
 from deepchecks_telemetry.spool.batches.seal import seal

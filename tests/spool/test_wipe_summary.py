@@ -15,12 +15,12 @@ from deepchecks_telemetry.spool.batches.ledger import Disposition, batches, mark
 from deepchecks_telemetry.spool.batches.seal import Row, seal
 from deepchecks_telemetry.spool.choice import choose
 from deepchecks_telemetry.spool.db import emptying
-from deepchecks_telemetry.spool.db.schema import BatchState
 from deepchecks_telemetry.spool.errors import Busy, Unusable
 from deepchecks_telemetry.spool.files.lock import hold
 from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.spool.files.quarantine import LEASE_S
 from deepchecks_telemetry.spool.files.residue import find_residue
+from deepchecks_telemetry.spool.states import BatchState
 from deepchecks_telemetry.spool.stats import read_accounts
 from deepchecks_telemetry.spool.wipe import erase
 from deepchecks_telemetry.uploader.wire import http

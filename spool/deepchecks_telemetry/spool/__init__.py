@@ -5,6 +5,7 @@
 errors      the exceptions, and which exceptions belong to the host
 catalogue   every event, field and value that may be stored or sent
 identity    what counts as a UUID
+states      `BatchState`, the states of an event and of a batch
 files/      paths, directories, file locks, atomic writes
 consent/    the sources of the mode and the decision; the coarse values that describe the environment
 db/         the SQLite file: schema, connections, waiting for locks, compaction

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from deepchecks_telemetry.spool.catalogue import EVENT_NAMES, Environment
-from deepchecks_telemetry.spool.db.schema import UNSETTLED, BatchState, in_states
 from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.spool.recovery.maintenance import read_maintained
+from deepchecks_telemetry.spool.states import UNSETTLED, BatchState, in_states
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ from tests.spool.stored import stored
 
 from deepchecks_telemetry.spool.batches.ledger import KEPT_BATCHES, Batch, Disposition, batches, mark_attempt, settle
 from deepchecks_telemetry.spool.choice import choose
-from deepchecks_telemetry.spool.db.schema import BatchState
 from deepchecks_telemetry.spool.files.paths import Home
+from deepchecks_telemetry.spool.states import BatchState
 from deepchecks_telemetry.spool.stats import read_accounts
 from deepchecks_telemetry.spool.wipe import erase
 

@@ -14,9 +14,9 @@ from deepchecks_telemetry.spool.batches import seal as sealing
 from deepchecks_telemetry.spool.batches.ledger import Disposition, batches, settle
 from deepchecks_telemetry.spool.batches.seal import MAX_ROWS, Row, seal
 from deepchecks_telemetry.spool.consent.resource import current
-from deepchecks_telemetry.spool.db.schema import BatchState
 from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.spool.recording.watch import today
+from deepchecks_telemetry.spool.states import BatchState
 from deepchecks_telemetry.spool.stats import read_accounts
 from deepchecks_telemetry.spool.wipe import erase
 

@@ -17,9 +17,9 @@ from deepchecks_telemetry.spool.batches.ledger import (
     mark_attempt,
     settle,
 )
-from deepchecks_telemetry.spool.db.schema import STATES, BatchState, in_states
 from deepchecks_telemetry.spool.errors import Damaged
 from deepchecks_telemetry.spool.files.paths import Home
+from deepchecks_telemetry.spool.states import STATES, BatchState, in_states
 from deepchecks_telemetry.spool.stats import read_accounts
 
 Sql = Callable[..., list[Any]]

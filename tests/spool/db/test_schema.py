@@ -18,11 +18,12 @@ from deepchecks_telemetry.spool.batches.seal import Row, seal
 from deepchecks_telemetry.spool.db import create as creation
 from deepchecks_telemetry.spool.db.connection import connect
 from deepchecks_telemetry.spool.db.create import create
-from deepchecks_telemetry.spool.db.schema import BREAKING, SCHEMA_VERSION, BatchState
+from deepchecks_telemetry.spool.db.schema import BREAKING, SCHEMA_VERSION
 from deepchecks_telemetry.spool.db.sqlite_errors import translate
 from deepchecks_telemetry.spool.errors import Busy, Damaged, Outdated, Unusable
 from deepchecks_telemetry.spool.files.lock import hold_in_host
 from deepchecks_telemetry.spool.files.paths import Home, find_home
+from deepchecks_telemetry.spool.states import BatchState
 from deepchecks_telemetry.spool.stats import read_accounts
 from deepchecks_telemetry.spool.wipe import erase
 

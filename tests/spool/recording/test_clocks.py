@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from deepchecks_telemetry.spool import record
 from deepchecks_telemetry.spool.batches.ledger import Disposition, batches, mark_attempt, settle
 from deepchecks_telemetry.spool.batches.seal import Row, seal
-from deepchecks_telemetry.spool.db.schema import BatchState
 from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.spool.recording import session, watch
 from deepchecks_telemetry.spool.recording.watch import FIRST_DAY, today
+from deepchecks_telemetry.spool.states import BatchState
 from deepchecks_telemetry.spool.stats import read_accounts, read_unsent
 from deepchecks_telemetry.uploader.schedule import is_sane, next_due
 

@@ -20,6 +20,7 @@ HEAVY = {
     "pandas",
     "socket",
     "ssl",
+    "deepchecks_telemetry.spool.states",
     # Only for a spool that is missing, or a copy.
     "deepchecks_telemetry.spool.db.create",
     "deepchecks_telemetry.spool.db.emptying",

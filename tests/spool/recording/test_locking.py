@@ -20,12 +20,12 @@ from deepchecks_telemetry.spool.choice import choose
 from deepchecks_telemetry.spool.db import busy, emptying
 from deepchecks_telemetry.spool.db import connection as db_connection
 from deepchecks_telemetry.spool.db.compaction import checkpoint
-from deepchecks_telemetry.spool.db.schema import BatchState
 from deepchecks_telemetry.spool.errors import Busy, Unusable
 from deepchecks_telemetry.spool.files import directory
 from deepchecks_telemetry.spool.files.lock import hold
 from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.spool.recording import record as recording
+from deepchecks_telemetry.spool.states import BatchState
 from deepchecks_telemetry.spool.stats import read_accounts
 from deepchecks_telemetry.spool.wipe import erase
 

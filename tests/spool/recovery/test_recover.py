@@ -14,7 +14,6 @@ from deepchecks_telemetry.spool.batches.ledger import Disposition, batches, sett
 from deepchecks_telemetry.spool.batches.seal import Row, seal
 from deepchecks_telemetry.spool.db.connection import opened
 from deepchecks_telemetry.spool.db.create import PAGE_BYTES
-from deepchecks_telemetry.spool.db.schema import BatchState
 from deepchecks_telemetry.spool.errors import Unusable
 from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.spool.files.quarantine import quarantine, quarantined
@@ -23,6 +22,7 @@ from deepchecks_telemetry.spool.recording import record as recording
 from deepchecks_telemetry.spool.recovery import damaged_copy, maintenance
 from deepchecks_telemetry.spool.recovery.damaged_copy import UNKNOWN_ENVIRONMENT, last_credible
 from deepchecks_telemetry.spool.recovery.recover import salvage
+from deepchecks_telemetry.spool.states import BatchState
 from deepchecks_telemetry.spool.stats import read_accounts, read_unsent
 
 Run = Callable[..., str]

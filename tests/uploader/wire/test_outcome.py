@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deepchecks_telemetry.spool.db.schema import STATES, BatchState
+from deepchecks_telemetry.spool.states import STATES, BatchState
 from deepchecks_telemetry.uploader.wire import outcome
 from deepchecks_telemetry.uploader.wire.outcome import (
     DELIVERED,

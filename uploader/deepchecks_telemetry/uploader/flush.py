@@ -19,9 +19,9 @@ from deepchecks_telemetry.spool.batches.ledger import (
 from deepchecks_telemetry.spool.batches.queue import DAMAGED, is_stale
 from deepchecks_telemetry.spool.batches.seal import MAX_ROWS, seal
 from deepchecks_telemetry.spool.consent.decision import ON
-from deepchecks_telemetry.spool.db.schema import BatchState
 from deepchecks_telemetry.spool.files.lock import hold
 from deepchecks_telemetry.spool.files.paths import Home
+from deepchecks_telemetry.spool.states import BatchState
 from deepchecks_telemetry.uploader import schedule
 from deepchecks_telemetry.uploader.endpoint import Endpoint
 from deepchecks_telemetry.uploader.offline.bundle import read_rows

@@ -20,7 +20,7 @@ from deepchecks_telemetry.cli.page.chart import (
 )
 from deepchecks_telemetry.cli.page.data import DAY_S, STATES, PageData
 from deepchecks_telemetry.spool.catalogue import EVENTS, Environment
-from deepchecks_telemetry.spool.db.schema import BatchState
+from deepchecks_telemetry.spool.states import BatchState
 
 Days = dict[int, Counter[str]]  # the number of events by state, for each day
 MAX_PERIODS = 24  # blocks

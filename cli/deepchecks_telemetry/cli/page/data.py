@@ -9,9 +9,9 @@ from deepchecks_telemetry.cli.show.explain import Answer
 from deepchecks_telemetry.cli.show.status import read_status
 from deepchecks_telemetry.spool.batches.ledger import Batch, batches
 from deepchecks_telemetry.spool.consent.decision import OFF, decide
-from deepchecks_telemetry.spool.db.schema import FINAL, UNSETTLED, BatchState
 from deepchecks_telemetry.spool.errors import Damaged
 from deepchecks_telemetry.spool.files.paths import Home
+from deepchecks_telemetry.spool.states import FINAL, UNSETTLED, BatchState
 from deepchecks_telemetry.spool.stats import EventCount, read_unsent
 from deepchecks_telemetry.uploader.flush import seal_next
 from deepchecks_telemetry.uploader.offline.bundle import read_rows

@@ -10,7 +10,7 @@ from deepchecks_telemetry.cli.page.data import DAY_S, STATES, Entry, PageData
 from deepchecks_telemetry.cli.show.status import last_attempt
 from deepchecks_telemetry.spool.batches.ledger import Batch
 from deepchecks_telemetry.spool.consent.decision import OFF
-from deepchecks_telemetry.spool.db.schema import BatchState
+from deepchecks_telemetry.spool.states import BatchState
 
 
 def next_request(data: PageData) -> Iterator[Html]:

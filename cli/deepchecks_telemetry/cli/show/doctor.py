@@ -14,10 +14,10 @@ from deepchecks_telemetry.hooks.compatibility import deepchecks_folder, missing_
 from deepchecks_telemetry.hooks.pth.file import stale_file
 from deepchecks_telemetry.hooks.targets import TARGETS
 from deepchecks_telemetry.spool.batches.ledger import Batch, batches
-from deepchecks_telemetry.spool.db.schema import BatchState
 from deepchecks_telemetry.spool.doctor import OK, WARNING, WRONG, Finding, examine
 from deepchecks_telemetry.spool.errors import SpoolError
 from deepchecks_telemetry.spool.files.paths import Home, find_home
+from deepchecks_telemetry.spool.states import BatchState
 from deepchecks_telemetry.uploader.plan.decision import BlockedBy, Command, plan
 from deepchecks_telemetry.uploader.plan.facts import read_facts
 from deepchecks_telemetry.uploader.plan.text import change_endpoint, summarize

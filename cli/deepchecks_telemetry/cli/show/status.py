@@ -20,9 +20,9 @@ from deepchecks_telemetry.hooks.builtin_telemetry import old_user_id
 from deepchecks_telemetry.hooks.pth.file import installed_file
 from deepchecks_telemetry.spool.batches.ledger import Batch, batches
 from deepchecks_telemetry.spool.consent.decision import LOCAL, ON, decide
-from deepchecks_telemetry.spool.db.schema import BatchState
 from deepchecks_telemetry.spool.errors import SpoolError
 from deepchecks_telemetry.spool.files.paths import Home, find_home
+from deepchecks_telemetry.spool.states import BatchState
 from deepchecks_telemetry.spool.stats import Accounts, explain_dropped, read_accounts
 from deepchecks_telemetry.uploader.endpoint import Endpoint
 from deepchecks_telemetry.uploader.errors import BadEndpoint

@@ -13,8 +13,8 @@ from deepchecks_telemetry.spool.batches.ledger import UNSETTLED_TALLY, Batch
 from deepchecks_telemetry.spool.db.busy import monotonic, writing
 from deepchecks_telemetry.spool.db.compaction import add_tally
 from deepchecks_telemetry.spool.db.connection import BUSY_TIMEOUT_S, opened
-from deepchecks_telemetry.spool.db.schema import UNSETTLED, BatchState, in_states
 from deepchecks_telemetry.spool.files.paths import Home
+from deepchecks_telemetry.spool.states import UNSETTLED, BatchState, in_states
 
 # Exported batches are kept for `export --again` and `flush --exported`. 1,000 events a day from 20 environments,
 # exported daily, reach this in 20 years. The whole spool stays far below the size at which it is refused (64 MiB).

@@ -11,10 +11,10 @@ from deepchecks_telemetry.spool.batches.queue import DAMAGED
 from deepchecks_telemetry.spool.db.busy import monotonic, writing
 from deepchecks_telemetry.spool.db.compaction import add_tally
 from deepchecks_telemetry.spool.db.connection import BUSY_TIMEOUT_S, opened
-from deepchecks_telemetry.spool.db.schema import FINAL, STATES, UNSETTLED, BatchState, in_states
 from deepchecks_telemetry.spool.errors import Damaged
 from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.spool.recovery.maintenance import read_maintained
+from deepchecks_telemetry.spool.states import FINAL, STATES, UNSETTLED, BatchState, in_states
 
 MAX_BODY_BYTES = 2**22  # bytes; 1,000 rows of 1,000 environments take 1 MB, and a few KB of gzip can be gigabytes
 GZIP_WBITS = 31  # zlib's code for the gzip format

@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from deepchecks_telemetry.spool.db.schema import UNSETTLED, BatchState, in_states
+from deepchecks_telemetry.spool.states import UNSETTLED, BatchState, in_states
 
 DAY_S = 86_400
 PARKED_RETRY_S = 7 * DAY_S  # then a parked batch is tried again, because the receiver may have been corrected

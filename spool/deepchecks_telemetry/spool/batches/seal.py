@@ -16,12 +16,13 @@ from deepchecks_telemetry.spool.catalogue import EVENT_NAMES, LAST_DAY, Environm
 from deepchecks_telemetry.spool.db.busy import monotonic, writing
 from deepchecks_telemetry.spool.db.compaction import add_tally, checkpoint, fold
 from deepchecks_telemetry.spool.db.connection import BUSY_TIMEOUT_S, opened
-from deepchecks_telemetry.spool.db.schema import ENVIRONMENT_COLUMNS, SELECT_STATE, BatchState, in_states, parse_state
+from deepchecks_telemetry.spool.db.schema import ENVIRONMENT_COLUMNS, SELECT_STATE, parse_state
 from deepchecks_telemetry.spool.files.lock import hold
 from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.spool.identity import is_uuid
 from deepchecks_telemetry.spool.recording.watch import today
 from deepchecks_telemetry.spool.recovery.maintenance import INTEGER_COLUMNS, with_maintenance
+from deepchecks_telemetry.spool.states import BatchState, in_states
 
 MAX_ROWS = 1000  # of some 300 bytes each, far below the 1 MiB that receivers commonly accept
 YEAR = 365  # days after which an installation gets a new id, so that its later rows cannot be joined with earlier ones

@@ -1,6 +1,6 @@
 """Creates, opens, checks, compacts and empties the SQLite file of the spool.
 
-schema         the tables with their reasons, `BatchState`
+schema         the tables with their reasons
 schema_guard   refuses a schema with anything but plain tables and indexes; limits SQLite's steps
 sqlite_errors  SQLite's errors as the spool's own
 busy           waiting for SQLite's locks; write transactions

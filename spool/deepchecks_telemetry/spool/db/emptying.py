@@ -6,8 +6,8 @@ import time
 from deepchecks_telemetry.spool.db.busy import monotonic, writing
 from deepchecks_telemetry.spool.db.compaction import add_tally, checkpoint, fold
 from deepchecks_telemetry.spool.db.connection import BUSY_TIMEOUT_S
-from deepchecks_telemetry.spool.db.schema import FINAL, UNSETTLED, BatchState, in_states
 from deepchecks_telemetry.spool.errors import Busy
+from deepchecks_telemetry.spool.states import FINAL, UNSETTLED, BatchState, in_states
 
 READERS_WAIT_S = 10.0  # a reader in another process prevents the WAL from being truncated
 # Tables that a newer version has added are wiped too; `_…` is sqlite-utils' list of applied migrations.

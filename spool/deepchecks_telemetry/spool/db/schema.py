@@ -1,6 +1,4 @@
-"""Defines the spool's tables, the states of a batch, and how the one row of the table `spool` is read."""
-
-from enum import Enum
+"""Defines the spool's tables, and how the one row of the table `spool` is read."""
 
 from deepchecks_telemetry.spool.errors import Damaged
 
@@ -9,31 +7,6 @@ BREAKING = 1000
 SCHEMA_VERSION = 1003
 MAX_SPOOL_BYTES = 2**26  # bytes; a spool stays within 2 MB, so a larger file is not a spool
 APPLICATION_ID = 0x64637470  # "dctp", for file(1) and for our check: any other database is quarantined, never written
-
-
-class BatchState(str, Enum):
-    """The state of an event or of its batch, by the same name in SQL, JSON, the command line, the page and the docs."""
-
-    PENDING = "pending"  # an event that is in no batch yet
-    SEALED = "sealed"  # to be sent next
-    PARKED = "parked"  # refused for now
-    EXPORTED = "exported"  # in a file, and no receipt has come
-    DELIVERED = "delivered"
-    REJECTED = "rejected"
-    DROPPED = "dropped"  # exported and pruned before a receipt came, or in a copy, whose original sends it
-
-    __str__ = str.__str__  # without it, formatting gives the value before Python 3.12, then "BatchState.SEALED"
-
-
-UNSETTLED = (BatchState.SEALED, BatchState.PARKED, BatchState.EXPORTED)  # can still be sent
-FINAL = (BatchState.DELIVERED, BatchState.REJECTED)
-STATES = (*UNSETTLED, *FINAL, BatchState.DROPPED)  # of a batch
-
-
-def in_states(*states: BatchState) -> str:
-    """The states as a list for SQL's `IN`."""
-    return "(" + ", ".join(f"'{state}'" for state in states) + ")"
-
 
 ENVIRONMENT_COLUMNS = "deepchecks_version, os_type, os_name, os_version, python_name, python_version, runtime"
 # `spool.epoch` is the fence: even is open, odd is closed, and it only ever grows, so a process that read an older

@@ -15,12 +15,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from deepchecks_telemetry.spool.catalogue import EVENT_NAMES, Environment, is_allowed, is_count, is_day
-from deepchecks_telemetry.spool.db.schema import STATEMENTS, STATES, UNSETTLED, BatchState
+from deepchecks_telemetry.spool.db.schema import STATEMENTS
 from deepchecks_telemetry.spool.db.schema_guard import COMMAND_VM_STEPS, check_shape, limit_vm_steps
 from deepchecks_telemetry.spool.db.sqlite_errors import FAULTS, is_damage
 from deepchecks_telemetry.spool.errors import Damaged
 from deepchecks_telemetry.spool.files.regular import leads_elsewhere
 from deepchecks_telemetry.spool.identity import is_uuid
+from deepchecks_telemetry.spool.states import STATES, UNSETTLED, BatchState
 
 MAX_ID_GAP = 100_000  # ids are consecutive except for broken pages; at 100 a page, this is a thousand pages of 1 KB
 

@@ -16,11 +16,11 @@ from deepchecks_telemetry.spool.batches.exports import mark_exported, register_e
 from deepchecks_telemetry.spool.batches.ledger import Batch, batches, park_if_damaged
 from deepchecks_telemetry.spool.batches.seal import seal
 from deepchecks_telemetry.spool.consent.decision import LOCAL, ON
-from deepchecks_telemetry.spool.db.schema import UNSETTLED, BatchState
 from deepchecks_telemetry.spool.files.atomic import BY_UMASK, replace_file
 from deepchecks_telemetry.spool.files.lock import hold
 from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.spool.files.regular import read_plain
+from deepchecks_telemetry.spool.states import UNSETTLED, BatchState
 from deepchecks_telemetry.uploader.errors import CannotWrite, NotAllowed
 from deepchecks_telemetry.uploader.plan.facts import check_mode
 from deepchecks_telemetry.uploader.wire import outcome

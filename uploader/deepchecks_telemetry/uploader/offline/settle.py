@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from deepchecks_telemetry.spool.batches.ledger import Batch, Disposition, batches, settle
 from deepchecks_telemetry.spool.consent.decision import LOCAL, ON
-from deepchecks_telemetry.spool.db.schema import FINAL, BatchState
 from deepchecks_telemetry.spool.files.paths import Home
+from deepchecks_telemetry.spool.states import FINAL, BatchState
 from deepchecks_telemetry.uploader.offline.receipt import Entry
 from deepchecks_telemetry.uploader.plan.facts import check_mode
 from deepchecks_telemetry.uploader.wire.outcome import REJECTED
