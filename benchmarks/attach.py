@@ -1,10 +1,10 @@
-"""What attaching costs, as ratios in one run: deepchecks' import in three ways, an idle interpreter, a wrapped call.
+"""What attaching saves and costs: the wait for deepchecks' own request, an idle interpreter, a wrapped call.
 
     python benchmarks/attach.py            # three minutes, where deepchecks is installed; prints one JSON document
 
-The variants are measured alternately, so that a busy minute affects all of them. CPU time is compared, except for the
-saved wait. deepchecks' server is replaced by a listener on this machine that never responds, so nothing is sent. This
-is not a test: absolute times depend on the machine, only the ratios can be compared. POSIX only.
+The variants are measured alternately, so that a busy minute affects all of them. deepchecks' server is replaced by a
+listener on this machine that never responds, so nothing is sent. `ours/library.py` measures the CPU of a program that
+imports deepchecks. This is not a test: absolute times depend on the machine. POSIX only.
 """
 
 import functools
@@ -17,34 +17,25 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 import timeit
 import venv
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 IMPORTS, IDLES, CALLS = 8, 80, 20_000
-ATTACHED, CALL_OFF, RELEASED = "attached", "not attached, its call off", "not attached, as released"
+ATTACHED, RELEASED = "attached", "as released"
 # Every host name resolves to the listener, which accepts connections and never responds.
 CODE = """
 import socket, sys, time
 resolve = socket.getaddrinfo
 socket.getaddrinfo = lambda *_, **__: resolve("127.0.0.1", int(sys.argv[1]), type=socket.SOCK_STREAM)
-wall, cpu = time.perf_counter(), time.process_time()
+wall = time.perf_counter()
 if sys.argv[2] == "attached":
     from deepchecks_telemetry.hooks import attach
     attach()
 import deepchecks
-print(time.perf_counter() - wall, time.process_time() - cpu)
+print(time.perf_counter() - wall)
 """
-
-
-class Cost(NamedTuple):
-    """The times of one run."""
-
-    wall_s: float
-    cpu_s: float
 
 
 def main() -> None:
@@ -69,21 +60,16 @@ def _imports(folder: Path, port: int) -> dict[str, float]:
     unwanted = ("DEEPCHECKS_", "DISABLE_", "DO_NOT_TRACK", "PYTHON")
     clean = {name: value for name, value in os.environ.items() if not name.startswith(unwanted)}
     clean |= {"PYTHONPATH": str(folder / "copy"), "DEEPCHECKS_TELEMETRY_DIR": str(folder / "home")}
-    variants = {ATTACHED: clean, CALL_OFF: clean | {"DISABLE_LATEST_VERSION_CHECK": "1"}, RELEASED: clean}
 
-    def load(variant: str) -> Cost:
+    def load(variant: str) -> float:
         command = [sys.executable, "-W", "ignore", "-c", CODE, str(port), variant]
-        done = subprocess.run(command, env=variants[variant], capture_output=True, text=True, check=True)
-        return Cost(*map(float, done.stdout.split()))
+        done = subprocess.run(command, env=clean, capture_output=True, text=True, check=True)
+        return float(done.stdout)
 
-    costs = _measure_alternately({name: functools.partial(load, name) for name in variants}, IMPORTS)
-    cpu = {name: [cost.cpu_s for cost in runs] for name, runs in costs.items()}
-    wall = {name: [cost.wall_s for cost in runs] for name, runs in costs.items()}
+    wall_s = _measure_alternately({name: functools.partial(load, name) for name in (ATTACHED, RELEASED)}, IMPORTS)
     return {
-        **{f"{name}, CPU s": round(statistics.median(times), 3) for name, times in cpu.items()},
-        "attached / its call off": round(_ratio(cpu[ATTACHED], cpu[CALL_OFF]), 3),
-        "noise: its call off / its call off": round(_ratio(cpu[CALL_OFF][::2], cpu[CALL_OFF][1::2]), 3),
-        "wall clock saved against as released, s": round(_difference(wall[RELEASED], wall[ATTACHED]), 2),
+        **{f"{name}, wall s": round(statistics.median(times), 2) for name, times in wall_s.items()},
+        "saved, s": round(_difference(wall_s[RELEASED], wall_s[ATTACHED]), 2),
     }
 
 
@@ -96,15 +82,14 @@ def _idle(folder: Path) -> dict[str, float]:
     (packages,) = folder.glob("attached/lib/python*/site-packages")
     install_file(packages)
 
-    def start(name: str) -> Cost:
-        before, wall = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    def start(name: str) -> float:
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         subprocess.run([folder / name / "bin" / "python", "-I", "-c", "pass"], check=True)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        cpu = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
-        return Cost(time.perf_counter() - wall, cpu)
+        return 1e3 * (after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime)
 
-    costs = _measure_alternately({name: functools.partial(start, name) for name in ("bare", "attached")}, IDLES)
-    bare, with_file = ([cost.cpu_s * 1e3 for cost in costs[name]] for name in ("bare", "attached"))
+    cpu_ms = _measure_alternately({name: functools.partial(start, name) for name in ("bare", "attached")}, IDLES)
+    bare, with_file = cpu_ms["bare"], cpu_ms["attached"]
     return {
         "bare, CPU ms": round(statistics.median(bare), 2),
         "attached, CPU ms": round(statistics.median(with_file), 2),
@@ -131,19 +116,15 @@ def _wrapper() -> dict[str, float]:
     return {f"{name}, ns": round(taken / CALLS * 1e9) for name, taken in best.items()}
 
 
-def _measure_alternately(variants: dict[str, Callable[[], Cost]], rounds: int) -> dict[str, list[Cost]]:
+def _measure_alternately(variants: dict[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
     """Measure all variants in each round; the first round only warms the caches."""
     for call in variants.values():
         call()
-    costs: dict[str, list[Cost]] = {name: [] for name in variants}
+    costs: dict[str, list[float]] = {name: [] for name in variants}
     for _ in range(rounds):
         for name, call in variants.items():
             costs[name].append(call())
     return costs
-
-
-def _ratio(one: list[float], other: list[float]) -> float:
-    return statistics.median(one) / statistics.median(other)
 
 
 def _difference(one: list[float], other: list[float]) -> float:

@@ -44,7 +44,7 @@ def why_no_uploader() -> str | None:
 
 def _claim(home: Home, attached: str | None, now: float) -> "Plan | None":
     """What to do now. Of several processes that check at the same moment, only one gets a plan."""
-    if decide(home).mode != ON or not os.path.exists(home.spool) or find_setting(home, attached) is None:
+    if not os.path.exists(home.spool) or find_setting(home, attached) is None or decide(home).mode != ON:
         return None
     row = access(lambda execute: execute(SELECT_DUE, ()).fetchone())
     if row is None:
