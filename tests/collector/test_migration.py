@@ -58,6 +58,14 @@ INSERT INTO cells VALUES (1, 'total', '', 7, 7, 7);
 PRAGMA user_version = 2;
 """
 
+# Schema 3 differs from the present one only by this trigger.
+TRIGGER_3 = """
+CREATE TRIGGER count_installation AFTER INSERT ON seen BEGIN
+  UPDATE cells SET installations = installations + 1 WHERE id = new.cell;
+END;
+PRAGMA user_version = 3;
+"""
+
 
 def some_rows() -> list[Row]:
     chance = Random(3)
@@ -87,6 +95,13 @@ def read_rows(path: Path) -> list[tuple[Any, ...]]:
         return connection.execute(f"SELECT {', '.join(COLUMNS)} FROM rows ORDER BY uid").fetchall()
 
 
+def read_sums(path: Path) -> list[tuple[Any, ...]]:
+    with reading(path) as connection:
+        return connection.execute(
+            "SELECT field, value, events, rows, installations FROM cells ORDER BY 1, 2"
+        ).fetchall()
+
+
 def test_an_old_store_is_converted_with_every_row(tmp_path: Path) -> None:
     rows = some_rows()
     write_old_store(tmp_path / "old.db", [values(row) for row in rows])
@@ -112,6 +127,20 @@ def test_the_sums_of_a_store_of_schema_2_are_computed_from_its_rows(tmp_path: Pa
     Store(tmp_path / "old.db").close()
     assert report(tmp_path / "old.db") == report(tmp_path / "new.db")
     assert read_rows(tmp_path / "old.db") == read_rows(tmp_path / "new.db")
+
+
+def test_the_sums_of_a_store_of_schema_3_are_kept_and_continued(tmp_path: Path) -> None:
+    rows = some_rows()
+    with closing(Store(tmp_path / "old.db")) as store:
+        store.append(rows[:300], received=DAY)
+    with closing(sqlite3.connect(tmp_path / "old.db")) as connection:
+        connection.executescript(TRIGGER_3)
+    for name, parts in (("old.db", [rows[300:]]), ("new.db", [rows[:300], rows[300:]])):
+        with closing(Store(tmp_path / name)) as store:
+            for part in parts:
+                store.append(part, received=DAY)
+    assert read_sums(tmp_path / "old.db") == read_sums(tmp_path / "new.db")
+    assert report(tmp_path / "old.db") == report(tmp_path / "new.db")
 
 
 def test_a_report_on_an_old_store_says_how_to_convert_it(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ OPTIONS = [
     Options(since=FEBRUARY, until=LATER),
     Options(until=OCTOBER, by="month"),
     Options(since=OCTOBER, by="day"),
+    Options(since=date(2025, 10, 6), until=date(2025, 11, 12), by="day"),  # begins with a Monday
     Options(until=date(2025, 11, 11), by="day"),
     Options(event="run-check"),
     Options(event="run-check", version="0.19.0", by="day", since=OCTOBER),

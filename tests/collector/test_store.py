@@ -5,16 +5,21 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
+from random import Random
+from tempfile import TemporaryDirectory
 from typing import Any
+from uuid import UUID
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from deepchecks_telemetry.collector.errors import StoreError
 from deepchecks_telemetry.collector.otlp import Row
 from deepchecks_telemetry.collector.store import Store, reading
-from deepchecks_telemetry.spool.catalogue import Environment
+from deepchecks_telemetry.spool.catalogue import EVENT_NUMBERS, Environment
 
 DAY = date(2025, 11, 24)
 LATER_UID = "b0000000-52d3-4a39-8a0e-1f8b4a7f0d55"
@@ -132,7 +137,7 @@ def test_a_file_that_is_not_a_database_is_not_changed(path: Path) -> None:
 def test_the_store_of_a_newer_release_is_refused(path: Path) -> None:
     Store(path).close()
     with closing(sqlite3.connect(path)) as later:
-        later.execute("PRAGMA user_version = 4")
+        later.execute("PRAGMA user_version = 5")
     with pytest.raises(StoreError, match="newer release"):
         Store(path)
     with pytest.raises(StoreError, match="newer release"), reading(path):
@@ -164,3 +169,33 @@ def test_a_store_that_could_not_be_opened_is_not_locked(path: Path) -> None:
     path.unlink()
     Store(path).close()
     assert "cannot be opened" in str(held.value)
+
+
+SUMS = (
+    "SELECT field, value, events, rows, installations FROM cells",
+    "SELECT field, value, uuid FROM seen JOIN cells ON cells.id = cell JOIN installations i ON i.id = installation",
+    "SELECT kind, uuid, period, day, version FROM active JOIN installations ON id = installation",
+    "SELECT * FROM growth WHERE installations",
+)
+
+
+@given(rows=st.lists(st.integers(0, 10**6), min_size=1, max_size=60, unique=True), chance=st.randoms())
+@settings(max_examples=40, deadline=None)
+def test_the_sums_are_the_same_in_any_order_and_batches(rows: list[int], chance: Random) -> None:
+    def row(number: int) -> Row:
+        """A row whose day, version and installation follow from its number; there are few of each."""
+        day = (DAY - timedelta(days=number % 97)).isoformat()
+        environment = ROW.environment._replace(deepchecks_version=f"0.{number % 3}.0")
+        event, who = list(EVENT_NUMBERS)[number % 5], str(UUID(int=number % 4))
+        return Row(str(UUID(int=number)), day, event, number % 9 + 1, environment, who)
+
+    with TemporaryDirectory() as folder:
+        found = []
+        for name, size in (("whole.db", len(rows)), ("parts.db", chance.randint(1, len(rows)))):
+            with closing(Store(Path(folder) / name)) as store:
+                for start in range(0, len(rows), size):
+                    store.append([row(number) for number in rows[start : start + size + 1]], received=DAY)
+            with reading(Path(folder) / name) as connection:
+                found.append([sorted(connection.execute(query).fetchall()) for query in SUMS])
+            chance.shuffle(rows)
+    assert found[0] == found[1]

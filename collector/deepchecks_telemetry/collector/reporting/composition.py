@@ -1,24 +1,19 @@
 """Counts the rows of a range by each field, by each pair of fields, and by how far installations came (the funnel)."""
 
 import sqlite3
+from collections import defaultdict
 from collections.abc import Callable
 from itertools import combinations
 from typing import NamedTuple
 
-from deepchecks_telemetry.collector.reporting.history import where
-from deepchecks_telemetry.collector.reporting.options import Options
 from deepchecks_telemetry.collector.reporting.rounding import Cell, rounded, rounded_cell
+from deepchecks_telemetry.collector.reporting.rows import Source
 from deepchecks_telemetry.collector.tables.schema import EXPORTS, IMPORT, RUNS
-from deepchecks_telemetry.collector.tables.sums import LATENESS, LATER, lateness
+from deepchecks_telemetry.collector.tables.sums import LATENESS, LATER, Group, lateness
 from deepchecks_telemetry.spool.catalogue import Environment
 
 FUNNEL = {"imported": (IMPORT,), "ran a check or suite": RUNS, "exported a result": EXPORTS}
-_ROWS = """
-SELECT event, environment, received_day - day, installation, CAST(count AS INTEGER) FROM counts
-WHERE id BETWEEN (SELECT min(first_id) FROM arrivals WHERE day BETWEEN :first AND :last)
-  AND (SELECT max(last_id) FROM arrivals WHERE day BETWEEN :first AND :last)
-  AND day BETWEEN :first AND :last {filter}
-"""
+_COLUMNS = "event, environment, received_day - day, installation, CAST(count AS INTEGER)"
 # A store that was edited by hand can have any type in any column.
 _EVENTS = "SELECT number, CAST(name AS TEXT) FROM events"
 _ENVIRONMENTS = f"SELECT id, {', '.join(f'CAST({name} AS TEXT)' for name in Environment._fields)} FROM environments"  # noqa: S608
@@ -30,25 +25,6 @@ class Kind(NamedTuple):
     event: str
     environment: Environment
     lateness: str
-
-
-class Group:
-    """Rows of one kind."""
-
-    __slots__ = ("events", "installations", "rows")
-
-    def __init__(self) -> None:
-        self.events, self.rows, self.installations = 0, 0, set[int]()
-
-    def add(self, other: "Group") -> None:
-        """Add the rows of another group."""
-        self.events += other.events
-        self.rows += other.rows
-        self.installations |= other.installations
-
-    def cell(self) -> Cell:
-        """The counts, each installation once."""
-        return Cell(self.events, self.rows, len(self.installations))
 
 
 Groups = dict[Kind, Group]
@@ -73,36 +49,32 @@ class Composition(NamedTuple):
     folded: dict[str, int]
 
 
-def read_composition(connection: sqlite3.Connection, first: int, last: int, options: Options) -> Composition:
+def read_composition(source: Source, first: int, last: int) -> Composition:
     """The counts from the first to the last day."""
-    groups = _read_groups(connection, first, last, options)
+    groups = _read_groups(source, first, last)
     values = {name: _united(groups, key) for name, key in FIELDS.items()}
     late = _united(groups, lambda kind: kind.lateness)
-    least = options.min_cell
+    least = source.options.min_cell
     by = {name: _shown(groups_of, least) for name, groups_of in values.items()}
     lateness_shown = _shown(late, least)
     by["lateness"] = {value: lateness_shown[value] for value in (*LATENESS.values(), LATER) if value in lateness_shown}
     return Composition(
-        total=rounded_cell(_united(groups, lambda _: "").get("", Group()).cell(), least),
+        total=rounded_cell(_cell(_united(groups, lambda _: "").get("", Group())), least),
         by=by,
         pairs={pair: _pair(groups, by, pair, least) for pair in PAIRS},
-        funnel={} if options.event else _funnel(values["event"], least),
+        funnel={} if source.options.event else _funnel(values["event"], least),
         folded={name: _folded(values[name], by[name], least) for name in FIELDS},
     )
 
 
-def _read_groups(connection: sqlite3.Connection, first: int, last: int, options: Options) -> Groups:
-    kinds: dict[tuple[int, int, int], Group] = {}
-    parameters = {"first": first, "last": last, **options._asdict()}
-    rows = connection.execute(_ROWS.format(filter=where(options)), parameters)
-    for event, environment, late, installation, count in rows:
-        group = kinds.get((event, environment, late))
-        if group is None:
-            group = kinds[event, environment, late] = Group()
+def _read_groups(source: Source, first: int, last: int) -> Groups:
+    kinds: defaultdict[tuple[int, int, int], Group] = defaultdict(Group)
+    for _, event, environment, late, installation, count in source.rows(_COLUMNS, first, last):
+        group = kinds[event, environment, late]
         group.events += count
         group.rows += 1
         group.installations.add(installation)
-    return _named(connection, kinds)
+    return _named(source.connection, kinds)
 
 
 def _named(connection: sqlite3.Connection, kinds: dict[tuple[int, int, int], Group]) -> Groups:
@@ -123,9 +95,14 @@ def _united(groups: Groups, key: Callable[[Kind], str]) -> Values:
     return values
 
 
+def _cell(group: Group) -> Cell:
+    """The counts, each installation once."""
+    return Cell(group.events, group.rows, len(group.installations))
+
+
 def _shown(values: Values, least: int) -> dict[str, Cell]:
     """The values with enough installations, most frequent first, in an order that depends only on what is shown."""
-    cells = {value: rounded_cell(group.cell(), least) for value, group in values.items()}
+    cells = {value: rounded_cell(_cell(group), least) for value, group in values.items()}
     shown = {value: cell for value, cell in cells.items() if cell.installations}
     return dict(sorted(shown.items(), key=lambda item: (-item[1].installations, -(item[1].events or 0), item[0])))
 

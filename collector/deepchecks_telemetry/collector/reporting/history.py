@@ -1,29 +1,26 @@
-"""Reads how the installations of each day, week or month relate to those before, from the sums or from the rows."""
+"""Reads how the installations of each day, week or month relate to those before, from the sums or from the rows.
 
-import sqlite3
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
-from itertools import groupby
-from operator import itemgetter
+Sets of installations are integers with a bit for each of them: some thousands of sets of 100,000 are then 50 MB.
+"""
+
+from array import array
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from deepchecks_telemetry.collector.reporting.options import Options
-from deepchecks_telemetry.collector.tables.growth import Entry, entries
+from deepchecks_telemetry.collector.reporting.rows import Source
 from deepchecks_telemetry.collector.tables.periods import KINDS, following, number_of, previous, start_of
 
 # Days outside are in no store that was not edited by hand; they have no date.
-DAYS = "BETWEEN -7 AND 100000"
+FIRST_DAY, LAST_DAY = -7, 100_000
+DAYS = f"BETWEEN {FIRST_DAY} AND {LAST_DAY}"
 _SUMS = f"""
 SELECT first, period, CAST(version AS TEXT), kept <> 0, CAST(installations AS INTEGER) FROM growth
 WHERE kind = ? AND installations > 0 AND first {DAYS} AND period {DAYS}
 """  # noqa: S608 — a constant
-# As in the sums, the largest text of an installation's versions on a day counts.
-_DAYS = """
-SELECT installation, day, max(CAST(deepchecks_version AS TEXT))
-FROM counts JOIN environments ON environments.id = environment WHERE day {days} {filter}
-GROUP BY installation, day ORDER BY installation, day
-"""
-_BEFORE = -(10**6)  # the first period of installations that were active before the range
+_VERSIONS = "SELECT id, CAST(deepchecks_version AS TEXT) FROM environments"
+_BEFORE = "SELECT DISTINCT installation FROM active WHERE kind = 'week' AND period < ?"
 
 
 class Growth(NamedTuple):
@@ -45,46 +42,114 @@ class Activity(NamedTuple):
     lost: int | None = 0
 
 
-def read_histories(connection: sqlite3.Connection, kinds: Iterable[str], options: Options) -> dict[str, list[Growth]]:
-    """The sums of the store where it has them; otherwise the same sums of the chosen rows."""
-    stored = [kind for kind in kinds if kind in KINDS and not options.filtered]
-    histories = {kind: list(_stored(connection, kind)) for kind in stored}
-    return _count(connection, [kind for kind in kinds if kind not in stored], options) | histories
+class History(NamedTuple):
+    """The installations by period; by version in each period, each once; and by their first period and later ones."""
+
+    activity: dict[int, Activity]
+    adoption: dict[int, dict[str, int]]
+    retention: dict[int, dict[int, int]]
 
 
-def _stored(connection: sqlite3.Connection, kind: str) -> Iterator[Growth]:
-    for growth in map(Growth._make, connection.execute(_SUMS, (kind,))):
-        if start_of(kind, growth.period) == growth.period:  # otherwise the store was edited by hand
-            yield growth
+class Days(NamedTuple):
+    """The rows of each day and version as numbers of installations, with which ones were active before these days."""
+
+    installations: "dict[tuple[int, str], array[int]]"  # before Python 3.12, arrays have no type parameters
+    number: int
+    before: int
 
 
-def _count(connection: sqlite3.Connection, kinds: list[str], options: Options) -> dict[str, list[Growth]]:
-    sums = Counter[Entry]()
-    rows = connection.execute(_DAYS.format(days=DAYS, filter=where(options)), options._asdict()) if kinds else ()
-    for _, days in groupby(rows, itemgetter(0)):
-        seen = [(day, version) for _, day, version in days]
+def read_histories(source: Source, kinds: Iterable[str]) -> dict[str, History]:
+    """The sums of the store where it has them; otherwise the same numbers of the chosen rows."""
+    stored = [kind for kind in kinds if kind in KINDS and not source.options.filtered]
+    counted = [kind for kind in kinds if kind not in stored]
+    histories = _count(_read_days(source), counted, source.options) if counted else {}
+    return histories | {kind: _stored(source, kind) for kind in stored}
+
+
+def _stored(source: Source, kind: str) -> History:
+    growth = [
+        one
+        for one in map(Growth._make, source.connection.execute(_SUMS, (kind,)))
+        if start_of(kind, one.period) == one.period  # otherwise the store was edited by hand
+    ]
+    return History(_activity_of_sums(kind, growth), _adoption_of_sums(growth), _retention_of_sums(growth))
+
+
+def _read_days(source: Source) -> Days:
+    """The days of the range and those before it, unless the sums show which installations were active before."""
+    first, last = _range(source.options)
+    versions = dict(source.connection.execute(_VERSIONS))
+    numbers: dict[object, int] = {}
+    days: defaultdict[tuple[int, str], array[int]] = defaultdict(lambda: array("I"))
+    for _, day, environment, installation in source.rows("day, environment, installation", first, last):
+        if environment in versions:  # otherwise the store was edited by hand
+            days[day, versions[environment]].append(numbers.setdefault(installation, len(numbers)))
+    before = (numbers[who] for (who,) in source.connection.execute(_BEFORE, (first,)) if who in numbers)
+    return Days(days, len(numbers), _set_of(before, len(numbers)) if first > FIRST_DAY else 0)
+
+
+def _range(options: Options) -> tuple[int, int]:
+    """The first and last day to be read: the sums, by week and without a filter, begin with a Monday."""
+    first, last = FIRST_DAY, LAST_DAY
+    if options.since and not options.filtered:
+        first = start_of("week", number_of(options.since) - 1)
+    if options.until:
+        last = following(options.by, start_of(options.by, number_of(options.until))) - 1
+    return first, last
+
+
+def _set_of(numbers: Iterable[int], size: int) -> int:
+    """A set as an integer, whose bits are the numbers."""
+    bits = bytearray(size // 8 + 1)
+    for number in numbers:
+        bits[number >> 3] |= 1 << (number & 7)
+    return int.from_bytes(bits, "little")
+
+
+def _count(days: Days, kinds: Iterable[str], options: Options) -> dict[str, History]:
+    active: dict[str, defaultdict[int, int]] = {kind: defaultdict(int) for kind in kinds}
+    adoption: dict[str, defaultdict[int, dict[str, int]]] = {kind: defaultdict(dict) for kind in kinds}
+    # From the last day on: an installation counts for the last version of a period. As in the sums, of two versions on
+    # a day the larger text counts.
+    for day, version in sorted(days.installations, reverse=True):
+        seen = _set_of(days.installations[day, version], days.number)
         for kind in kinds:
-            versions = {start_of(kind, day): version for day, version in seen}
-            sums.update(_entries_of_range(kind, versions, options))
-    histories: dict[str, list[Growth]] = {kind: [] for kind in kinds}
-    for (kind, first, period, version, kept), installations in sums.items():
-        histories[kind].append(Growth(first, period, version, kept, installations))
-    return histories
+            period = start_of(kind, day)
+            added = seen & ~active[kind][period]
+            active[kind][period] |= added
+            counts = adoption[kind][period]
+            counts[version] = counts.get(version, 0) + added.bit_count()
+    return {
+        kind: History(
+            _activity(kind, active[kind], days.before),
+            adoption[kind],
+            _retention(active[kind], days.before, options) if kind == options.by else {},
+        )
+        for kind in kinds
+    }
 
 
-def _entries_of_range(kind: str, versions: dict[int, str], options: Options) -> Iterator[Entry]:
-    """What one installation adds; without what is long before the range, of which there can be millions by day."""
-    start = start_of(kind, start_of(options.by, number_of(options.since))) if options.since else _BEFORE
-    for entry in entries(kind, versions, next(iter(versions))):
-        if entry[2] >= start or following(kind, entry[2]) == start:
-            yield entry if entry[1] >= start else (kind, _BEFORE, *entry[2:])
+def _activity(kind: str, active: Mapping[int, int], before: int) -> dict[int, Activity]:
+    """The installations of each period, and after the last one those that it lost."""
+    counted = {}
+    for period in sorted({*active, *(following(kind, period) for period in active)}):
+        now, former = active.get(period, 0), active.get(previous(kind, period), 0)
+        sets = (now, now & ~before, now & before, former & ~now)
+        counted[period] = Activity(*(one.bit_count() for one in sets))
+        before |= now
+    return counted
 
 
-def where(options: Options) -> str:
-    """The condition on rows of `counts`, with the names of the options as parameters."""
-    event = " AND event = (SELECT number FROM events WHERE name = :event)" * (options.event is not None)
-    environments = "SELECT id FROM environments WHERE deepchecks_version = :version"
-    return event + f" AND environment IN ({environments})" * (options.version is not None)
+def _retention(active: Mapping[int, int], before: int, options: Options) -> dict[int, dict[int, int]]:
+    """The installations by their first period in the range, and how many of them were active in each later one."""
+    start = start_of(options.by, number_of(options.since)) if options.since else FIRST_DAY
+    cohorts = {}
+    for first in sorted(active):
+        new = active[first] & ~before
+        before |= new
+        if first >= start:
+            cohorts[first] = {period: (new & active[period]).bit_count() for period in active if period >= first}
+    return cohorts
 
 
 def periods(kind: str, first: int, last: int) -> Iterator[int]:
@@ -94,7 +159,7 @@ def periods(kind: str, first: int, last: int) -> Iterator[int]:
         first = following(kind, first)
 
 
-def activity(kind: str, history: Iterable[Growth]) -> dict[int, Activity]:
+def _activity_of_sums(kind: str, history: Iterable[Growth]) -> dict[int, Activity]:
     """The installations of each period, and after the last one those that it lost."""
     active, new, kept = defaultdict[int, int](int), defaultdict[int, int](int), defaultdict[int, int](int)
     for growth in history:
@@ -110,7 +175,7 @@ def activity(kind: str, history: Iterable[Growth]) -> dict[int, Activity]:
     }
 
 
-def adoption(history: Iterable[Growth]) -> dict[int, dict[str, int]]:
+def _adoption_of_sums(history: Iterable[Growth]) -> dict[int, dict[str, int]]:
     """The installations of each period by the last version that was seen in it, so that their sum is all of them."""
     versions: dict[int, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     for growth in history:
@@ -118,7 +183,7 @@ def adoption(history: Iterable[Growth]) -> dict[int, dict[str, int]]:
     return versions
 
 
-def retention(history: Iterable[Growth]) -> dict[int, dict[int, int]]:
+def _retention_of_sums(history: Iterable[Growth]) -> dict[int, dict[int, int]]:
     """The installations by their first period, and how many of them were active in each later one."""
     cohorts: dict[int, dict[int, int]] = defaultdict(lambda: defaultdict(int))
     for growth in history:

@@ -1,16 +1,15 @@
 """Reads a report from a store: all numbers come from the same snapshot."""
 
-import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from deepchecks_telemetry.collector.reporting import history
 from deepchecks_telemetry.collector.reporting.composition import Composition, read_composition
-from deepchecks_telemetry.collector.reporting.history import Activity, Growth
+from deepchecks_telemetry.collector.reporting.history import Activity, History, periods, read_histories
 from deepchecks_telemetry.collector.reporting.options import Options, check
 from deepchecks_telemetry.collector.reporting.rounding import Cell, rounded, rounded_cell, without_small
+from deepchecks_telemetry.collector.reporting.rows import Progress, Source, no_progress
 from deepchecks_telemetry.collector.store import reading
 from deepchecks_telemetry.collector.tables.periods import date_of, following, number_of, start_of
 
@@ -81,25 +80,29 @@ class Report(NamedTuple):
 _DAYS = ("made", "since", "until", "recent")
 
 
-def report(store: Path, options: Options | None = None, *, today: date | None = None) -> Report:
-    """Read the report, also while a collector writes to the store; raises `ReportError` for wrong options."""
+def report(
+    store: Path, options: Options | None = None, *, today: date | None = None, progress: Progress = no_progress
+) -> Report:
+    """Read the report, also while a collector writes to the store; raises `ReportError` for wrong options.
+
+    Where rows are read, `progress` is called with their number, and what it yields with how many were read.
+    """
     options, made = options or Options(), today or datetime.now(timezone.utc).date()
     check(options)
     if options.by == "day" and options.since is None:
         options = options._replace(since=(options.until or made) - timedelta(days=DAYS_BY_DAY - 1))
     with reading(store) as connection:
-        histories = history.read_histories(connection, dict.fromkeys((options.by, "week", "month")), options)
+        source = Source(connection, options, progress)
+        histories = read_histories(source, dict.fromkeys((options.by, "week", "month")))
         span = _span(histories[options.by], options, number_of(made))
         if span is None:
             nothing = rounded_cell(Cell(), options.min_cell)
             return Report(options, made, None, None, None, nothing, {}, {}, {}, {}, {}, {}, {}, nothing)
-        return _report(options, made, span, histories, connection)
+        return _report(source, made, span, histories)
 
 
-def _report(
-    options: Options, made: date, span: Span, histories: dict[str, list[Growth]], connection: sqlite3.Connection
-) -> Report:
-    composition = read_composition(connection, span.recent, span.last, options)
+def _report(source: Source, made: date, span: Span, histories: dict[str, History]) -> Report:
+    composition, options = read_composition(source, span.recent, span.last), source.options
     today = number_of(made)
     return Report(
         options,
@@ -107,8 +110,8 @@ def _report(
         date_of(span.first),
         min(date_of(span.last), made),
         date_of(span.recent),
-        _total(connection, options, composition),
-        {kind: _activity(kind, growth, options, span, today) for kind, growth in histories.items()},
+        _total(source, composition),
+        {kind: _activity(kind, one, options, span, today) for kind, one in histories.items()},
         _adoption(histories[options.by], options, span),
         _retention(histories[options.by], options, min(span.last, today), span.first),
         *composition[1:],
@@ -116,10 +119,10 @@ def _report(
     )
 
 
-def _span(growth: Iterable[Growth], options: Options, today: int) -> Span | None:
+def _span(history: History, options: Options, today: int) -> Span | None:
     """The whole periods of the range, by default those with enough installations; None if there are none."""
     by, least = options.by, options.min_cell
-    shown = [period for period, counts in history.activity(by, growth).items() if rounded(counts.active, least)]
+    shown = [period for period, counts in history.activity.items() if rounded(counts.active, least)]
     first = start_of(by, number_of(options.since)) if options.since else min(shown, default=0)
     last = following(by, start_of(by, number_of(options.until) if options.until else max(shown, default=0))) - 1
     if not any(first <= period <= last for period in shown):
@@ -128,17 +131,17 @@ def _span(growth: Iterable[Growth], options: Options, today: int) -> Span | None
     return Span(first, last, recent)
 
 
-def _total(connection: sqlite3.Connection, options: Options, composition: Composition) -> Cell:
-    if not options.whole:
+def _total(source: Source, composition: Composition) -> Cell:
+    if not source.options.whole:
         return composition.total
-    return rounded_cell(Cell(*(connection.execute(_TOTAL).fetchone() or ())), options.min_cell)
+    return rounded_cell(Cell(*(source.connection.execute(_TOTAL).fetchone() or ())), source.options.min_cell)
 
 
-def _activity(kind: str, growth: Iterable[Growth], options: Options, span: Span, today: int) -> dict[str, Activity]:
-    counted, least = history.activity(kind, growth), options.min_cell
+def _activity(kind: str, history: History, options: Options, span: Span, today: int) -> dict[str, Activity]:
+    least = options.min_cell
     result = {}
     for period in _periods(kind, options, span):
-        one = counted.get(period, Activity())
+        one = history.activity.get(period, Activity())
         ended = following(kind, period) <= today
         lost = rounded(one.lost, least) if ended and one.lost is not None else None
         active, new, returned = (rounded(number, least) for number in one[:3])
@@ -150,23 +153,22 @@ def _periods(kind: str, options: Options, span: Span) -> Iterator[int]:
     """The periods of a kind within the range; where the range is open, also one that is partly in it."""
     start = start_of(kind, span.first)
     first = following(kind, start) if options.since and start < span.first else start
-    for period in history.periods(kind, first, span.last):
+    for period in periods(kind, first, span.last):
         if not options.until or following(kind, period) - 1 <= span.last:
             yield period
 
 
-def _adoption(growth: Iterable[Growth], options: Options, span: Span) -> dict[str, dict[str, int]]:
-    versions = history.adoption(growth)
-    periods = history.periods(options.by, span.first, span.last)
-    return {_text(period): without_small(versions.get(period, {}), options.min_cell) for period in periods}
+def _adoption(history: History, options: Options, span: Span) -> dict[str, dict[str, int]]:
+    chosen, versions = periods(options.by, span.first, span.last), history.adoption
+    return {_text(period): without_small(versions.get(period, {}), options.min_cell) for period in chosen}
 
 
-def _retention(growth: Iterable[Growth], options: Options, last: int, first: int) -> dict[str, list[int]]:
+def _retention(history: History, options: Options, last: int, first: int) -> dict[str, list[int]]:
     """The cohorts of the range, with a number for each period that has begun."""
-    cohorts, least = history.retention(growth), options.min_cell
-    chosen = {start: cohort for start, cohort in sorted(cohorts.items()) if first <= start <= last}
+    least = options.min_cell
+    chosen = {start: cohort for start, cohort in sorted(history.retention.items()) if first <= start <= last}
     lists = {
-        _text(start): [rounded(cohort.get(period, 0), least) for period in history.periods(options.by, start, last)]
+        _text(start): [rounded(cohort.get(period, 0), least) for period in periods(options.by, start, last)]
         for start, cohort in chosen.items()
     }
     return {start: numbers for start, numbers in lists.items() if numbers[0]}

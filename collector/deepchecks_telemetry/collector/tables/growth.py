@@ -5,17 +5,17 @@ for one version. `growth` is the sum of these rows: a report reads some thousand
 """
 
 import sqlite3
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from operator import itemgetter
 from typing import NamedTuple
 
 from deepchecks_telemetry.collector.tables.periods import KINDS, following, previous, start_of
 
 
 class Seen(NamedTuple):
-    """An installation that was active on a day with a version."""
+    """A day on which installations were active, and their version; of two, the later is larger."""
 
-    installation: int
     day: int
     version: str
 
@@ -23,11 +23,9 @@ class Seen(NamedTuple):
 # What `growth` counts: installations by the kind of period, their first period, a period, its version, and whether they
 # were active in the period before it.
 Entry = tuple[str, int, int, str, bool]
-_AROUND = """
-SELECT period, day, version FROM active WHERE kind = ? AND installation = ? AND period IN (?, ?, ?)
-"""
+_ALL = "SELECT period, day, version FROM active WHERE kind = ? AND installation = ?"
+_NEAR = f"{_ALL} AND period BETWEEN ? AND ?"
 _FIRST = "SELECT min(period) FROM active WHERE kind = ? AND installation = ?"
-_ALL = "SELECT period, version FROM active WHERE kind = ? AND installation = ?"
 _ACTIVE = """
 INSERT INTO active (kind, installation, period, day, version) VALUES (?, ?, ?, ?, ?)
 ON CONFLICT (kind, installation, period) DO UPDATE SET day = excluded.day, version = excluded.version
@@ -38,43 +36,50 @@ ON CONFLICT (kind, first, period, version, kept) DO UPDATE SET installations = i
 """
 
 
-def add_growth(connection: sqlite3.Connection, active: Iterable[Seen]) -> None:
-    """Add what was seen of installations; in the transaction that stored the rows."""
-    changes: Counter[Entry] = Counter()
-    for seen in active:
-        for kind in KINDS:
-            changes.update(_see(connection, kind, seen))
-    connection.executemany(_ADD, [(*entry, number) for entry, number in changes.items() if number])
+def add_growth(connection: sqlite3.Connection, active: Mapping[Seen, Iterable[int]]) -> None:
+    """Add what was seen of which installations; in the transaction that stored the rows."""
+    for kind in KINDS:
+        changes: Counter[Entry] = Counter()
+        stored = []
+        for installation, seen in sorted(_last_seen(kind, active).items()):
+            later = _later(connection, kind, installation, seen, changes)
+            stored += [(kind, installation, period, *last) for period, last in later.items()]
+        # In the order of the table, which changes the fewest pages.
+        connection.executemany(_ACTIVE, stored)
+        connection.executemany(_ADD, [(*entry, number) for entry, number in changes.items() if number])
 
 
-def _see(connection: sqlite3.Connection, kind: str, seen: Seen) -> Counter[Entry]:
-    """Store what was seen if it is later than what is stored for its period; return how the sums change."""
-    period = start_of(kind, seen.day)
-    near = (previous(kind, period), period, following(kind, period))
-    around = {start: last for start, *last in connection.execute(_AROUND, (kind, seen.installation, *near))}
-    last = around.get(period)
-    if last is not None and last >= [*seen[1:]]:  # on the same day, the order is not known: the larger text counts
-        return Counter()
-    connection.execute(_ACTIVE, (kind, seen.installation, period, *seen[1:]))
-    if last is not None and last[1] == seen.version:
-        return Counter()
-    return _change(connection, kind, seen, period, {start: version for start, (_, version) in around.items()})
+def _last_seen(kind: str, active: Mapping[Seen, Iterable[int]]) -> dict[int, dict[int, Seen]]:
+    """What was seen last of each installation in each period. On one day, the order is not known: see `Seen`."""
+    last: defaultdict[int, dict[int, Seen]] = defaultdict(dict)
+    for seen, installations in sorted(active.items(), key=itemgetter(0)):
+        period = start_of(kind, seen.day)
+        for installation in installations:
+            last[installation][period] = seen
+    return last
 
 
-def _change(
-    connection: sqlite3.Connection, kind: str, seen: Seen, period: int, around: Mapping[int, str]
-) -> Counter[Entry]:
-    """How the sums change with another version or a new period; if it is before the first, all periods change."""
-    (first,) = connection.execute(_FIRST, (kind, seen.installation)).fetchone()
-    if first == period:  # of which the new version is already stored
-        stored = dict(connection.execute(_ALL, (kind, seen.installation)))
-        around = {**{start: version for start, version in stored.items() if start != period}, **around}
-    change = Counter(entries(kind, {**around, period: seen.version}, first))
-    change.subtract(entries(kind, around, min(around) if first == period and around else first))
-    return change
+def _later(
+    connection: sqlite3.Connection, kind: str, installation: int, seen: dict[int, Seen], changes: Counter[Entry]
+) -> dict[int, Seen]:
+    """What is later than what is stored of an installation; `changes` is how the sums change by it."""
+    near = previous(kind, min(seen)), following(kind, max(seen))
+    stored = _read(connection.execute(_NEAR, (kind, installation, *near)))
+    later = {period: last for period, last in seen.items() if period not in stored or last > stored[period]}
+    if any(period not in stored or last.version != stored[period].version for period, last in later.items()):
+        first = connection.execute(_FIRST, (kind, installation)).fetchone()[0] or min(later)
+        if min(later) < first:  # which changes what all its periods add to the sums
+            stored = _read(connection.execute(_ALL, (kind, installation)))
+        changes.update(entries(kind, stored | later, min(first, *later)))
+        changes.subtract(entries(kind, stored, first))
+    return later
 
 
-def entries(kind: str, versions: Mapping[int, str], first: int) -> Iterator[Entry]:
+def _read(rows: Iterable[tuple[int, int, str]]) -> dict[int, Seen]:
+    return {period: Seen(day, version) for period, day, version in rows}
+
+
+def entries(kind: str, periods: Mapping[int, Seen], first: int) -> Iterator[Entry]:
     """What the periods of one installation add to the sums."""
-    for period, version in versions.items():
-        yield kind, first, period, version, previous(kind, period) in versions
+    for period, seen in periods.items():
+        yield kind, first, period, seen.version, previous(kind, period) in periods

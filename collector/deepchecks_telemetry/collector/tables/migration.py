@@ -33,8 +33,7 @@ _OLD_SUMS = {
 def migrate(connection: sqlite3.Connection) -> None:
     """Convert an earlier schema; a row that is not valid fails, so that nothing is lost."""
     version = connection.execute("PRAGMA user_version").fetchone()[0]
-    (_from_1 if version == 1 else _from_2)(connection)
-    add_sums(connection, 0, connection.execute("SELECT coalesce(max(id), 0) FROM counts").fetchone()[0])
+    {1: _from_1, 2: _from_2, 3: _from_3}[version](connection)
 
 
 def _from_1(connection: sqlite3.Connection) -> None:
@@ -44,6 +43,7 @@ def _from_1(connection: sqlite3.Connection) -> None:
     schema.create(connection)
     for step in _STEPS:
         connection.execute(step)
+    _add_all(connection)
 
 
 def _from_2(connection: sqlite3.Connection) -> None:
@@ -52,3 +52,14 @@ def _from_2(connection: sqlite3.Connection) -> None:
         for name in names:
             connection.execute(f"DROP {kind} {name}")
     schema.create_sums(connection)
+    _add_all(connection)
+
+
+def _from_3(connection: sqlite3.Connection) -> None:
+    """The same sums, of which a trigger counted the installations."""
+    connection.execute("DROP TRIGGER count_installation")
+    schema.mark(connection)
+
+
+def _add_all(connection: sqlite3.Connection) -> None:
+    add_sums(connection, 0, connection.execute("SELECT coalesce(max(id), 0) FROM counts").fetchone()[0])

@@ -8,7 +8,7 @@ import sqlite3
 from deepchecks_telemetry.spool.catalogue import EVENT_NAMES, Environment
 
 APPLICATION_ID = 0x64634F4C  # distinguishes a store from the database of another application
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 
 def _uuid_text(column: str) -> str:
@@ -79,9 +79,6 @@ CREATE TABLE growth (
   kind TEXT NOT NULL, first INTEGER NOT NULL, period INTEGER NOT NULL, version TEXT NOT NULL, kept INTEGER NOT NULL,
   installations INTEGER NOT NULL, PRIMARY KEY (kind, first, period, version, kept)
 ) WITHOUT ROWID;
-CREATE TRIGGER count_installation AFTER INSERT ON seen BEGIN
-  UPDATE cells SET installations = installations + 1 WHERE id = new.cell;
-END;
 """
 VIEWS = f"""
 CREATE VIEW rows AS SELECT
@@ -128,6 +125,11 @@ def create_sums(connection: sqlite3.Connection) -> None:
     """Create the sums and views of the tables with the rows."""
     for statement in _statements(SUMS + VIEWS):
         connection.execute(statement)
+    mark(connection)
+
+
+def mark(connection: sqlite3.Connection) -> None:
+    """Mark the file as a store of this schema."""
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 

@@ -5,7 +5,8 @@ then reads some thousands of cells.
 """
 
 import sqlite3
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from functools import cache, partial
 
 from deepchecks_telemetry.collector.tables.growth import Seen, add_growth
@@ -17,22 +18,37 @@ LATENESS = {1: "0-1 days", 7: "2-7 days", 30: "8-30 days", 90: "31-90 days"}
 LATER = "over 90 days"
 STEP = 10_000  # rows whose groups are in memory
 
-_GROUPS = """
-SELECT day, name, installation, environment, received_day, sum(count), count(*), min(counts.id), max(counts.id)
-FROM counts JOIN events ON number = event WHERE counts.id > ? AND counts.id <= ?
-GROUP BY day, event, installation, environment, received_day
+_ROWS = """
+SELECT day, event, environment, received_day - day, installation, count FROM counts WHERE id > ? AND id <= ?
 """
 _ADD = """
 INSERT INTO cells (field, value, events, rows) VALUES (?, ?, ?, ?)
 ON CONFLICT (field, value) DO UPDATE SET events = events + excluded.events, rows = rows + excluded.rows
 """
 _SEE = "INSERT INTO seen VALUES (?, ?) ON CONFLICT (cell, installation) DO NOTHING"
+_COUNT = "UPDATE cells SET installations = installations + ? WHERE id = ?"
 _ARRIVE = """
-INSERT INTO arrivals VALUES (?, ?, ?)
+INSERT INTO arrivals SELECT day, min(id), max(id) FROM counts WHERE id > ? AND id <= ? GROUP BY day
 ON CONFLICT (day) DO UPDATE SET first_id = min(first_id, excluded.first_id), last_id = max(last_id, excluded.last_id)
 """
 
 Key = tuple[str, str]  # field and value
+Kind = tuple[int, int, int, int]  # day, event, environment, days late
+
+
+class Group:
+    """Rows that have something in common."""
+
+    __slots__ = ("events", "installations", "rows")
+
+    def __init__(self) -> None:
+        self.events, self.rows, self.installations = 0, 0, set[int]()
+
+    def add(self, other: "Group") -> None:
+        """Add the rows of another group."""
+        self.events += other.events
+        self.rows += other.rows
+        self.installations |= other.installations
 
 
 def add_sums(connection: sqlite3.Connection, after: int, last: int) -> None:
@@ -42,25 +58,38 @@ def add_sums(connection: sqlite3.Connection, after: int, last: int) -> None:
 
 
 def _add(connection: sqlite3.Connection, after: int, last: int) -> None:
-    sums: dict[Key, list[int]] = {}
-    seen: dict[Key, set[int]] = {}
-    active: set[Seen] = set()
+    connection.execute(_ARRIVE, (after, last))
+    names = dict(connection.execute("SELECT number, name FROM events"))
     environment_of = cache(partial(_environment, connection))
-    for day, event, installation, number, received, events, rows, *ids in connection.execute(_GROUPS, (after, last)):
+    cells: defaultdict[Key, Group] = defaultdict(Group)
+    active: defaultdict[Seen, set[int]] = defaultdict(set)
+    for (day, event, number, days_late), group in _read_groups(connection, after, last).items():
         environment = environment_of(number)
-        for key in _keys(day, event, environment, received - day):
-            cell = sums.setdefault(key, [0, 0])
-            cell[0] += events
-            cell[1] += rows
-            seen.setdefault(key, set()).add(installation)
-        active.add(Seen(installation, day, environment.deepchecks_version))
-        connection.execute(_ARRIVE, (day, *ids))
-    connection.executemany(_ADD, [(*key, *cell) for key, cell in sums.items()])
-    for key, installations in seen.items():
+        for key in _keys(day, names[event], environment, days_late):
+            cells[key].add(group)
+        active[Seen(day, environment.deepchecks_version)] |= group.installations
+    _add_cells(connection, cells)
+    add_growth(connection, active)
+
+
+def _read_groups(connection: sqlite3.Connection, after: int, last: int) -> dict[Kind, Group]:
+    """The rows by their kind, of which a batch has few, so that their fields are read once for many rows."""
+    groups: defaultdict[Kind, Group] = defaultdict(Group)
+    for day, event, environment, days_late, installation, events in connection.execute(_ROWS, (after, last)):
+        group = groups[day, event, environment, days_late]
+        group.events += events
+        group.rows += 1
+        group.installations.add(installation)
+    return groups
+
+
+def _add_cells(connection: sqlite3.Connection, cells: Mapping[Key, Group]) -> None:
+    connection.executemany(_ADD, [(*key, cell.events, cell.rows) for key, cell in cells.items()])
+    for key, cell in cells.items():
         (cell_id,) = connection.execute("SELECT id FROM cells WHERE field = ? AND value = ?", key).fetchone()
         # In the order of the table, which changes the fewest pages.
-        connection.executemany(_SEE, [(cell_id, installation) for installation in sorted(installations)])
-    add_growth(connection, sorted(active))
+        new = connection.executemany(_SEE, [(cell_id, installation) for installation in sorted(cell.installations)])
+        connection.execute(_COUNT, (new.rowcount, cell_id))
 
 
 def _keys(day: int, event: str, environment: Environment, days_late: int) -> Iterator[Key]:
