@@ -1,4 +1,6 @@
-"""The throughput and memory of the embedded collector and of rotel, in one run, also with slow clients.
+"""The throughput and memory of the embedded collector and of rotel, in one run.
+
+Each is measured with batches of one installation, also beside slow clients, and with batches of many installations.
 
     pip install ".[collector]" rotel; python benchmarks/collector.py [FILE]    # Linux; a minute; prints JSON
 
@@ -23,11 +25,11 @@ from pathlib import Path
 from typing import Any
 
 CLIENTS, BATCHES, ROWS = 4, 30, 1_000
+INSTALLATIONS = 250  # of a batch that another collector composed of small requests
 SLOW, SLOW_BYTES = 200, 256 * 1024
 RESOURCE = {
     "service.name": "deepchecks",
     "service.version": "0.19.1",
-    "app.installation.id": "0b6ee9b4-1f59-4a0e-9f0e-3f0c5a1c7c11",
     "os.type": "linux",
     "os.name": "debian",
     "os.version": "12",
@@ -35,16 +37,22 @@ RESOURCE = {
     "process.runtime.version": "3.11",
     "deepchecks.runtime": "script",
 }
+EVENTS = ("package-import", "run-check", "run-suite", "suite-to-html")
 Server = Callable[[Path], Any]  # a context manager of the process id and the port
 
 
 def main() -> None:
-    """Measure both, with and without slow clients."""
-    bodies = [[gzip.compress(_body()) for _ in range(BATCHES)] for _ in range(CLIENTS)]
+    """Measure both with each load."""
+    bodies, many = _bodies(installations=1), _bodies(INSTALLATIONS)
     figures: dict[str, Any] = {"clients": CLIENTS, "rows_a_batch": ROWS, "rows": CLIENTS * BATCHES * ROWS}
     figures["slow_clients"] = {"number": SLOW, "bytes_of_a_body_each": SLOW_BYTES}
+    figures["installations_of_a_batch"] = INSTALLATIONS
     for name, server in (("ours", _ours), ("rotel", _rotel)):
-        figures[name] = {"alone": _measure(server, bodies, 0), "with_slow_clients": _measure(server, bodies, SLOW)}
+        figures[name] = {
+            "alone": _measure(server, bodies, 0),
+            "with_slow_clients": _measure(server, bodies, SLOW),
+            "many_installations": _measure(server, many, 0),
+        }
     text = json.dumps(figures, indent=2)
     print(text)
     if sys.argv[1:]:
@@ -58,14 +66,15 @@ def _measure(server: Server, bodies: list[list[bytes]], slow: int) -> dict[str, 
         for _ in range(slow):
             stack.enter_context(_slow(port))
         threads = [threading.Thread(target=_post, args=(port, batches)) for batches in bodies]
-        start = time.perf_counter()
+        start, start_cpu_s = time.perf_counter(), _cpu_s(process)
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        time_s = time.perf_counter() - start
+        time_s, cpu_s = time.perf_counter() - start, _cpu_s(process) - start_cpu_s
         return {
             "rows_a_second": round(CLIENTS * BATCHES * ROWS / time_s),
+            "rows_a_cpu_second": round(CLIENTS * BATCHES * ROWS / cpu_s),
             "idle_mib": idle,
             "peak_mib": _memory(process, "VmHWM"),
         }
@@ -134,22 +143,41 @@ def _memory(process: int, name: str) -> float:
     return round(int(match[1]) / 1024, 1) if match else 0.0
 
 
-def _body() -> bytes:
+def _cpu_s(process: int) -> float:
+    """The CPU time that a process has used, which other load on the machine changes less than its duration."""
+    after_name = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, after_name[11:13])) / os.sysconf("SC_CLK_TCK")
+
+
+def _bodies(installations: int) -> list[list[bytes]]:
+    return [[gzip.compress(_body(installations)) for _ in range(BATCHES)] for _ in range(CLIENTS)]
+
+
+def _body(installations: int) -> bytes:
+    groups = [_group(ROWS // installations) for _ in range(installations)]
+    return json.dumps({"resourceLogs": groups}, separators=(",", ":")).encode()
+
+
+def _group(rows: int) -> dict[str, Any]:
     day_ns = str(int(time.time()) // 86_400 * 86_400 * 10**9)
     records = [
         {
             "attributes": [
-                {"key": "log.record.uid", "value": {"stringValue": str(uuid.UUID(bytes=os.urandom(16)))}},
+                {"key": "log.record.uid", "value": {"stringValue": _uuid()}},
                 {"key": "deepchecks.event.count", "value": {"intValue": "7"}},
             ],
-            "eventName": "deepchecks.run-check",
+            "eventName": f"deepchecks.{EVENTS[number % len(EVENTS)]}",
             "timeUnixNano": day_ns,
         }
-        for _ in range(ROWS)
+        for number in range(rows)
     ]
-    attributes = [{"key": key, "value": {"stringValue": value}} for key, value in RESOURCE.items()]
-    group = {"scopeLogs": [{"logRecords": records}], "resource": {"attributes": attributes}}
-    return json.dumps({"resourceLogs": [group]}, separators=(",", ":")).encode()
+    values = {**RESOURCE, "app.installation.id": _uuid()}
+    attributes = [{"key": key, "value": {"stringValue": value}} for key, value in values.items()]
+    return {"scopeLogs": [{"logRecords": records}], "resource": {"attributes": attributes}}
+
+
+def _uuid() -> str:
+    return str(uuid.UUID(bytes=os.urandom(16)))
 
 
 if __name__ == "__main__":

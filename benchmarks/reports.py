@@ -1,6 +1,6 @@
 """How the time and memory of `collector report` grow with the rows of the store, in one run.
 
-    python benchmarks/reports.py [--rows N ...] [FILE]    # 100,000, 1 and 10 million rows; some minutes; prints JSON
+    python benchmarks/reports.py [--rows N ...] [FILE]    # 100,000, 1 and 10 million rows; ten minutes; prints JSON
 
 The rows are stored by the collector's own `Store`, with uids in order, because random ones make only storing slower.
 """
@@ -30,17 +30,25 @@ EVENTS = ("package-import", "run-check", "run-suite")  # of an active day
 FIRST = date(2023, 1, 2)
 VERSIONS = [f"0.{minor}.{patch}" for minor in (17, 18, 19) for patch in range(4)]
 SYSTEMS, PYTHONS, RUNTIMES = ("debian", "ubuntu", "fedora"), ("3.9", "3.10", "3.11"), ("script", "jupyter", "ci")
+REPORTS = {
+    "all": "",
+    "--event": "event='run-check'",
+    "--version": "version='0.18.1'",
+    "--by day, of 31 days": "by='day', until=date(2025, 9, 20)",
+    "--by day, of all days": "by='day', since=date(2023, 1, 2)",
+    "--since the first day": "since=date(2023, 1, 2)",
+}
 # Run in a process of its own, whose peak memory is that of the report.
 REPORT = """
 import json, resource, sys, time
+from datetime import date
 from pathlib import Path
-from deepchecks_telemetry.cli.report.page import as_html
 from deepchecks_telemetry.collector import Options, report
-start = time.perf_counter()
-result = report(Path(sys.argv[1]), Options(min_cell=5))
-as_html(result)
-time_s, peak = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-print(json.dumps({"seconds": round(time_s, 3), "peak_mib": round(peak / 1024, 1), "weeks": len(result.adoption)}))
+start, start_cpu = time.perf_counter(), time.process_time()
+report(Path(sys.argv[1]), Options({options}))
+time_s, cpu_s = time.perf_counter() - start, time.process_time() - start_cpu
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+print(json.dumps({{"seconds": round(time_s, 2), "cpu_seconds": round(cpu_s, 2), "peak_mib": round(peak, 1)}}))
 """
 
 
@@ -62,14 +70,18 @@ def _measure(rows: int) -> dict[str, Any]:
         start = time.perf_counter()
         _fill(path, rows)
         stored_s = time.perf_counter() - start
-        command = [sys.executable, "-c", REPORT, str(path)]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
         return {
             "rows": rows,
-            **json.loads(done.stdout),
             "store_mb": round(path.stat().st_size / 1e6),
             "stored_s": round(stored_s, 1),
+            "reports": {name: _measure_report(path, options) for name, options in REPORTS.items()},
         }
+
+
+def _measure_report(path: Path, options: str) -> dict[str, Any]:
+    command = [sys.executable, "-c", REPORT.format(options=options), str(path)]
+    figures: dict[str, Any] = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    return figures
 
 
 def _fill(path: Path, number: int) -> None:
