@@ -1,15 +1,17 @@
 """Counts the rows of a range by each field, by each pair of fields, and by how far installations came (the funnel)."""
 
-import sqlite3
+from array import array
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import reduce
 from itertools import combinations
+from operator import or_
 from typing import NamedTuple
 
 from deepchecks_telemetry.collector.reporting.rounding import Cell, rounded, rounded_cell
-from deepchecks_telemetry.collector.reporting.rows import Source
+from deepchecks_telemetry.collector.reporting.rows import Source, set_of
 from deepchecks_telemetry.collector.tables.schema import EXPORTS, IMPORT, RUNS
-from deepchecks_telemetry.collector.tables.sums import LATENESS, LATER, Group, lateness
+from deepchecks_telemetry.collector.tables.sums import LATENESS, LATER, lateness
 from deepchecks_telemetry.spool.catalogue import Environment
 
 FUNNEL = {"imported": (IMPORT,), "ran a check or suite": RUNS, "exported a result": EXPORTS}
@@ -27,8 +29,35 @@ class Kind(NamedTuple):
     lateness: str
 
 
-Groups = dict[Kind, Group]
-Values = dict[str, Group]
+class Rows:
+    """Rows of one kind: the sum of their events, and the number of the installation of each."""
+
+    __slots__ = ("events", "installations")
+
+    def __init__(self) -> None:
+        self.events, self.installations = 0, array("I")
+
+
+class Group:
+    """Rows with the same value; their installations are a set, as `set_of` returns it."""
+
+    __slots__ = ("events", "installations", "rows")
+
+    def __init__(self) -> None:
+        self.events, self.rows, self.installations = 0, 0, 0
+
+    def add(self, rows: Rows, installations: int) -> None:
+        """Add rows of one kind, with the set of their installations."""
+        self.events += rows.events
+        self.rows += len(rows.installations)
+        self.installations |= installations
+
+    def cell(self) -> Cell:
+        """The counts, each installation once."""
+        return Cell(self.events, self.rows, self.installations.bit_count())
+
+
+Values = defaultdict[str, Group]
 FIELDS: dict[str, Callable[[Kind], str]] = {
     "event": lambda kind: kind.event,
     "version": lambda kind: kind.environment.deepchecks_version,
@@ -37,6 +66,7 @@ FIELDS: dict[str, Callable[[Kind], str]] = {
     "runtime": lambda kind: kind.environment.runtime,
 }
 PAIRS = tuple(combinations(FIELDS, 2))
+KEYS: dict[str, Callable[[Kind], str]] = {**FIELDS, "lateness": lambda kind: kind.lateness, "total": lambda _: ""}
 
 
 class Composition(NamedTuple):
@@ -51,83 +81,63 @@ class Composition(NamedTuple):
 
 def read_composition(source: Source, first: int, last: int) -> Composition:
     """The counts from the first to the last day."""
-    groups = _read_groups(source, first, last)
-    values = {name: _united(groups, key) for name, key in FIELDS.items()}
-    late = _united(groups, lambda kind: kind.lateness)
+    values: dict[str, Values] = {name: defaultdict(Group) for name in KEYS}
+    pairs: dict[tuple[str, str], defaultdict[tuple[str, str], int]] = {pair: defaultdict(int) for pair in PAIRS}
+    for kind, rows, installations in _read_kinds(source, first, last):
+        for name, key in KEYS.items():
+            values[name][key(kind)].add(rows, installations)
+        for pair, seen in pairs.items():
+            seen[FIELDS[pair[0]](kind), FIELDS[pair[1]](kind)] |= installations
     least = source.options.min_cell
-    by = {name: _shown(groups_of, least) for name, groups_of in values.items()}
-    lateness_shown = _shown(late, least)
-    by["lateness"] = {value: lateness_shown[value] for value in (*LATENESS.values(), LATER) if value in lateness_shown}
+    by = {name: _shown(values[name], least) for name in (*FIELDS, "lateness")}
+    by["lateness"] = {value: by["lateness"][value] for value in (*LATENESS.values(), LATER) if value in by["lateness"]}
     return Composition(
-        total=rounded_cell(_cell(_united(groups, lambda _: "").get("", Group())), least),
+        total=rounded_cell(values["total"][""].cell(), least),
         by=by,
-        pairs={pair: _pair(groups, by, pair, least) for pair in PAIRS},
+        pairs={pair: _pair(seen, by[pair[0]], by[pair[1]], least) for pair, seen in pairs.items()},
         funnel={} if source.options.event else _funnel(values["event"], least),
         folded={name: _folded(values[name], by[name], least) for name in FIELDS},
     )
 
 
-def _read_groups(source: Source, first: int, last: int) -> Groups:
-    kinds: defaultdict[tuple[int, int, int], Group] = defaultdict(Group)
+def _read_kinds(source: Source, first: int, last: int) -> Iterator[tuple[Kind, Rows, int]]:
+    """The rows of each kind, and the set of their installations."""
+    kinds: defaultdict[tuple[int, int, int], Rows] = defaultdict(Rows)
+    numbers: dict[object, int] = {}
     for _, event, environment, late, installation, count in source.rows(_COLUMNS, first, last):
-        group = kinds[event, environment, late]
-        group.events += count
-        group.rows += 1
-        group.installations.add(installation)
-    return _named(source.connection, kinds)
-
-
-def _named(connection: sqlite3.Connection, kinds: dict[tuple[int, int, int], Group]) -> Groups:
-    events = dict(connection.execute(_EVENTS))
-    environments = {number: Environment(*values) for number, *values in connection.execute(_ENVIRONMENTS)}
-    groups: Groups = {}
-    for (event, environment, late), group in kinds.items():
+        rows = kinds[event, environment, late]
+        rows.events += count
+        rows.installations.append(numbers.setdefault(installation, len(numbers)))
+    events = dict(source.connection.execute(_EVENTS))
+    environments = {number: Environment(*values) for number, *values in source.connection.execute(_ENVIRONMENTS)}
+    for (event, environment, late), rows in kinds.items():
         if event in events and environment in environments:  # otherwise the store was edited by hand
             kind = Kind(events[event], environments[environment], lateness(late))
-            groups.setdefault(kind, Group()).add(group)
-    return groups
-
-
-def _united(groups: Groups, key: Callable[[Kind], str]) -> Values:
-    values: Values = {}
-    for kind, group in groups.items():
-        values.setdefault(key(kind), Group()).add(group)
-    return values
-
-
-def _cell(group: Group) -> Cell:
-    """The counts, each installation once."""
-    return Cell(group.events, group.rows, len(group.installations))
+            yield kind, rows, set_of(rows.installations, len(numbers))
 
 
 def _shown(values: Values, least: int) -> dict[str, Cell]:
     """The values with enough installations, most frequent first, in an order that depends only on what is shown."""
-    cells = {value: rounded_cell(_cell(group), least) for value, group in values.items()}
+    cells = {value: rounded_cell(group.cell(), least) for value, group in values.items()}
     shown = {value: cell for value, cell in cells.items() if cell.installations}
     return dict(sorted(shown.items(), key=lambda item: (-item[1].installations, -(item[1].events or 0), item[0])))
 
 
 def _folded(values: Values, shown: dict[str, Cell], least: int) -> int:
     hidden = (group.installations for value, group in values.items() if value not in shown)
-    return rounded(len(set[int]().union(*hidden)), least)
+    return rounded(reduce(or_, hidden, 0).bit_count(), least)
 
 
 def _pair(
-    groups: Groups, by: dict[str, dict[str, Cell]], pair: tuple[str, str], least: int
+    seen: Mapping[tuple[str, str], int], rows: Iterable[str], columns: Iterable[str], least: int
 ) -> dict[str, dict[str, int]]:
-    seen: dict[tuple[str, str], set[int]] = {}
-    for kind, group in groups.items():
-        one, two = (FIELDS[name](kind) for name in pair)
-        seen.setdefault((one, two), set()).update(group.installations)
-    rows, columns = (by[name] for name in pair)
-    return {a: {b: rounded(len(seen.get((a, b), ())), least) for b in columns} for a in rows}
+    return {a: {b: rounded(seen.get((a, b), 0).bit_count(), least) for b in columns} for a in rows}
 
 
 def _funnel(events: Values, least: int) -> dict[str, int]:
     """The installations of each step that also made all steps before it."""
-    steps, left = {}, None
+    steps, left = {}, -1  # the set of all numbers
     for step, names in FUNNEL.items():
-        did = set[int]().union(*(events[name].installations for name in names if name in events))
-        left = did if left is None else left & did
-        steps[step] = rounded(len(left), least)
+        left &= reduce(or_, (events[name].installations for name in names if name in events), 0)
+        steps[step] = rounded(left.bit_count(), least)
     return steps

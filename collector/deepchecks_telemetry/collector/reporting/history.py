@@ -1,7 +1,4 @@
-"""Reads how the installations of each day, week or month relate to those before, from the sums or from the rows.
-
-Sets of installations are integers with a bit for each of them: some thousands of sets of 100,000 are then 50 MB.
-"""
+"""Reads how the installations of each day, week or month relate to those before, from the sums or from the rows."""
 
 from array import array
 from collections import defaultdict
@@ -9,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from deepchecks_telemetry.collector.reporting.options import Options
-from deepchecks_telemetry.collector.reporting.rows import Source
+from deepchecks_telemetry.collector.reporting.rows import Source, set_of
 from deepchecks_telemetry.collector.tables.periods import KINDS, following, number_of, previous, start_of
 
 # Days outside are in no store that was not edited by hand; they have no date.
@@ -85,7 +82,7 @@ def _read_days(source: Source) -> Days:
         if environment in versions:  # otherwise the store was edited by hand
             days[day, versions[environment]].append(numbers.setdefault(installation, len(numbers)))
     before = (numbers[who] for (who,) in source.connection.execute(_BEFORE, (first,)) if who in numbers)
-    return Days(days, len(numbers), _set_of(before, len(numbers)) if first > FIRST_DAY else 0)
+    return Days(days, len(numbers), set_of(before, len(numbers)) if first > FIRST_DAY else 0)
 
 
 def _range(options: Options) -> tuple[int, int]:
@@ -98,21 +95,13 @@ def _range(options: Options) -> tuple[int, int]:
     return first, last
 
 
-def _set_of(numbers: Iterable[int], size: int) -> int:
-    """A set as an integer, whose bits are the numbers."""
-    bits = bytearray(size // 8 + 1)
-    for number in numbers:
-        bits[number >> 3] |= 1 << (number & 7)
-    return int.from_bytes(bits, "little")
-
-
 def _count(days: Days, kinds: Iterable[str], options: Options) -> dict[str, History]:
     active: dict[str, defaultdict[int, int]] = {kind: defaultdict(int) for kind in kinds}
     adoption: dict[str, defaultdict[int, dict[str, int]]] = {kind: defaultdict(dict) for kind in kinds}
     # From the last day on: an installation counts for the last version of a period. As in the sums, of two versions on
     # a day the larger text counts.
     for day, version in sorted(days.installations, reverse=True):
-        seen = _set_of(days.installations[day, version], days.number)
+        seen = set_of(days.installations[day, version], days.number)
         for kind in kinds:
             period = start_of(kind, day)
             added = seen & ~active[kind][period]

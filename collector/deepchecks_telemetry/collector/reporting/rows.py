@@ -1,7 +1,11 @@
-"""Reads the rows of a range of days and a filter, in the order of arrival."""
+"""Reads the rows of a range of days and a filter, in the order of arrival, and makes sets of their installations.
+
+A set is an integer with a bit for each installation: a thousand sets of 100,000 installations are 13 MB. Before, a row
+takes the 4 bytes of its installation's number.
+"""
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, NamedTuple
 
@@ -41,6 +45,14 @@ class Source(NamedTuple):
                 advance(rows[-1][0] + 1 - low)
                 low = rows[-1][0] + 1
             advance(high + 1 - low)
+
+
+def set_of(numbers: Iterable[int], size: int) -> int:
+    """A set as an integer, whose bits are the numbers."""
+    bits = bytearray(size // 8 + 1)
+    for number in numbers:
+        bits[number >> 3] |= 1 << (number & 7)
+    return int.from_bytes(bits, "little")
 
 
 @contextmanager
