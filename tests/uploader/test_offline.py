@@ -527,12 +527,14 @@ def test_a_missing_directory_is_retried_later(spool: Home, stick: Path) -> None:
 
 
 def test_all_of_a_year_of_exports_without_a_receipt_can_be_exported_again(spool: Home, stick: Path) -> None:
-    for number in range(100):
+    number_of_exports = 20 if os.name == "nt" else 100  # under Wine each takes half a second
+    for number in range(number_of_exports):
         assert record("run-suite")
         assert len(list(export(spool, str(stick / f"{number}.jsonl")))) == 1
     (made,) = export(spool, str(stick / "again.jsonl"), again=True)
-    assert (len(made.batches), made.events, accounts(spool).dropped) == (100, 103, {})
-    assert Path(made.path).read_bytes() == b"".join((stick / f"{number}.jsonl").read_bytes() for number in range(100))
+    assert (len(made.batches), made.events, accounts(spool).dropped) == (number_of_exports, number_of_exports + 3, {})
+    files = [stick / f"{number}.jsonl" for number in range(number_of_exports)]
+    assert Path(made.path).read_bytes() == b"".join(file.read_bytes() for file in files)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the URL of a directory is different on Windows")

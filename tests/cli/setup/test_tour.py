@@ -33,8 +33,10 @@ class Discarding(http.server.BaseHTTPRequestHandler):
 def discarding(store):
     with http.server.HTTPServer(('127.0.0.1', 0), Discarding) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f'http://127.0.0.1:{server.server_port}'
-        server.shutdown()
+        try:
+            yield f'http://127.0.0.1:{server.server_port}'
+        finally:
+            server.shutdown()
 tour.running = discarding
 """
 DATA_IS_LEFT = """
