@@ -27,8 +27,11 @@ NOT_VARIABLES |= {"ANALYTICS_DISABLED"}
 OF_REQUESTS = {"HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY"}
 # Of click, and of the standard library's tempfile, shutil and webbrowser.
 OF_LIBRARIES = {"PAGER", "_DEEPCHECKS_COMPLETE", "TMPDIR", "TEMP", "TMP", "COLUMNS", "LINES", "BROWSER"}
-# Python's own: caches, devices, and temporary files (on 3.10 also with the prefix tmp).
-OF_OTHERS = re.compile(r"__pycache__|^/dev/|/TMP/(tmp)?[a-z0-9_]{8}(/probe-\w+)?$|/\.__atomic-write\w+$|^/proc/")
+# Python's own: caches, devices, the file by which tempfile tests a directory; and older versions of filelock, when they
+# are imported, test hard links in a temporary directory.
+OF_OTHERS = re.compile(
+    r"__pycache__|^/dev/|/TMP/[a-z0-9_]{8}$|/TMP/tmp[a-z0-9_]{8}(/probe-source)?$|/\.__atomic-write\w+$|^/proc/"
+)
 BESIDE = re.compile(r"(\.[0-9a-f]{12}\.new|-journal|-wal|-shm)$")  # of a file that is written; of SQLite's
 RECORD = "from deepchecks_telemetry.spool import record; assert record('run-check')"
 CREATED = re.compile(r'(?:(?:open|openat)\([^"]*"([^"]+)", [^)]*O_CREAT|mkdir(?:at)?\([^"]*"([^"]+)")[^=]* = \d')

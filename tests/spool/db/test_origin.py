@@ -176,6 +176,18 @@ def test_the_spool_stores_a_digest_of_the_machine_id(dirs: Home, no_container: P
     assert no_container.read_bytes().strip() not in found
 
 
+@pytest.mark.parametrize("first", ["a program", "a command"])
+@pytest.mark.parametrize("column", ["salt", "machine", "file"])
+def test_a_spool_whose_origin_is_damaged_is_not_a_copy(dirs: Home, run: Run, sql: Sql, column: str, first: str) -> None:
+    run(RECORD, "3")
+    sql(f"UPDATE origin SET {column} = zeroblob(32)")  # as SQLite reads the end of a file that was cut off
+    number = 3
+    if first == "a program":
+        run(RECORD, "2")
+        number = 5
+    assert known(read_accounts(dirs)) == (number, number, {}, 0)
+
+
 def test_a_wipe_deletes_the_origin(dirs: Home, run: Run, sql: Sql) -> None:
     run(RECORD, "1")
     assert len(sql("SELECT * FROM origin")) == 1

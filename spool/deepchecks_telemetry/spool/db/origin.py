@@ -13,17 +13,19 @@ import hashlib
 import os
 import sqlite3
 import sys
+from typing import Any
 
 from deepchecks_telemetry.spool.consent.resource import is_container, read_text
 from deepchecks_telemetry.spool.db.busy import MANY_TRIES, writing
 from deepchecks_telemetry.spool.db.sqlite_errors import is_busy
-from deepchecks_telemetry.spool.errors import raise_if_hosts
+from deepchecks_telemetry.spool.errors import Damaged, raise_if_hosts
 from deepchecks_telemetry.spool.files.directory import find_mount
 
 # File systems on which a file keeps its inode number. FAT does not keep it; on FUSE it depends on the implementation.
 STABLE = frozenset("bcachefs btrfs ext2 ext3 ext4 f2fs jfs nilfs2 overlay tmpfs xfs zfs".split())
 MACHINE_ID = "/etc/machine-id"
 SALT_BYTES = 16
+HEX = frozenset("0123456789abcdef")
 Origin = tuple[str, str]  # the identities of a spool's machine and file, each "" if unknown
 
 
@@ -98,13 +100,16 @@ def _is_settled(connection: sqlite3.Connection, origin: Origin) -> bool:
     return stored is not None and not _is_copy(stored, origin)
 
 
-def _read(connection: sqlite3.Connection) -> tuple[object, ...] | None:
-    row: tuple[object, ...] | None = connection.execute("SELECT salt, machine, file FROM origin").fetchone()
+def _read(connection: sqlite3.Connection) -> tuple[str, ...] | None:
+    """The stored salt and digests; `Damaged` if they are anything else, which would be taken for those of a copy."""
+    row: tuple[Any, ...] | None = connection.execute("SELECT salt, machine, file FROM origin").fetchone()
+    if row is not None and not all(isinstance(text, str) and HEX.issuperset(text) for text in row):
+        raise Damaged("the spool file has no valid origin row")
     return row
 
 
-def _is_copy(stored: tuple[object, ...] | None, origin: Origin) -> bool:
+def _is_copy(stored: tuple[str, ...] | None, origin: Origin) -> bool:
     if stored is None:
         return False
-    salt, *digests = map(str, stored)
+    salt, *digests = stored
     return any(old and new and old != new for old, new in zip(digests, digest(origin, salt), strict=True))

@@ -13,6 +13,7 @@ from contextlib import closing
 
 from deepchecks_telemetry.spool.db.origin import find_origin, is_copy, store_origin
 from deepchecks_telemetry.spool.db.sqlite_errors import FAULTS
+from deepchecks_telemetry.spool.errors import Damaged
 from deepchecks_telemetry.spool.files.lock import hold
 from deepchecks_telemetry.spool.files.paths import Home
 from deepchecks_telemetry.spool.files.quarantine import (
@@ -70,5 +71,5 @@ def _make_original(path: str, source: str) -> bool:
                 store_origin(connection, find_origin(path))
             (busy, _, _) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             return not busy
-    except FAULTS:
+    except (*FAULTS, Damaged):
         return False
