@@ -69,7 +69,7 @@ def test_the_directories_are_those_of_platformdirs(monkeypatch: pytest.MonkeyPat
         assert Path(found.config) == Path(theirs.user_config_dir, "telemetry")
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="only Windows itself knows its folders")
+@pytest.mark.skipif(sys.platform == "win32", reason="paths of POSIX")
 def test_on_macos_the_directories_are_in_library_unless_xdg_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
     library = "Library/Application Support"
     monkeypatch.setattr(paths, "USUAL", MACOS)
@@ -86,7 +86,6 @@ def test_a_user_without_a_home_directory_is_an_error(monkeypatch: pytest.MonkeyP
         find_home({})
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="only Windows itself knows its folders")
 def test_finding_the_directories_imports_no_library() -> None:
     code = (
         "import sys\nfrom deepchecks_telemetry.spool.files.paths import find_home\n"
