@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from deepchecks_telemetry.spool import record
-from deepchecks_telemetry.spool.choice import choose
+from deepchecks_telemetry.spool.choice import choose, choose_off
 from deepchecks_telemetry.spool.consent.decision import read_source
 from deepchecks_telemetry.spool.errors import Unusable
 from deepchecks_telemetry.spool.files.paths import Home
@@ -51,6 +51,23 @@ def test_the_old_choice_stays_if_the_new_one_cannot_be_written(dirs: Home, monke
     with pytest.raises(Unusable, match="No space left on device"):
         choose(dirs, "on")
     assert read_source("", dirs.mode).mode == "off"
+
+
+@pytest.mark.parametrize("mode", ["on", "local", "off"])
+def test_a_choice_is_written_while_a_program_reads_the_old_one(dirs: Home, mode: str) -> None:
+    choose(dirs, "on")
+    with open(dirs.mode):
+        choose(dirs, mode)
+        assert read_source("", dirs.mode).mode == mode
+    assert Path(dirs.mode).read_text() == mode + "\n"
+    assert os.listdir(dirs.config) == ["mode"]
+
+
+def test_disable_writes_off_while_a_program_reads_the_choice(dirs: Home) -> None:
+    choose(dirs, "on")
+    with open(dirs.mode):
+        assert choose_off(dirs)
+        assert Path(dirs.mode).read_text() == "off\n"
 
 
 def test_a_file_in_place_of_the_directory_is_a_one_line_error(dirs: Home) -> None:

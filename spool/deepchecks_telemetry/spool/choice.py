@@ -16,7 +16,7 @@ from deepchecks_telemetry.spool.files.regular import is_plain
 
 def choose(home: Home, mode: str) -> None:
     """Write the choice; for `on` and `local`, open the spool's fence again if it is closed."""
-    write_private(home.mode, mode + "\n")
+    _write_mode(home.mode, mode)
     if mode == OFF or not os.path.exists(home.spool):
         return
     # A damaged spool is quarantined by now, and the fence of the next one is open.
@@ -36,12 +36,25 @@ def choose_off(home: Home) -> bool:
     `off` is written even if other users can write to the directory. No other choice counts in such a directory.
     """
     try:
-        write_private(home.mode, OFF + "\n", shared=True)
+        _write_mode(home.mode, OFF, shared=True)
     except Unusable:
-        if not _truncate(home.mode):
+        if not _overwrite(home.mode, ""):
             raise
         return False
     return True
+
+
+def _write_mode(path: str, mode: str, *, shared: bool = False) -> None:
+    """Write the mode; on Windows, where a file that hosts read all the time cannot be replaced, write into the file.
+
+    If that is interrupted, the file is empty, which means off.
+    """
+    try:
+        write_private(path, mode + "\n", shared=shared)
+    except Unusable as error:
+        is_read = os.name == "nt" and isinstance(error.__cause__, PermissionError)
+        if not is_read or not _overwrite(path, mode + "\n"):
+            raise
 
 
 def write_private(path: str, text: str, *, shared: bool = False) -> None:
@@ -58,14 +71,16 @@ def write_private(path: str, text: str, *, shared: bool = False) -> None:
         raise Unusable(f"your choice cannot be written to {path} ({error.strerror or type(error).__name__})") from error
 
 
-def _truncate(path: str) -> bool:
-    """Leave an empty file at `path`, which needs no disk space; False if even that fails."""
+def _overwrite(path: str, text: str) -> bool:
+    """Write `text` into the file at `path`, which needs no disk space if it is empty; False if even that fails."""
     try:
         if untrusted_reason(os.stat(os.path.dirname(path)), writable=True):
             return False
         if not is_plain(path):
             os.unlink(path)  # a symbolic link, or a hard link to a file of a backup
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0), PRIVATE))
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0)
+        with open(os.open(path, flags, PRIVATE), "w", newline="\n") as file:
+            file.write(text)
     except OSError:
         return False
     return True

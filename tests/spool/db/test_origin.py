@@ -32,6 +32,15 @@ from deepchecks_telemetry.spool import record
 assert all([record("run-check") for _ in range(int(sys.argv[1]))])
 os._exit(0)
 """
+# Records until that many events are stored: under load a record may give up after 100 ms.
+RECORD_STORED = """
+import os, sys, time
+from deepchecks_telemetry.spool import record
+missing, deadline = int(sys.argv[1]), time.monotonic() + 30
+while missing and time.monotonic() < deadline:
+    missing -= record("run-check") or time.sleep(0.02) or 0
+os._exit(missing)
+"""
 # Prints what a command would print of the spool in DEEPCHECKS_TELEMETRY_DIR, and then records.
 WAKE = """
 import json, os, sys
@@ -126,9 +135,11 @@ def test_a_copy_with_a_closed_fence_is_not_changed(
 
 
 def test_eight_programs_that_start_in_a_copy_are_one_installation(copy: Home) -> None:
-    children = [subprocess.Popen([sys.executable, "-c", RECORD, "5"]) for _ in range(8)]
+    children = [subprocess.Popen([sys.executable, "-c", RECORD_STORED, "5"]) for _ in range(8)]
     assert [child.wait(60) for child in children] == [0] * 8
-    assert known(read_accounts(copy)) == (43, 40, {"copied": 3}, 0)
+    found = read_accounts(copy)
+    busy = found.dropped.pop("busy", 0)
+    assert known(found) == (43 + busy, 40, {"copied": 3}, 0)
 
 
 @pytest.fixture
