@@ -76,7 +76,7 @@ def _measure_go(installed: Installed, built: dict[str, str]) -> dict[str, Any] |
     _log("go")
     try:
         return gotelemetry.measure(built, python)
-    except Exception as error:  # noqa: BLE001 - the figures of an hour must not be lost
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - the figures of an hour must not be lost
         return {"not_measured": f"{type(error).__name__}: {error}"}
 
 
@@ -90,7 +90,7 @@ def _measure_ours(installed: Installed, others: Mapping[str, Sequence[str]]) -> 
 
     try:
         return measure(python, quick=False, light=installed.get("ours", {}).get("python"), others=others)
-    except Exception as error:  # noqa: BLE001 - the figures of an hour must not be lost
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - the figures of an hour must not be lost
         return {"error": f"{type(error).__name__}: {error}"}
 
 

@@ -27,7 +27,8 @@ from deepchecks_telemetry.spool.recording.writer import COMPACT_EVERY
 from deepchecks_telemetry.spool.stats import read_accounts
 
 HOME = find_home()
-FIRST_DAY, ENVIRONMENTS = 20_454, 20
+ENVIRONMENTS = 20
+FIRST_DAY = int(time.time()) // 86_400 - 5 * 365  # the kinds are of five years; a day that has not come is not sent
 FILL = """
 WITH RECURSIVE one(n) AS (SELECT :first UNION ALL SELECT n + 1 FROM one WHERE n + 1 < :past)
 INSERT INTO events (day, event, environment)
