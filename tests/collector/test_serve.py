@@ -186,7 +186,6 @@ def test_without_the_extra_the_error_names_it_and_reports_still_work(tmp_path: P
     assert "pip install 'deepchecks-telemetry[collector]' 0" in done.stdout, done.stderr
 
 
-@pytest.mark.skipif(not socket.has_ipv6, reason="this Python has no IPv6")
 def test_a_response_in_two_parts_does_not_wait_for_the_first_to_be_acknowledged() -> None:
     with (
         _listening("127.0.0.1", 0) as listener,
@@ -196,6 +195,7 @@ def test_a_response_in_two_parts_does_not_wait_for_the_first_to_be_acknowledged(
         assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
+@pytest.mark.skipif(not socket.has_ipv6, reason="this Python has no IPv6")
 def test_an_ipv6_address_is_announced_in_brackets(started: Started) -> None:
     try:
         socket.create_server(("::1", 0), family=socket.AF_INET6).close()

@@ -47,7 +47,7 @@ def choose_off(home: Home) -> bool:
 def _write_mode(path: str, mode: str, *, shared: bool = False) -> None:
     """Write the mode; on Windows, where a file that hosts read all the time cannot be replaced, write into the file.
 
-    If that is interrupted, the file is empty, which means off.
+    If that is interrupted, the file is empty or has a part of the word, which both mean off.
     """
     try:
         write_private(path, mode + "\n", shared=shared)
@@ -81,6 +81,8 @@ def _overwrite(path: str, text: str) -> bool:
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0)
         with open(os.open(path, flags, PRIVATE), "w", newline="\n") as file:
             file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
     except OSError:
         return False
     return True

@@ -80,6 +80,12 @@ def test_a_page_has_its_range_its_date_and_what_the_numbers_mean(store: Path) ->
         assert part in text
 
 
+def test_retention_without_new_installations_is_a_sentence_instead_of_an_empty_table(store: Path) -> None:
+    sentence = r"None of the last \d+ (day|week)s has enough new installations"
+    assert re.search(sentence, as_html(report(store, Options(by="day"), today=TODAY)))
+    assert not re.search(sentence, as_html(report(store, today=TODAY)))
+
+
 def test_a_line_goes_through_its_numbers_and_has_gaps_where_there_are_none() -> None:
     days = [date(2026, 1, 5) + timedelta(days=7 * week) for week in range(5)]
     paths = re.findall(r' d="([^"]*)"', line_chart(days, {"new": [0, 50, None, 100, 0]}, label="New"))

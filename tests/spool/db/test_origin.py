@@ -36,10 +36,13 @@ os._exit(0)
 RECORD_STORED = """
 import os, sys, time
 from deepchecks_telemetry.spool import record
-missing, deadline = int(sys.argv[1]), time.monotonic() + 30
-while missing and time.monotonic() < deadline:
-    missing -= record("run-check") or time.sleep(0.02) or 0
-os._exit(missing)
+stored, deadline = 0, time.monotonic() + 30
+while stored < int(sys.argv[1]) and time.monotonic() < deadline:
+    if record("run-check"):
+        stored += 1
+    else:
+        time.sleep(0.02)
+os._exit(int(sys.argv[1]) - stored)
 """
 # Prints what a command would print of the spool in DEEPCHECKS_TELEMETRY_DIR, and then records.
 WAKE = """

@@ -29,7 +29,9 @@ def shaded(text: str, share: float) -> Html:
 
 def retention(report: Report, cohorts: int) -> Html:
     """The installations that were active again, in percent of those that were new; what is in the future is empty."""
-    chosen = wording.last_cohorts(report, cohorts)
+    chosen, by = wording.last_cohorts(report, cohorts), report.options.by
+    if not chosen:
+        return tag("p", f"None of the last {cohorts} {by}s has enough new installations.")
     width = max(map(len, chosen.values()), default=0)
     rows = [
         (
@@ -40,7 +42,6 @@ def retention(report: Report, cohorts: int) -> Html:
         )
         for first, numbers in chosen.items()
     ]
-    by = report.options.by
     heads = ("first active", "number", *(f"+{later}" for later in range(1, width)))
     return data_table(heads, rows, caption=f"Active again after this many {by}s, in %", class_="retention")
 
