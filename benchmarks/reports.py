@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from datetime import date, timedelta
 from itertools import islice
@@ -29,7 +29,9 @@ ROWS_OF_AN_INSTALLATION, DAYS, BATCH = 100, 1_000, 10_000
 EVENTS = ("package-import", "run-check", "run-suite")  # of an active day
 FIRST = date(2023, 1, 2)
 VERSIONS = [f"0.{minor}.{patch}" for minor in (17, 18, 19) for patch in range(4)]
-SYSTEMS, PYTHONS, RUNTIMES = ("debian", "ubuntu", "fedora"), ("3.9", "3.10", "3.11"), ("script", "jupyter", "ci")
+LATE_DAYS = (0, 0, 0, 0, 0, 0, 0, 0, 5, 20)
+SYSTEMS = [f"system {number}" for number in range(12)]
+PYTHONS, RUNTIMES = [f"3.{minor}" for minor in range(9, 14)], ("script", "jupyter", "ci", "docker", "colab")
 REPORTS = {
     "all": "",
     "--event": "event='run-check'",
@@ -93,18 +95,26 @@ def _fill(path: Path, number: int) -> None:
 
 
 def _rows(number: int) -> Iterator[Row]:
-    """Active days of installations, which upgrade as time passes."""
+    """Active days of installations, each in one of 300 environments, which upgrade as time passes; some are late."""
     chance = random.Random(5)
-    installations = [str(UUID(int=chance.getrandbits(128))) for _ in range(number // ROWS_OF_AN_INSTALLATION)]
+    installations = [
+        (str(UUID(int=chance.getrandbits(128))), [_skewed(values, chance) for values in (SYSTEMS, PYTHONS, RUNTIMES)])
+        for _ in range(number // ROWS_OF_AN_INSTALLATION)
+    ]
     for row in range(0, number + BATCH, len(EVENTS)):
         past = min(row / number, 0.999)
-        day = (FIRST + timedelta(days=int(past * DAYS))).isoformat()
-        index = chance.randrange(len(installations))
+        late = chance.choice(LATE_DAYS)
+        day = max(FIRST, FIRST + timedelta(days=int(past * DAYS) - late)).isoformat()
+        installation, (system, python, runtime) = chance.choice(installations)
         version = VERSIONS[int(past * len(VERSIONS))]
-        system, python, runtime = (values[index // 7 % len(values)] for values in (SYSTEMS, PYTHONS, RUNTIMES))
         environment = Environment(version, "linux", system, "12", "cpython", python, runtime)
         for offset, event in enumerate(EVENTS):
-            yield Row(str(UUID(int=row + offset)), day, event, 35, environment, installations[index])
+            yield Row(str(UUID(int=row + offset)), day, event, 35, environment, installation)
+
+
+def _skewed(values: Sequence[Any], chance: random.Random) -> Any:
+    """One of the values, of which the first is the most frequent."""
+    return values[int(len(values) * chance.random() ** 2)]
 
 
 if __name__ == "__main__":

@@ -39,7 +39,9 @@ EDITED = {
     "counts": ("day", "event", "count", "installation", "environment", "received_day"),
     "environments": ("deepchecks_version", "os_name", "python_version", "runtime"),
     "events": ("name",),
-    "arrivals": ("first_id", "last_id"),
+    "kinds": ("event", "environment", "lateness"),
+    "daily": ("day", "kind", "events", "rows", "installations"),
+    "active": ("installation", "period"),
 }
 
 

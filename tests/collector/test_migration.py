@@ -12,6 +12,7 @@ import pytest
 
 from deepchecks_telemetry.collector.errors import StoreError
 from deepchecks_telemetry.collector.otlp import Row
+from deepchecks_telemetry.collector.reporting.options import Options
 from deepchecks_telemetry.collector.reporting.query import report
 from deepchecks_telemetry.collector.store import Store, reading
 from deepchecks_telemetry.spool.catalogue import EVENT_NUMBERS, Environment
@@ -58,7 +59,13 @@ INSERT INTO cells VALUES (1, 'total', '', 7, 7, 7);
 PRAGMA user_version = 2;
 """
 
-# Schema 3 differs from the present one only by this trigger.
+# Schema 4 has this instead of `daily` and `kinds`.
+SUMS_4 = """
+DROP TABLE daily; DROP TABLE kinds;
+CREATE TABLE arrivals (day INTEGER PRIMARY KEY, first_id INTEGER NOT NULL, last_id INTEGER NOT NULL);
+PRAGMA user_version = 4;
+"""
+# Schema 3 has this trigger too.
 TRIGGER_3 = """
 CREATE TRIGGER count_installation AFTER INSERT ON seen BEGIN
   UPDATE cells SET installations = installations + 1 WHERE id = new.cell;
@@ -129,18 +136,20 @@ def test_the_sums_of_a_store_of_schema_2_are_computed_from_its_rows(tmp_path: Pa
     assert read_rows(tmp_path / "old.db") == read_rows(tmp_path / "new.db")
 
 
-def test_the_sums_of_a_store_of_schema_3_are_kept_and_continued(tmp_path: Path) -> None:
+@pytest.mark.parametrize("schema", [SUMS_4, SUMS_4 + TRIGGER_3])
+def test_the_sums_of_a_store_of_schema_3_and_4_are_computed_and_continued(tmp_path: Path, schema: str) -> None:
     rows = some_rows()
     with closing(Store(tmp_path / "old.db")) as store:
         store.append(rows[:300], received=DAY)
     with closing(sqlite3.connect(tmp_path / "old.db")) as connection:
-        connection.executescript(TRIGGER_3)
+        connection.executescript(schema)
     for name, parts in (("old.db", [rows[300:]]), ("new.db", [rows[:300], rows[300:]])):
         with closing(Store(tmp_path / name)) as store:
             for part in parts:
                 store.append(part, received=DAY)
     assert read_sums(tmp_path / "old.db") == read_sums(tmp_path / "new.db")
-    assert report(tmp_path / "old.db") == report(tmp_path / "new.db")
+    for options in (Options(), Options(event="run-check"), Options(by="day", since=DAY - timedelta(days=70))):
+        assert report(tmp_path / "old.db", options) == report(tmp_path / "new.db", options)
 
 
 def test_a_report_on_an_old_store_says_how_to_convert_it(tmp_path: Path) -> None:

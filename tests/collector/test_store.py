@@ -1,8 +1,10 @@
 """Each acknowledged row is in the store once, and files of other applications are never changed."""
 
 import sqlite3
+import struct
 import subprocess
 import sys
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import date, timedelta
@@ -19,6 +21,7 @@ from hypothesis import strategies as st
 from deepchecks_telemetry.collector.errors import StoreError
 from deepchecks_telemetry.collector.otlp import Row
 from deepchecks_telemetry.collector.store import Store, reading
+from deepchecks_telemetry.collector.tables.schema import SCHEMA_VERSION
 from deepchecks_telemetry.spool.catalogue import EVENT_NUMBERS, Environment
 
 DAY = date(2025, 11, 24)
@@ -137,7 +140,7 @@ def test_a_file_that_is_not_a_database_is_not_changed(path: Path) -> None:
 def test_the_store_of_a_newer_release_is_refused(path: Path) -> None:
     Store(path).close()
     with closing(sqlite3.connect(path)) as later:
-        later.execute("PRAGMA user_version = 5")
+        later.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
     with pytest.raises(StoreError, match="newer release"):
         Store(path)
     with pytest.raises(StoreError, match="newer release"), reading(path):
@@ -171,7 +174,43 @@ def test_a_store_that_could_not_be_opened_is_not_locked(path: Path) -> None:
     assert "cannot be opened" in str(held.value)
 
 
+def test_the_groups_of_a_day_are_those_of_its_rows_in_parts_of_240_installations(store: Store, path: Path) -> None:
+    chance, groups = Random(7), defaultdict[tuple[object, ...], list[Row]](list)
+    for number in range(3_000):
+        version, day = f"0.19.{chance.randrange(2)}", DAY - timedelta(days=chance.choice([1, 1, 1, 8]))
+        environment, who = ROW.environment._replace(deepchecks_version=version), UUID(int=chance.randrange(900))
+        event = chance.choice(["run-check", "run-suite"])
+        row = Row(str(UUID(int=number)), day.isoformat(), event, chance.randint(1, 9), environment, str(who))
+        received = DAY + timedelta(days=chance.choice([0, 0, 0, 83]))
+        store.append([row], received=received)
+        groups[row.day, event, version, {1: 0, 8: 2, 84: 3, 91: 4}[(received - day).days]].append(row)
+    found, parts = defaultdict[tuple[object, ...], list[Any]](lambda: [0, 0, set()]), 0
+    with reading(path) as connection:
+        numbers = {number: str(UUID(bytes=uuid)) for number, uuid in connection.execute("SELECT * FROM installations")}
+        for *key, part, events, number_of_rows, packed in connection.execute(DAILY):
+            group = found[tuple(key)]
+            group[0] += events
+            group[1] += number_of_rows
+            group[2] |= {numbers[number] for (number,) in struct.iter_unpack("<I", packed)}
+            assert len(packed) <= 960
+            parts = max(parts, part + 1)
+    assert found == {
+        key: [sum(row.count for row in rows), len(rows), {row.installation_id for row in rows}]
+        for key, rows in groups.items()
+    }
+    assert parts > 1
+
+
+DAILY = """
+SELECT date(day * 86400, 'unixepoch'), name, deepchecks_version, lateness, part, events, daily.rows, installations
+FROM daily JOIN kinds ON kinds.id = kind JOIN events ON number = event
+JOIN environments ON environments.id = environment
+"""
 SUMS = (
+    """
+    SELECT day, event, deepchecks_version, lateness, sum(events), sum(rows)
+    FROM daily JOIN kinds ON kinds.id = kind JOIN environments ON environments.id = environment GROUP BY 1, 2, 3, 4
+    """,
     "SELECT field, value, events, rows, installations FROM cells",
     "SELECT field, value, uuid FROM seen JOIN cells ON cells.id = cell JOIN installations i ON i.id = installation",
     "SELECT kind, uuid, period, day, version FROM active JOIN installations ON id = installation",

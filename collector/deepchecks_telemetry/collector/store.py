@@ -13,6 +13,7 @@ from filelock import FileLock, Timeout
 from deepchecks_telemetry.collector.errors import StoreError
 from deepchecks_telemetry.collector.otlp import Row
 from deepchecks_telemetry.collector.tables import schema
+from deepchecks_telemetry.collector.tables.ids import id_of
 from deepchecks_telemetry.collector.tables.migration import migrate
 from deepchecks_telemetry.collector.tables.schema import APPLICATION_ID, SCHEMA_VERSION
 from deepchecks_telemetry.collector.tables.sums import add_sums
@@ -131,8 +132,8 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
 
 def _values(connection: sqlite3.Connection, rows: Sequence[Row], received: date) -> Iterator[tuple[object, ...]]:
     """The values of `_INSERT`; the ids of installations and environments are looked up once in a batch."""
-    installation_id = cache(lambda text: _id(connection, "installations", ("uuid",), (_uuid_bytes(text),)))
-    environment_id = cache(partial(_id, connection, "environments", Environment._fields))
+    installation_id = cache(lambda text: id_of(connection, "installations", ("uuid",), (_uuid_bytes(text),)))
+    environment_id = cache(partial(id_of, connection, "environments", Environment._fields))
     number_of = cache(lambda day: (date.fromisoformat(day) - _EPOCH).days)
     received_day = (received - _EPOCH).days
     for row in rows:
@@ -178,15 +179,3 @@ def _last_id(connection: sqlite3.Connection) -> int:
 
 def _uuid_bytes(text: str) -> bytes:
     return bytes.fromhex(text.replace("-", ""))
-
-
-def _id(connection: sqlite3.Connection, table: str, columns: Sequence[str], values: Sequence[object]) -> int:
-    """The id of these values in a table, where they are added if they are new."""
-    where = " AND ".join(f"{column} = ?" for column in columns)
-    found: tuple[int] | None = connection.execute(f"SELECT id FROM {table} WHERE {where}", values).fetchone()  # noqa: S608
-    if found:
-        return found[0]
-    insert = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"  # noqa: S608
-    added = connection.execute(insert, values).lastrowid
-    assert added is not None  # noqa: S101 — for mypy
-    return added

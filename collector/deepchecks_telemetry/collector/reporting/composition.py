@@ -1,6 +1,5 @@
 """Counts the rows of a range by each field, by each pair of fields, and by how far installations came (the funnel)."""
 
-from array import array
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import reduce
@@ -8,38 +7,25 @@ from itertools import combinations
 from operator import or_
 from typing import NamedTuple
 
+from deepchecks_telemetry.collector.reporting.groups import Kind, Source, bits_of
 from deepchecks_telemetry.collector.reporting.rounding import Cell, rounded, rounded_cell
-from deepchecks_telemetry.collector.reporting.rows import Source, set_of
 from deepchecks_telemetry.collector.tables.schema import EXPORTS, IMPORT, RUNS
-from deepchecks_telemetry.collector.tables.sums import LATENESS, LATER, lateness
-from deepchecks_telemetry.spool.catalogue import Environment
+from deepchecks_telemetry.collector.tables.sums import LATENESS
 
 FUNNEL = {"imported": (IMPORT,), "ran a check or suite": RUNS, "exported a result": EXPORTS}
-_COLUMNS = "event, environment, received_day - day, installation, CAST(count AS INTEGER)"
-# A store that was edited by hand can have any type in any column.
-_EVENTS = "SELECT number, CAST(name AS TEXT) FROM events"
-_ENVIRONMENTS = f"SELECT id, {', '.join(f'CAST({name} AS TEXT)' for name in Environment._fields)} FROM environments"  # noqa: S608
-
-
-class Kind(NamedTuple):
-    """What rows have in common."""
-
-    event: str
-    environment: Environment
-    lateness: str
 
 
 class Rows:
-    """Rows of one kind: the sum of their events, and the number of the installation of each."""
+    """Rows of one kind: the sum of their events, how many they are, and their installations, in 4 bytes each."""
 
-    __slots__ = ("events", "installations")
+    __slots__ = ("events", "installations", "rows")
 
     def __init__(self) -> None:
-        self.events, self.installations = 0, array("I")
+        self.events, self.rows, self.installations = 0, 0, bytearray()
 
 
-class Group:
-    """Rows with the same value; their installations are a set, as `set_of` returns it."""
+class Sum:
+    """Rows with the same value; their installations are a set, as `bits_of` returns it."""
 
     __slots__ = ("events", "installations", "rows")
 
@@ -49,7 +35,7 @@ class Group:
     def add(self, rows: Rows, installations: int) -> None:
         """Add rows of one kind, with the set of their installations."""
         self.events += rows.events
-        self.rows += len(rows.installations)
+        self.rows += rows.rows
         self.installations |= installations
 
     def cell(self) -> Cell:
@@ -57,7 +43,7 @@ class Group:
         return Cell(self.events, self.rows, self.installations.bit_count())
 
 
-Values = defaultdict[str, Group]
+Values = defaultdict[str, Sum]
 FIELDS: dict[str, Callable[[Kind], str]] = {
     "event": lambda kind: kind.event,
     "version": lambda kind: kind.environment.deepchecks_version,
@@ -81,7 +67,7 @@ class Composition(NamedTuple):
 
 def read_composition(source: Source, first: int, last: int) -> Composition:
     """The counts from the first to the last day."""
-    values: dict[str, Values] = {name: defaultdict(Group) for name in KEYS}
+    values: dict[str, Values] = {name: defaultdict(Sum) for name in KEYS}
     pairs: dict[tuple[str, str], defaultdict[tuple[str, str], int]] = {pair: defaultdict(int) for pair in PAIRS}
     for kind, rows, installations in _read_kinds(source, first, last):
         for name, key in KEYS.items():
@@ -90,7 +76,7 @@ def read_composition(source: Source, first: int, last: int) -> Composition:
             seen[FIELDS[pair[0]](kind), FIELDS[pair[1]](kind)] |= installations
     least = source.options.min_cell
     by = {name: _shown(values[name], least) for name in (*FIELDS, "lateness")}
-    by["lateness"] = {value: by["lateness"][value] for value in (*LATENESS.values(), LATER) if value in by["lateness"]}
+    by["lateness"] = {value: by["lateness"][value] for value in LATENESS if value in by["lateness"]}
     return Composition(
         total=rounded_cell(values["total"][""].cell(), least),
         by=by,
@@ -102,18 +88,14 @@ def read_composition(source: Source, first: int, last: int) -> Composition:
 
 def _read_kinds(source: Source, first: int, last: int) -> Iterator[tuple[Kind, Rows, int]]:
     """The rows of each kind, and the set of their installations."""
-    kinds: defaultdict[tuple[int, int, int], Rows] = defaultdict(Rows)
-    numbers: dict[object, int] = {}
-    for _, event, environment, late, installation, count in source.rows(_COLUMNS, first, last):
-        rows = kinds[event, environment, late]
-        rows.events += count
-        rows.installations.append(numbers.setdefault(installation, len(numbers)))
-    events = dict(source.connection.execute(_EVENTS))
-    environments = {number: Environment(*values) for number, *values in source.connection.execute(_ENVIRONMENTS)}
-    for (event, environment, late), rows in kinds.items():
-        if event in events and environment in environments:  # otherwise the store was edited by hand
-            kind = Kind(events[event], environments[environment], lateness(late))
-            yield kind, rows, set_of(rows.installations, len(numbers))
+    kinds: defaultdict[int, Rows] = defaultdict(Rows)
+    for group in source.groups(first, last):
+        rows = kinds[group.kind]
+        rows.events += group.events
+        rows.rows += group.rows
+        rows.installations += group.installations
+    for kind, rows in kinds.items():
+        yield source.kinds[kind], rows, bits_of(source.installations_of(rows.installations), source.most)
 
 
 def _shown(values: Values, least: int) -> dict[str, Cell]:

@@ -1,68 +1,72 @@
-"""Reads the rows of a range of days and a filter, in the order of arrival, and makes sets of their installations.
-
-A set is an integer with a bit for each installation: a thousand sets of 100,000 installations are 13 MB. Before, a row
-takes the 4 bytes of its installation's number.
-"""
+"""Reads the groups of rows that the store keeps, in a range of days and with a filter, and their installations."""
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 from deepchecks_telemetry.collector.reporting.options import Options
+from deepchecks_telemetry.collector.tables.sums import LATENESS, unpacked
+from deepchecks_telemetry.spool.catalogue import Environment
 
-# Begins with the number of rows that will be read, and yields a function that is called with how many were read.
-Progress = Callable[[int], AbstractContextManager[Callable[[int], None]]]
-
-STEP = 10_000  # rows that are in memory
 # A store that was edited by hand can have any type in any column.
-_RANGE = """
-SELECT CAST(min(first_id) AS INTEGER), CAST(max(last_id) AS INTEGER) FROM arrivals WHERE day BETWEEN ? AND ?
+_FIELDS = ", ".join(f"CAST({name} AS TEXT)" for name in Environment._fields)
+_KINDS = f"""
+FROM kinds JOIN events ON number = event JOIN environments ON environments.id = environment
+WHERE lateness BETWEEN 0 AND {len(LATENESS) - 1}
+AND (:event IS NULL OR name = :event) AND (:version IS NULL OR deepchecks_version = :version)
 """
-_ROWS = """
-SELECT id, {columns} FROM counts WHERE id BETWEEN :low AND :high AND day BETWEEN :first AND :last {filter} ORDER BY id
-"""
+_GROUPS = f"""
+SELECT day, kind, CAST(events AS INTEGER), CAST(rows AS INTEGER), CAST(installations AS BLOB) FROM daily
+WHERE day BETWEEN :first AND :last AND kind IN (SELECT kinds.id {_KINDS})
+"""  # noqa: S608 — constants
 
 
-class Source(NamedTuple):
-    """The store, which of its rows are counted, and where progress is shown."""
+class Kind(NamedTuple):
+    """What the rows of a group have in common."""
 
-    connection: sqlite3.Connection
-    options: Options
-    progress: Progress
-
-    def rows(self, columns: str, first: int, last: int) -> Iterator[tuple[Any, ...]]:
-        """The id and some columns of the rows from the first to the last day."""
-        low, high = self.connection.execute(_RANGE, (first, last)).fetchone()
-        if low is None or high is None:
-            return
-        query = _ROWS.format(columns=columns, filter=_filter(self.options))
-        parameters = {"low": low, "high": high, "first": first, "last": last, **self.options._asdict()}
-        cursor = self.connection.execute(query, parameters)
-        with self.progress(high - low + 1) as advance:
-            while rows := cursor.fetchmany(STEP):
-                yield from rows
-                advance(rows[-1][0] + 1 - low)
-                low = rows[-1][0] + 1
-            advance(high + 1 - low)
+    event: str
+    lateness: str
+    environment: Environment
 
 
-def set_of(numbers: Iterable[int], size: int) -> int:
-    """A set as an integer, whose bits are the numbers."""
-    bits = bytearray(size // 8 + 1)
+class Group(NamedTuple):
+    """Rows of one day and kind: the sum of their events, how many they are, and their installations, 4 bytes each."""
+
+    day: int
+    kind: int
+    events: int
+    rows: int
+    installations: bytes
+
+
+class Source:
+    """A store, and which of its rows are counted; `most` is the highest number of an installation."""
+
+    def __init__(self, connection: sqlite3.Connection, options: Options) -> None:
+        self.connection, self.options = connection, options
+        (self.most,) = connection.execute("SELECT coalesce(max(id), 0) FROM installations").fetchone()
+        query = f"SELECT kinds.id, CAST(name AS TEXT), lateness, {_FIELDS} {_KINDS}"
+        self.kinds = {
+            number: Kind(event, LATENESS[late], Environment(*values))
+            for number, event, late, *values in connection.execute(query, options._asdict())
+        }
+
+    def groups(self, first: int, last: int) -> Iterator[Group]:
+        """The groups from the first to the last day; there are several of a day and kind with many installations."""
+        parameters = {"first": first, "last": last, **self.options._asdict()}
+        return map(Group._make, self.connection.execute(_GROUPS, parameters))
+
+    def installations_of(self, packed: bytes | bytearray) -> set[int]:
+        """The numbers of installations in 4 bytes each."""
+        numbers = set(unpacked(packed))
+        if numbers and max(numbers) > self.most:  # the store was edited by hand
+            return {number for number in numbers if number <= self.most}
+        return numbers
+
+
+def bits_of(numbers: Iterable[int], most: int) -> int:
+    """A set as an integer with a bit for each number up to `most`: a thousand sets of 100,000 numbers are 13 MB."""
+    bits = bytearray(most // 8 + 1)
     for number in numbers:
         bits[number >> 3] |= 1 << (number & 7)
     return int.from_bytes(bits, "little")
-
-
-@contextmanager
-def no_progress(_: int) -> Iterator[Callable[[int], None]]:
-    """Show no progress."""
-    yield lambda _: None
-
-
-def _filter(options: Options) -> str:
-    """The condition on rows of `counts`, with the names of the options as parameters."""
-    event = " AND event = (SELECT number FROM events WHERE name = :event)" * (options.event is not None)
-    environments = "SELECT id FROM environments WHERE deepchecks_version = :version"
-    return event + f" AND environment IN ({environments})" * (options.version is not None)

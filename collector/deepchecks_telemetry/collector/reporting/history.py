@@ -1,12 +1,13 @@
 """Reads how the installations of each day, week or month relate to those before, from the sums or from the rows."""
 
 from array import array
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import NamedTuple
 
+from deepchecks_telemetry.collector.reporting.groups import Source
 from deepchecks_telemetry.collector.reporting.options import Options
-from deepchecks_telemetry.collector.reporting.rows import Source, set_of
 from deepchecks_telemetry.collector.tables.periods import KINDS, following, number_of, previous, start_of
 
 # Days outside are in no store that was not edited by hand; they have no date.
@@ -16,8 +17,12 @@ _SUMS = f"""
 SELECT first, period, CAST(version AS TEXT), kept <> 0, CAST(installations AS INTEGER) FROM growth
 WHERE kind = ? AND installations > 0 AND first {DAYS} AND period {DAYS}
 """  # noqa: S608 — a constant
-_VERSIONS = "SELECT id, CAST(deepchecks_version AS TEXT) FROM environments"
-_BEFORE = "SELECT DISTINCT installation FROM active WHERE kind = 'week' AND period < ?"
+NEVER, EARLIER = -(2**31), -(2**31) + 1  # instead of the first period of an installation
+_BEFORE = """
+SELECT DISTINCT installation FROM active WHERE kind = 'week' AND period < ? AND installation BETWEEN 1 AND ?
+"""
+
+Days = Mapping[tuple[int, str], bytearray]  # the installations of a day and version, in 4 bytes each
 
 
 class Growth(NamedTuple):
@@ -47,42 +52,38 @@ class History(NamedTuple):
     retention: dict[int, dict[int, int]]
 
 
-class Days(NamedTuple):
-    """The rows of each day and version as numbers of installations, with which ones were active before these days."""
-
-    installations: "dict[tuple[int, str], array[int]]"  # before Python 3.12, arrays have no type parameters
-    number: int
-    before: int
-
-
 def read_histories(source: Source, kinds: Iterable[str]) -> dict[str, History]:
     """The sums of the store where it has them; otherwise the same numbers of the chosen rows."""
     stored = [kind for kind in kinds if kind in KINDS and not source.options.filtered]
     counted = [kind for kind in kinds if kind not in stored]
-    histories = _count(_read_days(source), counted, source.options) if counted else {}
-    return histories | {kind: _stored(source, kind) for kind in stored}
+    days = _read_days(source) if counted else {}
+    before = _read_before(source) if counted else ()
+    histories = {kind: _history(kind, _count(source, kind, days, before)) for kind in counted}
+    return histories | {kind: _history(kind, _stored(source, kind)) for kind in stored}
 
 
-def _stored(source: Source, kind: str) -> History:
-    growth = [
-        one
-        for one in map(Growth._make, source.connection.execute(_SUMS, (kind,)))
-        if start_of(kind, one.period) == one.period  # otherwise the store was edited by hand
-    ]
-    return History(_activity_of_sums(kind, growth), _adoption_of_sums(growth), _retention_of_sums(growth))
+def _history(kind: str, growth: Iterable[Growth]) -> History:
+    growth = list(growth)
+    return History(_activity(kind, growth), _adoption(growth), _retention(growth))
+
+
+def _stored(source: Source, kind: str) -> Iterator[Growth]:
+    for growth in map(Growth._make, source.connection.execute(_SUMS, (kind,))):
+        if start_of(kind, growth.period) == growth.period:  # otherwise the store was edited by hand
+            yield growth
 
 
 def _read_days(source: Source) -> Days:
-    """The days of the range and those before it, unless the sums show which installations were active before."""
-    first, last = _range(source.options)
-    versions = dict(source.connection.execute(_VERSIONS))
-    numbers: dict[object, int] = {}
-    days: defaultdict[tuple[int, str], array[int]] = defaultdict(lambda: array("I"))
-    for _, day, environment, installation in source.rows("day, environment, installation", first, last):
-        if environment in versions:  # otherwise the store was edited by hand
-            days[day, versions[environment]].append(numbers.setdefault(installation, len(numbers)))
-    before = (numbers[who] for (who,) in source.connection.execute(_BEFORE, (first,)) if who in numbers)
-    return Days(days, len(numbers), set_of(before, len(numbers)) if first > FIRST_DAY else 0)
+    days: defaultdict[tuple[int, str], bytearray] = defaultdict(bytearray)
+    for group in source.groups(*_range(source.options)):
+        days[group.day, source.kinds[group.kind].environment.deepchecks_version] += group.installations
+    return days
+
+
+def _read_before(source: Source) -> Sequence[int]:
+    """The installations that were active before the days that are read; none if these begin with the first day."""
+    first, _ = _range(source.options)
+    return array("I", (number for (number,) in source.connection.execute(_BEFORE, (first, source.most))))
 
 
 def _range(options: Options) -> tuple[int, int]:
@@ -95,50 +96,35 @@ def _range(options: Options) -> tuple[int, int]:
     return first, last
 
 
-def _count(days: Days, kinds: Iterable[str], options: Options) -> dict[str, History]:
-    active: dict[str, defaultdict[int, int]] = {kind: defaultdict(int) for kind in kinds}
-    adoption: dict[str, defaultdict[int, dict[str, int]]] = {kind: defaultdict(dict) for kind in kinds}
-    # From the last day on: an installation counts for the last version of a period. As in the sums, of two versions on
-    # a day the larger text counts.
-    for day, version in sorted(days.installations, reverse=True):
-        seen = set_of(days.installations[day, version], days.number)
-        for kind in kinds:
-            period = start_of(kind, day)
-            added = seen & ~active[kind][period]
-            active[kind][period] |= added
-            counts = adoption[kind][period]
-            counts[version] = counts.get(version, 0) + added.bit_count()
-    return {
-        kind: History(
-            _activity(kind, active[kind], days.before),
-            adoption[kind],
-            _retention(active[kind], days.before, options) if kind == options.by else {},
-        )
-        for kind in kinds
-    }
+def _count(source: Source, kind: str, days: Days, before: Sequence[int]) -> Iterator[Growth]:
+    """What the store keeps in `growth`, of the chosen rows."""
+    first = array("i", [NEVER]) * (source.most + 1)  # the first period of each installation
+    for number in before:
+        first[number] = EARLIER
+    former, last = set[int](), NEVER
+    for period, chosen in groupby(sorted(days), key=lambda key: start_of(kind, key[0])):
+        versions = _last_versions(source, days, chosen)
+        active = set().union(*versions.values())
+        for number in active:
+            if first[number] == NEVER:
+                first[number] = period
+        kept = former if last == previous(kind, period) else set()
+        for version, installations in versions.items():
+            for was_active, numbers in ((True, installations & kept), (False, installations - kept)):
+                for start, count in Counter(map(first.__getitem__, numbers)).items():
+                    yield Growth(start, period, version, was_active, count)
+        former, last = active, period
 
 
-def _activity(kind: str, active: Mapping[int, int], before: int) -> dict[int, Activity]:
-    """The installations of each period, and after the last one those that it lost."""
-    counted = {}
-    for period in sorted({*active, *(following(kind, period) for period in active)}):
-        now, former = active.get(period, 0), active.get(previous(kind, period), 0)
-        sets = (now, now & ~before, now & before, former & ~now)
-        counted[period] = Activity(*(one.bit_count() for one in sets))
-        before |= now
-    return counted
-
-
-def _retention(active: Mapping[int, int], before: int, options: Options) -> dict[int, dict[int, int]]:
-    """The installations by their first period in the range, and how many of them were active in each later one."""
-    start = start_of(options.by, number_of(options.since)) if options.since else FIRST_DAY
-    cohorts = {}
-    for first in sorted(active):
-        new = active[first] & ~before
-        before |= new
-        if first >= start:
-            cohorts[first] = {period: (new & active[period]).bit_count() for period in active if period >= first}
-    return cohorts
+def _last_versions(source: Source, days: Days, chosen: Iterable[tuple[int, str]]) -> dict[str, set[int]]:
+    """The installations of some days by their last version. As in the sums, of two on a day the larger text counts."""
+    versions: defaultdict[str, set[int]] = defaultdict(set)
+    seen = set[int]()
+    for day, version in sorted(chosen, reverse=True):
+        added = source.installations_of(days[day, version]) - seen
+        versions[version] |= added
+        seen |= added
+    return versions
 
 
 def periods(kind: str, first: int, last: int) -> Iterator[int]:
@@ -148,7 +134,7 @@ def periods(kind: str, first: int, last: int) -> Iterator[int]:
         first = following(kind, first)
 
 
-def _activity_of_sums(kind: str, history: Iterable[Growth]) -> dict[int, Activity]:
+def _activity(kind: str, history: Iterable[Growth]) -> dict[int, Activity]:
     """The installations of each period, and after the last one those that it lost."""
     active, new, kept = defaultdict[int, int](int), defaultdict[int, int](int), defaultdict[int, int](int)
     for growth in history:
@@ -164,7 +150,7 @@ def _activity_of_sums(kind: str, history: Iterable[Growth]) -> dict[int, Activit
     }
 
 
-def _adoption_of_sums(history: Iterable[Growth]) -> dict[int, dict[str, int]]:
+def _adoption(history: Iterable[Growth]) -> dict[int, dict[str, int]]:
     """The installations of each period by the last version that was seen in it, so that their sum is all of them."""
     versions: dict[int, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     for growth in history:
@@ -172,7 +158,7 @@ def _adoption_of_sums(history: Iterable[Growth]) -> dict[int, dict[str, int]]:
     return versions
 
 
-def _retention_of_sums(history: Iterable[Growth]) -> dict[int, dict[int, int]]:
+def _retention(history: Iterable[Growth]) -> dict[int, dict[int, int]]:
     """The installations by their first period, and how many of them were active in each later one."""
     cohorts: dict[int, dict[int, int]] = defaultdict(lambda: defaultdict(int))
     for growth in history:

@@ -25,40 +25,35 @@ _STEPS = (
 
 
 _OLD_SUMS = {
-    "VIEW": ("daily_active", "weekly_active", "adoption", "usage", "retention", "rows"),
-    "TABLE": ("seen", "cells", "active_weeks", "cohorts"),
+    "VIEW": ("daily_active", "weekly_active", "monthly_active", "adoption", "usage", "retention", "funnel", "rows"),
+    "TABLE": ("seen", "cells", "active_weeks", "cohorts", "arrivals", "active", "growth"),
 }
 
 
 def migrate(connection: sqlite3.Connection) -> None:
     """Convert an earlier schema; a row that is not valid fails, so that nothing is lost."""
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
-    {1: _from_1, 2: _from_2, 3: _from_3}[version](connection)
+    if connection.execute("PRAGMA user_version").fetchone()[0] == 1:
+        _convert_rows(connection)
+    else:
+        _drop_sums(connection)
+    _add_all(connection)
 
 
-def _from_1(connection: sqlite3.Connection) -> None:
-    """One table `rows` of texts."""
+def _convert_rows(connection: sqlite3.Connection) -> None:
+    """Schema 1 was one table `rows` of texts."""
     connection.create_function("uuid_bytes", 1, lambda text: UUID(text).bytes, deterministic=True)
     connection.execute("ALTER TABLE rows RENAME TO old")
     schema.create(connection)
     for step in _STEPS:
         connection.execute(step)
-    _add_all(connection)
 
 
-def _from_2(connection: sqlite3.Connection) -> None:
-    """The same rows with other sums, which are computed from the rows."""
+def _drop_sums(connection: sqlite3.Connection) -> None:
+    """Schemas 2 to 4 had the rows of this one, with other sums."""
     for kind, names in _OLD_SUMS.items():
         for name in names:
-            connection.execute(f"DROP {kind} {name}")
+            connection.execute(f"DROP {kind} IF EXISTS {name}")
     schema.create_sums(connection)
-    _add_all(connection)
-
-
-def _from_3(connection: sqlite3.Connection) -> None:
-    """The same sums, of which a trigger counted the installations."""
-    connection.execute("DROP TRIGGER count_installation")
-    schema.mark(connection)
 
 
 def _add_all(connection: sqlite3.Connection) -> None:

@@ -8,7 +8,7 @@ import sqlite3
 from deepchecks_telemetry.spool.catalogue import EVENT_NAMES, Environment
 
 APPLICATION_ID = 0x64634F4C  # distinguishes a store from the database of another application
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 
 def _uuid_text(column: str) -> str:
@@ -67,8 +67,17 @@ CREATE TABLE seen (
   cell INTEGER NOT NULL REFERENCES cells, installation INTEGER NOT NULL REFERENCES installations,
   PRIMARY KEY (cell, installation)
 ) WITHOUT ROWID;
--- Where the rows of a day are, because rows are in the order of arrival.
-CREATE TABLE arrivals (day INTEGER PRIMARY KEY, first_id INTEGER NOT NULL, last_id INTEGER NOT NULL);
+-- The rows by all that a report counts them by. `installations` has the numbers of up to 240 of them, in 4 bytes each,
+-- some twice; further ones are in the next part. `events` and `rows` are to be summed over the parts.
+CREATE TABLE kinds (
+  id INTEGER PRIMARY KEY, event INTEGER NOT NULL REFERENCES events,
+  environment INTEGER NOT NULL REFERENCES environments, lateness INTEGER NOT NULL,
+  UNIQUE (event, environment, lateness)
+);
+CREATE TABLE daily (
+  day INTEGER NOT NULL, kind INTEGER NOT NULL REFERENCES kinds, part INTEGER NOT NULL, events INTEGER NOT NULL,
+  rows INTEGER NOT NULL, installations BLOB NOT NULL, PRIMARY KEY (day, kind, part)
+) WITHOUT ROWID;
 -- The last version of each installation in each week and month; a week is the day of its Monday.
 CREATE TABLE active (
   kind TEXT NOT NULL, installation INTEGER NOT NULL REFERENCES installations, period INTEGER NOT NULL,

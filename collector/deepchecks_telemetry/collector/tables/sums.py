@@ -1,22 +1,29 @@
 """The sums of the views and of a report: for each field and value the events, the rows and the distinct installations.
 
 They change in the transaction that stores the rows, so they always agree with them. A report on ten million rows
-then reads some thousands of cells.
+then reads some thousands of cells, or with options the groups of `daily`.
 """
 
 import sqlite3
+import sys
+from array import array
+from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache, partial
+from operator import itemgetter
 
 from deepchecks_telemetry.collector.tables.growth import Seen, add_growth
+from deepchecks_telemetry.collector.tables.ids import id_of
 from deepchecks_telemetry.collector.tables.periods import date_of
 from deepchecks_telemetry.spool.catalogue import Environment
 
 # A day is sent after it has ended, so one day late is in time. The clock of a sender may be a day ahead.
-LATENESS = {1: "0-1 days", 7: "2-7 days", 30: "8-30 days", 90: "31-90 days"}
-LATER = "over 90 days"
+LATENESS = ("0-1 days", "2-7 days", "8-30 days", "31-90 days", "over 90 days")
 STEP = 10_000  # rows whose groups are in memory
+PART_BYTES = 960  # 240 installations: four rows fit into a page, and SQLite puts no part of them into other pages
+
+_MOST_DAYS = (1, 7, 30, 90)  # of each lateness but the last
 
 _ROWS = """
 SELECT day, event, environment, received_day - day, installation, count FROM counts WHERE id > ? AND id <= ?
@@ -27,13 +34,13 @@ ON CONFLICT (field, value) DO UPDATE SET events = events + excluded.events, rows
 """
 _SEE = "INSERT INTO seen VALUES (?, ?) ON CONFLICT (cell, installation) DO NOTHING"
 _COUNT = "UPDATE cells SET installations = installations + ? WHERE id = ?"
-_ARRIVE = """
-INSERT INTO arrivals SELECT day, min(id), max(id) FROM counts WHERE id > ? AND id <= ? GROUP BY day
-ON CONFLICT (day) DO UPDATE SET first_id = min(first_id, excluded.first_id), last_id = max(last_id, excluded.last_id)
+_LAST_PART = """
+SELECT part, events, rows, installations FROM daily WHERE day = ? AND kind = ? ORDER BY part DESC LIMIT 1
 """
+_WRITE_PART = "INSERT OR REPLACE INTO daily VALUES (?, ?, ?, ?, ?, ?)"
 
 Key = tuple[str, str]  # field and value
-Kind = tuple[int, int, int, int]  # day, event, environment, days late
+Kind = tuple[int, int, int]  # event, environment, lateness
 
 
 class Group:
@@ -58,29 +65,61 @@ def add_sums(connection: sqlite3.Connection, after: int, last: int) -> None:
 
 
 def _add(connection: sqlite3.Connection, after: int, last: int) -> None:
-    connection.execute(_ARRIVE, (after, last))
     names = dict(connection.execute("SELECT number, name FROM events"))
     environment_of = cache(partial(_environment, connection))
     cells: defaultdict[Key, Group] = defaultdict(Group)
     active: defaultdict[Seen, set[int]] = defaultdict(set)
-    for (day, event, number, days_late), group in _read_groups(connection, after, last).items():
+    groups = _read_groups(connection, after, last)
+    for (day, (event, number, late)), group in groups.items():
         environment = environment_of(number)
-        for key in _keys(day, names[event], environment, days_late):
+        for key in _keys(day, names[event], environment, late):
             cells[key].add(group)
         active[Seen(day, environment.deepchecks_version)] |= group.installations
+    _add_daily(connection, groups)
     _add_cells(connection, cells)
     add_growth(connection, active)
 
 
-def _read_groups(connection: sqlite3.Connection, after: int, last: int) -> dict[Kind, Group]:
-    """The rows by their kind, of which a batch has few, so that their fields are read once for many rows."""
-    groups: defaultdict[Kind, Group] = defaultdict(Group)
+def _read_groups(connection: sqlite3.Connection, after: int, last: int) -> dict[tuple[int, Kind], Group]:
+    """The rows by their day and kind, of which a batch has few, so that their fields are read once for many rows."""
+    groups: defaultdict[tuple[int, Kind], Group] = defaultdict(Group)
     for day, event, environment, days_late, installation, events in connection.execute(_ROWS, (after, last)):
-        group = groups[day, event, environment, days_late]
+        group = groups[day, (event, environment, bisect_left(_MOST_DAYS, days_late))]
         group.events += events
         group.rows += 1
         group.installations.add(installation)
     return groups
+
+
+def _add_daily(connection: sqlite3.Connection, groups: Mapping[tuple[int, Kind], Group]) -> None:
+    """Add the groups to the last part of each, and to new parts where that is full."""
+    parts = []
+    number_of = cache(partial(id_of, connection, "kinds", ("event", "environment", "lateness")))
+    by_day = {(day, number_of(kind)): group for (day, kind), group in groups.items()}
+    # In the order of the table, which changes the fewest pages.
+    for key, group in sorted(by_day.items(), key=itemgetter(0)):
+        part, events, rows, stored = connection.execute(_LAST_PART, key).fetchone() or (0, 0, 0, b"")
+        events, rows, packed = events + group.events, rows + group.rows, stored + _packed(sorted(group.installations))
+        for start in range(0, len(packed), PART_BYTES):
+            parts.append((*key, part, events, rows, packed[start : start + PART_BYTES]))
+            part, events, rows = part + 1, 0, 0
+    connection.executemany(_WRITE_PART, parts)
+
+
+def _packed(numbers: Iterable[int]) -> bytes:
+    """The numbers in 4 bytes each, the lowest byte first."""
+    packed = array("I", numbers)
+    if sys.byteorder == "big":
+        packed.byteswap()
+    return packed.tobytes()
+
+
+def unpacked(packed: bytes | bytearray) -> "array[int]":  # before Python 3.12, arrays have no type parameters
+    """The numbers in a part of `daily`; other bytes after them, in a store that was edited by hand, are left out."""
+    numbers = array("I", packed[: len(packed) // 4 * 4])
+    if sys.byteorder == "big":
+        numbers.byteswap()
+    return numbers
 
 
 def _add_cells(connection: sqlite3.Connection, cells: Mapping[Key, Group]) -> None:
@@ -92,7 +131,7 @@ def _add_cells(connection: sqlite3.Connection, cells: Mapping[Key, Group]) -> No
         connection.execute(_COUNT, (new.rowcount, cell_id))
 
 
-def _keys(day: int, event: str, environment: Environment, days_late: int) -> Iterator[Key]:
+def _keys(day: int, event: str, environment: Environment, late: int) -> Iterator[Key]:
     yield "total", ""
     yield "event", event
     yield "day", date_of(day).isoformat()
@@ -100,13 +139,7 @@ def _keys(day: int, event: str, environment: Environment, days_late: int) -> Ite
     yield "os", environment.os_name
     yield "python", environment.python_version
     yield "runtime", environment.runtime
-    yield "lateness", lateness(days_late)
-
-
-@cache
-def lateness(days_late: int) -> str:
-    """The group of a row that arrived this many days after its day."""
-    return next((text for most, text in LATENESS.items() if days_late <= most), LATER)
+    yield "lateness", LATENESS[late]
 
 
 def _environment(connection: sqlite3.Connection, number: int) -> Environment:
