@@ -1,8 +1,12 @@
-"""Reads the groups of rows that the store keeps, in a range of days and with a filter, and their installations."""
+"""Reads the groups of rows that the store keeps, in a range of days and with a filter, and their installations.
+
+SQLite adds the groups up and joins their installations as text, several times faster than Python could.
+"""
 
 import sqlite3
+from array import array
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from deepchecks_telemetry.collector.reporting.options import Options
 from deepchecks_telemetry.collector.tables.sums import LATENESS, unpacked
@@ -15,25 +19,31 @@ FROM kinds JOIN events ON number = event JOIN environments ON environments.id = 
 WHERE lateness BETWEEN 0 AND {len(LATENESS) - 1}
 AND (:event IS NULL OR name = :event) AND (:version IS NULL OR deepchecks_version = :version)
 """
-_GROUPS = f"""
-SELECT day, kind, CAST(events AS INTEGER), CAST(rows AS INTEGER), CAST(installations AS BLOB) FROM daily
-WHERE day BETWEEN :first AND :last AND kind IN (SELECT kinds.id {_KINDS})
+_CHOSEN = f" AND kind IN (SELECT kinds.id {_KINDS})"
+_INSTALLATIONS = "group_concat(hex(installations), '')"
+_BY_KIND = f"""
+SELECT kind, sum(CAST(events AS INTEGER)), sum(CAST(rows AS INTEGER)), {_INSTALLATIONS}
+FROM daily WHERE day BETWEEN :first AND :last {{chosen}} GROUP BY kind
+"""  # noqa: S608 — constants
+# In this order, SQLite looks up the version of each group; otherwise it would search the days of each version.
+_BY_DAY = f"""
+SELECT day, CAST(deepchecks_version AS TEXT), {_INSTALLATIONS}
+FROM daily CROSS JOIN kinds ON kinds.id = kind CROSS JOIN environments ON environments.id = environment
+WHERE day BETWEEN :first AND :last {{chosen}} GROUP BY 1, 2 ORDER BY 1, 2
 """  # noqa: S608 — constants
 
 
 class Kind(NamedTuple):
     """What the rows of a group have in common."""
 
+    environment: Environment
     event: str
     lateness: str
-    environment: Environment
 
 
-class Group(NamedTuple):
-    """Rows of one day and kind: the sum of their events, how many they are, and their installations, 4 bytes each."""
+class Rows(NamedTuple):
+    """The sum of the events of some rows, how many they are, and their installations, 4 bytes each."""
 
-    day: int
-    kind: int
     events: int
     rows: int
     installations: bytes
@@ -45,28 +55,38 @@ class Source:
     def __init__(self, connection: sqlite3.Connection, options: Options) -> None:
         self.connection, self.options = connection, options
         (self.most,) = connection.execute("SELECT coalesce(max(id), 0) FROM installations").fetchone()
+
+    def by_kind(self, first: int, last: int) -> Iterator[tuple[Kind, Rows]]:
+        """The rows from the first to the last day."""
         query = f"SELECT kinds.id, CAST(name AS TEXT), lateness, {_FIELDS} {_KINDS}"
-        self.kinds = {
-            number: Kind(event, LATENESS[late], Environment(*values))
-            for number, event, late, *values in connection.execute(query, options._asdict())
+        found = self.connection.execute(query, self.options._asdict())
+        kinds = {number: Kind(Environment(*fields), event, LATENESS[late]) for number, event, late, *fields in found}
+        for number, events, rows, installations in self._read(_BY_KIND, first, last):
+            if number in kinds:  # otherwise the store was edited by hand
+                yield kinds[number], Rows(events, rows, bytes.fromhex(installations))
+
+    def by_day(self, first: int, last: int) -> dict[tuple[int, str], bytes]:
+        """The installations of each day and version, in this order, from the first to the last day, 4 bytes each."""
+        return {
+            (day, version): bytes.fromhex(installations)
+            for day, version, installations in self._read(_BY_DAY, first, last)
         }
 
-    def groups(self, first: int, last: int) -> Iterator[Group]:
-        """The groups from the first to the last day; there are several of a day and kind with many installations."""
-        parameters = {"first": first, "last": last, **self.options._asdict()}
-        return map(Group._make, self.connection.execute(_GROUPS, parameters))
-
-    def installations_of(self, packed: bytes | bytearray) -> set[int]:
+    def installations_of(self, packed: bytes) -> "array[int]":  # before Python 3.12, arrays have no type parameters
         """The numbers of installations in 4 bytes each."""
-        numbers = set(unpacked(packed))
+        numbers = unpacked(packed)
         if numbers and max(numbers) > self.most:  # the store was edited by hand
-            return {number for number in numbers if number <= self.most}
+            return array("I", (number for number in numbers if number <= self.most))
         return numbers
+
+    def _read(self, query: str, first: int, last: int) -> Iterator[tuple[Any, ...]]:
+        query = query.format(chosen=_CHOSEN if self.options.filtered else "")
+        return self.connection.execute(query, {"first": first, "last": last, **self.options._asdict()})
 
 
 def bits_of(numbers: Iterable[int], most: int) -> int:
     """A set as an integer with a bit for each number up to `most`: a thousand sets of 100,000 numbers are 13 MB."""
     bits = bytearray(most // 8 + 1)
-    for number in numbers:
+    for number in set(numbers):
         bits[number >> 3] |= 1 << (number & 7)
     return int.from_bytes(bits, "little")

@@ -1,6 +1,5 @@
 """Reads how the installations of each day, week or month relate to those before, from the sums or from the rows."""
 
-from array import array
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
@@ -22,7 +21,7 @@ _BEFORE = """
 SELECT DISTINCT installation FROM active WHERE kind = 'week' AND period < ? AND installation BETWEEN 1 AND ?
 """
 
-Days = Mapping[tuple[int, str], bytearray]  # the installations of a day and version, in 4 bytes each
+Days = Mapping[tuple[int, str], bytes]  # the installations of each day and version, in 4 bytes each
 
 
 class Growth(NamedTuple):
@@ -56,7 +55,7 @@ def read_histories(source: Source, kinds: Iterable[str]) -> dict[str, History]:
     """The sums of the store where it has them; otherwise the same numbers of the chosen rows."""
     stored = [kind for kind in kinds if kind in KINDS and not source.options.filtered]
     counted = [kind for kind in kinds if kind not in stored]
-    days = _read_days(source) if counted else {}
+    days = source.by_day(*_range(source.options)) if counted else {}
     before = _read_before(source) if counted else ()
     histories = {kind: _history(kind, _count(source, kind, days, before)) for kind in counted}
     return histories | {kind: _history(kind, _stored(source, kind)) for kind in stored}
@@ -73,17 +72,11 @@ def _stored(source: Source, kind: str) -> Iterator[Growth]:
             yield growth
 
 
-def _read_days(source: Source) -> Days:
-    days: defaultdict[tuple[int, str], bytearray] = defaultdict(bytearray)
-    for group in source.groups(*_range(source.options)):
-        days[group.day, source.kinds[group.kind].environment.deepchecks_version] += group.installations
-    return days
-
-
 def _read_before(source: Source) -> Sequence[int]:
-    """The installations that were active before the days that are read; none if these begin with the first day."""
+    """The installations that were active before the days that are read."""
     first, _ = _range(source.options)
-    return array("I", (number for (number,) in source.connection.execute(_BEFORE, (first, source.most))))
+    before = source.connection.execute(_BEFORE, (first, source.most)) if first > FIRST_DAY else ()
+    return [number for (number,) in before]
 
 
 def _range(options: Options) -> tuple[int, int]:
@@ -96,35 +89,25 @@ def _range(options: Options) -> tuple[int, int]:
     return first, last
 
 
-def _count(source: Source, kind: str, days: Days, before: Sequence[int]) -> Iterator[Growth]:
+def _count(source: Source, kind: str, days: Days, before: Iterable[int]) -> Iterator[Growth]:
     """What the store keeps in `growth`, of the chosen rows."""
-    first = array("i", [NEVER]) * (source.most + 1)  # the first period of each installation
+    first = [NEVER] * (source.most + 1)  # the first period of each installation
     for number in before:
         first[number] = EARLIER
-    former, last = set[int](), NEVER
-    for period, chosen in groupby(sorted(days), key=lambda key: start_of(kind, key[0])):
-        versions = _last_versions(source, days, chosen)
-        active = set().union(*versions.values())
-        for number in active:
+    periods = {period: list(chosen) for period, chosen in groupby(days, key=lambda key: start_of(kind, key[0]))}
+    former = dict[int, str]()
+    for period, chosen in periods.items():
+        versions = dict[int, str]()  # the last one of each installation; as in the sums, of two on a day the larger
+        for day, version in chosen:
+            versions.update(dict.fromkeys(source.installations_of(days[day, version]), version))
+        for number in versions:
             if first[number] == NEVER:
                 first[number] = period
-        kept = former if last == previous(kind, period) else set()
-        for version, installations in versions.items():
-            for was_active, numbers in ((True, installations & kept), (False, installations - kept)):
-                for start, count in Counter(map(first.__getitem__, numbers)).items():
-                    yield Growth(start, period, version, was_active, count)
-        former, last = active, period
-
-
-def _last_versions(source: Source, days: Days, chosen: Iterable[tuple[int, str]]) -> dict[str, set[int]]:
-    """The installations of some days by their last version. As in the sums, of two on a day the larger text counts."""
-    versions: defaultdict[str, set[int]] = defaultdict(set)
-    seen = set[int]()
-    for day, version in sorted(chosen, reverse=True):
-        added = source.installations_of(days[day, version]) - seen
-        versions[version] |= added
-        seen |= added
-    return versions
+        kept = map((former if previous(kind, period) in periods else {}).__contains__, versions)
+        counts = Counter(zip(map(first.__getitem__, versions), versions.values(), kept, strict=True))
+        for (start, version, was_active), installations in counts.items():
+            yield Growth(start, period, version, was_active, installations)
+        former = versions
 
 
 def periods(kind: str, first: int, last: int) -> Iterator[int]:
