@@ -39,8 +39,8 @@ EDITED = {
     "counts": ("day", "event", "count", "installation", "environment", "received_day"),
     "environments": ("deepchecks_version", "os_name", "python_version", "runtime"),
     "events": ("name",),
-    "kinds": ("event", "environment", "lateness"),
-    "daily": ("day", "kind", "events", "rows", "installations"),
+    "categories": ("event", "environment", "lateness"),
+    "daily": ("day", "category", "events", "rows", "installations"),
     "active": ("installation", "period"),
 }
 

@@ -59,9 +59,9 @@ INSERT INTO cells VALUES (1, 'total', '', 7, 7, 7);
 PRAGMA user_version = 2;
 """
 
-# Schema 4 has this instead of `daily` and `kinds`.
+# Schema 4 has this instead of `daily` and `categories`.
 SUMS_4 = """
-DROP TABLE daily; DROP TABLE kinds;
+DROP TABLE daily; DROP TABLE categories;
 CREATE TABLE arrivals (day INTEGER PRIMARY KEY, first_id INTEGER NOT NULL, last_id INTEGER NOT NULL);
 PRAGMA user_version = 4;
 """

@@ -203,13 +203,14 @@ def test_the_groups_of_a_day_are_those_of_its_rows_in_parts_of_240_installations
 
 DAILY = """
 SELECT date(day * 86400, 'unixepoch'), name, deepchecks_version, lateness, part, events, daily.rows, installations
-FROM daily JOIN kinds ON kinds.id = kind JOIN events ON number = event
+FROM daily JOIN categories ON categories.id = category JOIN events ON number = event
 JOIN environments ON environments.id = environment
 """
 SUMS = (
     """
     SELECT day, event, deepchecks_version, lateness, sum(events), sum(rows)
-    FROM daily JOIN kinds ON kinds.id = kind JOIN environments ON environments.id = environment GROUP BY 1, 2, 3, 4
+    FROM daily JOIN categories ON categories.id = category JOIN environments ON environments.id = environment
+    GROUP BY 1, 2, 3, 4
     """,
     "SELECT field, value, events, rows, installations FROM cells",
     "SELECT field, value, uuid FROM seen JOIN cells ON cells.id = cell JOIN installations i ON i.id = installation",

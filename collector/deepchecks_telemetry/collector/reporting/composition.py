@@ -1,13 +1,13 @@
 """Counts the rows of a range by each field, by each pair of fields, and by how far installations came (the funnel)."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import reduce
 from itertools import combinations, groupby
 from operator import attrgetter, itemgetter, or_
 from typing import NamedTuple
 
-from deepchecks_telemetry.collector.reporting.groups import Source, bits_of
+from deepchecks_telemetry.collector.reporting.groups import Category, Rows, Source, bits_of
 from deepchecks_telemetry.collector.reporting.rounding import Cell, rounded, rounded_cell
 from deepchecks_telemetry.collector.tables.schema import EXPORTS, IMPORT, RUNS
 from deepchecks_telemetry.collector.tables.sums import LATENESS
@@ -35,8 +35,6 @@ class Sum:
         return Cell(self.events, self.rows, self.installations.bit_count())
 
 
-Values = defaultdict[str, Sum]
-Pairs = defaultdict[tuple[str, str], Sum]
 ENVIRONMENT: dict[str, Callable[[Environment], str]] = {
     "version": attrgetter("deepchecks_version"),
     "os": attrgetter("os_name"),
@@ -44,7 +42,41 @@ ENVIRONMENT: dict[str, Callable[[Environment], str]] = {
     "runtime": attrgetter("runtime"),
 }
 FIELDS = ("event", *ENVIRONMENT)
-PAIRS = tuple(combinations(FIELDS, 2))
+
+
+class Sums:
+    """All rows, and those with the same value of a field, with the same lateness, and with the same pair of values.
+
+    The rows of an event in an environment are added up before they are added to those of other environments: with ten
+    million rows that saves some hundred thousand unions of sets.
+    """
+
+    def __init__(self) -> None:
+        self.total = Sum()
+        self.values = {name: defaultdict[str, Sum](Sum) for name in (*FIELDS, "lateness")}
+        self.pairs = {pair: defaultdict[tuple[str, str], Sum](Sum) for pair in combinations(FIELDS, 2)}
+
+    def add_environment(self, environment: Environment, rows: Iterable[tuple[Category, Sum]]) -> None:
+        """Add the rows of an environment, sorted by event."""
+        fields = {name: field(environment) for name, field in ENVIRONMENT.items()}
+        whole = Sum()
+        for event, of_event in groupby(rows, key=lambda one: one[0].event):
+            whole.add(self._add_event(event, fields, of_event))
+        for name, value in fields.items():
+            self.values[name][value].add(whole)
+        for one, other in combinations(fields, 2):
+            self.pairs[one, other][fields[one], fields[other]].add(whole)
+        self.total.add(whole)
+
+    def _add_event(self, event: str, fields: Mapping[str, str], rows: Iterable[tuple[Category, Sum]]) -> Sum:
+        whole = Sum()
+        for category, late in rows:
+            self.values["lateness"][category.lateness].add(late)
+            whole.add(late)
+        self.values["event"][event].add(whole)
+        for name, value in fields.items():
+            self.pairs["event", name][event, value].add(whole)
+        return whole
 
 
 class Composition(NamedTuple):
@@ -59,66 +91,50 @@ class Composition(NamedTuple):
 
 def read_composition(source: Source, first: int, last: int) -> Composition:
     """The counts from the first to the last day."""
-    total, values, pairs = _read_sums(source, first, last)
-    least = source.options.min_cell
-    by = {name: _shown(values[name], least) for name in (*FIELDS, "lateness")}
+    sums, least = _read_sums(source, first, last), source.options.min_cell
+    by = {name: _shown(sums.values[name], least) for name in (*FIELDS, "lateness")}
     by["lateness"] = {value: by["lateness"][value] for value in LATENESS if value in by["lateness"]}
     return Composition(
-        total=rounded_cell(total.cell(), least),
+        total=rounded_cell(sums.total.cell(), least),
         by=by,
-        pairs={pair: _pair(seen, by[pair[0]], by[pair[1]], least) for pair, seen in pairs.items()},
-        funnel={} if source.options.event else _funnel(values["event"], least),
-        folded={name: _folded(values[name], by[name], least) for name in FIELDS},
+        pairs={pair: _pair(seen, by[pair[0]], by[pair[1]], least) for pair, seen in sums.pairs.items()},
+        funnel={} if source.options.event else _funnel(sums.values["event"], least),
+        folded={name: _folded(sums.values[name], by[name], least) for name in FIELDS},
     )
 
 
-def _read_sums(source: Source, first: int, last: int) -> tuple[Sum, dict[str, Values], dict[tuple[str, str], Pairs]]:
-    """All rows, by each field and lateness, and by each pair of fields.
-
-    The rows of an event in an environment are added up before they are added to those of other environments, because
-    a hundred thousand of the sets of installations take a second.
-    """
-    total, values = Sum(), {name: Values(Sum) for name in (*FIELDS, "lateness")}
-    pairs = {pair: Pairs(Sum) for pair in PAIRS}
-    kinds = sorted(source.by_kind(first, last), key=itemgetter(0))
-    for environment, of_environment in groupby(kinds, key=lambda one: one[0].environment):
-        fields = {name: key(environment) for name, key in ENVIRONMENT.items()}
-        in_environment = Sum()
-        for event, of_event in groupby(of_environment, key=lambda one: one[0].event):
-            in_event = Sum()
-            for kind, rows in of_event:
-                of_kind = Sum(rows.events, rows.rows, bits_of(source.installations_of(rows.installations), source.most))
-                values["lateness"][kind.lateness].add(of_kind)
-                in_event.add(of_kind)
-            values["event"][event].add(in_event)
-            for name, value in fields.items():
-                pairs["event", name][event, value].add(in_event)
-            in_environment.add(in_event)
-        for name, value in fields.items():
-            values[name][value].add(in_environment)
-        for one, other in combinations(fields, 2):
-            pairs[one, other][fields[one], fields[other]].add(in_environment)
-        total.add(in_environment)
-    return total, values, pairs
+def _read_sums(source: Source, first: int, last: int) -> Sums:
+    sums = Sums()
+    categories = sorted(source.by_category(first, last), key=itemgetter(0))
+    for environment, of_environment in groupby(categories, key=lambda one: one[0].environment):
+        rows = ((category, _sum(source, one)) for category, one in of_environment)
+        sums.add_environment(environment, rows)
+    return sums
 
 
-def _shown(values: Values, least: int) -> dict[str, Cell]:
+def _sum(source: Source, rows: Rows) -> Sum:
+    return Sum(rows.events, rows.rows, bits_of(source.installations_of(rows.installations), source.most))
+
+
+def _shown(values: Mapping[str, Sum], least: int) -> dict[str, Cell]:
     """The values with enough installations, most frequent first, in an order that depends only on what is shown."""
     cells = {value: rounded_cell(group.cell(), least) for value, group in values.items()}
     shown = {value: cell for value, cell in cells.items() if cell.installations}
     return dict(sorted(shown.items(), key=lambda item: (-item[1].installations, -(item[1].events or 0), item[0])))
 
 
-def _folded(values: Values, shown: dict[str, Cell], least: int) -> int:
+def _folded(values: Mapping[str, Sum], shown: dict[str, Cell], least: int) -> int:
     hidden = (group.installations for value, group in values.items() if value not in shown)
     return rounded(reduce(or_, hidden, 0).bit_count(), least)
 
 
-def _pair(seen: Pairs, rows: Iterable[str], columns: Iterable[str], least: int) -> dict[str, dict[str, int]]:
+def _pair(
+    seen: defaultdict[tuple[str, str], Sum], rows: Iterable[str], columns: Iterable[str], least: int
+) -> dict[str, dict[str, int]]:
     return {a: {b: rounded(seen[a, b].installations.bit_count(), least) for b in columns} for a in rows}
 
 
-def _funnel(events: Values, least: int) -> dict[str, int]:
+def _funnel(events: Mapping[str, Sum], least: int) -> dict[str, int]:
     """The installations of each step that also made all steps before it."""
     steps, left = {}, -1  # the set of all numbers
     for step, names in FUNNEL.items():

@@ -14,26 +14,26 @@ from deepchecks_telemetry.spool.catalogue import Environment
 
 # A store that was edited by hand can have any type in any column.
 _FIELDS = ", ".join(f"CAST({name} AS TEXT)" for name in Environment._fields)
-_KINDS = f"""
-FROM kinds JOIN events ON number = event JOIN environments ON environments.id = environment
+_CATEGORIES = f"""
+FROM categories JOIN events ON number = event JOIN environments ON environments.id = environment
 WHERE lateness BETWEEN 0 AND {len(LATENESS) - 1}
 AND (:event IS NULL OR name = :event) AND (:version IS NULL OR deepchecks_version = :version)
 """
-_CHOSEN = f" AND kind IN (SELECT kinds.id {_KINDS})"
+_CHOSEN = f" AND category IN (SELECT categories.id {_CATEGORIES})"
 _INSTALLATIONS = "group_concat(hex(installations), '')"
-_BY_KIND = f"""
-SELECT kind, sum(CAST(events AS INTEGER)), sum(CAST(rows AS INTEGER)), {_INSTALLATIONS}
-FROM daily WHERE day BETWEEN :first AND :last {{chosen}} GROUP BY kind
+_BY_CATEGORY = f"""
+SELECT category, sum(CAST(events AS INTEGER)), sum(CAST(rows AS INTEGER)), {_INSTALLATIONS}
+FROM daily WHERE day BETWEEN :first AND :last {{chosen}} GROUP BY category
 """  # noqa: S608 — constants
 # In this order, SQLite looks up the version of each group; otherwise it would search the days of each version.
 _BY_DAY = f"""
 SELECT day, CAST(deepchecks_version AS TEXT), {_INSTALLATIONS}
-FROM daily CROSS JOIN kinds ON kinds.id = kind CROSS JOIN environments ON environments.id = environment
+FROM daily CROSS JOIN categories ON categories.id = category CROSS JOIN environments ON environments.id = environment
 WHERE day BETWEEN :first AND :last {{chosen}} GROUP BY 1, 2 ORDER BY 1, 2
 """  # noqa: S608 — constants
 
 
-class Kind(NamedTuple):
+class Category(NamedTuple):
     """What the rows of a group have in common."""
 
     environment: Environment
@@ -56,14 +56,16 @@ class Source:
         self.connection, self.options = connection, options
         (self.most,) = connection.execute("SELECT coalesce(max(id), 0) FROM installations").fetchone()
 
-    def by_kind(self, first: int, last: int) -> Iterator[tuple[Kind, Rows]]:
+    def by_category(self, first: int, last: int) -> Iterator[tuple[Category, Rows]]:
         """The rows from the first to the last day."""
-        query = f"SELECT kinds.id, CAST(name AS TEXT), lateness, {_FIELDS} {_KINDS}"
+        query = f"SELECT categories.id, CAST(name AS TEXT), lateness, {_FIELDS} {_CATEGORIES}"
         found = self.connection.execute(query, self.options._asdict())
-        kinds = {number: Kind(Environment(*fields), event, LATENESS[late]) for number, event, late, *fields in found}
-        for number, events, rows, installations in self._read(_BY_KIND, first, last):
-            if number in kinds:  # otherwise the store was edited by hand
-                yield kinds[number], Rows(events, rows, bytes.fromhex(installations))
+        categories = {
+            number: Category(Environment(*fields), event, LATENESS[late]) for number, event, late, *fields in found
+        }
+        for number, events, rows, installations in self._read(_BY_CATEGORY, first, last):
+            if number in categories:  # otherwise the store was edited by hand
+                yield categories[number], Rows(events, rows, bytes.fromhex(installations))
 
     def by_day(self, first: int, last: int) -> dict[tuple[int, str], bytes]:
         """The installations of each day and version, in this order, from the first to the last day, 4 bytes each."""

@@ -69,14 +69,14 @@ CREATE TABLE seen (
 ) WITHOUT ROWID;
 -- The rows by all that a report counts them by. `installations` has the numbers of up to 240 of them, in 4 bytes each,
 -- some twice; further ones are in the next part. `events` and `rows` are to be summed over the parts.
-CREATE TABLE kinds (
+CREATE TABLE categories (
   id INTEGER PRIMARY KEY, event INTEGER NOT NULL REFERENCES events,
   environment INTEGER NOT NULL REFERENCES environments, lateness INTEGER NOT NULL,
   UNIQUE (event, environment, lateness)
 );
 CREATE TABLE daily (
-  day INTEGER NOT NULL, kind INTEGER NOT NULL REFERENCES kinds, part INTEGER NOT NULL, events INTEGER NOT NULL,
-  rows INTEGER NOT NULL, installations BLOB NOT NULL, PRIMARY KEY (day, kind, part)
+  day INTEGER NOT NULL, category INTEGER NOT NULL REFERENCES categories, part INTEGER NOT NULL, events INTEGER NOT NULL,
+  rows INTEGER NOT NULL, installations BLOB NOT NULL, PRIMARY KEY (day, category, part)
 ) WITHOUT ROWID;
 -- The last version of each installation in each week and month; a week is the day of its Monday.
 CREATE TABLE active (

@@ -35,12 +35,12 @@ ON CONFLICT (field, value) DO UPDATE SET events = events + excluded.events, rows
 _SEE = "INSERT INTO seen VALUES (?, ?) ON CONFLICT (cell, installation) DO NOTHING"
 _COUNT = "UPDATE cells SET installations = installations + ? WHERE id = ?"
 _LAST_PART = """
-SELECT part, events, rows, installations FROM daily WHERE day = ? AND kind = ? ORDER BY part DESC LIMIT 1
+SELECT part, events, rows, installations FROM daily WHERE day = ? AND category = ? ORDER BY part DESC LIMIT 1
 """
 _WRITE_PART = "INSERT OR REPLACE INTO daily VALUES (?, ?, ?, ?, ?, ?)"
 
 Key = tuple[str, str]  # field and value
-Kind = tuple[int, int, int]  # event, environment, lateness
+Category = tuple[int, int, int]  # event, environment, lateness
 
 
 class Group:
@@ -80,9 +80,9 @@ def _add(connection: sqlite3.Connection, after: int, last: int) -> None:
     add_growth(connection, active)
 
 
-def _read_groups(connection: sqlite3.Connection, after: int, last: int) -> dict[tuple[int, Kind], Group]:
-    """The rows by their day and kind, of which a batch has few, so that their fields are read once for many rows."""
-    groups: defaultdict[tuple[int, Kind], Group] = defaultdict(Group)
+def _read_groups(connection: sqlite3.Connection, after: int, last: int) -> dict[tuple[int, Category], Group]:
+    """The rows by day and category, of which a batch has few, so that their fields are read once for many rows."""
+    groups: defaultdict[tuple[int, Category], Group] = defaultdict(Group)
     for day, event, environment, days_late, installation, events in connection.execute(_ROWS, (after, last)):
         group = groups[day, (event, environment, bisect_left(_MOST_DAYS, days_late))]
         group.events += events
@@ -91,11 +91,11 @@ def _read_groups(connection: sqlite3.Connection, after: int, last: int) -> dict[
     return groups
 
 
-def _add_daily(connection: sqlite3.Connection, groups: Mapping[tuple[int, Kind], Group]) -> None:
+def _add_daily(connection: sqlite3.Connection, groups: Mapping[tuple[int, Category], Group]) -> None:
     """Add the groups to the last part of each, and to new parts where that is full."""
     parts = []
-    number_of = cache(partial(id_of, connection, "kinds", ("event", "environment", "lateness")))
-    by_day = {(day, number_of(kind)): group for (day, kind), group in groups.items()}
+    number_of = cache(partial(id_of, connection, "categories", ("event", "environment", "lateness")))
+    by_day = {(day, number_of(category)): group for (day, category), group in groups.items()}
     # In the order of the table, which changes the fewest pages.
     for key, group in sorted(by_day.items(), key=itemgetter(0)):
         part, events, rows, stored = connection.execute(_LAST_PART, key).fetchone() or (0, 0, 0, b"")
