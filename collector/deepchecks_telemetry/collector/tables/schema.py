@@ -67,13 +67,14 @@ CREATE TABLE seen (
   cell INTEGER NOT NULL REFERENCES cells, installation INTEGER NOT NULL REFERENCES installations,
   PRIMARY KEY (cell, installation)
 ) WITHOUT ROWID;
--- The rows by all that a report counts them by. `installations` has the numbers of up to 240 of them, in 4 bytes each,
--- some twice; further ones are in the next part. `events` and `rows` are to be summed over the parts.
+-- What the rows of a day have in common but for their installations.
 CREATE TABLE categories (
   id INTEGER PRIMARY KEY, event INTEGER NOT NULL REFERENCES events,
   environment INTEGER NOT NULL REFERENCES environments, lateness INTEGER NOT NULL,
   UNIQUE (event, environment, lateness)
 );
+-- The rows of each day and category. `installations` has up to 240 of their numbers, in 4 bytes each, some of them
+-- twice; further ones are in the next part. `events` and `rows` are to be summed over the parts.
 CREATE TABLE daily (
   day INTEGER NOT NULL, category INTEGER NOT NULL REFERENCES categories, part INTEGER NOT NULL, events INTEGER NOT NULL,
   rows INTEGER NOT NULL, installations BLOB NOT NULL, PRIMARY KEY (day, category, part)
