@@ -124,6 +124,12 @@ def test_of_two_versions_the_last_one_counts_in_any_order_of_arrival(tmp_path: P
         assert report(tmp_path / "store.db", today=DAY).adoption == {"2025-11-03": {"0.6.0": 1}}
 
 
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+def test_the_order_of_versions_shows_nothing(store: Path, options: Options) -> None:
+    adoption = report(store, options, today=TODAY).adoption
+    assert [list(versions) for versions in adoption.values()] == [sorted(versions) for versions in adoption.values()]
+
+
 def test_json_has_all_numbers(store: Path) -> None:
     as_dict = report(store, today=TODAY).as_dict()
     assert json.loads(json.dumps(as_dict)) == as_dict

@@ -33,5 +33,5 @@ def rounded_cell(cell: Cell, minimum: int) -> Cell:
 
 
 def without_small(counts: Mapping[Key, int], minimum: int) -> dict[Key, int]:
-    """The counts, rounded, without those that are then 0."""
-    return {key: number for key, count in counts.items() if (number := rounded(count, minimum))}
+    """The counts, rounded, without those that are then 0; sorted, because an order could show what is left out."""
+    return {key: number for key, count in sorted(counts.items()) if (number := rounded(count, minimum))}
