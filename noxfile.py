@@ -222,7 +222,7 @@ def smoke(session: nox.Session) -> None:
 
 @nox.session(python=MAIN)
 def vision(session: nox.Session) -> None:
-    """Test the vision part of deepchecks, which needs torch (2 GB, installed 6 GB)."""
+    """Test the vision part of deepchecks, which needs torch (a download of 2 GB, installed 6 GB)."""
     session.env["PIP_NO_CACHE_DIR"] = "1"
     install_group(session, "vision")
     session.env["MPLCONFIGDIR"] = str(Path(session.create_tmp()).resolve())

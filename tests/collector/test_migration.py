@@ -13,7 +13,7 @@ import pytest
 from deepchecks_telemetry.collector.errors import StoreError
 from deepchecks_telemetry.collector.otlp import Row
 from deepchecks_telemetry.collector.reporting.options import Options
-from deepchecks_telemetry.collector.reporting.query import report
+from deepchecks_telemetry.collector.reporting.query import Report, report
 from deepchecks_telemetry.collector.store import Store, reading
 from deepchecks_telemetry.spool.catalogue import EVENT_NUMBERS, Environment
 
@@ -109,6 +109,11 @@ def read_sums(path: Path) -> list[tuple[Any, ...]]:
         ).fetchall()
 
 
+def reports(path: Path) -> list[Report]:
+    chosen = (Options(), Options(event="run-check"), Options(by="day", since=DAY - timedelta(days=70)))
+    return [report(path, options) for options in chosen]
+
+
 def test_an_old_store_is_converted_with_every_row(tmp_path: Path) -> None:
     rows = some_rows()
     write_old_store(tmp_path / "old.db", [values(row) for row in rows])
@@ -117,7 +122,7 @@ def test_an_old_store_is_converted_with_every_row(tmp_path: Path) -> None:
     with closing(Store(tmp_path / "new.db")) as new:
         new.append(rows, received=DAY)
     assert read_rows(tmp_path / "old.db") == sorted(map(values, rows)) == read_rows(tmp_path / "new.db")
-    assert report(tmp_path / "old.db") == report(tmp_path / "new.db")
+    assert reports(tmp_path / "old.db") == reports(tmp_path / "new.db")
 
 
 def test_the_sums_of_a_store_of_schema_2_are_computed_from_its_rows(tmp_path: Path) -> None:
@@ -132,7 +137,7 @@ def test_the_sums_of_a_store_of_schema_2_are_computed_from_its_rows(tmp_path: Pa
                 connection.execute(f"DROP {kind} {name}")
         connection.executescript(SUMS_2)
     Store(tmp_path / "old.db").close()
-    assert report(tmp_path / "old.db") == report(tmp_path / "new.db")
+    assert reports(tmp_path / "old.db") == reports(tmp_path / "new.db")
     assert read_rows(tmp_path / "old.db") == read_rows(tmp_path / "new.db")
 
 
@@ -148,8 +153,26 @@ def test_the_sums_of_a_store_of_schema_3_and_4_are_computed_and_continued(tmp_pa
             for part in parts:
                 store.append(part, received=DAY)
     assert read_sums(tmp_path / "old.db") == read_sums(tmp_path / "new.db")
-    for options in (Options(), Options(event="run-check"), Options(by="day", since=DAY - timedelta(days=70))):
-        assert report(tmp_path / "old.db", options) == report(tmp_path / "new.db", options)
+    assert reports(tmp_path / "old.db") == reports(tmp_path / "new.db")
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("day", "x"), ("day", 1e300), ("count", "x"), ("environment", 99), ("event", 99), ("installation", -1)],
+)
+def test_a_row_that_was_edited_stops_the_conversion_of_its_store(tmp_path: Path, column: str, value: object) -> None:
+    path = tmp_path / "old.db"
+    with closing(Store(path)) as store:
+        store.append(some_rows(), received=DAY)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(SUMS_4)
+        connection.execute(f"UPDATE counts SET {column} = ? WHERE id = 7", (value,))
+        connection.commit()
+        before = list(connection.iterdump())
+    with pytest.raises(StoreError, match=r"^A row of the table counts is not valid \(.*\)\. Correct or delete it\.$"):
+        Store(path)
+    with closing(sqlite3.connect(path)) as connection:
+        assert list(connection.iterdump()) == before
 
 
 def test_a_report_on_an_old_store_says_how_to_convert_it(tmp_path: Path) -> None:

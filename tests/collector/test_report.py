@@ -124,9 +124,10 @@ def test_of_two_versions_the_last_one_counts_in_any_order_of_arrival(tmp_path: P
         assert report(tmp_path / "store.db", today=DAY).adoption == {"2025-11-03": {"0.6.0": 1}}
 
 
+@pytest.mark.parametrize("least", [1, 5])
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
-def test_the_order_of_versions_shows_nothing(store: Path, options: Options) -> None:
-    adoption = report(store, options, today=TODAY).adoption
+def test_versions_are_sorted(store: Path, options: Options, least: int) -> None:
+    adoption = report(store, options._replace(min_cell=least), today=TODAY).adoption
     assert [list(versions) for versions in adoption.values()] == [sorted(versions) for versions in adoption.values()]
 
 
@@ -160,6 +161,13 @@ def test_an_empty_store_is_reported_as_empty(tmp_path: Path, least: int) -> None
     assert as_csv(counts).count("\n") == 2
 
 
+def test_a_range_may_be_very_long(store: Path) -> None:
+    for by in ("day", "week", "month"):
+        whole = report(store, Options(since=FEBRUARY, until=DAY, by=by), today=TODAY)
+        assert report(store, Options(since=date(2000, 1, 1), until=DAY, by=by), today=TODAY).by == whole.by
+    assert report(store, Options(since=date.min, until=date(9998, 12, 31), by="month"), today=TODAY).by == whole.by
+
+
 @pytest.mark.parametrize(
     "options",
     [
@@ -167,6 +175,7 @@ def test_an_empty_store_is_reported_as_empty(tmp_path: Path, least: int) -> None
         Options(min_cell=4),
         Options(min_cell=7),
         Options(since=DAY, until=OCTOBER),
+        Options(until=date.max),
         Options(by="year"),
         Options(event="run"),
     ],

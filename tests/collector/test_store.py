@@ -176,35 +176,49 @@ def test_a_store_that_could_not_be_opened_is_not_locked(path: Path) -> None:
 
 def test_the_groups_of_a_day_are_those_of_its_rows_in_parts_of_240_installations(store: Store, path: Path) -> None:
     chance, groups = Random(7), defaultdict[tuple[object, ...], list[Row]](list)
-    for number in range(3_000):
-        version, day = f"0.19.{chance.randrange(2)}", DAY - timedelta(days=chance.choice([1, 1, 1, 8]))
-        environment, who = ROW.environment._replace(deepchecks_version=version), UUID(int=chance.randrange(900))
-        event = chance.choice(["run-check", "run-suite"])
-        row = Row(str(UUID(int=number)), day.isoformat(), event, chance.randint(1, 9), environment, str(who))
-        received = DAY + timedelta(days=chance.choice([0, 0, 0, 83]))
-        store.append([row], received=received)
-        groups[row.day, event, version, {1: 0, 8: 2, 84: 3, 91: 4}[(received - day).days]].append(row)
-    found, parts = defaultdict[tuple[object, ...], list[Any]](lambda: [0, 0, set()]), 0
+    lateness = {1: 0, 8: 2, 84: 3, 91: 4}  # by days late
+    for start in range(0, 3_000, 20):
+        received, batch = DAY + timedelta(days=chance.choice([0, 0, 0, 83])), []
+        for number in range(start, start + 20):
+            version, day = f"0.19.{chance.randrange(2)}", DAY - timedelta(days=chance.choice([1, 1, 1, 8]))
+            environment, who = ROW.environment._replace(deepchecks_version=version), UUID(int=chance.randrange(900))
+            event = chance.choice(["run-check", "run-suite"])
+            row = Row(str(UUID(int=number)), day.isoformat(), event, chance.randint(1, 9), environment, str(who))
+            groups[row.day, event, version, lateness[(received - day).days]].append(row)
+            batch.append(row)
+        store.append(batch, received=received)
+    found = defaultdict[tuple[object, ...], list[Any]](lambda: [0, 0, set()])
+    sizes = defaultdict[object, list[int]](list)
     with reading(path) as connection:
         numbers = {number: str(UUID(bytes=uuid)) for number, uuid in connection.execute("SELECT * FROM installations")}
-        for *key, part, events, number_of_rows, packed in connection.execute(DAILY):
+        for *key, events, number_of_rows, packed in connection.execute(DAILY):
             group = found[tuple(key)]
             group[0] += events
             group[1] += number_of_rows
             group[2] |= {numbers[number] for (number,) in struct.iter_unpack("<I", packed)}
-            assert len(packed) <= 960
-            parts = max(parts, part + 1)
+            sizes[tuple(key)].append(len(packed))
     assert found == {
         key: [sum(row.count for row in rows), len(rows), {row.installation_id for row in rows}]
         for key, rows in groups.items()
     }
-    assert parts > 1
+    assert {size for of_group in sizes.values() for size in of_group[:-1]} == {240 * 4}
+    assert max(size for of_group in sizes.values() for size in of_group) == 240 * 4
+
+
+@pytest.mark.parametrize("column", ["day", "category", "part", "events", "rows", "installations"])
+@pytest.mark.parametrize("value", ["x", b"\xff", -1, 0.5, 2**62])
+def test_rows_are_stored_in_an_edited_store(store: Store, path: Path, column: str, value: object) -> None:
+    store.append([ROW], received=DAY)
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(f"UPDATE daily SET {column} = ?", (value,))
+    assert store.append([ROW._replace(uid=LATER_UID)], received=DAY) == 1
+    assert [uid for uid, *_ in rows(path)] == [ROW.uid, LATER_UID]
 
 
 DAILY = """
-SELECT date(day * 86400, 'unixepoch'), name, deepchecks_version, lateness, part, events, daily.rows, installations
+SELECT date(day * 86400, 'unixepoch'), name, deepchecks_version, lateness, events, daily.rows, installations
 FROM daily JOIN categories ON categories.id = category JOIN events ON number = event
-JOIN environments ON environments.id = environment
+JOIN environments ON environments.id = environment ORDER BY day, category, part
 """
 SUMS = (
     """

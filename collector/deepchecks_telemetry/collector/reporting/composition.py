@@ -7,7 +7,7 @@ from itertools import combinations, groupby
 from operator import attrgetter, itemgetter, or_
 from typing import NamedTuple
 
-from deepchecks_telemetry.collector.reporting.groups import Category, Rows, Source, bits_of
+from deepchecks_telemetry.collector.reporting.groups import Category, Rows, Source
 from deepchecks_telemetry.collector.reporting.rounding import Cell, rounded, rounded_cell
 from deepchecks_telemetry.collector.tables.schema import EXPORTS, IMPORT, RUNS
 from deepchecks_telemetry.collector.tables.sums import LATENESS
@@ -17,7 +17,7 @@ FUNNEL = {"imported": (IMPORT,), "ran a check or suite": RUNS, "exported a resul
 
 
 class Sum:
-    """Rows with the same value; their installations are a set, as `bits_of` returns it."""
+    """Rows with the same value; their installations are a set, as `Source.bits_of` returns it."""
 
     __slots__ = ("events", "installations", "rows")
 
@@ -56,11 +56,11 @@ class Sums:
         self.values = {name: defaultdict[str, Sum](Sum) for name in (*FIELDS, "lateness")}
         self.pairs = {pair: defaultdict[tuple[str, str], Sum](Sum) for pair in combinations(FIELDS, 2)}
 
-    def add_environment(self, environment: Environment, rows: Iterable[tuple[Category, Sum]]) -> None:
+    def add_environment(self, environment: Environment, sums: Iterable[tuple[Category, Sum]]) -> None:
         """Add the rows of an environment, sorted by event."""
         fields = {name: field(environment) for name, field in ENVIRONMENT.items()}
         whole = Sum()
-        for event, of_event in groupby(rows, key=lambda one: one[0].event):
+        for event, of_event in groupby(sums, key=lambda one: one[0].event):
             whole.add(self._add_event(event, fields, of_event))
         for name, value in fields.items():
             self.values[name][value].add(whole)
@@ -68,11 +68,11 @@ class Sums:
             self.pairs[one, other][fields[one], fields[other]].add(whole)
         self.total.add(whole)
 
-    def _add_event(self, event: str, fields: Mapping[str, str], rows: Iterable[tuple[Category, Sum]]) -> Sum:
+    def _add_event(self, event: str, fields: Mapping[str, str], sums: Iterable[tuple[Category, Sum]]) -> Sum:
         whole = Sum()
-        for category, late in rows:
-            self.values["lateness"][category.lateness].add(late)
-            whole.add(late)
+        for category, part in sums:
+            self.values["lateness"][category.lateness].add(part)
+            whole.add(part)
         self.values["event"][event].add(whole)
         for name, value in fields.items():
             self.pairs["event", name][event, value].add(whole)
@@ -107,24 +107,23 @@ def _read_sums(source: Source, first: int, last: int) -> Sums:
     sums = Sums()
     categories = sorted(source.by_category(first, last), key=itemgetter(0))
     for environment, of_environment in groupby(categories, key=lambda one: one[0].environment):
-        rows = ((category, _sum(source, one)) for category, one in of_environment)
-        sums.add_environment(environment, rows)
+        sums.add_environment(environment, ((category, _sum(source, rows)) for category, rows in of_environment))
     return sums
 
 
 def _sum(source: Source, rows: Rows) -> Sum:
-    return Sum(rows.events, rows.rows, bits_of(source.installations_of(rows.installations), source.most))
+    return Sum(rows.events, rows.rows, source.bits_of(rows.installations))
 
 
 def _shown(values: Mapping[str, Sum], least: int) -> dict[str, Cell]:
     """The values with enough installations, most frequent first, in an order that depends only on what is shown."""
-    cells = {value: rounded_cell(group.cell(), least) for value, group in values.items()}
+    cells = {value: rounded_cell(one.cell(), least) for value, one in values.items()}
     shown = {value: cell for value, cell in cells.items() if cell.installations}
     return dict(sorted(shown.items(), key=lambda item: (-item[1].installations, -(item[1].events or 0), item[0])))
 
 
 def _folded(values: Mapping[str, Sum], shown: dict[str, Cell], least: int) -> int:
-    hidden = (group.installations for value, group in values.items() if value not in shown)
+    hidden = (one.installations for value, one in values.items() if value not in shown)
     return rounded(reduce(or_, hidden, 0).bit_count(), least)
 
 

@@ -1,11 +1,10 @@
 """Reads the groups of rows that the store keeps, in a range of days and with a filter, and their installations.
 
-SQLite adds the groups up and joins their installations as text, several times faster than Python could.
+SQLite adds the groups up and joins their installations as text, in half the time of a loop in Python.
 """
 
 import sqlite3
-from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from deepchecks_telemetry.collector.reporting.options import Options
@@ -16,7 +15,7 @@ from deepchecks_telemetry.spool.catalogue import Environment
 _FIELDS = ", ".join(f"CAST({name} AS TEXT)" for name in Environment._fields)
 _CATEGORIES = f"""
 FROM categories JOIN events ON number = event JOIN environments ON environments.id = environment
-WHERE lateness BETWEEN 0 AND {len(LATENESS) - 1}
+WHERE lateness IN {tuple(range(len(LATENESS)))}
 AND (:event IS NULL OR name = :event) AND (:version IS NULL OR deepchecks_version = :version)
 """
 _CHOSEN = f" AND category IN (SELECT categories.id {_CATEGORIES})"
@@ -25,16 +24,19 @@ _BY_CATEGORY = f"""
 SELECT category, sum(CAST(events AS INTEGER)), sum(CAST(rows AS INTEGER)), {_INSTALLATIONS}
 FROM daily WHERE day BETWEEN :first AND :last {{chosen}} GROUP BY category
 """  # noqa: S608 — constants
-# In this order, SQLite looks up the version of each group; otherwise it would search the days of each version.
+# SQLite keeps the order of a CROSS JOIN, so it looks up the version of each group. In the other order it would search
+# all days for each version.
 _BY_DAY = f"""
 SELECT day, CAST(deepchecks_version AS TEXT), {_INSTALLATIONS}
 FROM daily CROSS JOIN categories ON categories.id = category CROSS JOIN environments ON environments.id = environment
 WHERE day BETWEEN :first AND :last {{chosen}} GROUP BY 1, 2 ORDER BY 1, 2
 """  # noqa: S608 — constants
+# The store numbers installations from 1 on, without gaps. A much larger number was edited by hand.
+_MOST = "SELECT max(id) FROM installations WHERE id BETWEEN 0 AND 1000 + 10 * (SELECT count(*) FROM installations)"
 
 
 class Category(NamedTuple):
-    """What the rows of a group have in common."""
+    """What the rows of a group have in common but for the day."""
 
     environment: Environment
     event: str
@@ -54,7 +56,7 @@ class Source:
 
     def __init__(self, connection: sqlite3.Connection, options: Options) -> None:
         self.connection, self.options = connection, options
-        (self.most,) = connection.execute("SELECT coalesce(max(id), 0) FROM installations").fetchone()
+        self.most: int = connection.execute(_MOST).fetchone()[0] or 0
 
     def by_category(self, first: int, last: int) -> Iterator[tuple[Category, Rows]]:
         """The rows from the first to the last day."""
@@ -74,21 +76,23 @@ class Source:
             for day, version, installations in self._read(_BY_DAY, first, last)
         }
 
-    def installations_of(self, packed: bytes) -> "array[int]":  # before Python 3.12, arrays have no type parameters
+    def installations_of(self, packed: bytes) -> Sequence[int]:
         """The numbers of installations in 4 bytes each."""
         numbers = unpacked(packed)
         if numbers and max(numbers) > self.most:  # the store was edited by hand
-            return array("I", (number for number in numbers if number <= self.most))
+            return [number for number in numbers if number <= self.most]
         return numbers
+
+    def bits_of(self, packed: bytes) -> int:
+        """A set of installations as an integer, in which the bits of their numbers are 1.
+
+        A thousand sets of 100,000 installations are 13 MB.
+        """
+        bits = bytearray(self.most // 8 + 1)
+        for number in set(self.installations_of(packed)):
+            bits[number >> 3] |= 1 << (number & 7)
+        return int.from_bytes(bits, "little")
 
     def _read(self, query: str, first: int, last: int) -> Iterator[tuple[Any, ...]]:
         query = query.format(chosen=_CHOSEN if self.options.filtered else "")
         return self.connection.execute(query, {"first": first, "last": last, **self.options._asdict()})
-
-
-def bits_of(numbers: Iterable[int], most: int) -> int:
-    """A set as an integer with a bit for each number up to `most`: a thousand sets of 100,000 numbers are 13 MB."""
-    bits = bytearray(most // 8 + 1)
-    for number in set(numbers):
-        bits[number >> 3] |= 1 << (number & 7)
-    return int.from_bytes(bits, "little")

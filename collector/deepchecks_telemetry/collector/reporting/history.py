@@ -1,4 +1,4 @@
-"""Reads how the installations of each day, week or month relate to those before, from the sums or from the rows."""
+"""Reads how the installations of each day, week or month relate to those before, from the sums or from the groups."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,7 +18,8 @@ WHERE kind = ? AND installations > 0 AND first {DAYS} AND period {DAYS}
 """  # noqa: S608 — a constant
 NEVER, EARLIER = -(2**31), -(2**31) + 1  # instead of the first period of an installation
 _BEFORE = """
-SELECT DISTINCT installation FROM active WHERE kind = 'week' AND period < ? AND installation BETWEEN 1 AND ?
+SELECT DISTINCT CAST(installation AS INTEGER) FROM active
+WHERE kind = 'week' AND period < ? AND installation BETWEEN 1 AND ?
 """
 
 Days = Mapping[tuple[int, str], bytes]  # the installations of each day and version, in 4 bytes each
@@ -52,7 +53,7 @@ class History(NamedTuple):
 
 
 def read_histories(source: Source, kinds: Iterable[str]) -> dict[str, History]:
-    """The sums of the store where it has them; otherwise the same numbers of the chosen rows."""
+    """The sums of the store where it has them; otherwise the same numbers of the chosen groups."""
     stored = [kind for kind in kinds if kind in KINDS and not source.options.filtered]
     counted = [kind for kind in kinds if kind not in stored]
     days = source.by_day(*_range(source.options)) if counted else {}
@@ -90,7 +91,7 @@ def _range(options: Options) -> tuple[int, int]:
 
 
 def _count(source: Source, kind: str, days: Days, before: Iterable[int]) -> Iterator[Growth]:
-    """What the store keeps in `growth`, of the chosen rows."""
+    """What the store keeps in `growth`, of the chosen groups."""
     first = [NEVER] * (source.most + 1)  # the first period of each installation
     for number in before:
         first[number] = EARLIER

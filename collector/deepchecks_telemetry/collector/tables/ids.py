@@ -1,4 +1,4 @@
-"""Values that many rows have, stored once: a row has the id of a row with them."""
+"""Stores values that many rows share once, and returns their id."""
 
 import sqlite3
 from collections.abc import Sequence

@@ -3,6 +3,7 @@
 import sqlite3
 from uuid import UUID
 
+from deepchecks_telemetry.collector.errors import StoreError
 from deepchecks_telemetry.collector.tables import schema
 from deepchecks_telemetry.collector.tables.sums import add_sums
 from deepchecks_telemetry.spool.catalogue import Environment
@@ -31,12 +32,16 @@ _OLD_SUMS = {
 
 
 def migrate(connection: sqlite3.Connection) -> None:
-    """Convert an earlier schema; a row that is not valid fails, so that nothing is lost."""
+    """Convert an earlier schema; raises `StoreError` for a row that is not valid, so that nothing is lost."""
     if connection.execute("PRAGMA user_version").fetchone()[0] == 1:
         _convert_rows(connection)
     else:
         _drop_sums(connection)
-    _add_all(connection)
+    last = connection.execute("SELECT coalesce(max(id), 0) FROM counts").fetchone()[0]
+    try:
+        add_sums(connection, 0, last)
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+        raise StoreError(f"A row of the table counts is not valid ({error}). Correct or delete it.") from error
 
 
 def _convert_rows(connection: sqlite3.Connection) -> None:
@@ -54,7 +59,3 @@ def _drop_sums(connection: sqlite3.Connection) -> None:
         for name in names:
             connection.execute(f"DROP {kind} IF EXISTS {name}")
     schema.create_sums(connection)
-
-
-def _add_all(connection: sqlite3.Connection) -> None:
-    add_sums(connection, 0, connection.execute("SELECT coalesce(max(id), 0) FROM counts").fetchone()[0])

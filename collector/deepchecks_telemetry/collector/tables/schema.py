@@ -67,14 +67,14 @@ CREATE TABLE seen (
   cell INTEGER NOT NULL REFERENCES cells, installation INTEGER NOT NULL REFERENCES installations,
   PRIMARY KEY (cell, installation)
 ) WITHOUT ROWID;
--- What the rows of a day have in common but for their installations.
+-- Each combination of event, environment and lateness, which is an index of `sums.LATENESS`.
 CREATE TABLE categories (
   id INTEGER PRIMARY KEY, event INTEGER NOT NULL REFERENCES events,
   environment INTEGER NOT NULL REFERENCES environments, lateness INTEGER NOT NULL,
   UNIQUE (event, environment, lateness)
 );
--- The rows of each day and category. `installations` has up to 240 of their numbers, in 4 bytes each, some of them
--- twice; further ones are in the next part. `events` and `rows` are to be summed over the parts.
+-- The rows of each day and category. `installations` has the numbers of up to 240, in 4 bytes each; one can occur
+-- several times. Further ones are in the next part. `events` and `rows` are to be summed over the parts.
 CREATE TABLE daily (
   day INTEGER NOT NULL, category INTEGER NOT NULL REFERENCES categories, part INTEGER NOT NULL, events INTEGER NOT NULL,
   rows INTEGER NOT NULL, installations BLOB NOT NULL, PRIMARY KEY (day, category, part)
@@ -132,14 +132,9 @@ def create(connection: sqlite3.Connection) -> None:
 
 
 def create_sums(connection: sqlite3.Connection) -> None:
-    """Create the sums and views of the tables with the rows."""
+    """Create the sums and views of the tables with the rows, and mark the file as a store of this schema."""
     for statement in _statements(SUMS + VIEWS):
         connection.execute(statement)
-    mark(connection)
-
-
-def mark(connection: sqlite3.Connection) -> None:
-    """Mark the file as a store of this schema."""
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 

@@ -1,9 +1,11 @@
 """The sums of the views and of a report: for each field and value the events, the rows and the distinct installations.
 
 They change in the transaction that stores the rows, so they always agree with them. A report on ten million rows
-then reads some thousands of cells, or with options the groups of `daily`.
+then reads some thousands of sums, and the groups of `daily` where there is no sum: for a filter, for days, and for the
+fields of a range.
 """
 
+import math
 import sqlite3
 import sys
 from array import array
@@ -19,11 +21,10 @@ from deepchecks_telemetry.collector.tables.periods import date_of
 from deepchecks_telemetry.spool.catalogue import Environment
 
 # A day is sent after it has ended, so one day late is in time. The clock of a sender may be a day ahead.
-LATENESS = ("0-1 days", "2-7 days", "8-30 days", "31-90 days", "over 90 days")
+_MOST_DAYS = {"0-1 days": 1, "2-7 days": 7, "8-30 days": 30, "31-90 days": 90, "over 90 days": math.inf}
+LATENESS = tuple(_MOST_DAYS)
 STEP = 10_000  # rows whose groups are in memory
-PART_BYTES = 960  # 240 installations: four rows fit into a page, and SQLite puts no part of them into other pages
-
-_MOST_DAYS = (1, 7, 30, 90)  # of each lateness but the last
+PART_BYTES = 960  # 240 installations: four parts fit into a page, and need no overflow page
 
 _ROWS = """
 SELECT day, event, environment, received_day - day, installation, count FROM counts WHERE id > ? AND id <= ?
@@ -34,13 +35,15 @@ ON CONFLICT (field, value) DO UPDATE SET events = events + excluded.events, rows
 """
 _SEE = "INSERT INTO seen VALUES (?, ?) ON CONFLICT (cell, installation) DO NOTHING"
 _COUNT = "UPDATE cells SET installations = installations + ? WHERE id = ?"
+# A store that was edited by hand can have any type in any column.
 _LAST_PART = """
-SELECT part, events, rows, installations FROM daily WHERE day = ? AND category = ? ORDER BY part DESC LIMIT 1
+SELECT part, CAST(events AS INTEGER), CAST(rows AS INTEGER), CAST(installations AS BLOB) FROM daily
+WHERE day = ? AND category = ? AND typeof(part) = 'integer' ORDER BY part DESC LIMIT 1
 """
 _WRITE_PART = "INSERT OR REPLACE INTO daily VALUES (?, ?, ?, ?, ?, ?)"
 
 Key = tuple[str, str]  # field and value
-Category = tuple[int, int, int]  # event, environment, lateness
+Category = tuple[int, int, int]  # the columns of `categories`: event, environment, lateness
 
 
 class Group:
@@ -83,8 +86,9 @@ def _add(connection: sqlite3.Connection, after: int, last: int) -> None:
 def _read_groups(connection: sqlite3.Connection, after: int, last: int) -> dict[tuple[int, Category], Group]:
     """The rows by day and category, of which a batch has few, so that their fields are read once for many rows."""
     groups: defaultdict[tuple[int, Category], Group] = defaultdict(Group)
+    most_days = list(_MOST_DAYS.values())
     for day, event, environment, days_late, installation, events in connection.execute(_ROWS, (after, last)):
-        group = groups[day, (event, environment, bisect_left(_MOST_DAYS, days_late))]
+        group = groups[day, (event, environment, bisect_left(most_days, days_late))]
         group.events += events
         group.rows += 1
         group.installations.add(installation)
@@ -114,8 +118,8 @@ def _packed(numbers: Iterable[int]) -> bytes:
     return packed.tobytes()
 
 
-def unpacked(packed: bytes | bytearray) -> "array[int]":  # before Python 3.12, arrays have no type parameters
-    """The numbers in a part of `daily`; other bytes after them, in a store that was edited by hand, are left out."""
+def unpacked(packed: bytes) -> "array[int]":  # before Python 3.12, arrays have no type parameters
+    """The numbers in parts of `daily`. In a store that was edited by hand, the last one may have less than 4 bytes."""
     numbers = array("I", packed[: len(packed) // 4 * 4])
     if sys.byteorder == "big":
         numbers.byteswap()
