@@ -10,6 +10,7 @@ from typing import Any
 
 from tests.campaigns.hosts.program import Journal, run_host
 
+ONE_AT_A_TIME = threading.Lock()
 CODE = """
 import sys
 sys.path[:] = {path!r}
@@ -33,8 +34,9 @@ def main(journal: Journal, count: str) -> None:
     journal.record(5)
     code = CODE.format(path=[os.getcwd(), *sys.path])
     for _ in range(int(count)):
-        run(code)
-        threads = [threading.Thread(target=run, args=(code,)) for _ in range(2)]
+        run(code, threading.Barrier(1))
+        both = threading.Barrier(2)
+        threads = [threading.Thread(target=run, args=(code, both)) for _ in range(2)]
         for thread in threads:
             thread.start()
         journal.record(5)
@@ -44,13 +46,19 @@ def main(journal: Journal, count: str) -> None:
     journal.count("wanted", 3 * int(count))
 
 
-def run(code: str) -> None:
-    """Run code in a new interpreter."""
+def run(code: str, created: threading.Barrier) -> None:
+    """Run code in a new interpreter, when all have been created.
+
+    CPython 3.13 can fail to create an interpreter while another one is created, or imports modules (gh-128381).
+    """
     interpreters: Any = find()
-    number = interpreters.create()
+    with ONE_AT_A_TIME:
+        number = interpreters.create()
+    created.wait(30)
     failure = getattr(interpreters, "exec", interpreters.run_string)(number, code)
     assert failure is None, failure.formatted
-    interpreters.destroy(number)
+    with ONE_AT_A_TIME:
+        interpreters.destroy(number)
 
 
 def find() -> Any:
