@@ -14,6 +14,7 @@ import pytest
 from deepchecks_telemetry import collector
 from deepchecks_telemetry.collector import Cell, CollectorError, Options, as_csv, report
 from deepchecks_telemetry.collector.errors import ReportError
+from deepchecks_telemetry.collector.reporting import groups
 from deepchecks_telemetry.collector.store import Store
 
 from .independent import DAY, Count, Stored, periods_of, some_rows
@@ -34,6 +35,12 @@ OPTIONS = [
     Options(version="0.19.1", by="month", since=OCTOBER),
     Options(version="0.19.1", by="month", since=date(2025, 10, 20)),  # the range begins weeks before
 ]
+
+
+@pytest.fixture(autouse=True)
+def several_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A range of days is read in several parts."""
+    monkeypatch.setattr(groups, "STEP", 100)
 
 
 @pytest.fixture(scope="module")

@@ -5,11 +5,13 @@ import hashlib
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
@@ -226,3 +228,19 @@ def test_ctrl_c_in_settle_keeps_what_is_settled_and_the_same_command_finishes(
     assert 0 < in_state(sql, "sealed") < BATCHES
     assert program("settle", receipt).returncode == 0
     assert in_state(sql, "sealed") == 0
+
+
+def test_a_report_of_many_rows_shows_progress_only_on_a_terminal(
+    large_file: Path, tmp_path: Path, program: Run
+) -> None:
+    store = tmp_path / "store.db"
+    assert program("collector", "load", str(large_file), "--store", str(store)).returncode == 0
+    report_of = ("collector", "report", "--store", str(store), "--event", "run-check")
+    assert on_a_terminal(*report_of)[2] == ""  # so few rows take no second
+    with closing(sqlite3.connect(store)) as connection, connection:
+        connection.execute("UPDATE cells SET rows = 2000000 WHERE field = 'day'")  # as if many more rows had arrived
+    code, out, shown = on_a_terminal(*report_of)
+    assert (code, f"{LINES * ROWS:,} rows" in out) == (0, True)
+    assert "Reading rows  [" in shown
+    assert "100%" in shown
+    assert program(*report_of).stderr == ""

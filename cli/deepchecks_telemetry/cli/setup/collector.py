@@ -37,6 +37,7 @@ STORE = click.option(
 )
 MAX_PROBLEMS_SHOWN = 10
 LONG_BYTES = 2**20  # takes a quarter of a second
+LONG_ROWS = 10**6  # take a second
 NO_TOKEN = "no token is set: other machines can add counts. Set DEEPCHECKS_COLLECTOR_TOKEN."  # noqa: S105
 DAY = click.DateTime(formats=["%Y-%m-%d"])
 
@@ -173,7 +174,8 @@ def report(
     published = csv or html  # JSON is for the scripts of the store's owner
     least = min_cell or (MIN_CELL if published else 1)
     try:
-        result = read_report(store, _options(least, **chosen))
+        progress = partial(progress_bar, "Reading rows", least=LONG_ROWS)
+        result = read_report(store, _options(least, **chosen), progress=progress)
     except ReportError as error:
         raise click.UsageError(str(error)) from error
     if as_json:

@@ -4,14 +4,24 @@ SQLite adds the groups up and joins their installations as text, in half the tim
 """
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, NamedTuple
 
 from deepchecks_telemetry.collector.reporting.options import Options
 from deepchecks_telemetry.collector.tables.sums import LATENESS, unpacked
 from deepchecks_telemetry.spool.catalogue import Environment
 
+# Begins with the number of rows that will be read, and yields a function that is called with how many were read.
+Progress = Callable[[int], AbstractContextManager[Callable[[int], None]]]
+
+STEP = 100_000  # rows between two calls of that function
 # A store that was edited by hand can have any type in any column.
+_DAYS = """
+SELECT CAST(strftime('%s', value) AS INTEGER) / 86400 AS day, CAST(rows AS INTEGER) FROM cells
+WHERE field = 'day' AND day BETWEEN ? AND ? ORDER BY day
+"""
 _FIELDS = ", ".join(f"CAST({name} AS TEXT)" for name in Environment._fields)
 _CATEGORIES = f"""
 FROM categories JOIN events ON number = event JOIN environments ON environments.id = environment
@@ -43,31 +53,37 @@ class Category(NamedTuple):
     lateness: str
 
 
-class Rows(NamedTuple):
+class Rows:
     """The sum of the events of some rows, how many they are, and their installations, 4 bytes each."""
 
-    events: int
-    rows: int
-    installations: bytes
+    __slots__ = ("events", "installations", "rows")
+
+    def __init__(self) -> None:
+        self.events, self.rows, self.installations = 0, 0, bytearray()
 
 
 class Source:
     """A store, and which of its rows are counted; `most` is the highest number of an installation."""
 
-    def __init__(self, connection: sqlite3.Connection, options: Options) -> None:
-        self.connection, self.options = connection, options
+    def __init__(self, connection: sqlite3.Connection, options: Options, progress: Progress) -> None:
+        self.connection, self.options, self._progress = connection, options, progress
         self.most: int = connection.execute(_MOST).fetchone()[0] or 0
 
-    def by_category(self, first: int, last: int) -> Iterator[tuple[Category, Rows]]:
+    def by_category(self, first: int, last: int) -> list[tuple[Category, Rows]]:
         """The rows from the first to the last day."""
         query = f"SELECT categories.id, CAST(name AS TEXT), lateness, {_FIELDS} {_CATEGORIES}"
         found = self.connection.execute(query, self.options._asdict())
         categories = {
             number: Category(Environment(*fields), event, LATENESS[late]) for number, event, late, *fields in found
         }
+        found_rows: defaultdict[int, Rows] = defaultdict(Rows)
         for number, events, rows, installations in self._read(_BY_CATEGORY, first, last):
-            if number in categories:  # otherwise the store was edited by hand
-                yield categories[number], Rows(events, rows, bytes.fromhex(installations))
+            of_category = found_rows[number]
+            of_category.events += events
+            of_category.rows += rows
+            of_category.installations += bytes.fromhex(installations)
+        # Others are in a store that was edited by hand.
+        return [(categories[number], rows) for number, rows in found_rows.items() if number in categories]
 
     def by_day(self, first: int, last: int) -> dict[tuple[int, str], bytes]:
         """The installations of each day and version, in this order, from the first to the last day, 4 bytes each."""
@@ -76,14 +92,14 @@ class Source:
             for day, version, installations in self._read(_BY_DAY, first, last)
         }
 
-    def installations_of(self, packed: bytes) -> Sequence[int]:
+    def installations_of(self, packed: bytes | bytearray) -> Sequence[int]:
         """The numbers of installations in 4 bytes each."""
         numbers = unpacked(packed)
         if numbers and max(numbers) > self.most:  # the store was edited by hand
             return [number for number in numbers if number <= self.most]
         return numbers
 
-    def bits_of(self, packed: bytes) -> int:
+    def bits_of(self, packed: bytes | bytearray) -> int:
         """A set of installations as an integer, in which the bits of their numbers are 1.
 
         A thousand sets of 100,000 installations are 13 MB.
@@ -95,4 +111,24 @@ class Source:
 
     def _read(self, query: str, first: int, last: int) -> Iterator[tuple[Any, ...]]:
         query = query.format(chosen=_CHOSEN if self.options.filtered else "")
-        return self.connection.execute(query, {"first": first, "last": last, **self.options._asdict()})
+        steps = list(self._steps(first, last))
+        with self._progress(sum(rows for _, _, rows in steps)) as advance:
+            for start, end, rows in steps:
+                yield from self.connection.execute(query, {"first": start, "last": end, **self.options._asdict()})
+                advance(rows)
+
+    def _steps(self, first: int, last: int) -> Iterator[tuple[int, int, int]]:
+        """Ranges of days that are the whole one together, with the rows of each."""
+        rows = 0
+        for day, number in self.connection.execute(_DAYS, (first, last)):
+            rows += number
+            if rows >= STEP:
+                yield first, day, rows
+                first, rows = day + 1, 0
+        yield first, last, rows
+
+
+@contextmanager
+def no_progress(_: int) -> Iterator[Callable[[int], None]]:
+    """Show no progress."""
+    yield lambda _: None

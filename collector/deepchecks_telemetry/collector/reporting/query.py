@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from deepchecks_telemetry.collector.reporting.composition import Composition, read_composition
-from deepchecks_telemetry.collector.reporting.groups import Source
+from deepchecks_telemetry.collector.reporting.groups import Progress, Source, no_progress
 from deepchecks_telemetry.collector.reporting.history import Activity, History, periods, read_histories
 from deepchecks_telemetry.collector.reporting.options import Options, check
 from deepchecks_telemetry.collector.reporting.rounding import Cell, rounded, rounded_cell, without_small
@@ -80,14 +80,20 @@ class Report(NamedTuple):
 _DAYS = ("made", "since", "until", "recent")
 
 
-def report(store: Path, options: Options | None = None, *, today: date | None = None) -> Report:
-    """Read the report, also while a collector writes to the store; raises `ReportError` for wrong options."""
+def report(
+    store: Path, options: Options | None = None, *, today: date | None = None, progress: Progress = no_progress
+) -> Report:
+    """Read the report, also while a collector writes to the store; raises `ReportError` for wrong options.
+
+    Where groups of rows are read, `progress` is called with the number of rows, and what it yields with how many of
+    them were read.
+    """
     options, made = options or Options(), today or datetime.now(timezone.utc).date()
     check(options)
     if options.by == "day" and options.since is None:
         options = options._replace(since=(options.until or made) - timedelta(days=DAYS_BY_DAY - 1))
     with reading(store) as connection:
-        source = Source(connection, options)
+        source = Source(connection, options, progress)
         histories = read_histories(source, dict.fromkeys((options.by, "week", "month")))
         span = _span(histories[options.by], options, number_of(made))
         if span is None:

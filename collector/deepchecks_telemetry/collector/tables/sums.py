@@ -118,7 +118,7 @@ def _packed(numbers: Iterable[int]) -> bytes:
     return packed.tobytes()
 
 
-def unpacked(packed: bytes) -> "array[int]":  # before Python 3.12, arrays have no type parameters
+def unpacked(packed: bytes | bytearray) -> "array[int]":  # before Python 3.12, arrays have no type parameters
     """The numbers in parts of `daily`. In a store that was edited by hand, the last one may have less than 4 bytes."""
     numbers = array("I", packed[: len(packed) // 4 * 4])
     if sys.byteorder == "big":
