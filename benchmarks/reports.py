@@ -95,7 +95,7 @@ def _fill(path: Path, number: int) -> None:
 
 
 def _rows(number: int) -> Iterator[Row]:
-    """Active days of installations, each with one of 300 sets of system, Python and runtime; some rows are late."""
+    """Active days of installations that upgrade, each with one of 300 combinations of system, Python and runtime."""
     chance = random.Random(5)
     installations = [
         (str(UUID(int=chance.getrandbits(128))), [_skewed(values, chance) for values in (SYSTEMS, PYTHONS, RUNTIMES)])

@@ -37,7 +37,7 @@ EDITED = {
     "cells": ("events", "rows", "installations"),
     "growth": ("first", "period", "version", "kept", "installations"),
     "installations": ("id",),
-    "environments": ("deepchecks_version", "os_name", "python_version", "runtime"),
+    "environments": Environment._fields,
     "events": ("name",),
     "categories": ("event", "environment", "lateness"),
     "daily": ("day", "category", "events", "rows", "installations"),

@@ -157,22 +157,41 @@ def test_the_sums_of_a_store_of_schema_3_and_4_are_computed_and_continued(tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("column", "value"),
-    [("day", "x"), ("day", 1e300), ("count", "x"), ("environment", 99), ("event", 99), ("installation", -1)],
+    ("column", "values"),
+    [
+        *((name, ["x", b"x", 0.5, 1e300]) for name in ("day", "count", "received_day")),
+        ("count", [0, -1]),
+        *((name, ["x", 0.5, -1, 10**9]) for name in ("event", "environment", "installation")),
+        ("id", [-1]),
+    ],
 )
-def test_a_row_that_was_edited_stops_the_conversion_of_its_store(tmp_path: Path, column: str, value: object) -> None:
+def test_a_row_that_was_edited_stops_the_conversion(tmp_path: Path, column: str, values: list[object]) -> None:
     path = tmp_path / "old.db"
     with closing(Store(path)) as store:
         store.append(some_rows(), received=DAY)
     with closing(sqlite3.connect(path)) as connection:
         connection.executescript(SUMS_4)
-        connection.execute(f"UPDATE counts SET {column} = ? WHERE id = 7", (value,))
+    for value in values:
+        with closing(sqlite3.connect(path)) as connection, connection:
+            connection.execute(f"UPDATE counts SET {column} = ? WHERE uid = (SELECT min(uid) FROM counts)", (value,))
+        before = path.read_bytes()
+        with pytest.raises(StoreError, match=r"^Row -?1 of the table counts is not valid\. Correct or delete it\.$"):
+            Store(path)
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        assert path.read_bytes() == before
+
+
+def test_a_store_whose_rows_have_large_ids_is_converted(tmp_path: Path) -> None:
+    for name in ("old.db", "new.db"):
+        with closing(Store(tmp_path / name)) as store:
+            store.append(some_rows(), received=DAY)
+    with closing(sqlite3.connect(tmp_path / "old.db")) as connection:
+        connection.executescript(SUMS_4)
+        connection.execute("UPDATE counts SET id = id + 1000000000000 WHERE id > 100")
         connection.commit()
-        before = list(connection.iterdump())
-    with pytest.raises(StoreError, match=r"^A row of the table counts is not valid \(.*\)\. Correct or delete it\.$"):
-        Store(path)
-    with closing(sqlite3.connect(path)) as connection:
-        assert list(connection.iterdump()) == before
+    Store(tmp_path / "old.db").close()
+    assert reports(tmp_path / "old.db") == reports(tmp_path / "new.db")
 
 
 def test_a_report_on_an_old_store_says_how_to_convert_it(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, NamedTuple
 
+from deepchecks_telemetry.collector.errors import StoreError
 from deepchecks_telemetry.collector.reporting.options import Options
 from deepchecks_telemetry.collector.tables.sums import LATENESS, unpacked
 from deepchecks_telemetry.spool.catalogue import Environment
@@ -32,21 +33,20 @@ _CHOSEN = f" AND category IN (SELECT categories.id {_CATEGORIES})"
 _INSTALLATIONS = "group_concat(hex(installations), '')"
 _BY_CATEGORY = f"""
 SELECT category, sum(CAST(events AS INTEGER)), sum(CAST(rows AS INTEGER)), {_INSTALLATIONS}
-FROM daily WHERE day BETWEEN :first AND :last {{chosen}} GROUP BY category
+FROM daily WHERE day BETWEEN :first AND :last AND length(installations) % 4 = 0 {{chosen}} GROUP BY category
 """  # noqa: S608 — constants
 # SQLite keeps the order of a CROSS JOIN, so it looks up the version of each group. In the other order it would search
 # all days for each version.
 _BY_DAY = f"""
 SELECT day, CAST(deepchecks_version AS TEXT), {_INSTALLATIONS}
 FROM daily CROSS JOIN categories ON categories.id = category CROSS JOIN environments ON environments.id = environment
-WHERE day BETWEEN :first AND :last {{chosen}} GROUP BY 1, 2 ORDER BY 1, 2
+WHERE day BETWEEN :first AND :last AND length(installations) % 4 = 0 {{chosen}} GROUP BY 1, 2 ORDER BY 1, 2
 """  # noqa: S608 — constants
-# The store numbers installations from 1 on, without gaps. A much larger number was edited by hand.
-_MOST = "SELECT max(id) FROM installations WHERE id BETWEEN 0 AND 1000 + 10 * (SELECT count(*) FROM installations)"
+MOST = 2**24  # installations; a report takes 8 bytes for each, and a bit in each of some hundred sets
 
 
 class Category(NamedTuple):
-    """What the rows of a group have in common but for the day."""
+    """What the rows of a group have in common, apart from the day."""
 
     environment: Environment
     event: str
@@ -63,11 +63,16 @@ class Rows:
 
 
 class Source:
-    """A store, and which of its rows are counted; `most` is the highest number of an installation."""
+    """A store, and which of its rows are counted; `most` is the highest number of an installation.
+
+    Raises `StoreError` if that is above `MOST`: the store numbers installations from 1 on.
+    """
 
     def __init__(self, connection: sqlite3.Connection, options: Options, progress: Progress) -> None:
         self.connection, self.options, self._progress = connection, options, progress
-        self.most: int = connection.execute(_MOST).fetchone()[0] or 0
+        self.most = max(0, connection.execute("SELECT coalesce(max(id), 0) FROM installations").fetchone()[0])
+        if self.most > MOST:
+            raise StoreError(f"An installation has the number {self.most}; a report can count up to {MOST}.")
 
     def by_category(self, first: int, last: int) -> list[tuple[Category, Rows]]:
         """The rows from the first to the last day."""

@@ -8,7 +8,7 @@ from deepchecks_telemetry.collector.reporting.rounding import MIN_CELL
 from deepchecks_telemetry.spool.catalogue import EVENT_NUMBERS
 
 BY = ("day", "week", "month")
-LAST_YEAR = 9998  # whose last week and month end on a day that Python has a date for
+YEARS = range(2, 9999)  # so that the periods before and after a day begin on days that Python has a date for
 
 
 class Options(NamedTuple):
@@ -37,8 +37,9 @@ def check(options: Options) -> None:
     if options.min_cell != 1 and (options.min_cell < 1 or options.min_cell % MIN_CELL):
         problem = f"The minimum of installations is {options.min_cell}, but must be 1 or a multiple of {MIN_CELL}"
         raise ReportError(f"{problem}: with others, small counts follow from the difference between two reports.")
-    if options.until and options.until.year > LAST_YEAR:
-        raise ReportError(f"The range ends on {options.until}. Choose a day before {LAST_YEAR + 1}.")
+    for day in (options.since, options.until):
+        if day and day.year not in YEARS:
+            raise ReportError(f"The day {day} is not in the years {YEARS[0]} to {YEARS[-1]}.")
     if options.since and options.until and options.since > options.until:
         raise ReportError(f"The range begins on {options.since} and ends before, on {options.until}. Exchange them.")
     if options.by not in BY:

@@ -24,7 +24,13 @@ _STEPS = (
     "DROP TABLE old",
 )
 
-
+_WRONG = """
+SELECT counts.id FROM counts LEFT JOIN events ON number = event
+LEFT JOIN environments ON environments.id = environment LEFT JOIN installations ON installations.id = installation
+WHERE counts.id < 1 OR number IS NULL OR environments.id IS NULL OR installations.id IS NULL
+OR typeof(day) <> 'integer' OR typeof(count) <> 'integer' OR typeof(received_day) <> 'integer'
+OR abs(day) > 100000 OR count < 1 LIMIT 1
+"""
 _OLD_SUMS = {
     "VIEW": ("daily_active", "weekly_active", "monthly_active", "adoption", "usage", "retention", "funnel", "rows"),
     "TABLE": ("seen", "cells", "active_weeks", "cohorts", "arrivals", "active", "growth"),
@@ -37,11 +43,9 @@ def migrate(connection: sqlite3.Connection) -> None:
         _convert_rows(connection)
     else:
         _drop_sums(connection)
-    last = connection.execute("SELECT coalesce(max(id), 0) FROM counts").fetchone()[0]
-    try:
-        add_sums(connection, 0, last)
-    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
-        raise StoreError(f"A row of the table counts is not valid ({error}). Correct or delete it.") from error
+    if wrong := connection.execute(_WRONG).fetchone():
+        raise StoreError(f"Row {wrong[0]} of the table counts is not valid. Correct or delete it.")
+    add_sums(connection, 0, connection.execute("SELECT coalesce(max(id), 0) FROM counts").fetchone()[0])
 
 
 def _convert_rows(connection: sqlite3.Connection) -> None:

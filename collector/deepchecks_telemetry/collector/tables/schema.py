@@ -67,14 +67,14 @@ CREATE TABLE seen (
   cell INTEGER NOT NULL REFERENCES cells, installation INTEGER NOT NULL REFERENCES installations,
   PRIMARY KEY (cell, installation)
 ) WITHOUT ROWID;
--- Each combination of event, environment and lateness, which is an index of `sums.LATENESS`.
+-- Each combination of event, environment and lateness; `lateness` is an index of `sums.LATENESS`.
 CREATE TABLE categories (
   id INTEGER PRIMARY KEY, event INTEGER NOT NULL REFERENCES events,
   environment INTEGER NOT NULL REFERENCES environments, lateness INTEGER NOT NULL,
   UNIQUE (event, environment, lateness)
 );
--- The rows of each day and category. `installations` has the numbers of up to 240, in 4 bytes each; one can occur
--- several times. Further ones are in the next part. `events` and `rows` are to be summed over the parts.
+-- The rows of each day and category. `installations` has the numbers of up to 240 installations, in 4 bytes each;
+-- one can occur several times. Further ones are in the next part. `events` and `rows` are to be summed over the parts.
 CREATE TABLE daily (
   day INTEGER NOT NULL, category INTEGER NOT NULL REFERENCES categories, part INTEGER NOT NULL, events INTEGER NOT NULL,
   rows INTEGER NOT NULL, installations BLOB NOT NULL, PRIMARY KEY (day, category, part)

@@ -1,8 +1,8 @@
 """The sums of the views and of a report: for each field and value the events, the rows and the distinct installations.
 
 They change in the transaction that stores the rows, so they always agree with them. A report on ten million rows
-then reads some thousands of sums, and the groups of `daily` where there is no sum: for a filter, for days, and for the
-fields of a range.
+then reads some thousands of sums, and the groups of `daily` where there is no sum: for fields, for days, and with a
+filter.
 """
 
 import math
@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cache, partial
 from operator import itemgetter
 
+from deepchecks_telemetry.collector.errors import StoreError
 from deepchecks_telemetry.collector.tables.growth import Seen, add_growth
 from deepchecks_telemetry.collector.tables.ids import id_of
 from deepchecks_telemetry.collector.tables.periods import date_of
@@ -26,6 +27,7 @@ LATENESS = tuple(_MOST_DAYS)
 STEP = 10_000  # rows whose groups are in memory
 PART_BYTES = 960  # 240 installations: four parts fit into a page, and need no overflow page
 
+_STEP = "SELECT max(id) FROM (SELECT id FROM counts WHERE id > ? AND id <= ? ORDER BY id LIMIT ?)"
 _ROWS = """
 SELECT day, event, environment, received_day - day, installation, count FROM counts WHERE id > ? AND id <= ?
 """
@@ -62,9 +64,16 @@ class Group:
 
 
 def add_sums(connection: sqlite3.Connection, after: int, last: int) -> None:
-    """Add the rows with ids from `after` + 1 to `last`; in the transaction that stored them."""
-    for start in range(after, last, STEP):
-        _add(connection, start, min(start + STEP, last))
+    """Add the rows with ids from `after` + 1 to `last`; in the transaction that stored them.
+
+    Raises `StoreError` if a value in the store is not valid, because it was edited by hand.
+    """
+    try:
+        while end := connection.execute(_STEP, (after, last, STEP)).fetchone()[0]:
+            _add(connection, after, end)
+            after = end
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+        raise StoreError(f"A value in the store was edited and is not valid ({error}).") from error
 
 
 def _add(connection: sqlite3.Connection, after: int, last: int) -> None:
@@ -103,6 +112,7 @@ def _add_daily(connection: sqlite3.Connection, groups: Mapping[tuple[int, Catego
     # In the order of the table, which changes the fewest pages.
     for key, group in sorted(by_day.items(), key=itemgetter(0)):
         part, events, rows, stored = connection.execute(_LAST_PART, key).fetchone() or (0, 0, 0, b"")
+        stored = stored[: len(stored) // 4 * 4]  # more bytes are in a store that was edited by hand
         events, rows, packed = events + group.events, rows + group.rows, stored + _packed(sorted(group.installations))
         for start in range(0, len(packed), PART_BYTES):
             parts.append((*key, part, events, rows, packed[start : start + PART_BYTES]))
@@ -119,8 +129,8 @@ def _packed(numbers: Iterable[int]) -> bytes:
 
 
 def unpacked(packed: bytes | bytearray) -> "array[int]":  # before Python 3.12, arrays have no type parameters
-    """The numbers in parts of `daily`. In a store that was edited by hand, the last one may have less than 4 bytes."""
-    numbers = array("I", packed[: len(packed) // 4 * 4])
+    """The numbers in parts of `daily`."""
+    numbers = array("I", bytes(packed))
     if sys.byteorder == "big":
         numbers.byteswap()
     return numbers
