@@ -47,10 +47,10 @@ def test_a_temporary_file_of_a_killed_process_is_not_part_of_the_choice(dirs: Ho
 
 
 def test_an_error_without_a_text_is_reported_by_its_class(dirs: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(source: str, target: str) -> None:
+    def fail(descriptor: int) -> None:
         raise PermissionError
 
-    monkeypatch.setattr(os, "replace", fail)
+    monkeypatch.setattr(os, "fsync", fail)
     with pytest.raises(Unusable, match=r"\(PermissionError\)$"):
         choose(dirs, "on")
 
