@@ -29,18 +29,20 @@ FROM categories JOIN events ON number = event JOIN environments ON environments.
 WHERE lateness IN {tuple(range(len(LATENESS)))}
 AND (:event IS NULL OR name = :event) AND (:version IS NULL OR deepchecks_version = :version)
 """
+# A part that was edited to another length would move all numbers after it.
+_DAILY = "day BETWEEN :first AND :last AND length(installations) % 4 = 0"
 _CHOSEN = f" AND category IN (SELECT categories.id {_CATEGORIES})"
 _INSTALLATIONS = "group_concat(hex(installations), '')"
 _BY_CATEGORY = f"""
 SELECT category, sum(CAST(events AS INTEGER)), sum(CAST(rows AS INTEGER)), {_INSTALLATIONS}
-FROM daily WHERE day BETWEEN :first AND :last AND length(installations) % 4 = 0 {{chosen}} GROUP BY category
+FROM daily WHERE {_DAILY} {{chosen}} GROUP BY category
 """  # noqa: S608 — constants
 # SQLite keeps the order of a CROSS JOIN, so it looks up the version of each group. In the other order it would search
 # all days for each version.
 _BY_DAY = f"""
 SELECT day, CAST(deepchecks_version AS TEXT), {_INSTALLATIONS}
 FROM daily CROSS JOIN categories ON categories.id = category CROSS JOIN environments ON environments.id = environment
-WHERE day BETWEEN :first AND :last AND length(installations) % 4 = 0 {{chosen}} GROUP BY 1, 2 ORDER BY 1, 2
+WHERE {_DAILY} {{chosen}} GROUP BY 1, 2 ORDER BY 1, 2
 """  # noqa: S608 — constants
 MOST = 2**24  # installations; a report takes 8 bytes for each, and a bit in each of some hundred sets
 

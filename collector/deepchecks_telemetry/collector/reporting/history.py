@@ -95,16 +95,16 @@ def _count(source: Source, kind: str, days: Days, before: Iterable[int]) -> Iter
     first = [NEVER] * (source.most + 1)  # the first period of each installation
     for number in before:
         first[number] = EARLIER
-    periods = {period: list(chosen) for period, chosen in groupby(days, key=lambda key: start_of(kind, key[0]))}
+    by_period = {period: list(chosen) for period, chosen in groupby(days, key=lambda key: start_of(kind, key[0]))}
     former = dict[int, str]()
-    for period, chosen in periods.items():
+    for period, chosen in by_period.items():
         versions = dict[int, str]()  # the last one of each installation; as in the sums, of two on a day the larger
         for day, version in chosen:
             versions.update(dict.fromkeys(source.installations_of(days[day, version]), version))
         for number in versions:
             if first[number] == NEVER:
                 first[number] = period
-        kept = map((former if previous(kind, period) in periods else {}).__contains__, versions)
+        kept = map((former if previous(kind, period) in by_period else {}).__contains__, versions)
         counts = Counter(zip(map(first.__getitem__, versions), versions.values(), kept, strict=True))
         for (start, version, was_active), installations in counts.items():
             yield Growth(start, period, version, was_active, installations)

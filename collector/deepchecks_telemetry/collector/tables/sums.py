@@ -130,7 +130,7 @@ def _packed(numbers: Iterable[int]) -> bytes:
 
 def unpacked(packed: bytes | bytearray) -> "array[int]":  # before Python 3.12, arrays have no type parameters
     """The numbers in parts of `daily`."""
-    numbers = array("I", bytes(packed))
+    numbers = array("I", packed)
     if sys.byteorder == "big":
         numbers.byteswap()
     return numbers
