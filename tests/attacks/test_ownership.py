@@ -8,15 +8,18 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
+from deepchecks_telemetry.spool.choice import choose
 from deepchecks_telemetry.spool.consent.decision import decide
 from deepchecks_telemetry.spool.doctor import examine
 from deepchecks_telemetry.spool.errors import Unusable
 from deepchecks_telemetry.spool.files.directory import make_directory
+from deepchecks_telemetry.spool.files.lock import hold, hold_in_host
 from deepchecks_telemetry.spool.files.paths import Home, find_home
 from deepchecks_telemetry.spool.stats import read_accounts
 
@@ -101,6 +104,16 @@ def test_root_does_not_touch_a_spool_of_another_user(first: str, jane: Path, mon
     assert use_everything(JANE, "disable") == ["True", "0"]
 
 
+@pytest.mark.parametrize("take", [lambda path: hold(path, 0.1), hold_in_host], ids=["in a command", "in a host"])
+def test_root_takes_no_lock_in_a_directory_of_another_user(
+    take: Callable[[str], AbstractContextManager[None]], tmp_path: Path
+) -> None:
+    os.chown(tmp_path, JANE, JANE)
+    with pytest.raises(Unusable, match="a directory of another user"), take(str(tmp_path / "spool.lock")):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_nothing_is_created_in_a_directory_of_another_user(tmp_path: Path) -> None:
     trap = tmp_path / "trap"
     trap.mkdir()
@@ -131,6 +144,13 @@ def test_a_choice_that_another_user_could_have_written_counts_as_off(dirs: Home,
     levels = {found.name: found.level for found in examine(dirs)}
     assert levels["choice"] == "wrong"
     assert read_accounts(dirs).recorded == 0
+
+
+def test_root_writes_no_choice_in_a_directory_of_another_user(dirs: Home) -> None:
+    os.chown(dirs.config, JANE, JANE)
+    with pytest.raises(Unusable, match=r"your choice cannot be written: .* belongs to another user"):
+        choose(dirs, "local")
+    assert Path(dirs.mode).read_text() == "on\n"
 
 
 def test_a_choice_that_root_wrote_for_a_user_counts(jane: Path) -> None:
